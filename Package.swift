@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "spillway",
+    products: [
+        .library(name: "Spillway", targets: ["Spillway"]),
+        .library(name: "SpillwayCommand", targets: ["SpillwayCommand"]),
+        .executable(name: "spillway", targets: ["spillway"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // System libraries and one shim header; nothing here has logic of its own.
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CLinux"),
+
+        // The layers, lowest first. Arrows point at what may be imported (Tests/BoundaryTests checks them).
+        .target(name: "Dataplane", dependencies: ["CLinux"], plugins: ["CatalogPlugin"]),
+        .target(name: "GraphFile", dependencies: ["Dataplane", "CYAML"]),
+        .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib", "CLinux"]),
+        .target(
+            name: "Model",
+            dependencies: ["Dataplane", .product(name: "Histogram", package: "hdrhistogram-swift")]
+        ),
+        .target(name: "Placement", dependencies: ["Model"]),
+        .target(name: "Reports", dependencies: ["Model", "Placement"]),
+        .target(
+            name: "Spillway",
+            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"]
+        ),
+        .target(
+            name: "SpillwayCommand",
+            dependencies: ["Spillway", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+        ),
+        .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
+
+        // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
+        .executableTarget(name: "catalog-tool"),
+        .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
+    ]
+)

@@ -1,0 +1,155 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// An element type with its Swift type erased: what the checker, the documents and the runtimes work with.
+public struct ElementDescriptor: Sendable {
+    /// One parameter, for documents and the schema.
+    public struct ParameterInfo: Sendable {
+        public var name: String
+        public var type: ParameterType
+        /// The default as written in a graph file; nil when the parameter must be given.
+        public var defaultText: String?
+        public var about: String
+    }
+    /// A name with a phrase.
+    public struct Named: Sendable {
+        public var name: String
+        public var about: String
+    }
+
+    public let name: String
+    public let summary: String
+    /// The words of the type's doc comment, in Markdown; empty when the type came without.
+    public let documentation: String
+    public let category: Category
+    public let depends: Depends
+    public let sides: Sides
+    public let parameters: [ParameterInfo]
+    public let drops: [Named]
+    public let handlers: [Named]
+    public let operations: [Operation]
+    public let stateBytesPerFlow: Int
+    public let examples: [Example]
+    /// Ports of the default configuration.
+    public let defaultInputs: [Input]
+    public let defaultOutputs: [Output]
+    private let configureValues: @Sendable ([(name: String, mark: Mark, value: Value)], Mark) -> Configured
+
+    /// What configuring gives: an element to be made, or all that is wrong.
+    public typealias Configured = (element: ConfiguredElement?, errors: [ParameterError])
+
+    /// Erases `type`; `documentation` is the text of its doc comment.
+    public init<E: Element>(_ type: E.Type, documentation: String = "") {
+        name = E.name
+        summary = E.summary
+        self.documentation = documentation
+        category = E.category
+        depends = E.depends
+        sides = E.sides
+        let defaults = E.Config()
+        let infos = E.parameters.map {
+            ParameterInfo(
+                name: $0.name,
+                type: $0.type,
+                defaultText: $0.required ? nil : $0.show(defaults),
+                about: $0.about
+            )
+        }
+        parameters = infos
+        let reasons =
+            E.Drop.self == NeverDrops.self
+            ? [] : E.Drop.allCases.map { Named(name: snakeCase("\($0)"), about: $0.about) }
+        drops = reasons
+        handlers = E.handlers.map { Named(name: $0.name, about: $0.about) }
+        operations = E.operations
+        stateBytesPerFlow = E.stateBytesPerFlow
+        examples = E.examples
+        defaultInputs = E.inputs(defaults)
+        defaultOutputs = E.outputs(defaults)
+        configureValues = { values, mark in
+            var config = defaults
+            var errors: [ParameterError] = []
+            for (name, nameMark, value) in values {
+                guard let parameter = E.parameters.first(where: { $0.name == name }) else {
+                    let names = E.parameters.map(\.name)
+                    errors.append(
+                        ParameterError(
+                            "\(E.name) has no parameter '\(name)'; it has "
+                                + (names.isEmpty ? "none" : names.joined(separator: ", ")),
+                            at: nameMark,
+                            suggestion: nearest(to: name, among: names)
+                        )
+                    )
+                    continue
+                }
+                do throws(ParameterError) { try parameter.read(&config, value) } catch { errors.append(error) }
+            }
+            for parameter in E.parameters where parameter.required && !values.contains(where: { $0.name == parameter.name }) {
+                errors.append(ParameterError("\(E.name) needs the parameter '\(parameter.name)': \(parameter.about)", at: mark))
+            }
+            guard errors.isEmpty else { return (nil, errors) }
+            let final = config
+            let settings = E.parameters.map { (name: $0.name, text: $0.show(final)) }
+            let handlers = E.handlers
+            return (
+                ConfiguredElement(
+                    inputs: E.inputs(final),
+                    outputs: E.outputs(final),
+                    flowCapacity: E.flowCapacity(final),
+                    settings: settings,
+                    make: { try E(final, $0) },
+                    readHandlers: { element in
+                        guard let element = element as? E else { return [] }
+                        return handlers.map { (name: $0.name, value: $0.read(element)) }
+                    }
+                ), []
+            )
+        }
+    }
+
+    /// Reads parameter values by declared type. All that is wrong is reported at once; `mark` is the element's own place.
+    public func configure(_ values: [(name: String, mark: Mark, value: Value)], at mark: Mark) -> Configured {
+        configureValues(values, mark)
+    }
+}
+
+/// An element with its parameters read, ready to be made as often as runs need it.
+public struct ConfiguredElement: Sendable {
+    public let inputs: [Input]
+    public let outputs: [Output]
+    /// The number of flows a flow table has room for; nil for other elements.
+    public let flowCapacity: Int?
+    /// Every parameter with its value, defaults written out.
+    public let settings: [(name: String, text: String)]
+    /// Makes the element.
+    public let make: @Sendable (Setup) throws -> ElementBase
+    /// Reads all handlers of an element this made.
+    public let readHandlers: @Sendable (ElementBase) -> [(name: String, value: Int)]
+}
+
+/// `badChecksum` as `bad_checksum`.
+func snakeCase(_ name: String) -> String {
+    var out = ""
+    for character in name {
+        if character.isUppercase {
+            out += "_" + character.lowercased()
+        } else {
+            out.append(character)
+        }
+    }
+    return out
+}
+
+/// The element types a graph may name.
+public struct Catalog: Sendable {
+    public private(set) var types: [ElementDescriptor]
+
+    public init(_ types: [ElementDescriptor]) { self.types = types }
+
+    public subscript(_ name: String) -> ElementDescriptor? { types.first { $0.name == name } }
+
+    /// This catalog with further types; a type of the same name takes the place of the old one.
+    public func adding(_ more: [ElementDescriptor]) -> Catalog {
+        Catalog(types.filter { old in !more.contains { $0.name == old.name } } + more)
+    }
+}

@@ -1,0 +1,134 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// What every element is at run time: calls that both runtimes make, on either side, with any batch size.
+///
+/// An element never learns on which side it runs, nor the time of day: only the items' own functional time. Its outputs
+/// and counted operations must not depend on where batches are cut.
+open class ElementBase {
+    public init() {}
+
+    /// Takes a batch that arrived at `input`. Every item must leave, be used, be dropped or be held.
+    open func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        fatalError("\(type(of: self)) does not take items")
+    }
+
+    /// A timer came due. The element is told its due time in functional nanoseconds, never the current time.
+    open func timer(_ id: Int, due: Int64, _ context: borrowing Context) {}
+
+    /// A flow of the nearest table upstream has ended; its per-flow state can be given back.
+    open func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {}
+
+    /// For flow tables: all elements know that the flow has ended, its slot may be used again.
+    open func flowReleased(_ flow: FlowRef) {}
+
+    /// The input has ended: whatever is held must be emitted, used or dropped.
+    open func finish(_ context: borrowing Context) {}
+
+    /// Writes out what the element has buffered. Throws what the destination throws.
+    open func flush() throws {}
+}
+
+/// The reasons for which an element drops items, in the order of their numbers.
+///
+/// ```swift
+/// public enum Drop: Int, DropReason {
+///     case tooShort, badChecksum
+///     public var about: String { ... }
+/// }
+/// ```
+/// In statistics and documents a reason is named by its case, in snake case: `too_short`.
+public protocol DropReason: RawRepresentable, CaseIterable, Sendable where RawValue == Int {
+    /// One phrase that completes "an item is dropped when".
+    var about: String { get }
+}
+
+/// For elements that drop nothing.
+public enum NeverDrops: Int, DropReason {
+    /// Never counted; an enumeration with raw values needs a case.
+    case never
+    public var about: String { "never" }
+}
+
+/// On what an element's behaviour may depend; decides which invariance laws it is held to.
+public enum Depends: String, Sendable, CaseIterable {
+    /// On the item alone.
+    case item
+    /// On the item and the earlier items of its flow.
+    case flow
+    /// On the order of items across flows.
+    case order
+    /// On functional time.
+    case clock
+}
+
+/// Where an element type may be placed.
+public enum Sides: String, Sendable, CaseIterable {
+    case either
+    case nic
+    case host
+}
+
+/// What an element is told when it is made.
+public struct Setup: Sendable {
+    /// The element's name in the graph, e.g. `front/sort`.
+    public var path: String
+    /// The capacity of the nearest flow table upstream; 0 where there is none. For arrays of per-flow state.
+    public var flows: Int
+    /// The run's seed.
+    public var seed: UInt64
+    /// The key for keyed hashes: from the seed for captures, from the system for live interfaces.
+    public var hashKey: HashKey
+    /// What the outside world offers.
+    public var services: any Services
+
+    public init(path: String, flows: Int, seed: UInt64, hashKey: HashKey, services: any Services) {
+        self.path = path
+        self.flows = flows
+        self.seed = seed
+        self.hashKey = hashKey
+        self.services = services
+    }
+
+    /// The seed of this element alone: adding another element to the graph does not change it.
+    public var elementSeed: UInt64 { hash(seed, path) }
+}
+
+/// What elements get from the outside world. No element does input or output by itself.
+public protocol Services: Sendable {
+    /// Opens a destination of bytes: a file by name, or `-` for standard output.
+    func openSink(_ name: String) throws -> any ByteSink
+    /// Compiles a filter in pcap-filter syntax for a link type to a classic BPF program; nil when the link type, or the
+    /// filter for it, is refused. Throws ``FilterError`` when the filter is wrong for every link type.
+    func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]?
+}
+
+/// A destination of bytes. Written to from one thread.
+public protocol ByteSink: AnyObject {
+    /// Takes all bytes, or throws.
+    func write(_ bytes: UnsafeRawBufferPointer) throws
+    /// Hands on what is buffered.
+    func flush() throws
+}
+
+/// A filter that libpcap refuses, with its words.
+public struct FilterError: Error, Sendable, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
+}
+
+/// One instruction of classic BPF (`struct bpf_insn`).
+@frozen
+public struct BPFInstruction: Equatable, Hashable, Sendable {
+    public var code: UInt16
+    public var jt: UInt8
+    public var jf: UInt8
+    public var k: UInt32
+
+    public init(code: UInt16, jt: UInt8, jf: UInt8, k: UInt32) {
+        self.code = code
+        self.jt = jt
+        self.jf = jf
+        self.k = k
+    }
+}

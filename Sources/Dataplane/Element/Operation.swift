@@ -1,0 +1,62 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// What elements count instead of cycles. A device profile says what each costs on each side.
+public enum Operation: Int, CaseIterable, Sendable {
+    /// Reading the headers of one packet.
+    case parse
+    /// One classification decision: one test of one header field.
+    case test
+    /// One look-up in a table of flows.
+    case lookup
+    /// One update of per-flow or per-element state.
+    case update
+    /// One keyed hash over a connection's addresses and ports.
+    case hash
+    /// Bytes summed for a checksum.
+    case checksumBytes
+    /// Bytes of payload read.
+    case payloadBytes
+    /// Bytes copied.
+    case copyBytes
+    /// Arming, firing or cancelling one timer.
+    case timer
+    /// Building one record.
+    case record
+    /// Bytes compared with patterns.
+    case scanned
+
+    /// The name in profiles, statistics and documents.
+    public var name: String {
+        switch self {
+        case .parse: "parse"
+        case .test: "test"
+        case .lookup: "look_up"
+        case .update: "update"
+        case .hash: "hash"
+        case .checksumBytes: "checksum_bytes"
+        case .payloadBytes: "payload_bytes"
+        case .copyBytes: "copied_bytes"
+        case .timer: "timer"
+        case .record: "record"
+        case .scanned: "scanned_bytes"
+        }
+    }
+
+    /// What one unit of it is, for documents.
+    public var about: String {
+        switch self {
+        case .parse: "headers of one packet read"
+        case .test: "one header field tested"
+        case .lookup: "one look-up in a flow table"
+        case .update: "one update of state"
+        case .hash: "one keyed hash of addresses and ports"
+        case .checksumBytes: "bytes summed for a checksum"
+        case .payloadBytes: "payload bytes read"
+        case .copyBytes: "bytes copied"
+        case .timer: "one timer armed, fired or cancelled"
+        case .record: "one record built"
+        case .scanned: "bytes compared with patterns"
+        }
+    }
+}

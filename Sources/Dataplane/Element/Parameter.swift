@@ -1,0 +1,431 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// A place in a graph file, opaque here: whoever makes a ``Value`` gives each part a number and understands it in errors.
+public typealias Mark = Int32
+
+/// A parameter's value as written in a graph file, before it is read by declared type.
+public indirect enum Value: Sendable, Equatable {
+    case scalar(String, Mark)
+    case list([Value], Mark)
+    /// Keys in the order they were written, each with its own place.
+    case map([(key: String, keyMark: Mark, value: Value)], Mark)
+
+    public var mark: Mark {
+        switch self {
+        case .scalar(_, let mark), .list(_, let mark), .map(_, let mark): mark
+        }
+    }
+
+    public static func == (a: Value, b: Value) -> Bool {
+        switch (a, b) {
+        case (.scalar(let x, _), .scalar(let y, _)): x == y
+        case (.list(let x, _), .list(let y, _)): x == y
+        case (.map(let x, _), .map(let y, _)):
+            x.count == y.count && zip(x, y).allSatisfy { $0.key == $1.key && $0.value == $1.value }
+        default: false
+        }
+    }
+
+    /// The value in YAML flow style, as reports show it.
+    public var text: String {
+        switch self {
+        case .scalar(let text, _): text
+        case .list(let items, _): "[" + items.map(\.text).joined(separator: ", ") + "]"
+        case .map(let entries, _): "{" + entries.map { "\($0.key): \($0.value.text)" }.joined(separator: ", ") + "}"
+        }
+    }
+}
+
+/// What is wrong with a parameter's value, and where.
+public struct ParameterError: Error, Sendable {
+    /// A sentence without capital or full stop, for example `'ten' is not a whole number`.
+    public var message: String
+    public var mark: Mark
+    /// What to write instead, when that can be told.
+    public var suggestion: String?
+
+    public init(_ message: String, at mark: Mark, suggestion: String? = nil) {
+        self.message = message
+        self.mark = mark
+        self.suggestion = suggestion
+    }
+}
+
+/// The type of a parameter, for documents, the JSON schema and the graph's own `params`.
+public enum ParameterType: Sendable, Equatable {
+    case integer(ClosedRange<Int>)
+    case boolean
+    case string
+    /// One of these words.
+    case choice([String])
+    /// Some of these words, in order.
+    case choices([String])
+    /// A time with unit, in nanoseconds: `20 us`.
+    case duration(ClosedRange<Int64>)
+    /// A size with unit, in bytes: `64 MiB`.
+    case size(ClosedRange<Int>)
+    /// A rate with unit: `64 Gbps`, `5 Mpps`.
+    case rate
+    /// A number between 0 and 1.
+    case probability
+    /// Names with a filter each, in pcap-filter syntax.
+    case filters
+
+    /// For documents: the type and its range.
+    public var description: String {
+        switch self {
+        case .integer(let range): "integer \(range.lowerBound) to \(range.upperBound)"
+        case .boolean: "true or false"
+        case .string: "string"
+        case .choice(let words): words.joined(separator: ", ")
+        case .choices(let words): "list of " + words.joined(separator: ", ")
+        case .duration(let range):
+            "time \(Quantity.duration(range.lowerBound)) to \(Quantity.duration(range.upperBound))"
+        case .size(let range): "size \(Quantity.size(range.lowerBound)) to \(Quantity.size(range.upperBound))"
+        case .rate: "rate"
+        case .probability: "number 0 to 1"
+        case .filters: "names, each with a filter"
+        }
+    }
+}
+
+/// A rate of items or bits.
+public enum Rate: Sendable, Equatable {
+    /// Packets per second.
+    case packets(Int)
+    /// Bits per second, of bytes on the wire.
+    case bits(Int)
+}
+
+/// A name with a filter in pcap-filter syntax.
+public struct NamedFilter: Sendable, Equatable {
+    public var name: String
+    public var filter: String
+    /// Where the filter stands, for errors found when it is compiled.
+    public var mark: Mark
+    public init(name: String, filter: String, mark: Mark) {
+        self.name = name
+        self.filter = filter
+        self.mark = mark
+    }
+}
+
+/// One parameter of an element type: its name, type, range and sentence, once; its default is the value in `Config()`.
+public struct Parameter<Config>: Sendable {
+    public let name: String
+    public let type: ParameterType
+    /// One phrase for documents.
+    public let about: String
+    /// It must be given; there is no sensible default.
+    public let required: Bool
+    let read: @Sendable (inout Config, Value) throws(ParameterError) -> Void
+    let show: @Sendable (Config) -> String
+
+    init(
+        _ name: String,
+        _ type: ParameterType,
+        required: Bool,
+        _ about: String,
+        read: @escaping @Sendable (inout Config, Value) throws(ParameterError) -> Void,
+        show: @escaping @Sendable (Config) -> String
+    ) {
+        self.name = name
+        self.type = type
+        self.about = about
+        self.required = required
+        self.read = read
+        self.show = show
+    }
+}
+
+extension Parameter {
+    /// A whole number.
+    public init(
+        _ name: String,
+        _ path: WritableKeyPath<Config, Int> & Sendable,
+        in range: ClosedRange<Int>,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .integer(range),
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.integer(in: range) },
+            show: { String($0[keyPath: path]) }
+        )
+    }
+
+    /// True or false.
+    public init(_ name: String, _ path: WritableKeyPath<Config, Bool> & Sendable, _ about: String) {
+        self.init(
+            name,
+            .boolean,
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.boolean() },
+            show: { $0[keyPath: path] ? "true" : "false" }
+        )
+    }
+
+    /// Any text.
+    public init(
+        _ name: String,
+        _ path: WritableKeyPath<Config, String> & Sendable,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .string,
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.string() },
+            show: { $0[keyPath: path] }
+        )
+    }
+
+    /// One word of an enumeration.
+    public init<E: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String,
+        _ path: WritableKeyPath<Config, E> & Sendable,
+        _ about: String
+    ) where E.RawValue == String {
+        let words = E.allCases.map(\.rawValue)
+        self.init(
+            name,
+            .choice(words),
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = E(rawValue: try v.choice(of: words))! },
+            show: { $0[keyPath: path].rawValue }
+        )
+    }
+
+    /// Some words of an enumeration, in the order written, each once.
+    public init<E: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String,
+        _ path: WritableKeyPath<Config, [E]> & Sendable,
+        _ about: String
+    ) where E.RawValue == String {
+        let words = E.allCases.map(\.rawValue)
+        self.init(
+            name,
+            .choices(words),
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                var chosen: [E] = []
+                var seen: [String] = []
+                for item in try v.items() {
+                    let word = try item.choice(of: words)
+                    if seen.contains(word) { throw ParameterError("'\(word)' is listed twice", at: item.mark) }
+                    seen.append(word)
+                    chosen.append(E(rawValue: word)!)
+                }
+                if chosen.isEmpty { throw ParameterError("the list is empty", at: v.mark) }
+                c[keyPath: path] = chosen
+            },
+            show: { "[" + $0[keyPath: path].map(\.rawValue).joined(separator: ", ") + "]" }
+        )
+    }
+
+    /// A time with unit, kept in nanoseconds.
+    public init(
+        _ name: String,
+        duration path: WritableKeyPath<Config, Int64> & Sendable,
+        in range: ClosedRange<Int64>,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .duration(range),
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.duration(in: range) },
+            show: { Quantity.duration($0[keyPath: path]) }
+        )
+    }
+
+    /// A size with unit, kept in bytes.
+    public init(
+        _ name: String,
+        size path: WritableKeyPath<Config, Int> & Sendable,
+        in range: ClosedRange<Int>,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .size(range),
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.size(in: range) },
+            show: { Quantity.size($0[keyPath: path]) }
+        )
+    }
+
+    /// A rate with unit.
+    public init(
+        _ name: String,
+        rate path: WritableKeyPath<Config, Rate> & Sendable,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .rate,
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.rate() },
+            show: { Quantity.rate($0[keyPath: path]) }
+        )
+    }
+
+    /// A number between 0 and 1.
+    public init(_ name: String, probability path: WritableKeyPath<Config, Double> & Sendable, _ about: String) {
+        self.init(
+            name,
+            .probability,
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.probability() },
+            show: { Quantity.number($0[keyPath: path]) }
+        )
+    }
+
+    /// Names with a filter each.
+    public init(
+        _ name: String,
+        filters path: WritableKeyPath<Config, [NamedFilter]> & Sendable,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .filters,
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.filters() },
+            show: { "{" + $0[keyPath: path].map { "\($0.name): \($0.filter)" }.joined(separator: ", ") + "}" }
+        )
+    }
+}
+
+// MARK: Reading values
+
+extension Value {
+    /// The text of a scalar.
+    public func string() throws(ParameterError) -> String {
+        guard case .scalar(let text, _) = self else {
+            throw ParameterError("expected a single value, found a \(shape)", at: mark)
+        }
+        return text
+    }
+
+    /// The items of a list; a scalar counts as a list of one.
+    public func items() throws(ParameterError) -> [Value] {
+        switch self {
+        case .list(let items, _): items
+        case .scalar: [self]
+        case .map: throw ParameterError("expected a list, found a map", at: mark)
+        }
+    }
+
+    private var shape: String {
+        switch self {
+        case .scalar: "single value"
+        case .list: "list"
+        case .map: "map"
+        }
+    }
+
+    public func integer(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
+        let text = try string()
+        guard let n = Quantity.integer(text) else { throw ParameterError("'\(text)' is not a whole number", at: mark) }
+        guard range.contains(n) else {
+            throw ParameterError("\(text) is out of range, \(range.lowerBound) to \(range.upperBound)", at: mark)
+        }
+        return n
+    }
+
+    public func boolean() throws(ParameterError) -> Bool {
+        switch try string() {
+        case "true": true
+        case "false": false
+        case let text: throw ParameterError("'\(text)' is neither true nor false", at: mark)
+        }
+    }
+
+    public func choice(of words: [String]) throws(ParameterError) -> String {
+        let text = try string()
+        if words.contains(text) { return text }
+        throw ParameterError(
+            "'\(text)' is not one of " + words.joined(separator: ", "),
+            at: mark,
+            suggestion: nearest(to: text, among: words)
+        )
+    }
+
+    public func duration(in range: ClosedRange<Int64>) throws(ParameterError) -> Int64 {
+        let text = try string()
+        let ns: Int64
+        do throws(Quantity.Failure) { ns = try Quantity.parseDuration(text) } catch {
+            throw ParameterError(error.message, at: mark, suggestion: error.suggestion)
+        }
+        guard range.contains(ns) else {
+            throw ParameterError(
+                "\(text) is out of range, \(Quantity.duration(range.lowerBound)) to "
+                    + Quantity.duration(range.upperBound),
+                at: mark
+            )
+        }
+        return ns
+    }
+
+    public func size(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
+        let text = try string()
+        let bytes: Int
+        do throws(Quantity.Failure) { bytes = try Quantity.parseSize(text) } catch {
+            throw ParameterError(error.message, at: mark, suggestion: error.suggestion)
+        }
+        guard range.contains(bytes) else {
+            throw ParameterError(
+                "\(text) is out of range, \(Quantity.size(range.lowerBound)) to \(Quantity.size(range.upperBound))",
+                at: mark
+            )
+        }
+        return bytes
+    }
+
+    public func rate() throws(ParameterError) -> Rate {
+        let text = try string()
+        do throws(Quantity.Failure) { return try Quantity.parseRate(text) } catch {
+            throw ParameterError(error.message, at: mark, suggestion: error.suggestion)
+        }
+    }
+
+    public func probability() throws(ParameterError) -> Double {
+        let text = try string()
+        guard let p = Quantity.decimal(text) else { throw ParameterError("'\(text)' is not a number", at: mark) }
+        guard (0...1).contains(p) else { throw ParameterError("\(text) is out of range, 0 to 1", at: mark) }
+        return p
+    }
+
+    public func filters() throws(ParameterError) -> [NamedFilter] {
+        guard case .map(let entries, _) = self else {
+            throw ParameterError("expected names with a filter each, found a \(shape)", at: mark)
+        }
+        var filters: [NamedFilter] = []
+        for entry in entries {
+            if filters.contains(where: { $0.name == entry.key }) {
+                throw ParameterError("'\(entry.key)' is named twice", at: entry.keyMark)
+            }
+            filters.append(
+                NamedFilter(name: entry.key, filter: try entry.value.string(), mark: entry.value.mark)
+            )
+        }
+        return filters
+    }
+}

@@ -1,0 +1,119 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// What kind of items travel on an edge.
+public enum Kind: Equatable, Sendable, CustomStringConvertible {
+    case packet
+    /// Packets whose payload is the next in-order bytes of their direction.
+    case stream
+    /// Records of one layout, by name.
+    case record(String)
+    /// Commands of one layout, by name.
+    case command(String)
+
+    public var description: String {
+        switch self {
+        case .packet: "packet"
+        case .stream: "stream"
+        case .record(let layout): "record(\(layout))"
+        case .command(let layout): "command(\(layout))"
+        }
+    }
+}
+
+/// Which kinds an input takes.
+public enum Accepts: Equatable, Sendable, CustomStringConvertible {
+    case any
+    case only(Kind)
+    /// Records of any layout.
+    case records
+
+    /// Whether items of `kind` may arrive.
+    public func allows(_ kind: Kind) -> Bool {
+        switch self {
+        case .any: true
+        // A stream is packets with a promise, so it serves wherever packets do.
+        case .only(.packet): kind == .packet || kind == .stream
+        case .only(let wanted): kind == wanted
+        case .records: if case .record = kind { true } else { false }
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .any: "any"
+        case .only(let kind): kind.description
+        case .records: "record"
+        }
+    }
+}
+
+/// Which kind an output gives.
+public enum Gives: Equatable, Sendable, CustomStringConvertible {
+    case kind(Kind)
+    /// The kind that arrives at the input of this number.
+    case sameAs(input: Int)
+
+    public var description: String {
+        switch self {
+        case .kind(let kind): kind.description
+        case .sameAs(let input): "as input \(input)"
+        }
+    }
+}
+
+/// How much of an item an input reads; what is not read need not cross the channel.
+public enum Reads: String, Sendable, CaseIterable {
+    /// That it arrived, its length and its time.
+    case arrival
+    /// Its headers, up to and including the transport header.
+    case headers
+    /// All of it.
+    case payload
+}
+
+/// An input of an element.
+public struct Input: Sendable {
+    public var name: String
+    public var accepts: Accepts
+    public var reads: Reads
+    /// Items must have been through a flow table.
+    public var needsFlow: Bool
+    /// Nothing needs to be connected here.
+    public var optional: Bool
+    /// One phrase: what arrives here.
+    public var about: String
+
+    public init(
+        _ name: String,
+        _ accepts: Accepts,
+        reads: Reads,
+        needsFlow: Bool = false,
+        optional: Bool = false,
+        _ about: String
+    ) {
+        self.name = name
+        self.accepts = accepts
+        self.reads = reads
+        self.needsFlow = needsFlow
+        self.optional = optional
+        self.about = about
+    }
+}
+
+/// An output of an element.
+public struct Output: Sendable {
+    public var name: String
+    public var gives: Gives
+    /// It need not be connected; what leaves here is then dropped and counted as `unused_NAME`.
+    public var optional: Bool
+    /// One phrase: what leaves here.
+    public var about: String
+
+    public init(_ name: String, _ gives: Gives, optional: Bool = false, _ about: String) {
+        self.name = name
+        self.gives = gives
+        self.optional = optional
+        self.about = about
+    }
+}

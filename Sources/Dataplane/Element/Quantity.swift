@@ -1,0 +1,162 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Numbers with units, read and written exactly: no number passes through floating point.
+public enum Quantity {
+    /// Why a quantity cannot be read.
+    public struct Failure: Error, Sendable {
+        public var message: String
+        public var suggestion: String?
+    }
+
+    static let durations: [(unit: String, factor: Int64)] = [
+        ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("min", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ]
+    static let sizes: [(unit: String, factor: Int64)] = [
+        ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1_000), ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+    ]
+    static let rates: [(unit: String, factor: Int64)] = [
+        ("pps", 1), ("kpps", 1_000), ("Mpps", 1_000_000), ("Gpps", 1_000_000_000), ("bps", 1), ("kbps", 1_000),
+        ("Mbps", 1_000_000), ("Gbps", 1_000_000_000), ("Tbps", 1_000_000_000_000),
+    ]
+
+    /// A time with unit, in nanoseconds. `0` needs no unit.
+    public static func parseDuration(_ text: String) throws(Failure) -> Int64 {
+        try parse(text, durations, what: "time", example: "20 us").0
+    }
+
+    /// A size with unit, in bytes. `0` needs no unit.
+    public static func parseSize(_ text: String) throws(Failure) -> Int {
+        Int(try parse(text, sizes, what: "size", example: "64 MiB").0)
+    }
+
+    /// A rate with unit.
+    public static func parseRate(_ text: String) throws(Failure) -> Rate {
+        let (n, unit) = try parse(text, rates, what: "rate", example: "5 Mpps")
+        return unit.hasSuffix("pps") ? .packets(Int(n)) : .bits(Int(n))
+    }
+
+    /// Reads `text` as a decimal number and one of `units`, times its factor. The result must be whole.
+    public static func parse(
+        _ text: String,
+        _ units: [(unit: String, factor: Int64)],
+        what: String,
+        example: String
+    ) throws(Failure) -> (Int64, String) {
+        let bytes = Array(text.utf8)
+        var end = 0
+        while end < bytes.count, bytes[end] == UInt8(ascii: ".") || isDigit(bytes[end]) { end += 1 }
+        let number = String(decoding: bytes[..<end], as: UTF8.self)
+        var start = end
+        while start < bytes.count, bytes[start] == UInt8(ascii: " ") { start += 1 }
+        let unit = String(decoding: bytes[start...], as: UTF8.self)
+        guard let (mantissa, digits) = fraction(number) else {
+            throw Failure(message: "'\(text)' is not a \(what), for example '\(example)'")
+        }
+        if unit.isEmpty {
+            if mantissa == 0 { return (0, "") }
+            throw Failure(
+                message: "'\(text)' needs a unit: " + units.map(\.unit).joined(separator: ", "),
+                suggestion: nil
+            )
+        }
+        guard let factor = units.first(where: { $0.unit == unit })?.factor else {
+            throw Failure(
+                message: "'\(unit)' is not a unit of \(what): " + units.map(\.unit).joined(separator: ", "),
+                suggestion: nearest(to: unit, among: units.map(\.unit)).map { "\(number) \($0)" }
+            )
+        }
+        var scale: Int64 = 1
+        for _ in 0..<digits { scale *= 10 }
+        let (product, overflow) = mantissa.multipliedReportingOverflow(by: factor)
+        if overflow { throw Failure(message: "'\(text)' is too large") }
+        guard product % scale == 0 else { throw Failure(message: "'\(text)' is not a whole number of \(units[0].unit)") }
+        return (product / scale, unit)
+    }
+
+    /// A whole number in decimal or, with `0x`, hexadecimal; nil if `text` is neither.
+    public static func integer(_ text: String) -> Int? {
+        if text.hasPrefix("0x") { return Int(text.dropFirst(2), radix: 16) }
+        return text.utf8.first == UInt8(ascii: "+") ? nil : Int(text)
+    }
+
+    /// A decimal number such as `0.25`; nil if `text` is not one.
+    public static func decimal(_ text: String) -> Double? {
+        guard fraction(text) != nil else { return nil }
+        return Double(text)
+    }
+
+    /// The digits of `1.25` as 125 with 2 digits behind the point; nil if it is not a decimal number of that size.
+    private static func fraction(_ text: String) -> (mantissa: Int64, digits: Int)? {
+        var mantissa: Int64 = 0
+        var digits = 0
+        var point = false
+        var any = false
+        for byte in text.utf8 {
+            if byte == UInt8(ascii: ".") {
+                if point { return nil }
+                point = true
+            } else if isDigit(byte) {
+                let (tens, o1) = mantissa.multipliedReportingOverflow(by: 10)
+                let (sum, o2) = tens.addingReportingOverflow(Int64(byte - UInt8(ascii: "0")))
+                if o1 || o2 { return nil }
+                mantissa = sum
+                any = true
+                if point { digits += 1 }
+            } else {
+                return nil
+            }
+        }
+        return any && digits <= 15 ? (mantissa, digits) : nil
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    /// `ns` with the largest unit that leaves it whole.
+    public static func duration(_ ns: Int64) -> String { write(ns, durations) }
+    /// `bytes` with the largest binary unit that leaves them whole.
+    public static func size(_ bytes: Int) -> String { write(Int64(bytes), Array(sizes.prefix(4))) }
+    /// A rate with the largest unit that leaves it whole.
+    public static func rate(_ rate: Rate) -> String {
+        switch rate {
+        case .packets(let n): write(Int64(n), Array(rates[0..<4]))
+        case .bits(let n): write(Int64(n), Array(rates[4...]))
+        }
+    }
+    /// A fraction, as short as it can be read back.
+    public static func number(_ x: Double) -> String { x == x.rounded() ? String(Int(x)) : "\(x)" }
+
+    private static func write(_ n: Int64, _ units: [(unit: String, factor: Int64)]) -> String {
+        let best = units.last { n != 0 && n % $0.factor == 0 } ?? units[0]
+        return "\(n / best.factor) \(best.unit)"
+    }
+}
+
+/// The word among `words` that is nearest to `text` in edit distance, if it is near enough to be meant.
+public func nearest(to text: String, among words: [String]) -> String? {
+    var best: (word: String, distance: Int)?
+    for word in words {
+        let distance = editDistance(Array(text.lowercased().utf8.prefix(64)), Array(word.lowercased().utf8.prefix(64)))
+        if distance <= max(1, min(3, word.utf8.count / 2)), distance < best?.distance ?? .max { best = (word, distance) }
+    }
+    return best?.word
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
+private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    var before: [Int] = []
+    var above = Array(0...b.count)
+    for i in 0..<a.count {
+        var row = [i + 1]
+        for j in 0..<b.count {
+            var best = min(above[j] + (a[i] == b[j] ? 0 : 1), above[j + 1] + 1, row[j] + 1)
+            if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, before[j - 1] + 1) }
+            row.append(best)
+        }
+        before = above
+        above = row
+    }
+    return above[b.count]
+}

@@ -1,0 +1,55 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// A port of the NIC: what the graph calls the outside world.
+///
+/// A run binds each wire to a capture with `--wire NAME=FILE`; packets of the capture leave on `rx`. What arrives at
+/// `tx` is written to the capture named with `write=FILE`, and is counted and released where there is none.
+/// A wire is always on the NIC side.
+public final class Wire: Element {
+    public typealias Config = NoConfig
+    public static let summary = "brings packets in from outside and takes packets out"
+    public static let category = Category.wires
+    public static let depends = Depends.item
+    public static let sides = Sides.nic
+    public static func inputs(_: Config) -> [Input] {
+        [Input("tx", .only(.packet), reads: .payload, optional: true, "packets to send")]
+    }
+    public static func outputs(_: Config) -> [Output] {
+        [Output("rx", .kind(.packet), optional: true, "packets received")]
+    }
+    public static let handlers = [
+        Handler<Wire>("packets_out", "packets sent") { Int($0.packets) },
+        Handler<Wire>("bytes_out", "bytes sent") { Int($0.bytes) },
+    ]
+
+    /// Where sent packets go; bound by the runtime.
+    var destination: (any PacketDestination)?
+    private(set) var packets: UInt64 = 0
+    private(set) var bytes: UInt64 = 0
+    private var failure: (any Error)?
+
+    public init(_: Config, _: Setup) {
+        super.init()
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var bytes: UInt64 = 0
+        for k in 0..<batch.count { bytes &+= UInt64(batch[k].pointee.wireLength) }
+        self.bytes &+= bytes
+        packets &+= UInt64(batch.count)
+        if let destination, failure == nil {
+            do {
+                for k in 0..<batch.count { try destination.write(batch[k]) }
+            } catch {
+                failure = error
+            }
+        }
+        context.use(batch)
+    }
+
+    public override func flush() throws {
+        if let failure { throw failure }
+        try destination?.close()
+    }
+}

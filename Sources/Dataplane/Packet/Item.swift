@@ -1,0 +1,152 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Names one flow in a flow table: a dense index for arrays of per-flow state, and the generation of that slot.
+///
+/// A slot is used again after its flow has ended; the generation then differs, so an old reference never names a new flow.
+@frozen
+public struct FlowRef: Equatable, Sendable {
+    /// The slot in the flow table, `0 ..< capacity`; -1 for no flow.
+    public var index: Int32
+    /// How often the slot had been used before this flow.
+    public var generation: UInt32
+
+    @inlinable @inline(__always)
+    public init(index: Int32, generation: UInt32) {
+        self.index = index
+        self.generation = generation
+    }
+
+    /// The item belongs to no flow.
+    @inlinable @inline(__always)
+    public static var none: FlowRef { FlowRef(index: -1, generation: 0) }
+}
+
+/// Facts about an item that take one bit.
+@frozen
+public struct ItemFlags: OptionSet, Sendable {
+    public var rawValue: UInt16
+
+    @inlinable @inline(__always)
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    /// The bytes are the pool's own slot and may be written.
+    @inlinable @inline(__always) public static var owned: ItemFlags { ItemFlags(rawValue: 1 << 0) }
+    /// The bytes are a block of their own, larger than a slot; freed with the item.
+    @inlinable @inline(__always) public static var large: ItemFlags { ItemFlags(rawValue: 1 << 1) }
+    /// The packet travels from the side of its flow that was seen second to the side seen first.
+    @inlinable @inline(__always) public static var reverse: ItemFlags { ItemFlags(rawValue: 1 << 2) }
+    /// The packet is an IP fragment (any: first, middle or last).
+    @inlinable @inline(__always) public static var fragment: ItemFlags { ItemFlags(rawValue: 1 << 3) }
+    /// The packet is an IP fragment that does not begin with the transport header.
+    @inlinable @inline(__always) public static var laterFragment: ItemFlags { ItemFlags(rawValue: 1 << 4) }
+    /// The transport header is present and whole, at `l4`.
+    @inlinable @inline(__always) public static var transport: ItemFlags { ItemFlags(rawValue: 1 << 5) }
+    /// The bytes are records put together by a Coalescer.
+    @inlinable @inline(__always) public static var coalesced: ItemFlags { ItemFlags(rawValue: 1 << 6) }
+    /// An element holds the item back.
+    @inlinable @inline(__always) public static var held: ItemFlags { ItemFlags(rawValue: 1 << 7) }
+}
+
+/// Everything that moves through a graph is an item: a packet, a piece of a stream, a record or a command.
+///
+/// Items live in one ``Pool`` and are named by their Int32 index there. A packet's bytes point into the mapped
+/// capture until an element must write; ``Context/own(_:)`` copies then.
+@frozen
+public struct Item {
+    /// The first byte. Read-only unless `flags` has `owned` or `large`.
+    public var data: UnsafeMutableRawPointer
+    /// Functional time in nanoseconds since 1970: the capture's stamp as a running maximum, or the workload's clock.
+    public var time: Int64
+    /// Origin order: counts the packets that entered from outside. Items made from this one inherit it.
+    public var sequence: UInt64
+    /// Bytes at `data`.
+    public var length: UInt32
+    /// Bytes the packet had on the wire; more than `length` where a capture was cut short.
+    public var wireLength: UInt32
+    /// Where the IP header begins, in bytes from `data`; meaningful when `ipVersion` is 4 or 6.
+    public var l3: UInt16
+    /// Where the header behind IP (and its extension headers) begins.
+    public var l4: UInt16
+    /// Where the payload behind the transport header begins.
+    public var payload: UInt16
+    /// Order among the items with one `sequence`.
+    public var made: UInt16
+    /// The flow a FlowTable found for the packet.
+    public var flow: FlowRef
+    /// Which ``Layout`` a record or command has; 0 for packets.
+    public var layout: UInt16
+    public var flags: ItemFlags
+    /// LINKTYPE_ value of the packet's first header.
+    public var linkType: UInt16
+    /// The protocol number behind IP and its extension headers.
+    public var ipProtocol: UInt8
+    /// 4 or 6 once the headers were found, 0 before, ``noIP`` when there is no IP header.
+    public var ipVersion: UInt8
+    /// The capture interface the packet came from, counted per wire.
+    public var interface: UInt16
+    /// How many back edges of the graph the item has crossed.
+    public var hops: UInt16
+    /// Total length of the IP packet in bytes, header included, as the header says; 0 when unknown.
+    public var ipLength: UInt32
+
+    /// The value of `ipVersion` for packets that were looked at and have no IP header.
+    @inlinable @inline(__always) public static var noIP: UInt8 { 255 }
+
+    /// An item without content at `data`.
+    @inlinable @inline(__always)
+    public init(
+        data: UnsafeMutableRawPointer,
+        length: UInt32,
+        wireLength: UInt32,
+        time: Int64,
+        sequence: UInt64,
+        linkType: UInt16,
+        interface: UInt16
+    ) {
+        self.data = data
+        self.time = time
+        self.sequence = sequence
+        self.length = length
+        self.wireLength = wireLength
+        l3 = 0
+        l4 = 0
+        payload = 0
+        made = 0
+        flow = .none
+        layout = 0
+        flags = []
+        self.linkType = linkType
+        ipProtocol = 0
+        ipVersion = 0
+        self.interface = interface
+        hops = 0
+        ipLength = 0
+    }
+
+    /// The item's bytes.
+    @inlinable @inline(__always)
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: Int(length)) }
+}
+
+/// Some items of a pool, in order: what elements are handed. It owns nothing.
+@frozen
+public struct Batch {
+    /// The pool's items.
+    public let items: UnsafeMutablePointer<Item>
+    /// The indices of this batch.
+    public let index: UnsafePointer<Int32>
+    /// How many indices there are, at least 1.
+    public let count: Int
+
+    @inlinable @inline(__always)
+    public init(items: UnsafeMutablePointer<Item>, index: UnsafePointer<Int32>, count: Int) {
+        self.items = items
+        self.index = index
+        self.count = count
+    }
+
+    /// The `k`-th item.
+    @inlinable @inline(__always)
+    public subscript(_ k: Int) -> UnsafeMutablePointer<Item> { items + Int(index[k]) }
+}

@@ -1,0 +1,157 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// The items of one run: a fixed number of them, each with a slot for bytes of its own.
+///
+/// The pool never grows. When it is empty a file waits, a live source counts drops, and an element that makes items
+/// gets nil and follows its named policy. Memory of slots is touched only when a slot is written.
+public final class Pool {
+    /// Bytes each item can own without a block of its own.
+    public static let slotBytes = 2048
+    /// Bytes kept free before copied or made bytes, so that headers can be put in front.
+    public static let headroom = 64
+
+    /// How many items there are.
+    public let capacity: Int
+    /// The items, by index.
+    public let items: UnsafeMutablePointer<Item>
+    let slots: UnsafeMutableRawPointer
+    let state: UnsafeMutablePointer<PoolState>
+
+    /// A pool of `capacity` free items.
+    public init(capacity: Int) {
+        precondition(capacity > 0 && capacity < Int(Int32.max), "pool capacity out of range")
+        self.capacity = capacity
+        items = .allocate(capacity: capacity)
+        slots = .allocate(byteCount: capacity * Pool.slotBytes, alignment: 64)
+        let free = UnsafeMutablePointer<Int32>.allocate(capacity: capacity)
+        for i in 0..<capacity {
+            (items + i).initialize(
+                to: Item(data: slots, length: 0, wireLength: 0, time: 0, sequence: 0, linkType: 0, interface: 0)
+            )
+            // The last is handed out first: low indices are used first, and the same few stay in the cache.
+            free[i] = Int32(capacity - 1 - i)
+        }
+        state = .allocate(capacity: 1)
+        state.initialize(to: PoolState(items: items, free: free, freeCount: capacity, slots: slots))
+    }
+
+    deinit {
+        for i in 0..<capacity where items[i].flags.contains(.large) { items[i].data.deallocate() }
+        state.pointee.free.deallocate()
+        state.deallocate()
+        slots.deallocate()
+        items.deallocate()
+    }
+
+    /// How many items are free now.
+    public var freeCount: Int { state.pointee.freeCount }
+
+    /// Takes up to `count` free items and writes their indices to `indices`; returns how many there were.
+    ///
+    /// The caller must set each item.
+    @inlinable
+    public func take(_ count: Int, into indices: UnsafeMutablePointer<Int32>) -> Int {
+        unsafeState.pointee.take(count, into: indices)
+    }
+
+    /// Gives back items that were taken and turned out not to be needed.
+    @inlinable
+    public func giveBack(_ indices: UnsafePointer<Int32>, count: Int) {
+        unsafeState.pointee.giveBack(indices, count: count)
+    }
+
+    @usableFromInline
+    var unsafeState: UnsafeMutablePointer<PoolState> { state }
+}
+
+/// The part of a pool that elements touch; reached by pointer, so no class property is accessed per item.
+@frozen
+@usableFromInline
+struct PoolState {
+    @usableFromInline let items: UnsafeMutablePointer<Item>
+    @usableFromInline let free: UnsafeMutablePointer<Int32>
+    @usableFromInline var freeCount: Int
+    @usableFromInline let slots: UnsafeMutableRawPointer
+
+    @usableFromInline
+    init(
+        items: UnsafeMutablePointer<Item>,
+        free: UnsafeMutablePointer<Int32>,
+        freeCount: Int,
+        slots: UnsafeMutableRawPointer
+    ) {
+        self.items = items
+        self.free = free
+        self.freeCount = freeCount
+        self.slots = slots
+    }
+
+    @inlinable @inline(__always)
+    mutating func take(_ count: Int, into indices: UnsafeMutablePointer<Int32>) -> Int {
+        let n = min(count, freeCount)
+        for k in 0..<n { indices[k] = free[freeCount &- 1 &- k] }
+        freeCount &-= n
+        return n
+    }
+
+    @inlinable @inline(__always)
+    mutating func giveBack(_ indices: UnsafePointer<Int32>, count: Int) {
+        for k in 0..<count { free[freeCount &+ count &- 1 &- k] = indices[k] }
+        freeCount &+= count
+    }
+
+    @inlinable @inline(__always)
+    mutating func release(_ i: Int32) {
+        if items[Int(i)].flags.rawValue & ItemFlags.large.rawValue != 0 { releaseLarge(i) }
+        free[freeCount] = i
+        freeCount &+= 1
+    }
+
+    @usableFromInline @inline(never)
+    func releaseLarge(_ i: Int32) {
+        items[Int(i)].data.deallocate()
+        items[Int(i)].flags.subtract(.large)
+    }
+
+    /// The slot of item `i`.
+    @inlinable @inline(__always)
+    func slot(_ i: Int32) -> UnsafeMutableRawPointer { slots + Int(i) &* Pool.slotBytes }
+
+    /// Makes the bytes of `i` its own, copying them when they are not yet.
+    @usableFromInline @inline(never)
+    func own(_ i: Int32) {
+        let item = items + Int(i)
+        if !item.pointee.flags.isDisjoint(with: [.owned, .large]) { return }
+        let (data, flag) = space(for: i, capacity: Int(item.pointee.length))
+        data.copyMemory(from: item.pointee.data, byteCount: Int(item.pointee.length))
+        item.pointee.data = data
+        item.pointee.flags.insert(flag)
+    }
+
+    /// Room for `capacity` writable bytes of item `i`: its slot, or a block of its own when the slot is too small.
+    func space(for i: Int32, capacity: Int) -> (UnsafeMutableRawPointer, ItemFlags) {
+        if capacity <= Pool.slotBytes - Pool.headroom { return (slot(i) + Pool.headroom, .owned) }
+        return (.allocate(byteCount: capacity, alignment: 64), .large)
+    }
+
+    /// Takes a free item with `capacity` writable bytes, which are not set; nil when the pool is empty.
+    @usableFromInline @inline(never)
+    mutating func make(capacity: Int) -> Int32? {
+        if freeCount == 0 { return nil }
+        freeCount -= 1
+        let i = free[freeCount]
+        let (data, flag) = space(for: i, capacity: capacity)
+        items[Int(i)] = Item(
+            data: data,
+            length: UInt32(capacity),
+            wireLength: UInt32(capacity),
+            time: 0,
+            sequence: 0,
+            linkType: 0,
+            interface: 0
+        )
+        items[Int(i)].flags = flag
+        return i
+    }
+}

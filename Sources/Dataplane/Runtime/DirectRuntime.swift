@@ -1,0 +1,296 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Runs a graph as fast as the machine allows, on one thread.
+///
+/// Batches move along edges that queue, so elements never call each other. In each round a source gives one batch, then
+/// the elements run in topological order until every edge is empty; back edges make further rounds.
+public final class DirectRuntime {
+    public let instance: Instance
+    /// Called with each batch about to be handed over; for taps and traces. Slows the run.
+    public var observer: (any RunObserver)?
+    /// Checked once a batch; true ends the run as if the input had ended.
+    public var shouldStop: (() -> Bool)?
+    /// How often an item may cross back edges before it is dropped.
+    public static let maximumHops: UInt16 = 64
+
+    private let batch: Int
+    private var sequence: UInt64 = 0
+    /// Room for one batch, for inputs with several producers and for sources.
+    private let scratch: UnsafeMutablePointer<Int32>
+
+    public init(_ instance: Instance) {
+        self.instance = instance
+        batch = instance.options.batch
+        scratch = .allocate(capacity: batch)
+    }
+
+    deinit { scratch.deallocate() }
+
+    /// Runs until all sources end; then ends the elements and writes out what they have buffered.
+    public func run() throws {
+        let wires = instance.spec.nodes.indices.compactMap { number in
+            instance.bindings[number]?.source.map { (number: number, source: $0) }
+        }
+        while shouldStop?() != true {
+            // The source whose next packet is earliest goes first, up to the next packet of any other.
+            var first: (number: Int, source: PacketSource)?
+            var limit = Int64.max
+            var earliest = Int64.max
+            for wire in wires {
+                let next = wire.source.nextTime
+                if next < earliest {
+                    limit = earliest
+                    earliest = next
+                    first = wire
+                } else if next < limit {
+                    limit = next
+                }
+            }
+            guard let first else { break }
+            if instance.run.pointee.nextDue <= earliest {
+                fireTimers(until: earliest)
+                continue
+            }
+            // A tie between two wires must not stop both.
+            if limit == earliest { limit = earliest + 1 }
+            let n = first.source.fill(
+                instance.pool,
+                scratch,
+                max: batch,
+                before: min(limit, instance.run.pointee.nextDue),
+                sequence: sequence
+            )
+            if n == 0 {
+                // The packet cannot be taken in: everything that could move has moved, so the pool is held for good.
+                if first.source.nextTime == earliest { throw RuntimeError.poolExhausted(capacity: instance.pool.capacity) }
+                continue
+            }
+            sequence &+= UInt64(n)
+            receive(n, at: first.number)
+            drain()
+        }
+        finish()
+        try instance.flush()
+    }
+
+    /// Puts `n` items of `scratch` on the wire's `rx`.
+    private func receive(_ n: Int, at wire: Int) {
+        let node = instance.nodes + wire
+        node.pointee.made &+= UInt64(n)
+        let last = instance.pool.items + Int(scratch[n - 1])
+        instance.run.pointee.originTime = last.pointee.time
+        instance.run.pointee.originSequence = last.pointee.sequence
+        let queue = node.pointee.outputs
+        (queue.pointee.buffer + queue.pointee.tail).update(from: scratch, count: n)
+        queue.pointee.tail &+= n
+    }
+
+    /// Runs the elements in order until every edge is empty and every ended flow was told.
+    private func drain() {
+        repeat {
+            while runOnce() {}
+        } while deliverEndedFlows()
+    }
+
+    /// One round over all elements; true when items wait on back edges.
+    private func runOnce() -> Bool {
+        let nodes = instance.nodes
+        for number in instance.shape.order {
+            let feeds = instance.feeds[number]
+            for input in feeds.indices {
+                let edges = feeds[input]
+                if edges.count == 1 {
+                    let queue = edges[0]
+                    if queue.pointee.head != queue.pointee.tail { deliver(queue, to: number, input) }
+                } else if edges.count > 1 {
+                    deliverMerged(edges, to: number, input)
+                }
+            }
+        }
+        // What was emitted where no edge leads, and what waits on back edges.
+        var more = false
+        for number in instance.spec.nodes.indices {
+            let node = nodes + number
+            let outputs = instance.spec.nodes[number].element.outputs.count
+            for output in 0..<outputs {
+                let queue = node.pointee.outputs + output
+                if queue.pointee.head == queue.pointee.tail { continue }
+                if node.pointee.connected[output] { more = true } else { discardUnused(number, output) }
+            }
+        }
+        return more
+    }
+
+    private func discardUnused(_ number: Int, _ output: Int) {
+        let node = instance.nodes + number
+        let queue = node.pointee.outputs + output
+        let n = queue.pointee.tail - queue.pointee.head
+        node.pointee.drops[instance.loopReason(number) + 1 + output] &+= UInt64(n)
+        for k in queue.pointee.head..<queue.pointee.tail {
+            node.pointee.pool.pointee.release(queue.pointee.buffer[k])
+        }
+        queue.pointee.head = 0
+        queue.pointee.tail = 0
+    }
+
+    /// Hands everything on one edge to its element, a batch at a time.
+    private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int, _ input: Int) {
+        if queue.pointee.isBack { countHops(queue, to: number) }
+        while queue.pointee.head < queue.pointee.tail {
+            let n = min(batch, queue.pointee.tail &- queue.pointee.head)
+            let index = queue.pointee.buffer + queue.pointee.head
+            queue.pointee.head &+= n
+            queue.pointee.moved &+= UInt64(n)
+            handOver(UnsafePointer(index), n, to: number, input)
+            // An element that feeds itself appends behind what was taken.
+            if queue.pointee.head >= instance.pool.capacity {
+                let waiting = queue.pointee.tail &- queue.pointee.head
+                queue.pointee.buffer.update(from: queue.pointee.buffer + queue.pointee.head, count: waiting)
+                queue.pointee.head = 0
+                queue.pointee.tail = waiting
+            }
+        }
+        queue.pointee.head = 0
+        queue.pointee.tail = 0
+    }
+
+    /// Hands over what several edges bring to one input, in origin order, so that branches cannot reorder a flow.
+    private func deliverMerged(_ queues: [UnsafeMutablePointer<EdgeQueue>], to number: Int, _ input: Int) {
+        let items = instance.pool.items
+        for queue in queues where queue.pointee.isBack && queue.pointee.head != queue.pointee.tail {
+            countHops(queue, to: number)
+        }
+        while true {
+            var n = 0
+            while n < batch {
+                var best = -1
+                var bestKey: (UInt64, UInt16) = (.max, .max)
+                for (q, queue) in queues.enumerated() where queue.pointee.head < queue.pointee.tail {
+                    let item = items + Int(queue.pointee.buffer[queue.pointee.head])
+                    let key = (item.pointee.sequence, item.pointee.made)
+                    if best < 0 || key < bestKey {
+                        best = q
+                        bestKey = key
+                    }
+                }
+                if best < 0 { break }
+                scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
+                queues[best].pointee.head &+= 1
+                queues[best].pointee.moved &+= 1
+                n &+= 1
+            }
+            for queue in queues where queue.pointee.head == queue.pointee.tail {
+                queue.pointee.head = 0
+                queue.pointee.tail = 0
+            }
+            if n == 0 { return }
+            handOver(UnsafePointer(scratch), n, to: number, input)
+        }
+    }
+
+    /// Counts a back edge for all items that wait on it; those that went round too often are dropped, so no cycle hangs.
+    private func countHops(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int) {
+        let node = instance.nodes + number
+        var kept = queue.pointee.head
+        for k in queue.pointee.head..<queue.pointee.tail {
+            let i = queue.pointee.buffer[k]
+            instance.pool.items[Int(i)].hops += 1
+            if instance.pool.items[Int(i)].hops <= DirectRuntime.maximumHops {
+                queue.pointee.buffer[kept] = i
+                kept += 1
+            } else {
+                node.pointee.entered &+= 1
+                queue.pointee.moved &+= 1
+                node.pointee.drops[instance.loopReason(number)] &+= 1
+                node.pointee.pool.pointee.release(i)
+            }
+        }
+        queue.pointee.tail = kept
+    }
+
+    @inline(__always)
+    private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to number: Int, _ input: Int) {
+        let node = instance.nodes + number
+        node.pointee.entered &+= UInt64(n)
+        let batch = Batch(items: instance.pool.items, index: index, count: n)
+        let context = Context(items: instance.pool.items, node: node)
+        if let observer { observer.willProcess(batch, number, input) }
+        instance.borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
+        if let observer { observer.didProcess(number) }
+    }
+
+    /// Tells elements of ended flows; true when there were any.
+    private func deliverEndedFlows() -> Bool {
+        let run = instance.run
+        if run.pointee.endedCount == 0 { return false }
+        let origin = (run.pointee.originTime, run.pointee.originSequence)
+        var next = 0
+        while next < run.pointee.endedCount {
+            // Items made for ended flows must not fill the pool, so edges are emptied after each few.
+            let end = min(next + batch, run.pointee.endedCount)
+            for k in next..<end {
+                let ended = run.pointee.ended[k]
+                run.pointee.originTime = ended.time
+                run.pointee.originSequence = ended.sequence
+                for number in instance.subscribers[Int(ended.table)] {
+                    instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
+                }
+                instance.elements[Int(ended.table)].flowReleased(ended.flow)
+            }
+            next = end
+            while runOnce() {}
+        }
+        run.pointee.endedCount = 0
+        run.pointee.originTime = origin.0
+        run.pointee.originSequence = origin.1
+        return true
+    }
+
+    /// Fires all timers due at or before `time`, earliest first, and what they arm up to then.
+    private func fireTimers(until time: Int64) {
+        while true {
+            var due = Int64.max
+            var which: (number: Int, id: Int)?
+            for number in instance.shape.order {
+                for id in 0..<Context.timerCount where instance.nodes[number].timers[id] < due {
+                    due = instance.nodes[number].timers[id]
+                    which = (number, id)
+                }
+            }
+            instance.run.pointee.nextDue = due
+            guard let which, due <= time else { return }
+            instance.nodes[which.number].timers[which.id] = Context.unarmed
+            instance.run.pointee.originTime = due
+            instance.elements[which.number].timer(which.id, due: due, instance.context(which.number))
+            drain()
+        }
+    }
+
+    /// The end of input: elements let go of what they hold, upstream first.
+    private func finish() {
+        for number in instance.shape.order {
+            instance.elements[number].finish(instance.context(number))
+            drain()
+        }
+    }
+}
+
+/// Watches items on their way; for taps and traces.
+public protocol RunObserver: AnyObject {
+    /// `batch` is about to be handed to input `input` of node `number`.
+    func willProcess(_ batch: Batch, _ number: Int, _ input: Int)
+    /// The element has done its work on the batch.
+    func didProcess(_ number: Int)
+}
+
+/// Why a run cannot go on.
+public enum RuntimeError: Error, CustomStringConvertible {
+    case poolExhausted(capacity: Int)
+    public var description: String {
+        switch self {
+        case .poolExhausted(let capacity):
+            "elements hold all \(capacity) items of the pool, so no packet can enter; raise --pool or lower what elements hold"
+        }
+    }
+}

@@ -1,0 +1,184 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which executor runs an element.
+public enum Side: String, Sendable, CaseIterable {
+    case nic
+    case host
+}
+
+/// A graph that was resolved and checked: what both runtimes are built from. Compounds are flattened, parameters read.
+public struct GraphSpec: Sendable {
+    /// An element of the graph.
+    public struct Node: Sendable {
+        /// The name in the graph, e.g. `front/sort` or `Counter@1`.
+        public var name: String
+        public var type: ElementDescriptor
+        public var element: ConfiguredElement
+        /// The side the graph pins it to; nil where the placement is free.
+        public var place: Side?
+
+        public init(name: String, type: ElementDescriptor, element: ConfiguredElement, place: Side? = nil) {
+            self.name = name
+            self.type = type
+            self.element = element
+            self.place = place
+        }
+
+        /// Wires stand for the outside world; they are ports of the NIC.
+        public var isWire: Bool { type.name == "Wire" }
+    }
+
+    /// An edge from an output to an input, by numbers.
+    public struct Edge: Sendable, Equatable {
+        public var from: Int
+        public var output: Int
+        public var to: Int
+        public var input: Int
+
+        public init(from: Int, output: Int, to: Int, input: Int) {
+            self.from = from
+            self.output = output
+            self.to = to
+            self.input = input
+        }
+    }
+
+    public var name: String
+    public var about: String
+    public var nodes: [Node]
+    public var edges: [Edge]
+    /// Sets of nodes that must be on one side.
+    public var together: [[Int]]
+    /// The named placements of the graph: a side for each node.
+    public var placements: [Placement]
+
+    /// A side for each element.
+    public struct Placement: Sendable, Equatable {
+        public var name: String
+        public var sides: [Side]
+        public init(name: String, sides: [Side]) {
+            self.name = name
+            self.sides = sides
+        }
+    }
+
+    public init(
+        name: String,
+        about: String = "",
+        nodes: [Node],
+        edges: [Edge],
+        together: [[Int]] = [],
+        placements: [Placement] = []
+    ) {
+        self.name = name
+        self.about = about
+        self.nodes = nodes
+        self.edges = edges
+        self.together = together
+        self.placements = placements
+    }
+
+    /// The number of the node called `name`.
+    public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
+
+    /// The name of an edge: its output port, `sort.syn`.
+    public func name(of edge: Edge) -> String { "\(nodes[edge.from].name).\(nodes[edge.from].element.outputs[edge.output].name)" }
+
+    /// The number of the edge called `name`.
+    public func edge(named name: String) -> Int? { edges.firstIndex { self.name(of: $0) == name } }
+}
+
+/// What follows from a graph's shape alone: the order in which elements run, back edges, kinds and flow tables.
+public struct GraphShape: Sendable {
+    /// Node numbers in the order they run: topological but for back edges, wires last.
+    public let order: [Int]
+    /// For each node its place in `order`.
+    public let rank: [Int]
+    /// For each edge whether it leads back to an element that ran before.
+    public let isBack: [Bool]
+    /// For each edge the kind of items on it; nil where it follows from itself.
+    public let kinds: [Kind?]
+    /// For each node the flow tables that are nearest upstream on some path from a wire; -1 stands for none on a path.
+    public let nearestTables: [Set<Int>]
+
+    public init(_ spec: GraphSpec) {
+        let n = spec.nodes.count
+        var out: [[Int]] = Array(repeating: [], count: n)
+        for (e, edge) in spec.edges.enumerated() { out[edge.from].append(e) }
+        // A depth-first search finishes what is downstream first; the reverse of that is the order. A wire's input is a
+        // different place from its output, so no path leads through a wire.
+        var finished: [Int] = []
+        var state = Array(repeating: 0, count: n)
+        let starts = (0..<n).filter { spec.nodes[$0].isWire } + (0..<n).filter { !spec.nodes[$0].isWire }
+        for start in starts where state[start] == 0 {
+            var stack = [(node: start, next: 0)]
+            state[start] = 1
+            while let top = stack.last {
+                if top.next < out[top.node].count {
+                    stack[stack.count - 1].next += 1
+                    // Later outputs are visited first, so that earlier ones come first in the order.
+                    let to = spec.edges[out[top.node][out[top.node].count - 1 - top.next]].to
+                    if state[to] == 0, !spec.nodes[to].isWire {
+                        state[to] = 1
+                        stack.append((to, 0))
+                    }
+                } else {
+                    state[top.node] = 2
+                    finished.append(top.node)
+                    stack.removeLast()
+                }
+            }
+        }
+        let forward = finished.reversed()
+        let order = forward.filter { !spec.nodes[$0].isWire } + forward.filter { spec.nodes[$0].isWire }
+        var rank = Array(repeating: 0, count: n)
+        for (r, node) in order.enumerated() { rank[node] = r }
+        self.order = order
+        self.rank = rank
+        isBack = spec.edges.map {
+            !spec.nodes[$0.from].isWire && !spec.nodes[$0.to].isWire && rank[$0.from] >= rank[$0.to]
+        }
+
+        var kinds: [Kind?] = Array(repeating: nil, count: spec.edges.count)
+        var tables: [Set<Int>] = Array(repeating: [], count: n)
+        // Kinds and tables flow along edges until nothing changes; cycles need more than one pass.
+        var changed = true
+        while changed {
+            changed = false
+            for node in spec.nodes.indices where spec.nodes[node].isWire { tables[node] = [-1] }
+            for (e, edge) in spec.edges.enumerated() {
+                let from = spec.nodes[edge.from]
+                let kind: Kind?
+                switch from.element.outputs[edge.output].gives {
+                case .kind(let fixed): kind = fixed
+                case .sameAs(let input):
+                    kind =
+                        spec.edges.indices.first {
+                            spec.edges[$0].to == edge.from && spec.edges[$0].input == input && kinds[$0] != nil
+                        }.flatMap { kinds[$0] }
+                }
+                if kind != kinds[e] {
+                    kinds[e] = kind
+                    changed = true
+                }
+                if !spec.nodes[edge.to].isWire {
+                    let add: Set<Int> =
+                        from.element.flowCapacity != nil ? [edge.from] : from.isWire ? [-1] : tables[edge.from]
+                    if !add.isSubset(of: tables[edge.to]) {
+                        tables[edge.to].formUnion(add)
+                        changed = true
+                    }
+                }
+            }
+        }
+        self.kinds = kinds
+        nearestTables = tables
+    }
+
+    /// The flow table whose flows the items of `node` carry; nil when there is none or it is not the same on all paths.
+    public func table(of node: Int) -> Int? {
+        guard nearestTables[node].count == 1, let only = nearestTables[node].first, only >= 0 else { return nil }
+        return only
+    }
+}

@@ -1,0 +1,231 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// A graph made ready to run once: its elements, its edges as queues, its pool and its counters.
+///
+/// Both runtimes work on an instance; they differ in when they hand which items to which element.
+public final class Instance {
+    public let spec: GraphSpec
+    public let shape: GraphShape
+    public let pool: Pool
+    /// The elements, by node number.
+    public let elements: [ElementBase]
+    /// Bindings of the wires, by node number.
+    public let bindings: [Int: WireBinding]
+
+    /// One for each node.
+    let nodes: UnsafeMutablePointer<NodeState>
+    let run: UnsafeMutablePointer<RunState>
+    /// Borrowed references for calls without reference counting; `elements` keeps the objects.
+    let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
+    /// For each node and input the queues that feed it.
+    let feeds: [[[UnsafeMutablePointer<EdgeQueue>]]]
+    /// For each node the nodes that keep state for its flows, in topological order.
+    let subscribers: [[Int]]
+    /// Queues by edge number.
+    let queues: [UnsafeMutablePointer<EdgeQueue>]
+    private var owned: [UnsafeMutableRawPointer] = []
+
+    /// How a run is made.
+    public struct Options: Sendable {
+        public var seed: UInt64 = 1
+        /// Items that can exist at one time.
+        public var poolCapacity = 16_384
+        /// The largest batch handed to an element.
+        public var batch = 64
+        public init() {}
+    }
+    public let options: Options
+
+    /// Makes the elements of `spec`. Throws what their makers throw, with the element's name.
+    public init(
+        _ spec: GraphSpec,
+        bindings: [Int: WireBinding],
+        services: any Services,
+        options: Options = Options()
+    ) throws {
+        self.spec = spec
+        self.options = options
+        self.bindings = bindings
+        let shape = GraphShape(spec)
+        self.shape = shape
+        let pool = Pool(capacity: options.poolCapacity)
+        self.pool = pool
+        let key = HashKey(seed: options.seed)
+        elements = try spec.nodes.enumerated().map { number, node in
+            let flows = shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity } ?? 0
+            let setup = Setup(path: node.name, flows: flows, seed: options.seed, hashKey: key, services: services)
+            do { return try node.element.make(setup) } catch { throw InstanceError(element: node.name, cause: error) }
+        }
+        for (number, binding) in bindings { (elements[number] as? Wire)?.destination = binding.destination }
+
+        run = .allocate(capacity: 1)
+        run.initialize(to: RunState(ended: .allocate(capacity: 256), endedCapacity: 256))
+        let count = spec.nodes.count
+        nodes = .allocate(capacity: count)
+        borrowed = .allocate(capacity: count)
+        var queues: [[UnsafeMutablePointer<EdgeQueue>]] = []
+        var owned: [UnsafeMutableRawPointer] = []
+        func allocate<T: BitwiseCopyable>(_ count: Int, _ value: T) -> UnsafeMutablePointer<T> {
+            let pointer = UnsafeMutablePointer<T>.allocate(capacity: max(1, count))
+            pointer.initialize(repeating: value, count: max(1, count))
+            owned.append(UnsafeMutableRawPointer(pointer))
+            return pointer
+        }
+        for (number, node) in spec.nodes.enumerated() {
+            let outputs = node.element.outputs.count
+            let first = UnsafeMutablePointer<EdgeQueue>.allocate(capacity: max(1, outputs))
+            owned.append(UnsafeMutableRawPointer(first))
+            let connected = allocate(outputs, false)
+            for edge in spec.edges where edge.from == number { connected[edge.output] = true }
+            for o in 0..<outputs {
+                (first + o).initialize(to: EdgeQueue(buffer: allocate(2 * pool.capacity, Int32(0))))
+            }
+            queues.append((0..<outputs).map { first + $0 })
+            (nodes + number).initialize(
+                to: NodeState(
+                    outputs: first,
+                    connected: connected,
+                    drops: allocate(node.type.drops.count + 1 + outputs, UInt64(0)),
+                    operations: allocate(Operation.allCases.count, UInt64(0)),
+                    timers: allocate(Context.timerCount, Context.unarmed),
+                    pool: pool.state,
+                    run: run,
+                    index: Int32(number)
+                )
+            )
+            (borrowed + number).initialize(to: Unmanaged.passUnretained(elements[number]))
+        }
+        for (number, edge) in spec.edges.enumerated() { queues[edge.from][edge.output].pointee.isBack = shape.isBack[number] }
+        self.owned = owned
+        self.queues = spec.edges.map { queues[$0.from][$0.output] }
+        feeds = spec.nodes.enumerated().map { number, node in
+            node.element.inputs.indices.map { input in
+                spec.edges.filter { $0.to == number && $0.input == input }.map { queues[$0.from][$0.output] }
+            }
+        }
+        subscribers = spec.nodes.indices.map { table in
+            spec.nodes[table].element.flowCapacity == nil
+                ? []
+                : shape.order.filter {
+                    $0 != table && spec.nodes[$0].type.stateBytesPerFlow > 0 && shape.table(of: $0) == table
+                }
+        }
+    }
+
+    deinit {
+        run.pointee.ended.deallocate()
+        run.deallocate()
+        nodes.deallocate()
+        borrowed.deallocate()
+        for pointer in owned { pointer.deallocate() }
+    }
+
+    /// What the calls of node `number` are given.
+    func context(_ number: Int) -> Context { Context(items: pool.items, node: nodes + number) }
+
+    // MARK: Reading the counters
+
+    /// The counters of node `number`.
+    public func counts(_ number: Int) -> ElementCounts {
+        let node = nodes[number]
+        let spec = spec.nodes[number]
+        var drops: [(reason: String, count: UInt64)] = []
+        let reasons = dropReasons(number)
+        for (k, reason) in reasons.enumerated() where node.drops[k] > 0 { drops.append((reason, node.drops[k])) }
+        return ElementCounts(
+            name: spec.name,
+            type: spec.type.name,
+            entered: node.entered,
+            made: node.made,
+            left: spec.element.outputs.indices.reduce(0) { $0 &+ node.outputs[$1].moved },
+            used: node.used,
+            held: node.held,
+            drops: drops,
+            operations: Operation.allCases.compactMap { operation in
+                let n = node.operations[operation.rawValue]
+                return n > 0 ? (operation, n) : nil
+            },
+            handlers: spec.element.readHandlers(elements[number])
+        )
+    }
+
+    /// The names of the drop counters of node `number`: the type's own, then those of the runtime.
+    func dropReasons(_ number: Int) -> [String] {
+        let node = spec.nodes[number]
+        return node.type.drops.map(\.name) + ["loop"] + node.element.outputs.map { "unused_\($0.name)" }
+    }
+
+    /// The drop counter of node `number` for items that went round a cycle too often.
+    func loopReason(_ number: Int) -> Int { spec.nodes[number].type.drops.count }
+
+    /// Items that exist and that no element holds; 0 after a run, or an element lost some.
+    public var lostItems: Int {
+        var held = 0
+        for number in spec.nodes.indices { held += Int(nodes[number].held) }
+        return pool.capacity - pool.freeCount - held
+    }
+
+    /// The counters of all wires.
+    public func wireCounts() -> [WireCounts] {
+        spec.nodes.indices.filter { spec.nodes[$0].isWire }.map { number in
+            let source = bindings[number]?.source
+            let wire = elements[number] as? Wire
+            return WireCounts(
+                name: spec.nodes[number].name,
+                packetsIn: source?.packets ?? 0,
+                bytesIn: source?.bytes ?? 0,
+                packetsOut: wire?.packets ?? 0,
+                bytesOut: wire?.bytes ?? 0
+            )
+        }
+    }
+
+    /// Ends the run for all elements: writes out what they have buffered.
+    public func flush() throws {
+        for (number, element) in elements.enumerated() {
+            do { try element.flush() } catch { throw InstanceError(element: spec.nodes[number].name, cause: error) }
+        }
+    }
+}
+
+/// What one element counted in a run.
+public struct ElementCounts: Sendable {
+    public var name: String
+    public var type: String
+    /// Items that arrived.
+    public var entered: UInt64
+    /// Items the element made.
+    public var made: UInt64
+    /// Items that left by an output.
+    public var left: UInt64
+    /// Items whose life ended here on purpose.
+    public var used: UInt64
+    /// Items the element still holds.
+    public var held: Int64
+    public var drops: [(reason: String, count: UInt64)]
+    public var operations: [(operation: Operation, count: UInt64)]
+    public var handlers: [(name: String, value: Int)]
+
+    /// Items dropped, for all reasons.
+    public var dropped: UInt64 { drops.reduce(0) { $0 + $1.count } }
+    /// The law of conservation: in + made = out + used + dropped + held.
+    public var balances: Bool { Int64(entered + made) == Int64(left + used + dropped) + held }
+}
+
+/// What passed one wire in a run.
+public struct WireCounts: Sendable {
+    public var name: String
+    public var packetsIn: UInt64
+    /// Bytes as on the wire.
+    public var bytesIn: UInt64
+    public var packetsOut: UInt64
+    public var bytesOut: UInt64
+}
+
+/// An element that could not be made or ended, with its name.
+public struct InstanceError: Error, CustomStringConvertible {
+    public var element: String
+    public var cause: any Error
+    public var description: String { "element '\(element)': \((cause as? ParameterError)?.message ?? "\(cause)")" }
+}
