@@ -27,6 +27,9 @@ public struct GraphLoader: Sendable {
     private let readFile: @Sendable (String) throws -> [UInt8]
     var limits = Limits()
 
+    /// Bytes of the longest file that is read. More need not be handed over: one byte more is enough to be refused.
+    public static let longestFile = Limits().fileSize
+
     /// - Parameters:
     ///   - catalog: the element types that a graph may use.
     ///   - services: compiles the filters, and is there for elements when they are made for checking.

@@ -120,6 +120,10 @@ extension Session {
                 report(.badName, "'\(name)' cannot be the name of a parameter: letters, digits and '_'", at: mark)
                 return parameter
             }
+            if name == "type" || name == "place" {
+                report(.badName, "a parameter cannot be called '\(name)', which every element has", at: mark)
+                return parameter
+            }
             let keys = ["type", "default", "about", "values"]
             guard let fields = fields(value, of: "a parameter", keys: keys, required: ["type"]) else {
                 return parameter

@@ -359,6 +359,44 @@ import Testing
         )
     }
 
+    @Test func anElementThatCannotBeMadeIsShownWhereItIs() {
+        let loaded = load("graph: g\nelements: {c: {type: Choosy, high: 9}}\nchains: [Wire -> c -> Discard]\n")
+        #expect(loaded.diagnostics.map { "\($0.line):\($0.column) \($0.code)" } == ["2:12 bad_value"])
+    }
+
+    @Test func aNameInACompoundCannotBeTakenFromOutside() {
+        let loaded = load(
+            "graph: g\nuse: [front.yaml]\nelements: {front: {type: Front, vip: 1.2.3.4}, front/sort: {type: Counter}}\n"
+                + "chains: [Wire -> front -> front/sort -> Discard]\n",
+            ["front.yaml": Self.front]
+        )
+        #expect(loaded.codes == ["duplicate_name"])
+    }
+
+    @Test func constraintsThatContradictEachOtherAreTold() {
+        let loaded = load(
+            "graph: g\nuse: [c.yaml]\nelements: {w: {type: Wire, place: host}, p: {type: Part, place: nic}, r: {type: Relay}}\n"
+                + "chains: [w -> p -> r -> Discard]\ntogether: [[w, r], [zz, p]]\n",
+            [
+                "c.yaml":
+                    "compound: Part\ninputs: [in]\noutputs: [out]\nelements: {c: {type: Counter, place: host}}\nchains: [in -> c -> out]\n"
+            ]
+        )
+        #expect(
+            loaded.diagnostics.map { "\($0.file):\($0.line):\($0.column) \($0.code)" } == [
+                "g.yaml:3:12 bad_side", "g.yaml:5:13 split_together", "g.yaml:5:21 unknown_element",
+                "c.yaml:4:38 bad_side",
+            ]
+        )
+    }
+
+    @Test func aTypeThatCouldBeInAFileThatCannotBeReadIsNotUnknown() {
+        let loaded = load(
+            "graph: g\nuse: [none.yaml]\nelements: {f: {type: Front}}\nchains: [Wire -> f -> Other -> Discard]\n"
+        )
+        #expect(loaded.codes == ["cannot_read"])
+    }
+
     /// Ten compounds of ten of the next would be ten thousand million elements.
     @Test func compoundsThatGrowFastAreRefused() {
         var files: [String: String] = [:]

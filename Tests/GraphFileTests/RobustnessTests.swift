@@ -135,15 +135,14 @@ import Testing
         return "graph: large\nelements:\n\(elements)chains:\n\(chains)placements:\n  all: {default: host}\n"
     }
 
-    @Test func fiveThousandElementsAreCheckedInTwoSeconds() {
+    @Test func fiveThousandElementsAreCheckedSoon() {
         let text = Self.large(5000)
         let start = ContinuousClock.now
         let loaded = load(text)
         let taken = ContinuousClock.now - start
         #expect(loaded.rendered == "")
         #expect(loaded.graph?.nodes.count == 5001)
-        // In a debug build on a machine with other work; a release build takes a tenth.
-        #expect(taken < .seconds(10), "\(taken)")
-        print("5000 elements: \(taken)")
+        // Two seconds are the aim; this may be a debug build on a machine with other work.
+        #expect(taken < .seconds(8), "\(taken)")
     }
 }

@@ -140,6 +140,7 @@ final class Choosy: Element {
     struct Failure: Error, CustomStringConvertible { var description: String { "low is above high" } }
     init(_ config: Config, _: Setup) throws {
         if config.low > config.high { throw Failure() }
+        if config.high == 9 { throw ParameterError("9 is too high", at: 0) }
         super.init()
     }
 }
