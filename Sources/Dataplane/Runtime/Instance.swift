@@ -113,7 +113,10 @@ public final class Instance {
             )
             (borrowed + number).initialize(to: Unmanaged.passUnretained(elements[number]))
         }
-        for (number, edge) in spec.edges.enumerated() { queues[edge.from][edge.output].pointee.isBack = shape.isBack[number] }
+        for (number, edge) in spec.edges.enumerated() {
+            queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
+            queues[edge.from][edge.output].pointee.edge = Int32(number)
+        }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }
         feeds = heap(
