@@ -59,16 +59,28 @@ public struct Layout: Sendable, Equatable {
     public let size: Int
 
     /// Fields in order, each behind the one before.
+    ///
+    /// Names and words are plain, letters, digits and `_`, so that no text format has to quote them.
     public init(_ name: String, _ fields: [(name: String, type: FieldType)]) {
         self.name = name
         var offset = 0
         var placed: [Field] = []
         for field in fields {
+            var names = [field.name]
+            if case .word(let words) = field.type { names += words }
+            precondition(
+                names.allSatisfy(Layout.isPlain),
+                "the field '\(field.name)' has a name or word that is not plain"
+            )
             placed.append(Field(name: field.name, type: field.type, offset: offset))
             offset += field.type.size
         }
         self.fields = placed
         size = offset
+    }
+
+    private static func isPlain(_ name: String) -> Bool {
+        !name.isEmpty && name.allSatisfy { $0 == "_" || $0.isASCII && ($0.isLetter || $0.isNumber) }
     }
 }
 
@@ -159,13 +171,27 @@ func writeFlags(_ flags: UInt8, to out: UnsafeMutablePointer<UInt8>) -> Int {
 }
 
 extension IPAddress {
+    /// The IPv6 address whose 16 bytes stand at `bytes`. The caller has checked that they are there.
+    init(v6 bytes: UnsafeRawPointer) {
+        self.init(
+            v6: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        )
+    }
+
+    /// Writes the address as a record's field.
+    func store(to field: UnsafeMutableRawPointer) {
+        field.storeBytes(of: version, as: UInt8.self)
+        // The four bytes of IPv4 stand first, zeros behind them.
+        let first = version == 4 ? low &<< 32 : high
+        field.storeBytes(of: first.bigEndian, toByteOffset: 1, as: UInt64.self)
+        field.storeBytes(of: version == 4 ? 0 : low.bigEndian, toByteOffset: 9, as: UInt64.self)
+    }
+
     /// The address in a record's field.
     init(record field: UnsafeRawPointer) {
         if field.byte(0) == 6 {
-            self.init(
-                v6: UInt64(bigEndian: field.loadUnaligned(fromByteOffset: 1, as: UInt64.self)),
-                UInt64(bigEndian: field.loadUnaligned(fromByteOffset: 9, as: UInt64.self))
-            )
+            self.init(v6: field + 1)
         } else {
             self.init(v4: field.be32(1))
         }

@@ -292,14 +292,8 @@ extension PacketFields {
             let header = Int(item.l4) - Int(item.l3)
             badIPChecksum = Checksum.fold(Checksum.sum(ip, header)) != 0xffff
         } else {
-            source = IPAddress(
-                v6: UInt64(ip.be32(8)) << 32 | UInt64(ip.be32(12)),
-                UInt64(ip.be32(16)) << 32 | UInt64(ip.be32(20))
-            )
-            destination = IPAddress(
-                v6: UInt64(ip.be32(24)) << 32 | UInt64(ip.be32(28)),
-                UInt64(ip.be32(32)) << 32 | UInt64(ip.be32(36))
-            )
+            source = IPAddress(v6: ip + 8)
+            destination = IPAddress(v6: ip + 24)
             tos = UInt8(truncatingIfNeeded: ip.be16(0) >> 4)
             ttl = ip.byte(7)
             // The fragment header is the last before what it splits, in packets as they are sent.
