@@ -61,19 +61,15 @@ public enum GraphFormatter {
         return result
     }
 
-    /// The hops of a chain, without the white space around them.
-    private static func hops(_ chain: String) -> [Substring] {
-        var hops: [Substring] = []
+    /// The hops of a chain as words: what is left when white space does not count.
+    private static func hops(_ chain: String) -> [[Substring]] {
+        var hops: [[Substring]] = []
         var rest = chain[...]
         while let arrow = rest.firstRange(of: "->") {
-            hops.append(rest[..<arrow.lowerBound])
+            hops.append(rest[..<arrow.lowerBound].split(whereSeparator: \.isWhitespace))
             rest = rest[arrow.upperBound...]
         }
-        return (hops + [rest]).map { hop in
-            var hop = hop
-            while let last = hop.last, last.isWhitespace { hop.removeLast() }
-            return hop.drop(while: \.isWhitespace)
-        }
+        return hops + [rest.split(whereSeparator: \.isWhitespace)]
     }
 
     /// The text with `\n` for every line break of DOS and old Macs, without byte order mark, and with a last line break.
@@ -372,11 +368,15 @@ private struct Layout {
             oldIndent = max(0, blocks.last { $0.kind != .flushSequence }?.old ?? 0) + width
             newIndent = max(0, blockColumn) + width
         } else {
-            oldIndent = lines.first { !$0.allSatisfy { $0 == " " } }.map { $0.prefix { $0 == " " }.count } ?? 0
+            let indents = lines.map { $0.prefix { $0 == " " }.count }
+            let firstText = lines.indices.first { indents[$0] < lines[$0].count }
+            oldIndent = firstText.map { indents[$0] } ?? indents.max() ?? 0
             newIndent = max(0, blockColumn) + 2
         }
         let keepsBlankEnd = indicators.contains("+")
-        var contents = lines.map { line in line.prefix(oldIndent).allSatisfy { $0 == " " } ? line.dropFirst(oldIndent) : line }
+        var contents = lines.map { line in
+            line.prefix(oldIndent).allSatisfy { $0 == " " } ? line.dropFirst(oldIndent) : line
+        }
         var end = token.end
         if !keepsBlankEnd { while contents.last?.isEmpty == true { contents.removeLast() } }
         for line in contents {

@@ -95,7 +95,7 @@ import Testing
             ("? a\n: b\n? - x\n: - y\n", "? a\n: b\n? - x\n: - y\n"),
             ("---\na: 1\n...\n---\nb:\n    - 1\n", "---\na: 1\n...\n---\nb:\n  - 1\n"),
             ("# nothing else\n\n\n", "# nothing else\n"),
-            ("", "\n"),
+            ("", ""), (" \n\n", ""),
         ]
     )
     func layout(source: String, expected: String) throws {
@@ -147,7 +147,7 @@ import Testing
         }
         #expect(pairs.count > 1_500)
         let differences = try compareWithPyYAML(pairs)
-        #expect(differences == "" || differences == nil)
+        #expect(differences == nil || differences == "", "\(differences ?? "")")
     }
 
     /// Truncated and mutated texts are formatted or refused, never more.
@@ -160,7 +160,11 @@ import Testing
                 let at = Int.random(in: 0..<scalars.count, using: &random)
                 switch Int.random(in: 0..<3, using: &random) {
                 case 0: scalars.remove(at: at)
-                case 1: scalars.insert("\n:-?|>{}[],&*!#'\" \t\u{85}%@".unicodeScalars.randomElement(using: &random)!, at: at)
+                case 1:
+                    scalars.insert(
+                        "\n:-?|>{}[],&*!#'\" \t\u{85}%@".unicodeScalars.randomElement(using: &random)!,
+                        at: at
+                    )
                 default: scalars.removeSubrange(at...)
                 }
                 var text = String.UnicodeScalarView()
@@ -191,9 +195,9 @@ import Testing
                 for e in yaml.parse(text, Loader=yaml.SafeLoader):
                     value = getattr(e, "value", None)
                     if value is not None and "->" in value:
-                        value = re.sub(r"\s*->\s*", "->", value).strip()
+                        value = " ".join(value.replace("->", " -> ").split())
                     out.append((type(e).__name__, value, getattr(e, "anchor", None), getattr(e, "tag", None),
-                                getattr(e, "style", None), getattr(e, "flow_style", None)))
+                                getattr(e, "style", None), bool(getattr(e, "flow_style", None))))
                 return out
             for old, new in json.load(sys.stdin):
                 try:

@@ -39,7 +39,9 @@ struct YAMLGenerator {
         return chance(25) ? out.replacing("\n", with: "\r\n") : out
     }
 
-    mutating func word() -> String { pick(["a", "sort", "known_2", "FlowTable", "x.y", "10", "true", "é", "日本", "a-b", "9:9"]) }
+    mutating func word() -> String {
+        pick(["a", "sort", "known_2", "FlowTable", "x.y", "10", "true", "é", "日本", "a-b", "9:9"])
+    }
 
     /// Blank lines and comments, anywhere.
     mutating func gap(indent: Int) {
@@ -140,7 +142,9 @@ struct YAMLGenerator {
             }
             out += "\n"
             for _ in 0..<Int.random(in: 0...4, using: &random) {
-                out += pick(["\(pad)text # no comment\n", "\(pad)text\n", "\n", "\(pad)key: [x  \n", "\(pad)- a -> b\n"])
+                out += pick([
+                    "\(pad)text # no comment\n", "\(pad)text\n", "\n", "\(pad)key: [x  \n", "\(pad)- a -> b\n",
+                ])
             }
         case 4:
             out += " plain -> text\n\(pad)over  lines   \n\n\(pad)  and on"
@@ -172,7 +176,11 @@ struct YAMLGenerator {
             if n > 0 { out += "," }
             flowBreak(pad)
             if isMap { out += pick(["p", "q", "'r'"]) + String(n) + ": " }
-            if depth < 3, chance(30) { flow(pad: pad, depth: depth + 1) } else { out += pick(["1", "\"two\"", "three 3", "a->b"]) }
+            if depth < 3, chance(30) {
+                flow(pad: pad, depth: depth + 1)
+            } else {
+                out += pick(["1", "\"two\"", "three 3", "a->b"])
+            }
         }
         flowBreak(pad)
         out += isMap ? "}" : "]"
