@@ -1,0 +1,96 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Lets well-formed IPv4 and IPv6 packets pass and drops the others, each with its reason.
+///
+/// Link headers are skipped (Ethernet with VLAN tags, raw IP, Linux cooked, BSD loopback, PPP). The IP version, header
+/// length, total length and, for IPv4, the header checksum (RFC 791, RFC 1071) must be right. An IPv4 header that is not
+/// wholly captured cannot be checked and is dropped. With `checksum: count` packets with a wrong checksum are only
+/// counted: captures taken at a sender often hold checksums that the NIC was to fill in. The checksums of TCP and UDP
+/// are not looked at.
+public final class IPCheck: Element {
+    public struct Config: ElementConfig {
+        public enum Policy: String, CaseIterable, Sendable { case verify, count }
+        public var checksum = Policy.verify
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, badChecksum
+        public var about: String {
+            switch self {
+            case .linkType: "the headers of its link type are not known"
+            case .notIp: "it holds another network protocol than IP"
+            case .truncated: "the capture ends within the IP header"
+            case .badVersion: "the IP version is not the one announced"
+            case .badHeaderLength: "the IPv4 header length is impossible"
+            case .badLength: "the IP length is shorter than the header or longer than the packet"
+            case .badChecksum: "the IPv4 header checksum is wrong"
+            }
+        }
+    }
+    public static let summary = "drops packets whose IP header is not right"
+    public static let category = Category.checking
+    public static let depends = Depends.item
+    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .headers, "any packets")] }
+    public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "IP packets")] }
+    public static let parameters: [Parameter<Config>] = [
+        .init("checksum", \.checksum, "drop packets with a wrong IPv4 header checksum, or only count them")
+    ]
+    public static let handlers = [
+        Handler<IPCheck>("bad_checksums", "IPv4 packets with a wrong header checksum") { Int($0.badChecksums) }
+    ]
+    public static let operations: [Operation] = [.parse, .checksumBytes]
+    public static let examples = [
+        Example(
+            "a good packet passes",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S"]],
+            out: ["out": ["10.0.0.1:1000 > 10.0.0.2:80 S"]]
+        ),
+        Example(
+            "a wrong header checksum",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S badipcsum"]],
+            out: ["out": []],
+            drops: ["bad_checksum": 1]
+        ),
+    ]
+
+    private let verify: Bool
+    private var badChecksums: UInt64 = 0
+
+    public init(_ config: Config, _: Setup) {
+        verify = config.checksum == .verify
+        super.init()
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var start = 0
+        var extraSummed = 0
+        var bad: UInt64 = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            if Headers.locateUsual(p), Checksum.foldedSum20(UnsafeRawPointer(p.pointee.data) + 14) == 0xffff { continue }
+            let (status, summed) = check(p)
+            extraSummed &+= summed &- 20
+            if status == .badChecksum { bad &+= 1 }
+            if status == nil || (status == .badChecksum && !verify) { continue }
+            context.emit(batch, from: start, to: k, 0)
+            start = k &+ 1
+            context.drop(batch.index[k], status!)
+        }
+        context.emit(batch, from: start, to: batch.count, 0)
+        badChecksums &+= bad
+        context.did(.parse, batch.count)
+        context.did(.checksumBytes, batch.count &* 20 &+ extraSummed)
+    }
+
+    /// What is wrong with a packet, and how many bytes were summed to know; nil when nothing is.
+    @inline(never)
+    private func check(_ p: UnsafeMutablePointer<Item>) -> (Drop?, Int) {
+        let status = Headers.locate(p)
+        guard status == .ip else { return (Drop(rawValue: Int(status.rawValue) - 1), 0) }
+        guard p.pointee.ipVersion == 4 else { return (nil, 0) }
+        let data = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
+        let header = Int(data.byte(0) & 15) * 4
+        return (Checksum.fold(Checksum.sum(data, header)) == 0xffff ? nil : .badChecksum, header)
+    }
+}

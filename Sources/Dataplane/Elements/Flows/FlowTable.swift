@@ -1,0 +1,418 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+
+/// Finds the flow of every packet: one conversation, both directions, by addresses, ports and protocol.
+///
+/// The look-up is done once; the flow then travels with the packet, and elements downstream keep their state in arrays.
+/// The side whose packet came first is the forward side.
+///
+/// Where `miss` is connected, packets of unknown flows leave there, and flows are created by packets that arrive at
+/// `insert`. Otherwise an unknown packet creates its flow and leaves on `hit`.
+///
+/// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is used again, or when the table is full
+/// and makes room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose
+/// initial sequence number differs from the one its direction began with (the first sequence number minus one, where the
+/// flow was picked up midway) belongs to a new connection and ends the old flow.
+///
+/// The table is bounded. When it is full, `on_full: evict` ends the flow that was unused longest, as far as a second-chance
+/// list tells; `on_full: drop` drops the packet.
+public final class FlowTable: Element {
+    public struct Config: ElementConfig {
+        public enum Policy: String, CaseIterable, Sendable { case evict, drop }
+        public var capacity = 65_536
+        public var idle: Int64 = 300_000_000_000
+        public var onFull = Policy.evict
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, tableFull
+        public var about: String {
+            switch self {
+            case .linkType: "the headers of its link type are not known"
+            case .notIp: "it holds another network protocol than IP"
+            case .truncated: "the capture ends within the IP header"
+            case .badVersion: "the IP version is not the one announced"
+            case .badHeaderLength: "the IPv4 header length is impossible"
+            case .badLength: "the IP length is shorter than the header or longer than the packet"
+            case .tableFull: "it would create a flow and the table is full"
+            }
+        }
+    }
+    public static let summary = "finds the flow of every packet"
+    public static let category = Category.flows
+    public static let depends = Depends.flow
+    public static func inputs(_: Config) -> [Input] {
+        [
+            Input("in", .only(.packet), reads: .headers, "IP packets"),
+            Input("insert", .only(.packet), reads: .headers, optional: true, "packets that create their flow"),
+        ]
+    }
+    public static func outputs(_: Config) -> [Output] {
+        [
+            Output("hit", .kind(.packet), "packets with their flow"),
+            Output("miss", .kind(.packet), optional: true, "packets of unknown flows; unconnected, they create them"),
+            Output("inserted", .kind(.packet), optional: true, "packets that came by `insert`, with their flow"),
+        ]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("capacity", \.capacity, in: 1...16_000_000, "flows the table has room for"),
+        .init(
+            "idle",
+            duration: \.idle,
+            in: 0...86_400_000_000_000,
+            "a flow without a packet for longer than this ends; 0 = never"
+        ),
+        .init("on_full", \.onFull, "what gives way when the table is full: an old flow, or the packet"),
+    ]
+    public static let handlers = [
+        Handler<FlowTable>("flows", "flows in the table now") { $0.map.count },
+        Handler<FlowTable>("created", "flows created") { Int($0.created) },
+        Handler<FlowTable>("evicted", "flows ended to make room") { Int($0.evicted) },
+        Handler<FlowTable>("idle", "flows ended by the idle time-out") { Int($0.idled) },
+        Handler<FlowTable>("reused", "flows ended because their 4-tuple was used again") { Int($0.reused) },
+    ]
+    public static let operations: [Operation] = [.parse, .hash, .lookup, .update, .timer]
+    public static func flowCapacity(_ config: Config) -> Int? { config.capacity + FlowMap.spare }
+    public static let examples = [
+        Example(
+            "both directions are one flow",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 S seq=7", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=9 ack=8",
+                ]
+            ],
+            out: [
+                "hit": ["10.0.0.1:1000 > 10.0.0.2:80 S seq=7", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=9 ack=8"]
+            ]
+        )
+    ]
+
+    private let map: FlowMap
+    private let idle: Int64
+    private let evicts: Bool
+    private var created: UInt64 = 0
+    private var evicted: UInt64 = 0
+    private var idled: UInt64 = 0
+    private var reused: UInt64 = 0
+    /// The largest functional time seen.
+    private var latest = Int64.min
+    private var armed = false
+    private let keys: UnsafeMutablePointer<Looked>
+
+    /// What a packet is looked up by. IPv6 keys are longer; they are made again when they are needed.
+    private struct Looked {
+        var ends: UInt64
+        var a0: UInt64
+        var hash: UInt64
+        /// 1 where the source is the upper end of the key.
+        var upper: UInt8
+    }
+    /// Packets looked up together: their slots and records are fetched while others are worked on.
+    private static let stage = 64
+
+    public init(_ config: Config, _ setup: Setup) {
+        map = FlowMap(capacity: config.capacity, key: setup.hashKey)
+        idle = config.idle
+        evicts = config.onFull == .evict
+        keys = .allocate(capacity: FlowTable.stage)
+        keys.initialize(
+            repeating: Looked(ends: 0, a0: 0, hash: 0, upper: 0),
+            count: FlowTable.stage
+        )
+        super.init()
+    }
+
+    deinit { keys.deallocate() }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        let missLeaves = context.isConnected(1)
+        let insertedLeaves = context.isConnected(2)
+        let inserts = input == 1 || !missLeaves
+        let output = input == 1 && insertedLeaves ? 2 : 0
+        var start = 0
+        while start < batch.count {
+            let n = min(FlowTable.stage, batch.count &- start)
+            look(
+                Batch(items: batch.items, index: batch.index + start, count: n),
+                inserts: inserts,
+                output: output,
+                context
+            )
+            start &+= n
+        }
+        context.did(.parse, batch.count)
+        context.did(.hash, batch.count)
+        context.did(.lookup, batch.count)
+    }
+
+    private func look(_ batch: Batch, inserts: Bool, output: Int, _ context: borrowing Context) {
+        let map = self.map
+        let records = map.records
+        let slots = map.slots
+        let mask = map.mask
+        let hashKey = map.key
+        let keys = self.keys
+        let idle = self.idle == 0 ? Int64.max : self.idle
+        // First the keys of all packets, then all slots, then all records: each fetched while the others are worked on.
+        for k in 0..<batch.count {
+            let p = batch[k]
+            if p.pointee.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
+            let proto = p.pointee.ipProtocol
+            if p.pointee.ipVersion == 4, proto == 6 || proto == 17,
+                p.pointee.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
+                    == ItemFlags.transport.rawValue
+            {
+                let (ends, a0, hash, upper) = FlowKey.of4(
+                    UnsafeRawPointer(p.pointee.data),
+                    l3: Int(p.pointee.l3),
+                    l4: Int(p.pointee.l4),
+                    proto: proto,
+                    hashKey
+                )
+                if a0 &>> 32 != a0 & 0xffff_ffff {
+                    keys[k] = Looked(ends: ends, a0: a0, hash: hash, upper: upper)
+                    clinux_prefetch(slots + Int(truncatingIfNeeded: hash & mask))
+                    continue
+                }
+            }
+            keys[k] = lookUnusual(p)
+        }
+        for k in 0..<batch.count {
+            let slot = slots[Int(truncatingIfNeeded: keys[k].hash & mask)]
+            // An empty slot names the address before the first record; a prefetch there does no harm.
+            clinux_prefetch_for_write(records + (Int(slot & 0xff_ffff) &- 1))
+        }
+        var others = 0
+        var start = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let looked = keys + k
+            let time = p.pointee.time
+            var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
+            if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
+                || looked.pointee.a0 == 0
+            {
+                flow = Int(find(p, looked.pointee))
+            }
+            if flow >= 0 {
+                let record = records + flow
+                let upper = looked.pointee.upper
+                let isIdle = time &- record.pointee.last > idle
+                if !isIdle, p.pointee.ipProtocol != 6 || !isNews(p, record.pointee.marks, upper) {
+                    record.pointee.last = time
+                    mark(p, Int32(truncatingIfNeeded: flow), record, upper)
+                    continue
+                }
+            }
+            // Not just one more packet of a flow that is there.
+            context.emit(batch, from: start, to: k, output)
+            start = k &+ 1
+            others &+= 1
+            news(
+                batch.index[k],
+                Int32(truncatingIfNeeded: flow),
+                looked.pointee,
+                inserts: inserts,
+                output: output,
+                context
+            )
+        }
+        context.emit(batch, from: start, to: batch.count, output)
+        latest = max(latest, batch[batch.count &- 1].pointee.time)
+        context.did(.update, batch.count &- others)
+    }
+
+    /// The key of a packet that is not plain TCP or UDP over IPv4.
+    @inline(never)
+    private func lookUnusual(_ p: UnsafeMutablePointer<Item>) -> Looked {
+        guard p.pointee.ipVersion != Item.noIP else { return Looked(ends: 0, a0: 0, hash: 0, upper: 0) }
+        let (key, upper) = FlowKey.of(p)
+        // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
+        return Looked(
+            ends: key.ends,
+            a0: p.pointee.ipVersion == 4 ? key.a0 : 0,
+            hash: map.hash(key),
+            upper: upper ? 1 : 0
+        )
+    }
+
+    /// The general search, behind the first slot and for all kinds of keys.
+    @inline(never)
+    private func find(_ p: UnsafeMutablePointer<Item>, _ looked: Looked) -> Int32 {
+        p.pointee.ipVersion == Item.noIP ? -1 : map.find(FlowKey.of(p).key, looked.hash)
+    }
+
+    /// Writes the flow and the direction to the packet.
+    @inline(__always)
+    private func mark(
+        _ p: UnsafeMutablePointer<Item>,
+        _ flow: Int32,
+        _ record: UnsafeMutablePointer<FlowRecord>,
+        _ upper: UInt8
+    ) {
+        p.pointee.flow = FlowRef(index: flow, generation: record.pointee.generation)
+        let upperFirst = UInt16(truncatingIfNeeded: record.pointee.marks.rawValue &>> 1) & 1
+        let reverse = (upperFirst ^ UInt16(upper)) &* ItemFlags.reverse.rawValue
+        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
+    }
+
+    /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction.
+    @inline(__always)
+    private func isNews(_ p: UnsafeMutablePointer<Item>, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
+        guard p.pointee.flags.rawValue & ItemFlags.transport.rawValue != 0 else { return false }
+        let flags = UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13)
+        return flags & 0x12 == 0x02 || marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0
+    }
+
+    /// A packet that is not just one more of a flow that is there: it may end a flow, create one, or be none of ours.
+    @inline(never)
+    private func news(
+        _ i: Int32,
+        _ found: Int32,
+        _ looked: Looked,
+        inserts: Bool,
+        output: Int,
+        _ context: borrowing Context
+    ) {
+        let p = context[i]
+        guard Headers.locate(p) == .ip else {
+            context.drop(i, Int(Headers.locateSlowly(p).rawValue) &- 1)
+            return
+        }
+        let time = p.pointee.time
+        let isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+        let isUpper = looked.upper != 0
+        let direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
+        var flow = found
+        if flow >= 0 {
+            let record = map.records + Int(flow)
+            if idle != 0, time &- record.pointee.last > idle {
+                end(flow, .idle, p, context)
+                flow = -1
+            } else if isTCP, record.pointee.marks.contains(direction) {
+                let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+                let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
+                if tcp.byte(13) & 0x12 == 0x02, base != tcp.be32(4) {
+                    end(flow, .reused, p, context)
+                    flow = -1
+                }
+            }
+        }
+        if flow < 0 {
+            if !inserts {
+                context.emit(i, 1)
+                return
+            }
+            flow = create(p, FlowKey.of(p).key, looked.hash, isUpper, time, context)
+            if flow < 0 {
+                context.drop(i, Drop.tableFull)
+                return
+            }
+        }
+        let record = map.records + Int(flow)
+        record.pointee.last = time
+        mark(p, flow, record, looked.upper)
+        if isTCP, record.pointee.marks.isDisjoint(with: direction) { setBase(p, record, upper: isUpper) }
+        context.did(.update, 1)
+        context.emit(i, output)
+    }
+
+    @inline(never)
+    private func end(_ flow: Int32, _ reason: FlowEnd, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+        switch reason {
+        case .idle: idled &+= 1
+        case .reused: reused &+= 1
+        case .evicted: evicted &+= 1
+        case .eof: break
+        }
+        let reference = map.reference(flow)
+        map.remove(flow)
+        context.endFlow(reference, reason, time: p.pointee.time, sequence: p.pointee.sequence)
+    }
+
+    /// Where this direction's sequence numbers begin.
+    @inline(never)
+    private func setBase(_ p: UnsafeMutablePointer<Item>, _ record: UnsafeMutablePointer<FlowRecord>, upper: Bool) {
+        let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+        let base = tcp.byte(13) & 0x02 != 0 ? tcp.be32(4) : tcp.be32(4) &- 1
+        if upper { record.pointee.base.upper = base } else { record.pointee.base.lower = base }
+        record.pointee.marks.insert(upper ? .upperBase : .lowerBase)
+    }
+
+    @inline(never)
+    private func create(
+        _ p: UnsafeMutablePointer<Item>,
+        _ key: FlowKey,
+        _ hash: UInt64,
+        _ upper: Bool,
+        _ time: Int64,
+        _ context: borrowing Context
+    ) -> Int32 {
+        if map.count == map.capacity {
+            if !evicts { return -1 }
+            // A flow used since it was put at the back gets a second chance, but the search is bounded.
+            for _ in 0..<64 {
+                let candidate = map.oldest
+                if map.records[Int(candidate)].last <= map.checked(candidate) { break }
+                map.moveToBack(candidate, time)
+            }
+            end(map.oldest, .evicted, p, context)
+        }
+        let flow = map.insert(key, hash, upperFirst: upper, time: time)
+        if flow >= 0 {
+            created &+= 1
+            if !armed, idle != 0 {
+                armed = true
+                context.arm(0, at: adding(time, idle))
+                context.did(.timer, 1)
+            }
+        }
+        return flow
+    }
+
+    /// Looks at the flows that stood in the list for the idle time, and ends those that were not used since.
+    public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
+        context.did(.timer, 1)
+        while map.oldest >= 0 {
+            let flow = map.oldest
+            if due &- map.checked(flow) <= idle { break }
+            let last = map.records[Int(flow)].last
+            if due &- last > idle {
+                idled &+= 1
+                let reference = map.reference(flow)
+                map.remove(flow)
+                context.endFlow(reference, .idle, time: due, sequence: context.origin.sequence)
+            } else {
+                map.moveToBack(flow, due)
+            }
+        }
+        armed = map.oldest >= 0
+        if armed {
+            // Not a timer for each flow: a sixteenth of the idle time late is early enough to give memory back. Whether a
+            // flow has idled out is decided by its own packets' times, so lateness never shows in a result.
+            context.arm(0, at: max(adding(map.checked(map.oldest), idle), adding(due, idle / 16)))
+        }
+    }
+
+    public override func finish(_ context: borrowing Context) {
+        let end = max(latest, context.origin.time)
+        while map.oldest >= 0 {
+            let flow = map.oldest
+            let reason: FlowEnd = idle != 0 && end &- map.records[Int(flow)].last > idle ? .idle : .eof
+            if reason == .idle { idled &+= 1 }
+            let reference = map.reference(flow)
+            map.remove(flow)
+            context.endFlow(reference, reason, time: end, sequence: context.origin.sequence)
+        }
+    }
+
+    public override func flowReleased(_ flow: FlowRef) { map.release(flow.index) }
+
+    /// `time` + `span` + 1, the first moment later than the span; far-off times saturate.
+    private func adding(_ time: Int64, _ span: Int64) -> Int64 {
+        let (sum, overflow) = time.addingReportingOverflow(span + 1)
+        return overflow ? Int64.max - 1 : sum
+    }
+}

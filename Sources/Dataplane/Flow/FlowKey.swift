@@ -1,0 +1,119 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Names one conversation: both addresses, both ports and the protocol, the same for both directions.
+///
+/// The lower of the two ends, compared as numbers in memory order, stands first; which end that is has no meaning.
+@frozen
+public struct FlowKey: Equatable, Sendable {
+    /// Ports of the lower and upper end in memory order, protocol, IP version.
+    public var ends: UInt64
+    /// IPv4: both addresses in the first word. IPv6: lower address in `a0` and `a1`, upper in `b0` and `b1`.
+    public var a0: UInt64
+    public var a1: UInt64
+    public var b0: UInt64
+    public var b1: UInt64
+
+    @inlinable @inline(__always)
+    init(ends: UInt64, a0: UInt64, a1: UInt64, b0: UInt64, b1: UInt64) {
+        self.ends = ends
+        self.a0 = a0
+        self.a1 = a1
+        self.b0 = b0
+        self.b1 = b1
+    }
+
+    /// Protocols whose header begins with two ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
+    @inlinable @inline(__always)
+    static func hasPorts(_ proto: UInt8) -> Bool {
+        proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136
+    }
+
+    /// The key of a packet whose headers were found, and whether its source is the upper end.
+    ///
+    /// Ports are 0 where there are none: other protocols, later fragments, packets cut before the ports.
+    @inlinable @inline(__always)
+    public static func of(_ p: UnsafeMutablePointer<Item>) -> (key: FlowKey, upper: Bool) {
+        let data = UnsafeRawPointer(p.pointee.data)
+        let l4 = Int(p.pointee.l4)
+        let proto = p.pointee.ipProtocol
+        var ports: UInt32 = 0
+        if hasPorts(proto), p.pointee.flags.rawValue & ItemFlags.laterFragment.rawValue == 0,
+            l4 &+ 4 <= Int(p.pointee.length)
+        {
+            ports = data.loadUnaligned(fromByteOffset: l4, as: UInt32.self)
+        }
+        let swappedPorts = ports &<< 16 | ports &>> 16
+        let tail = UInt64(proto) &<< 32
+        if p.pointee.ipVersion == 4 {
+            let addresses = data.loadUnaligned(fromByteOffset: Int(p.pointee.l3) &+ 12, as: UInt64.self)
+            let swapped = addresses &<< 32 | addresses &>> 32
+            // Source and destination are the lower and upper half; the order of the whole words decides, ports break ties.
+            let upper = addresses < swapped || (addresses == swapped && ports < swappedPorts)
+            return (
+                FlowKey(
+                    ends: UInt64(upper ? swappedPorts : ports) | tail | 4 &<< 40,
+                    a0: upper ? swapped : addresses,
+                    a1: 0,
+                    b0: 0,
+                    b1: 0
+                ), upper
+            )
+        }
+        return of6(data + Int(p.pointee.l3), ports, swappedPorts, tail)
+    }
+
+    /// The words of an IPv4 key and its hash, for a TCP or UDP packet with its whole header and two different addresses.
+    ///
+    /// The same key as ``of(_:)`` gives; without branches that depend on the direction, which nobody can predict.
+    @inlinable @inline(__always)
+    static func of4(
+        _ data: UnsafeRawPointer,
+        l3: Int,
+        l4: Int,
+        proto: UInt8,
+        _ key: HashKey
+    ) -> (ends: UInt64, a0: UInt64, hash: UInt64, upper: UInt8) {
+        let addresses = data.loadUnaligned(fromByteOffset: l3 &+ 12, as: UInt64.self)
+        let ports = data.loadUnaligned(fromByteOffset: l4, as: UInt32.self)
+        let swapped = addresses &<< 32 | addresses &>> 32
+        let upper: UInt32 = addresses < swapped ? 1 : 0
+        let shift = upper &<< 4
+        let ends = UInt64(ports &<< shift | ports &>> ((32 &- shift) & 31)) | UInt64(proto) &<< 32 | 4 &<< 40
+        let a0 = max(addresses, swapped)
+        let m = (a0 ^ key.k0).multipliedFullWidth(by: ends ^ key.k1)
+        return (ends, a0, m.high ^ m.low, UInt8(truncatingIfNeeded: upper))
+    }
+
+    @usableFromInline @inline(never)
+    static func of6(
+        _ header: UnsafeRawPointer,
+        _ ports: UInt32,
+        _ swappedPorts: UInt32,
+        _ tail: UInt64
+    ) -> (key: FlowKey, upper: Bool) {
+        let s0 = header.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        let s1 = header.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+        let d0 = header.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
+        let d1 = header.loadUnaligned(fromByteOffset: 32, as: UInt64.self)
+        let upper = (s0, s1, ports) < (d0, d1, swappedPorts)
+        return upper
+            ? (FlowKey(ends: UInt64(swappedPorts) | tail | 6 &<< 40, a0: d0, a1: d1, b0: s0, b1: s1), true)
+            : (FlowKey(ends: UInt64(ports) | tail | 6 &<< 40, a0: s0, a1: s1, b0: d0, b1: d1), false)
+    }
+
+    /// A keyed hash: without the key nobody can choose packets that collide.
+    ///
+    /// Each half of a 128-bit product of keyed words depends on all their bits; odd key words keep a product from being 0
+    /// for all inputs of one half.
+    @inlinable @inline(__always)
+    public func hash(_ key: HashKey) -> UInt64 {
+        let m = (a0 ^ key.k0).multipliedFullWidth(by: ends ^ key.k1)
+        var h = m.high ^ m.low
+        if ends &>> 40 == 6 {
+            let n = (a1 ^ b1 ^ key.k1).multipliedFullWidth(by: b0 ^ h)
+            h = n.high ^ n.low ^ mix64(a1 &+ h)
+        }
+        return h
+    }
+}

@@ -1,0 +1,194 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+
+/// One flow of a ``FlowMap``: one cache line.
+@frozen
+@usableFromInline
+struct FlowRecord: BitwiseCopyable {
+    @usableFromInline var key: FlowKey
+    /// Functional time of the last packet, in nanoseconds.
+    @usableFromInline var last: Int64
+    @usableFromInline var generation: UInt32
+    @usableFromInline var marks: Marks
+    /// Initial sequence numbers of the lower and the upper end; valid where `marks` says so.
+    @usableFromInline var base: (lower: UInt32, upper: UInt32)
+
+    @usableFromInline
+    struct Marks: OptionSet, BitwiseCopyable {
+        @usableFromInline var rawValue: UInt32
+        @usableFromInline init(rawValue: UInt32) { self.rawValue = rawValue }
+        /// The slot holds a flow that can be found.
+        @inline(__always) static var live: Marks { Marks(rawValue: 1) }
+        /// The upper end was seen first: it is the forward side.
+        static var upperFirst: Marks { Marks(rawValue: 2) }
+        static var lowerBase: Marks { Marks(rawValue: 4) }
+        static var upperBase: Marks { Marks(rawValue: 8) }
+    }
+}
+
+/// A bounded map from flow keys to dense indices, and the flows in the order in which they were last checked.
+///
+/// Open addressing with linear probing over 32-bit slots (8 bits of hash, 24 of index), at most half full; a removal
+/// moves later slots back, so there are no tombstones. Records are 64 bytes, on their own cache lines.
+///
+/// The list of flows gives both ageing and eviction their candidates, at no cost per packet: a flow is looked at when it
+/// has stood in the list for the idle time, and goes to the back if it was used since (the second chance, or CLOCK, rule).
+final class FlowMap {
+    /// The largest number of flows: slots hold 24 bits of index.
+    static let maximumFlows = 1 << 24 - 2
+    /// Flows that have ended but not been told to all elements use this many records beyond the capacity.
+    static let spare = 1024
+
+    let capacity: Int
+    let records: UnsafeMutablePointer<FlowRecord>
+    let slots: UnsafeMutablePointer<UInt32>
+    private let slotCount: Int
+    let mask: UInt64
+    private let free: UnsafeMutablePointer<Int32>
+    private var freeCount: Int
+    private let links: UnsafeMutablePointer<Link>
+    let key: HashKey
+    private(set) var count = 0
+    /// The first and last flow of the list; -1 when it is empty.
+    private(set) var oldest: Int32 = -1
+    private var newest: Int32 = -1
+
+    struct Link {
+        var previous: Int32
+        var next: Int32
+        /// Functional time when the flow was last put at the back.
+        var checked: Int64
+    }
+
+    init(capacity: Int, key: HashKey) {
+        precondition(capacity > 0 && capacity <= FlowMap.maximumFlows - FlowMap.spare, "flow capacity out of range")
+        self.capacity = capacity
+        self.key = key
+        let total = capacity + FlowMap.spare
+        var slotCount = 1024
+        while slotCount < 2 * capacity { slotCount *= 2 }
+        self.slotCount = slotCount
+        mask = UInt64(slotCount - 1)
+        // Zeroed memory of this size comes from the system untouched, so an empty table costs nothing.
+        slots = calloc(slotCount, of: UInt32.self)
+        records = calloc(total, of: FlowRecord.self)
+        links = .allocate(capacity: total)
+        free = .allocate(capacity: total)
+        for i in 0..<total { free[i] = Int32(total - 1 - i) }
+        freeCount = total
+    }
+
+    deinit {
+        slots.deallocate()
+        records.deallocate()
+        links.deallocate()
+        free.deallocate()
+    }
+
+    @inline(__always)
+    func hash(_ key: FlowKey) -> UInt64 { key.hash(self.key) }
+
+    /// The index of the flow with `key`; -1 when there is none.
+    func find(_ key: FlowKey, _ hash: UInt64) -> Int32 {
+        var s = Int(truncatingIfNeeded: hash & mask)
+        let tag = UInt32(truncatingIfNeeded: hash &>> 56) &<< 24
+        while true {
+            let slot = slots[s]
+            if slot == 0 { return -1 }
+            if slot & 0xff00_0000 == tag {
+                let i = Int(slot & 0xff_ffff) &- 1
+                let record = records + i
+                if record.pointee.key == key { return Int32(truncatingIfNeeded: i) }
+            }
+            s = (s &+ 1) & Int(truncatingIfNeeded: mask)
+        }
+    }
+
+    /// Puts in a flow that is not there; -1 when all records are in use by ended flows not yet released. The caller has
+    /// made sure that `count < capacity`.
+    func insert(_ key: FlowKey, _ hash: UInt64, upperFirst: Bool, time: Int64) -> Int32 {
+        guard freeCount > 0 else { return -1 }
+        freeCount -= 1
+        let i = free[freeCount]
+        let record = records + Int(i)
+        record.pointee.key = key
+        record.pointee.last = time
+        record.pointee.generation &+= 1
+        record.pointee.marks = upperFirst ? [.live, .upperFirst] : [.live]
+        record.pointee.base = (0, 0)
+        var s = Int(hash & mask)
+        while slots[s] != 0 { s = (s + 1) & Int(mask) }
+        slots[s] = UInt32(truncatingIfNeeded: hash >> 56) << 24 | UInt32(i + 1)
+        append(i, time)
+        count += 1
+        return i
+    }
+
+    /// Takes a flow out of the map and the list. Its record is used again only after ``release(_:)``.
+    func remove(_ i: Int32) {
+        let record = records + Int(i)
+        record.pointee.marks.remove(.live)
+        unlink(i)
+        count -= 1
+        var s = Int(hash(record.pointee.key) & mask)
+        while slots[s] & 0xff_ffff != UInt32(i + 1) { s = (s + 1) & Int(mask) }
+        // Later slots of the run that would no longer be found move back.
+        var hole = s
+        var next = (s + 1) & Int(mask)
+        while slots[next] != 0 {
+            let home = Int(hash(records[Int(slots[next] & 0xff_ffff) - 1].key) & mask)
+            if (next - home) & Int(mask) >= (next - hole) & Int(mask) {
+                slots[hole] = slots[next]
+                hole = next
+            }
+            next = (next + 1) & Int(mask)
+        }
+        slots[hole] = 0
+    }
+
+    /// The record of a removed flow may be used again.
+    func release(_ i: Int32) {
+        free[freeCount] = i
+        freeCount += 1
+    }
+
+    /// The reference by which items name flow `i`.
+    @inline(__always)
+    func reference(_ i: Int32) -> FlowRef { FlowRef(index: i, generation: records[Int(i)].generation) }
+
+    // MARK: The list
+
+    /// When flow `i` was last put at the back of the list.
+    func checked(_ i: Int32) -> Int64 { links[Int(i)].checked }
+
+    /// The flow behind `i` in the list; -1 at the end.
+    func next(_ i: Int32) -> Int32 { links[Int(i)].next }
+
+    /// Puts flow `i` at the back of the list.
+    func moveToBack(_ i: Int32, _ time: Int64) {
+        unlink(i)
+        append(i, time)
+    }
+
+    private func append(_ i: Int32, _ time: Int64) {
+        links[Int(i)] = Link(previous: newest, next: -1, checked: time)
+        if newest >= 0 { links[Int(newest)].next = i } else { oldest = i }
+        newest = i
+    }
+
+    private func unlink(_ i: Int32) {
+        let link = links[Int(i)]
+        if link.previous >= 0 { links[Int(link.previous)].next = link.next } else { oldest = link.next }
+        if link.next >= 0 { links[Int(link.next)].previous = link.previous } else { newest = link.previous }
+    }
+}
+
+/// Zeroed memory for `count` values, on whole cache lines where it is large.
+private func calloc<T: BitwiseCopyable>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
+    let bytes = count * MemoryLayout<T>.stride
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    return raw.bindMemory(to: T.self, capacity: count)
+}

@@ -1,0 +1,16 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+extension UnsafeRawPointer {
+    /// The big-endian 16-bit number at `offset`. The caller has checked that it is there.
+    @inlinable @inline(__always)
+    func be16(_ offset: Int) -> UInt16 { UInt16(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt16.self)) }
+
+    /// The big-endian 32-bit number at `offset`. The caller has checked that it is there.
+    @inlinable @inline(__always)
+    func be32(_ offset: Int) -> UInt32 { UInt32(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt32.self)) }
+
+    /// The byte at `offset`. The caller has checked that it is there.
+    @inlinable @inline(__always)
+    func byte(_ offset: Int) -> UInt8 { load(fromByteOffset: offset, as: UInt8.self) }
+}

@@ -1,0 +1,295 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// What looking for a packet's headers found.
+@frozen
+public enum HeaderStatus: UInt8, Sendable {
+    /// An IP header; the item's fields say where.
+    case ip
+    /// A link type whose headers are not known here.
+    case linkType
+    /// Another network protocol, for example ARP.
+    case notIP
+    /// The capture ends before the headers do.
+    case truncated
+    /// The version of the IP header is not the one announced before it.
+    case badVersion
+    /// An IPv4 header length below 20 bytes, or beyond the packet.
+    case badHeaderLength
+    /// An IP length shorter than its header, or longer than what was on the wire.
+    case badLength
+}
+
+/// Finds the IP and transport headers of packets and sets `l3`, `l4`, `payload`, `ipProtocol`, `ipVersion`, `ipLength` and
+/// the flags of an item.
+///
+/// Every byte is read after a check against the captured length. Link headers: Ethernet with VLAN tags (802.1Q, 802.1ad),
+/// PPPoE sessions and LLC/SNAP, raw IP, Linux cooked v1 and v2, BSD loopback, PPP. Networks: IPv4 (RFC 791) and IPv6 with
+/// extension headers (RFC 8200).
+public enum Headers {
+    /// Finds the headers of `p`, unless they were found before.
+    @inlinable @inline(__always)
+    public static func locate(_ p: UnsafeMutablePointer<Item>) -> HeaderStatus {
+        if p.pointee.ipVersion != 0, p.pointee.ipVersion != Item.noIP { return .ip }
+        return locateUsual(p) ? .ip : locateSlowly(p)
+    }
+
+    /// Finds the headers of what stands in most packets: Ethernet with IPv4, wholly captured, no options, no fragment, and
+    /// long enough for the headers of TCP. False for everything else, and nothing was changed then.
+    @inlinable @inline(__always)
+    static func locateUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
+        // Link type, protocol and IP version of the item in one word: Ethernet, and not looked at yet.
+        let fresh = UnsafeRawPointer(p).load(fromByteOffset: MemoryLayout<Item>.offset(of: \.linkType)!, as: UInt32.self)
+        let length = p.pointee.length
+        guard UInt32(littleEndian: fresh) == UInt32(LinkType.ethernet), length >= 54 else { return false }
+        let data = UnsafeRawPointer(p.pointee.data)
+        // EtherType 0x0800, version 4, header of five words.
+        guard data.be32(12) & 0xffff_ff00 == 0x0800_4500 else { return false }
+        let end = UInt32(data.be16(16)) &+ 14
+        guard end <= length, data.be16(20) & 0x3fff == 0 else { return false }
+        let proto = data.byte(23)
+        var payload: UInt32 = 42
+        if proto == 6 {
+            payload = 34 &+ UInt32(data.byte(46) &>> 4) &* 4
+            guard payload >= 54, payload <= end else { return false }
+        } else {
+            guard proto == 17, end >= 42 else { return false }
+        }
+        p.pointee.l3 = 14
+        p.pointee.l4 = 34
+        p.pointee.payload = UInt16(truncatingIfNeeded: payload)
+        p.pointee.ipProtocol = proto
+        p.pointee.ipVersion = 4
+        p.pointee.ipLength = end &- 14
+        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue | ItemFlags.transport.rawValue)
+        return true
+    }
+
+    /// The general case of ``locate(_:)``.
+    @usableFromInline @inline(never)
+    static func locateSlowly(_ p: UnsafeMutablePointer<Item>) -> HeaderStatus {
+        p.pointee.ipVersion = Item.noIP
+        let data = UnsafeRawPointer(p.pointee.data)
+        let length = Int(p.pointee.length)
+        let link = network(data, length, linkType: p.pointee.linkType)
+        guard link.status == .ip else { return link.status }
+        guard link.offset < Int(UInt16.max) else { return .truncated }
+        guard link.offset < length else { return .truncated }
+        let version = data.byte(link.offset) &>> 4
+        if link.version != 0, version != link.version { return .badVersion }
+        switch version {
+        case 4: return ipv4(p, data, length, link.offset)
+        case 6: return ipv6(p, data, length, link.offset)
+        default: return .badVersion
+        }
+    }
+
+    /// Where the network header of a packet begins; `version` is 4 or 6 as announced, 0 when only the header itself tells.
+    private static func network(
+        _ data: UnsafeRawPointer,
+        _ length: Int,
+        linkType: UInt16
+    ) -> (status: HeaderStatus, offset: Int, version: UInt8) {
+        switch linkType {
+        case LinkType.ethernet:
+            guard length >= 14 else { return (.truncated, 0, 0) }
+            return etherType(data, length, at: 12)
+        case LinkType.raw, 12, 14:
+            return (.ip, 0, 0)
+        case LinkType.ipv4:
+            return (.ip, 0, 4)
+        case LinkType.ipv6:
+            return (.ip, 0, 6)
+        case LinkType.linuxSLL:
+            guard length >= 16 else { return (.truncated, 0, 0) }
+            return etherType(data, length, at: 14)
+        case LinkType.linuxSLL2:
+            guard length >= 20 else { return (.truncated, 0, 0) }
+            let kind = etherType(data, length, at: 0)
+            // The protocol stands first, the network header after 20 bytes; tags in between move it on.
+            return (kind.status, kind.offset == 2 ? 20 : kind.offset, kind.version)
+        case LinkType.null, LinkType.loop:
+            guard length >= 4 else { return (.truncated, 0, 0) }
+            let family = linkType == LinkType.loop ? data.be32(0) : hostOrder(data.be32(0))
+            switch family {
+            case 2: return (.ip, 4, 4)
+            // AF_INET6 of NetBSD and BSD/OS, FreeBSD, Darwin, and Linux.
+            case 24, 28, 30, 10: return (.ip, 4, 6)
+            default: return (.notIP, 0, 0)
+            }
+        case LinkType.ppp, LinkType.pppHDLC:
+            var at = 0
+            // RFC 1662: address and control may be there, or have been left out by agreement.
+            if length >= 2, data.byte(0) == 0xff, data.byte(1) == 0x03 { at = 2 }
+            return ppp(data, length, at: at)
+        default:
+            return (.linkType, 0, 0)
+        }
+    }
+
+    /// BSD loopback writes the family in the order of the machine that captured; families are small numbers.
+    private static func hostOrder(_ family: UInt32) -> UInt32 { family > 0xffff ? family.byteSwapped : family }
+
+    /// Follows an EtherType at `at`, through VLAN tags, PPPoE and LLC/SNAP.
+    private static func etherType(
+        _ data: UnsafeRawPointer,
+        _ length: Int,
+        at first: Int
+    ) -> (status: HeaderStatus, offset: Int, version: UInt8) {
+        var at = first
+        while true {
+            guard at + 2 <= length else { return (.truncated, 0, 0) }
+            let type = data.be16(at)
+            switch type {
+            case 0x0800: return (.ip, at + 2, 4)
+            case 0x86dd: return (.ip, at + 2, 6)
+            case 0x8100, 0x88a8, 0x9100, 0x9200:
+                // In an SLL2 header the tag stands behind the fixed part.
+                at = first == 0 && at == 0 ? 22 : at + 4
+            case 0x8864:
+                // PPPoE session (RFC 2516): 6 bytes, then a PPP protocol number.
+                return ppp(data, length, at: (first == 0 && at == 0 ? 20 : at + 2) + 6)
+            case ..<0x0600 where first == 12:
+                // A length: LLC follows (IEEE 802.2); SNAP with the organisation zero holds an EtherType.
+                guard at + 10 <= length else { return (.notIP, 0, 0) }
+                guard data.be16(at + 2) == 0xaaaa, data.be32(at + 4) == 0x0300_0000 else { return (.notIP, 0, 0) }
+                at += 8
+            default: return (.notIP, 0, 0)
+            }
+        }
+    }
+
+    /// Follows a PPP protocol number at `at`, of one byte when it was compressed (RFC 1661 section 6.5).
+    private static func ppp(
+        _ data: UnsafeRawPointer,
+        _ length: Int,
+        at: Int
+    ) -> (status: HeaderStatus, offset: Int, version: UInt8) {
+        guard at + 1 <= length else { return (.truncated, 0, 0) }
+        var offset = at + 1
+        var proto = UInt16(data.byte(at))
+        if proto & 1 == 0 {
+            guard at + 2 <= length else { return (.truncated, 0, 0) }
+            proto = data.be16(at)
+            offset = at + 2
+        }
+        switch proto {
+        case 0x21: return (.ip, offset, 4)
+        case 0x57: return (.ip, offset, 6)
+        default: return (.notIP, 0, 0)
+        }
+    }
+
+    private static func ipv4(
+        _ p: UnsafeMutablePointer<Item>,
+        _ data: UnsafeRawPointer,
+        _ length: Int,
+        _ l3: Int
+    ) -> HeaderStatus {
+        guard l3 + 20 <= length else { return .truncated }
+        let header = Int(data.byte(l3) & 15) * 4
+        guard header >= 20 else { return .badHeaderLength }
+        guard l3 + header <= Int(max(p.pointee.wireLength, p.pointee.length)) else { return .badHeaderLength }
+        guard l3 + header <= length else { return .truncated }
+        let onWire = Int(max(p.pointee.wireLength, p.pointee.length)) - l3
+        var total = Int(data.be16(l3 + 2))
+        // Segmentation offload leaves the length 0 on packets captured at the sender; the frame tells it then.
+        if total == 0 { total = onWire }
+        guard total >= header, total <= onWire else { return .badLength }
+        let fragment = data.be16(l3 + 6)
+        var flags: ItemFlags = []
+        if fragment & 0x3fff != 0 { flags.insert(.fragment) }
+        if fragment & 0x1fff != 0 { flags.insert(.laterFragment) }
+        set(p, data, 4, l3: l3, l4: l3 + header, proto: data.byte(l3 + 9), ipLength: total, flags)
+        return .ip
+    }
+
+    private static func ipv6(
+        _ p: UnsafeMutablePointer<Item>,
+        _ data: UnsafeRawPointer,
+        _ length: Int,
+        _ l3: Int
+    ) -> HeaderStatus {
+        guard l3 + 40 <= length else { return .truncated }
+        let onWire = Int(max(p.pointee.wireLength, p.pointee.length)) - l3
+        var total = Int(data.be16(l3 + 4)) + 40
+        // A jumbogram (RFC 2675), or segmentation offload: the frame tells the length.
+        if total == 40, data.byte(l3 + 6) != 59 { total = onWire }
+        guard total <= onWire else { return .badLength }
+        var flags: ItemFlags = []
+        var next = data.byte(l3 + 6)
+        var at = l3 + 40
+        let end = min(length, l3 + total)
+        // Each extension header is at least 8 bytes, so the loop ends with the packet.
+        chain: while true {
+            switch next {
+            case 0, 43, 60, 135, 139, 140:
+                // Hop-by-hop, routing, destination options, mobility, HIP, shim6: length in units of 8 bytes, less one.
+                guard at + 8 <= end else { break chain }
+                next = data.byte(at)
+                at += (Int(data.byte(at + 1)) + 1) * 8
+            case 51:
+                // Authentication header (RFC 4302): length in units of 4 bytes, less two.
+                guard at + 8 <= end else { break chain }
+                next = data.byte(at)
+                at += (Int(data.byte(at + 1)) + 2) * 4
+            case 44:
+                guard at + 8 <= end else { break chain }
+                let field = data.be16(at + 2)
+                // An atomic fragment (RFC 6946) is whole: offset 0 and none to follow.
+                if field & 0xfff9 != 0 { flags.insert(.fragment) }
+                next = data.byte(at)
+                at += 8
+                if field & 0xfff8 != 0 {
+                    flags.insert(.laterFragment)
+                    break chain
+                }
+            default: break chain
+            }
+            if at > Int(UInt16.max) { break }
+        }
+        set(p, data, 6, l3: l3, l4: min(at, Int(UInt16.max)), proto: next, ipLength: total, flags)
+        return .ip
+    }
+
+    /// Sets the item's fields, and the payload's place behind a transport header that is there and whole.
+    private static func set(
+        _ p: UnsafeMutablePointer<Item>,
+        _ data: UnsafeRawPointer,
+        _ version: UInt8,
+        l3: Int,
+        l4: Int,
+        proto: UInt8,
+        ipLength: Int,
+        _ found: ItemFlags
+    ) {
+        var flags = p.pointee.flags.subtracting([.fragment, .laterFragment, .transport]).union(found)
+        let end = min(Int(p.pointee.length), l3 + ipLength)
+        var payload = l4
+        if !flags.contains(.laterFragment) {
+            switch proto {
+            case 6:
+                if l4 + 20 <= end {
+                    let header = Int(data.byte(l4 + 12) &>> 4) * 4
+                    if header >= 20, l4 + header <= end {
+                        payload = l4 + header
+                        flags.insert(.transport)
+                    }
+                }
+            case 17, 1, 58:
+                if l4 + 8 <= end {
+                    payload = l4 + 8
+                    flags.insert(.transport)
+                }
+            default: break
+            }
+        }
+        p.pointee.ipVersion = version
+        p.pointee.l3 = UInt16(truncatingIfNeeded: l3)
+        p.pointee.l4 = UInt16(truncatingIfNeeded: l4)
+        p.pointee.payload = UInt16(truncatingIfNeeded: min(payload, Int(UInt16.max)))
+        p.pointee.ipProtocol = proto
+        p.pointee.ipLength = UInt32(truncatingIfNeeded: ipLength)
+        p.pointee.flags = flags
+    }
+}
