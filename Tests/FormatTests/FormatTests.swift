@@ -201,7 +201,8 @@ import Testing
                 return out
             for old, new in json.load(sys.stdin):
                 try:
-                    before = events(old.replace("\r\n", "\n").rstrip("\n") + "\n" * max(1, len(old) - len(old.rstrip("\n"))))
+                    text = old.replace("\r\n", "\n")
+                    before = events(text if text.endswith("\n") else text + "\n")
                 except yaml.YAMLError:
                     continue
                 try:
