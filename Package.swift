@@ -39,6 +39,9 @@ let package = Package(
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
 
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
+        .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
+
         // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
