@@ -31,7 +31,8 @@ let package = Package(
         .target(name: "Reports", dependencies: ["Model", "Placement", "Dataplane"]),
         .target(
             name: "Spillway",
-            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"]
+            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"],
+            plugins: ["CatalogPlugin"]
         ),
         .target(
             name: "SpillwayCommand",
