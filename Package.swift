@@ -42,5 +42,7 @@ let package = Package(
         // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
+
+        .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
     ]
 )
