@@ -28,7 +28,7 @@ let package = Package(
             dependencies: ["Dataplane", .product(name: "Histogram", package: "hdrhistogram-swift")]
         ),
         .target(name: "Placement", dependencies: ["Model"]),
-        .target(name: "Reports", dependencies: ["Model", "Placement"]),
+        .target(name: "Reports", dependencies: ["Model", "Placement", "Dataplane"]),
         .target(
             name: "Spillway",
             dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"]
@@ -39,10 +39,16 @@ let package = Package(
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
 
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
+        .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
+
         // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
         .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
+        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
+        .testTarget(name: "BoundaryTests"),
     ]
 )

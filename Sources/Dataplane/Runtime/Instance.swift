@@ -126,6 +126,7 @@ public final class Instance {
         }
         for (number, edge) in spec.edges.enumerated() {
             queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
+            queues[edge.from][edge.output].pointee.edge = Int32(number)
         }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }

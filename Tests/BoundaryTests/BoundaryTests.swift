@@ -1,0 +1,2 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
