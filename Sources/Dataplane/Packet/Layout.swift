@@ -159,6 +159,28 @@ extension Layout.Field {
     }
 }
 
+extension Layout {
+    /// The values of a record's bytes, `name=value` each; records that stand together are divided by `; `.
+    public func describe(_ bytes: UnsafeRawBufferPointer) -> String {
+        guard size > 0, let base = bytes.baseAddress else { return name }
+        return stride(from: 0, through: bytes.count - size, by: size).map { start in
+            fields.map { "\($0.name)=\($0.text(base + start))" }.joined(separator: " ")
+        }.joined(separator: "; ")
+    }
+
+    /// Whether a record is all that `pattern` says: `name=value` words, of which only those named are compared, as text.
+    /// For records that stand together the patterns are divided by `;`.
+    public func matches(_ pattern: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        let patterns = pattern.split(separator: ";", omittingEmptySubsequences: false)
+        guard size > 0, let base = bytes.baseAddress, bytes.count == patterns.count * size else { return false }
+        return patterns.enumerated().allSatisfy { number, pattern in
+            pattern.split(separator: " ").allSatisfy { word in
+                fields.contains { "\($0.name)=\($0.text(base + number * size))" == word }
+            }
+        }
+    }
+}
+
 /// Writes the letters of the TCP flags in `flags`, lowest bit first; returns how many there were, at most 8.
 func writeFlags(_ flags: UInt8, to out: UnsafeMutablePointer<UInt8>) -> Int {
     let letters: StaticString = "FSRPAUEC"

@@ -140,7 +140,7 @@ extension PacketFields {
         header.put(destinationPort ?? 0)
         header.put(seq ?? 0)
         header.put(ack ?? 0)
-        header += [UInt8(truncatingIfNeeded: (20 + options.count) / 4 << 4), flags ?? 0x10]
+        header += [UInt8(truncatingIfNeeded: (20 + options.count) * 4), flags ?? 0x10]
         header.put(window ?? 65535)
         header += [0, 0]
         header.put(urgent ?? 0)
@@ -460,16 +460,5 @@ extension PacketFields {
         case 0x20...0x7e: String(UnicodeScalar(byte))
         default: "\\x" + hexadecimal(byte)
         }
-    }
-}
-
-extension Layout {
-    /// The values of a record's bytes, `name=value` each; records that stand together are divided by `; `.
-    func describe(_ bytes: UnsafeRawBufferPointer) -> String {
-        guard size > 0, let base = bytes.baseAddress else { return name }
-        let records = stride(from: 0, through: bytes.count - size, by: size).map { start in
-            fields.map { "\($0.name)=\($0.text(base + start))" }.joined(separator: " ")
-        }
-        return records.joined(separator: "; ")
     }
 }
