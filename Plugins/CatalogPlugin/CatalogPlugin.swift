@@ -18,7 +18,7 @@ struct CatalogPlugin: BuildToolPlugin {
         let folder = context.package.directoryURL.appending(path: "graphs/profiles")
         let profiles = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
             .filter { $0.pathExtension == "yaml" }
-        return [command(tool, "profiles", profiles, to: context.pluginWorkDirectoryURL.appending(path: "Profiles.swift"))]
+        return [command(tool, "profiles", profiles, to: context.pluginWorkDirectoryURL.appending(path: "ShippedProfiles.swift"))]
     }
 
     private func command(_ tool: URL, _ what: String, _ inputs: [URL], to output: URL) -> Command {

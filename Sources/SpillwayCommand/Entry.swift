@@ -58,9 +58,9 @@ struct SpillwayRoot: ParsableCommand {
         version: Version.current,
         groupedSubcommands: [
             CommandGroup(name: "Running", subcommands: [Run.self, Tap.self, Trace.self]),
-            CommandGroup(name: "Comparing placements", subcommands: [Compare.self, Plan.self]),
-            CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, New.self, Explain.self]),
-            CommandGroup(name: "Looking up", subcommands: [List.self, Show.self, Graph.self, Docs.self, Schema.self]),
+            //COMPARE
+            CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, Explain.self]),
+            CommandGroup(name: "Looking up", subcommands: [Graph.self, Schema.self]),
         ]
     )
 }
