@@ -40,16 +40,18 @@ let package = Package(
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
 
-        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
-        .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
-
         // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
+        .testTarget(name: "BoundaryTests"),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib"]),
+        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
         .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
-        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
-        .testTarget(name: "BoundaryTests"),
+        .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"]),
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
+        .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
     ]
 )

@@ -180,10 +180,12 @@ public struct CaptureEncoderError: Error, Sendable, CustomStringConvertible {
     public var second: UInt16
     /// A stable name of the problem.
     public var code: String { "second_link_type" }
-    public var description: String {
+    /// What is wrong, as a clause without full stop.
+    public var reason: String {
         "a pcap file holds one link type: a packet of type \(LinkType.name(second)) cannot follow one of type "
-            + "\(LinkType.name(first)); write pcapng instead [\(code)]"
+            + "\(LinkType.name(first)); write pcapng instead"
     }
+    public var description: String { "\(reason) [\(code)]" }
 }
 
 /// The first four bytes of pcap files, in the byte order of the machine that wrote them.
