@@ -31,7 +31,8 @@ let package = Package(
         .target(name: "Reports", dependencies: ["Model", "Placement", "Dataplane"]),
         .target(
             name: "Spillway",
-            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"]
+            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"],
+            plugins: ["CatalogPlugin"]
         ),
         .target(
             name: "SpillwayCommand",
@@ -39,10 +40,14 @@ let package = Package(
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
 
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
+        .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
+
         // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
+        .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
         .testTarget(name: "BoundaryTests"),

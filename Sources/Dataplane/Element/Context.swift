@@ -15,6 +15,8 @@ struct EdgeQueue {
     @usableFromInline var moved: UInt64
     /// The edge leads back to an element that runs earlier.
     @usableFromInline var isBack: Bool
+    /// The number of the edge in the graph; -1 where no edge leads.
+    @usableFromInline var edge: Int32 = -1
 
     @usableFromInline
     init(buffer: UnsafeMutablePointer<Int32>) {

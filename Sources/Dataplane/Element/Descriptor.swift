@@ -77,15 +77,23 @@ public struct ElementDescriptor: Sendable {
                             "\(E.name) has no parameter '\(name)'; it has "
                                 + (names.isEmpty ? "none" : names.joined(separator: ", ")),
                             at: nameMark,
-                            suggestion: nearest(to: name, among: names)
+                            suggestion: nearest(to: name, among: names),
+                            code: "unknown_parameter"
                         )
                     )
                     continue
                 }
                 do throws(ParameterError) { try parameter.read(&config, value) } catch { errors.append(error) }
             }
-            for parameter in E.parameters where parameter.required && !values.contains(where: { $0.name == parameter.name }) {
-                errors.append(ParameterError("\(E.name) needs the parameter '\(parameter.name)': \(parameter.about)", at: mark))
+            for parameter in E.parameters
+            where parameter.required && !values.contains(where: { $0.name == parameter.name }) {
+                errors.append(
+                    ParameterError(
+                        "\(E.name) needs the parameter '\(parameter.name)': \(parameter.about)",
+                        at: mark,
+                        code: "missing_parameter"
+                    )
+                )
             }
             guard errors.isEmpty else { return (nil, errors) }
             let final = config

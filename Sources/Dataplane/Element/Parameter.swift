@@ -44,11 +44,14 @@ public struct ParameterError: Error, Sendable {
     public var mark: Mark
     /// What to write instead, when that can be told.
     public var suggestion: String?
+    /// A stable name for this kind of error, in snake case.
+    public var code: String
 
-    public init(_ message: String, at mark: Mark, suggestion: String? = nil) {
+    public init(_ message: String, at mark: Mark, suggestion: String? = nil, code: String = "bad_value") {
         self.message = message
         self.mark = mark
         self.suggestion = suggestion
+        self.code = code
     }
 }
 

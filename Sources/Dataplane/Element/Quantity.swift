@@ -75,7 +75,9 @@ public enum Quantity {
         for _ in 0..<digits { scale *= 10 }
         let (product, overflow) = mantissa.multipliedReportingOverflow(by: factor)
         if overflow { throw Failure(message: "'\(text)' is too large") }
-        guard product % scale == 0 else { throw Failure(message: "'\(text)' is not a whole number of \(units[0].unit)") }
+        guard product % scale == 0 else {
+            throw Failure(message: "'\(text)' is not a whole number of \(units[0].unit)")
+        }
         return (product / scale, unit)
     }
 
@@ -142,7 +144,9 @@ public func nearest(to text: String, among words: [String]) -> String? {
     var best: (word: String, distance: Int)?
     for word in words {
         let distance = editDistance(Array(text.lowercased().utf8.prefix(64)), Array(word.lowercased().utf8.prefix(64)))
-        if distance <= max(1, min(3, word.utf8.count / 2)), distance < best?.distance ?? .max { best = (word, distance) }
+        if distance <= max(1, min(3, word.utf8.count / 2)), distance < best?.distance ?? .max {
+            best = (word, distance)
+        }
     }
     return best?.word
 }

@@ -61,6 +61,11 @@ public final class Pool {
         unsafeState.pointee.giveBack(indices, count: count)
     }
 
+    /// Copies the bytes of item `i` to memory that the item owns, unless it owns them already.
+    ///
+    /// For sources whose own bytes do not last as long as their items.
+    public func own(_ i: Int32) { state.pointee.own(i) }
+
     @usableFromInline
     var unsafeState: UnsafeMutablePointer<PoolState> { state }
 }

@@ -7,7 +7,7 @@
 /// the elements run in topological order until every edge is empty; back edges make further rounds.
 public final class DirectRuntime {
     public let instance: Instance
-    /// Called with each batch about to be handed over; for taps and traces. Slows the run.
+    /// Sees every item that moves along an edge; for taps and traces.
     public var observer: (any RunObserver)?
     /// Checked once a batch; true ends the run as if the input had ended.
     public var shouldStop: (() -> Bool)?
@@ -140,6 +140,7 @@ public final class DirectRuntime {
             let index = queue.pointee.buffer + queue.pointee.head
             queue.pointee.head &+= n
             queue.pointee.moved &+= UInt64(n)
+            if let observer { observer.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
             handOver(UnsafePointer(index), n, to: number, input)
             // An element that feeds itself appends behind what was taken.
             if queue.pointee.head >= poolCapacity {
@@ -174,6 +175,9 @@ public final class DirectRuntime {
                 }
                 if best < 0 { break }
                 scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
+                if let observer {
+                    observer.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
+                }
                 queues[best].pointee.head &+= 1
                 queues[best].pointee.moved &+= 1
                 n &+= 1
@@ -213,9 +217,8 @@ public final class DirectRuntime {
         node.pointee.entered &+= UInt64(n)
         let batch = Batch(items: items, index: index, count: n)
         let context = Context(items: items, node: node)
-        if let observer { observer.willProcess(batch, number, input) }
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
-        if let observer { observer.didProcess(number) }
+        if let observer { observer.processed(number) }
     }
 
     /// Tells elements of ended flows; true when there were any.
@@ -276,10 +279,10 @@ public final class DirectRuntime {
 
 /// Watches items on their way; for taps and traces.
 public protocol RunObserver: AnyObject {
-    /// `batch` is about to be handed to input `input` of node `number`.
-    func willProcess(_ batch: Batch, _ number: Int, _ input: Int)
-    /// The element has done its work on the batch.
-    func didProcess(_ number: Int)
+    /// The items of `batch` were taken off an edge and are about to be handed to the element it leads to.
+    func moved(_ batch: Batch, edge: Int)
+    /// Element `number` has done its work on what it was handed.
+    func processed(_ number: Int)
 }
 
 /// Why a run cannot go on.

@@ -83,7 +83,9 @@ public struct GraphSpec: Sendable {
     public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
 
     /// The name of an edge: its output port, `sort.syn`.
-    public func name(of edge: Edge) -> String { "\(nodes[edge.from].name).\(nodes[edge.from].element.outputs[edge.output].name)" }
+    public func name(of edge: Edge) -> String {
+        "\(nodes[edge.from].name).\(nodes[edge.from].element.outputs[edge.output].name)"
+    }
 
     /// The number of the edge called `name`.
     public func edge(named name: String) -> Int? { edges.firstIndex { self.name(of: $0) == name } }
@@ -100,7 +102,10 @@ public struct GraphShape: Sendable {
     /// For each edge the kind of items on it; nil where it follows from itself.
     public let kinds: [Kind?]
     /// For each node the flow tables that are nearest upstream on some path from a wire; -1 stands for none on a path.
+    /// More than one is an error where flows are needed, so of many only some are kept.
     public let nearestTables: [Set<Int>]
+    /// So many nearest tables are kept for one node: enough to name some, and bounded work for any graph.
+    private static let tablesKept = 4
 
     public init(_ spec: GraphSpec) {
         let n = spec.nodes.count
@@ -142,38 +147,46 @@ public struct GraphShape: Sendable {
 
         var kinds: [Kind?] = Array(repeating: nil, count: spec.edges.count)
         var tables: [Set<Int>] = Array(repeating: [], count: n)
-        // Kinds and tables flow along edges until nothing changes; cycles need more than one pass.
-        var changed = true
-        while changed {
-            changed = false
-            for node in spec.nodes.indices where spec.nodes[node].isWire { tables[node] = [-1] }
-            for (e, edge) in spec.edges.enumerated() {
-                let from = spec.nodes[edge.from]
-                let kind: Kind?
-                switch from.element.outputs[edge.output].gives {
-                case .kind(let fixed): kind = fixed
-                case .sameAs(let input):
-                    kind =
-                        spec.edges.indices.first {
-                            spec.edges[$0].to == edge.from && spec.edges[$0].input == input && kinds[$0] != nil
-                        }.flatMap { kinds[$0] }
+        // For each node and input the kind that arrives there, as far as it is known.
+        var arriving: [[Kind?]] = spec.nodes.map { Array(repeating: nil, count: $0.element.inputs.count) }
+        for node in spec.nodes.indices where spec.nodes[node].isWire { tables[node] = [-1] }
+        // Kinds and tables flow along edges: a node whose arrivals changed is looked at again, so cycles settle too.
+        // Wires come first here: everything starts at them.
+        var waiting = Array(order.filter { !spec.nodes[$0].isWire }.reversed()) + order.filter { spec.nodes[$0].isWire }
+        var isWaiting = Array(repeating: true, count: n)
+        while let node = waiting.popLast() {
+            isWaiting[node] = false
+            let element = spec.nodes[node].element
+            for e in out[node] {
+                let edge = spec.edges[e]
+                switch element.outputs[edge.output].gives {
+                case .kind(let fixed): kinds[e] = fixed
+                case .sameAs(let input): kinds[e] = arriving[node][input]
                 }
-                if kind != kinds[e] {
-                    kinds[e] = kind
-                    changed = true
-                }
+                let before = arriving[edge.to][edge.input]
+                let after = Self.join(before, kinds[e])
+                arriving[edge.to][edge.input] = after
+                var changed = before != after
                 if !spec.nodes[edge.to].isWire {
-                    let add: Set<Int> =
-                        from.element.flowCapacity != nil ? [edge.from] : from.isWire ? [-1] : tables[edge.from]
-                    if !add.isSubset(of: tables[edge.to]) {
-                        tables[edge.to].formUnion(add)
-                        changed = true
+                    let add: Set<Int> = element.flowCapacity != nil ? [node] : tables[node]
+                    for table in add.sorted() where tables[edge.to].count < Self.tablesKept {
+                        if tables[edge.to].insert(table).inserted { changed = true }
                     }
+                }
+                if changed, !isWaiting[edge.to] {
+                    isWaiting[edge.to] = true
+                    waiting.append(edge.to)
                 }
             }
         }
         self.kinds = kinds
         nearestTables = tables
+    }
+
+    /// The kind of an input where two kinds arrive: streams among packets are packets; otherwise the first stays, and the
+    /// checker refuses the mixture where it matters.
+    private static func join(_ a: Kind?, _ b: Kind?) -> Kind? {
+        a == .stream && b == .packet ? .packet : a ?? b
     }
 
     /// The flow table whose flows the items of `node` carry; nil when there is none or it is not the same on all paths.

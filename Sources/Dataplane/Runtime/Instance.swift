@@ -12,6 +12,8 @@ public final class Instance {
     public let elements: [ElementBase]
     /// Bindings of the wires, by node number.
     public let bindings: [Int: WireBinding]
+    /// The layouts of records and commands that the elements registered.
+    public let layouts: LayoutTable
 
     /// One for each node.
     let nodes: UnsafeMutablePointer<NodeState>
@@ -69,9 +71,18 @@ public final class Instance {
         let pool = Pool(capacity: options.poolCapacity)
         self.pool = pool
         let key = HashKey(seed: options.seed)
+        let layouts = LayoutTable()
+        self.layouts = layouts
         elements = try spec.nodes.enumerated().map { number, node in
             let flows = shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity } ?? 0
-            let setup = Setup(path: node.name, flows: flows, seed: options.seed, hashKey: key, services: services)
+            let setup = Setup(
+                path: node.name,
+                flows: flows,
+                seed: options.seed,
+                hashKey: key,
+                layouts: layouts,
+                services: services
+            )
             do { return try node.element.make(setup) } catch { throw InstanceError(element: node.name, cause: error) }
         }
         for (number, binding) in bindings { (elements[number] as? Wire)?.destination = binding.destination }
@@ -113,7 +124,10 @@ public final class Instance {
             )
             (borrowed + number).initialize(to: Unmanaged.passUnretained(elements[number]))
         }
-        for (number, edge) in spec.edges.enumerated() { queues[edge.from][edge.output].pointee.isBack = shape.isBack[number] }
+        for (number, edge) in spec.edges.enumerated() {
+            queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
+            queues[edge.from][edge.output].pointee.edge = Int32(number)
+        }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }
         feeds = heap(

@@ -1,0 +1,583 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Puts a graph together from its files: compounds are put in place, elements configured, chains followed.
+///
+/// What comes out is vertices and links. A vertex is an element, or the port of a compound, through which links lead on.
+final class GraphBuilder {
+    let session: Session
+    let catalog: Catalog
+    let services: any Services
+    /// The compounds read so far.
+    let modules = ModuleCache()
+
+    private(set) var vertices: [Vertex] = []
+    private(set) var links: [Link] = []
+    /// Sets of vertices that must be on one side, each with its place.
+    private(set) var together: [(members: [Int], mark: Mark)] = []
+    /// The names of elements that could not be made, and of compounds that could not be read.
+    private(set) var failed: Set<String> = []
+    private var linkOf: [Output: Int] = [:]
+    private var work = 0
+    private var filters: [String: String?] = [:]
+    private let types: [String: ElementDescriptor]
+
+    struct Vertex {
+        /// The name in the graph, for ports of compounds in words: `output 'open' of 'front'`.
+        var name: String
+        /// Where it is declared, or the hop that made it.
+        var mark: Mark
+        /// Nil for the port of a compound.
+        var element:
+            (
+                type: ElementDescriptor, configured: ConfiguredElement,
+                values: [(name: String, mark: Mark, value: Value)]
+            )?
+        var place: Side?
+        /// Something that concerns its connections is wrong and was reported: they are not looked at again.
+        var isTainted = false
+    }
+    struct Link {
+        var from: Output
+        var to: Input
+        /// The hops at its ends.
+        var fromMark: Mark
+        var toMark: Mark
+    }
+    struct Output: Hashable {
+        var vertex: Int
+        var port: Int
+    }
+    struct Input: Hashable {
+        var vertex: Int
+        var port: Int
+    }
+
+    /// What a name means in the chains of one file.
+    private struct Handle {
+        var mark: Mark
+        /// What it is: `a Classifier declared here`.
+        var what: String
+        var inputs: [(name: String, end: Input)] = []
+        var outputs: [(name: String, end: Output)] = []
+        /// All that belongs to it.
+        var members: Range<Int> = 0..<0
+        /// It could not be made; that was reported.
+        var isFailed = false
+        /// Ports have names; those of a compound, seen from within, are plain nodes.
+        var hasPorts = true
+        var isUsed = false
+    }
+
+    init(session: Session, catalog: Catalog, services: any Services) {
+        self.session = session
+        self.catalog = catalog
+        self.services = services
+        types = Dictionary(catalog.types.map { ($0.name, $0) }) { $1 }
+    }
+
+    // MARK: One file
+
+    /// The names of one file while it is put in place.
+    private struct Scope {
+        var module: Module
+        /// `front/`, or nothing in the graph itself.
+        var prefix: String
+        var bindings: Bindings
+        var pin: Side?
+        /// The compounds this one is within, outermost first.
+        var within: [Module]
+        var handles: [String: Handle] = [:]
+        /// Names in the order in which they appeared.
+        var names: [String] = []
+        var numbers: [String: Int] = [:]
+        var chainsAreWhole = true
+
+        mutating func add(_ name: String, _ handle: Handle) {
+            handles[name] = handle
+            names.append(name)
+        }
+    }
+
+    /// Puts `module` in place: its elements are added under `prefix`. Gives the ports that face outward; nil when there is
+    /// no room for it.
+    @discardableResult
+    func place(
+        _ module: Module,
+        prefix: String = "",
+        _ bindings: Bindings,
+        pin: Side? = nil,
+        within: [Module] = []
+    ) -> (inputs: [(name: String, vertex: Int)], outputs: [(name: String, vertex: Int)])? {
+        work += module.work
+        guard work <= session.limits.work else {
+            session.report(.tooLarge, "the graph is too large once all compounds are in place", at: module.nameMark)
+            return nil
+        }
+        var scope = Scope(module: module, prefix: prefix, bindings: bindings, pin: pin, within: within + [module])
+        // The ports come first, so that nothing else can have their names.
+        func ports(_ names: [(text: String, mark: Mark)], _ isInput: Bool) -> [(name: String, vertex: Int)] {
+            names.compactMap { name, mark in
+                guard isFree(name, mark, what: "a port", scope) else { return nil }
+                let vertex = vertices.count
+                let owner = prefix.isEmpty ? module.name : String(prefix.dropLast())
+                vertices.append(Vertex(name: "\(isInput ? "input" : "output") '\(name)' of '\(owner)'", mark: mark))
+                var handle = Handle(
+                    mark: mark,
+                    what: "an \(isInput ? "input" : "output") of the compound",
+                    members: vertex..<(vertex + 1),
+                    hasPorts: false
+                )
+                if isInput { handle.outputs = [("", Output(vertex: vertex, port: 0))] }
+                if !isInput { handle.inputs = [("", Input(vertex: vertex, port: 0))] }
+                scope.add(name, handle)
+                return (name, vertex)
+            }
+        }
+        let inputs = ports(module.inputs, true)
+        let outputs = ports(module.outputs, false)
+        for (name, mark, value) in module.elements { declare(name, mark, value, &scope) }
+        let nodes = module.chains.map { $0.hops.map { $0.flatMap { node(of: $0, &scope) } } }
+        for (chain, nodes) in zip(module.chains, nodes) { follow(chain, nodes, &scope) }
+        holdTogether(scope)
+        for name in scope.names {
+            guard let handle = scope.handles[name], !handle.isUsed else { continue }
+            if !handle.hasPorts {
+                if scope.chainsAreWhole {
+                    let code: Code = handle.inputs.isEmpty ? .unusedInput : .unusedOutput
+                    session.report(code, "'\(name)' is \(handle.what), and no chain uses it", at: handle.mark)
+                }
+            } else if scope.chainsAreWhole, !handle.isFailed {
+                session.report(.unusedElement, "no chain uses the element '\(name)'", at: handle.mark)
+            }
+            taint(handle)
+        }
+        for parameter in module.parameters where bindings[parameter.name]?.isUsed == false {
+            session.report(.unusedParameter, "the parameter '\(parameter.name)' is used nowhere", at: parameter.mark)
+        }
+        return (inputs, outputs)
+    }
+
+    /// Whether `name` can be given to something new; an error otherwise.
+    private func isFree(_ name: String, _ mark: Mark, what: String, _ scope: Scope) -> Bool {
+        if !isElementName(name) {
+            session.report(
+                .badName,
+                "'\(name)' cannot name \(what): letters, digits, '_' and '-', a letter first",
+                at: mark
+            )
+        } else if types[name] != nil || scope.module.compounds[name] != nil {
+            session.report(.badName, "'\(name)' is the name of an element type, so it cannot name \(what)", at: mark)
+        } else if let other = scope.handles[name] {
+            let note = Session.Note("'\(name)' is \(other.what)", other.mark)
+            session.report(.duplicateName, "the name '\(name)' is taken", at: mark, notes: [note])
+        } else {
+            return true
+        }
+        return false
+    }
+
+    // MARK: Elements
+
+    /// Adds what one entry of `elements:` declares.
+    private func declare(_ name: String, _ mark: Mark, _ value: Value, _ scope: inout Scope) {
+        guard isFree(name, mark, what: "an element", scope) else {
+            // The name is known all the same: chains that use it are not wrong again.
+            if scope.handles[name] == nil, types[name] == nil, scope.module.compounds[name] == nil {
+                fail(name, mark, &scope)
+            }
+            return
+        }
+        guard case .map(let entries, _) = value else {
+            var suggestion: String?
+            if case .scalar(let type, _) = value, types[type] != nil { suggestion = "write {type: \(type)}" }
+            session.report(.wrongShape, "an element must be a map with 'type'", at: value.mark, suggestion: suggestion)
+            return fail(name, mark, &scope)
+        }
+        guard let typeValue = entries.first(where: { $0.key == "type" })?.value else {
+            session.report(.missingKey, "the element '\(name)' needs 'type'", at: mark)
+            return fail(name, mark, &scope)
+        }
+        guard let type = session.text(typeValue, "'type'") else { return fail(name, mark, &scope) }
+        var place = scope.pin
+        if let value = entries.first(where: { $0.key == "place" })?.value {
+            guard let side = side(value, "'place'") else { return fail(name, mark, &scope) }
+            if let pin = scope.pin, pin != side {
+                session.report(
+                    .badSide,
+                    "'\(name)' cannot be on the \(side): the compound it is in is placed on the \(pin)",
+                    at: value.mark
+                )
+            }
+            place = side
+        }
+        let arguments = entries.filter { $0.key != "type" && $0.key != "place" }.map {
+            Argument($0.key, $0.keyMark, session.substitute($0.value, scope.bindings))
+        }
+        add(name, type, at: mark, typeMark: typeValue.mark, place: place, arguments, &scope)
+    }
+
+    private func side(_ value: Value, _ what: String) -> Side? {
+        guard let text = session.text(value, what) else { return nil }
+        if let side = Side(rawValue: text) { return side }
+        let suggestion = session.suggest(text, among: ["nic", "host"])
+        session.report(.badValue, "'\(text)' is neither nic nor host", at: value.mark, suggestion: suggestion)
+        return nil
+    }
+
+    private func fail(_ name: String, _ mark: Mark, _ scope: inout Scope) {
+        failed.insert(scope.prefix + name)
+        scope.add(name, Handle(mark: mark, what: "declared here", isFailed: true))
+    }
+
+    /// Adds an element or compound `name` of type `type`.
+    private func add(
+        _ name: String,
+        _ type: String,
+        at mark: Mark,
+        typeMark: Mark,
+        place: Side?,
+        _ arguments: [Argument],
+        _ scope: inout Scope
+    ) {
+        let path = scope.prefix + name
+        if let compound = scope.module.compounds[type] {
+            addCompound(name, compound, at: mark, place: place, arguments, &scope)
+        } else if let type = types[type] {
+            guard let configured = configure(type, arguments, at: mark) else { return fail(name, mark, &scope) }
+            if let place, type.sides.rawValue != "either", type.sides.rawValue != place.rawValue {
+                session.report(.badSide, "'\(name)' is a \(type.name), which cannot be on the \(place)", at: mark)
+            }
+            let vertex = vertices.count
+            let values = arguments.compactMap { argument in argument.value.map { (argument.name, argument.mark, $0) } }
+            vertices.append(Vertex(name: path, mark: mark, element: (type, configured, values), place: place))
+            scope.add(
+                name,
+                Handle(
+                    mark: mark,
+                    what: "\(article(type.name)) declared here",
+                    inputs: configured.inputs.enumerated().map { ($1.name, Input(vertex: vertex, port: $0)) },
+                    outputs: configured.outputs.enumerated().map { ($1.name, Output(vertex: vertex, port: $0)) },
+                    members: vertex..<(vertex + 1)
+                )
+            )
+        } else {
+            if !scope.module.lacksCompounds {
+                session.report(
+                    .unknownType,
+                    "there is no element type '\(type)'",
+                    at: typeMark,
+                    suggestion: session.suggest(type, among: typeNames(scope.module))
+                )
+            }
+            fail(name, mark, &scope)
+        }
+    }
+
+    private func addCompound(
+        _ name: String,
+        _ compound: Module,
+        at mark: Mark,
+        place: Side?,
+        _ arguments: [Argument],
+        _ scope: inout Scope
+    ) {
+        if let first = scope.within.firstIndex(where: { $0 === compound }) {
+            let names = (scope.within[first...].map(\.name) + [compound.name]).joined(separator: " -> ")
+            session.report(.compoundCycle, "the compound \(compound.name) is within itself: \(names)", at: mark)
+            return fail(name, mark, &scope)
+        }
+        guard scope.within.count <= session.limits.compoundDepth else {
+            let deepest = session.limits.compoundDepth
+            session.report(.compoundsTooDeep, "compounds are more than \(deepest) deep", at: mark)
+            return fail(name, mark, &scope)
+        }
+        let first = vertices.count
+        let bindings = session.bind(compound.parameters, arguments, of: compound.name, at: mark)
+        guard
+            let ports = self.place(
+                compound,
+                prefix: scope.prefix + name + "/",
+                bindings,
+                pin: place,
+                within: scope.within
+            )
+        else { return fail(name, mark, &scope) }
+        // Seen from here on, a port that is not connected is a fault of this use of the compound.
+        for port in ports.inputs + ports.outputs { vertices[port.vertex].mark = mark }
+        scope.add(
+            name,
+            Handle(
+                mark: mark,
+                what: "\(article(compound.name)) declared here",
+                inputs: ports.inputs.map { ($0.name, Input(vertex: $0.vertex, port: 0)) },
+                outputs: ports.outputs.map { ($0.name, Output(vertex: $0.vertex, port: 0)) },
+                members: first..<vertices.count
+            )
+        )
+    }
+
+    /// Reads the parameters of an element. Nil when something is wrong; all of it is reported.
+    private func configure(_ type: ElementDescriptor, _ arguments: [Argument], at mark: Mark) -> ConfiguredElement? {
+        var values: [(name: String, mark: Mark, value: Value)] = []
+        for argument in arguments {
+            // One value that is wrong already does not hide what is wrong with the others.
+            guard let value = argument.value else { continue }
+            values.append((argument.name, argument.mark, value))
+        }
+        let poisoned = Set(arguments.filter { $0.value == nil }.map(\.name))
+        let (configured, errors) = type.configure(values, at: mark)
+        for error in errors {
+            if error.code == "missing_parameter", !poisoned.isEmpty { continue }
+            let madeUp = session.substitutions[error.mark]?.contains { $0.binding.isPlaceholder } ?? false
+            if !madeUp { session.report(error) }
+        }
+        let filtersAreGood = values.allSatisfy { value in
+            let isFilter = type.parameters.contains { $0.name == value.name && $0.type == .filters }
+            return !isFilter || compile(value.value)
+        }
+        for name in poisoned where !type.parameters.contains(where: { $0.name == name }) {
+            guard let argument = arguments.first(where: { $0.name == name }) else { continue }
+            // Only the name can be told to be wrong, since its value already is.
+            let (_, errors) = type.configure([(name, argument.mark, .scalar("", argument.mark))], at: mark)
+            for error in errors where error.code == "unknown_parameter" { session.report(error) }
+        }
+        return poisoned.isEmpty && filtersAreGood ? configured : nil
+    }
+
+    /// Whether all filters of a value can be compiled; those that cannot are reported.
+    private func compile(_ value: Value) -> Bool {
+        guard let named = try? value.filters() else { return true }
+        var isGood = true
+        for filter in named {
+            let failure: String?
+            if let known = filters[filter.filter] {
+                failure = known
+            } else {
+                do {
+                    _ = try services.compileFilter(filter.filter, linkType: 1)
+                    failure = nil
+                } catch {
+                    failure = "\(error)"
+                }
+                filters[filter.filter] = .some(failure)
+            }
+            guard let failure else { continue }
+            isGood = false
+            if session.substitutions[filter.mark]?.contains(where: { $0.binding.isPlaceholder }) ?? false { continue }
+            let notes = (session.substitutions[filter.mark] ?? []).map {
+                Session.Note("'$\($0.name)' is '\($0.binding.text)' here", $0.binding.mark)
+            }
+            session.report(.badFilter, "the filter is refused: \(failure)", at: filter.mark, notes: notes)
+        }
+        return isGood
+    }
+
+    private func typeNames(_ module: Module) -> [String] {
+        catalog.types.map(\.name) + module.compounds.keys.sorted()
+    }
+
+    // MARK: Chains
+
+    /// The name of the node of a hop; a bare type makes a new element. Nil when there is no such node, which is reported.
+    private func node(of hop: Hop, _ scope: inout Scope) -> String? {
+        if scope.handles[hop.node] != nil { return hop.node }
+        if types[hop.node] != nil || scope.module.compounds[hop.node] != nil {
+            var name: String
+            repeat {
+                scope.numbers[hop.node, default: 0] += 1
+                name = "\(hop.node)@\(scope.numbers[hop.node]!)"
+            } while scope.handles[name] != nil
+            let mark = session.mark(hop.mark, from: 0, count: hop.node.utf8.count)
+            add(name, hop.node, at: mark, typeMark: mark, place: scope.pin, [], &scope)
+            return name
+        }
+        // `Counter@2` may be the name of an element that a later chain makes.
+        return hop.node.utf8.contains(UInt8(ascii: "@")) ? hop.node : missing(hop, scope)
+    }
+
+    private func missing(_ hop: Hop, _ scope: Scope) -> String? {
+        let isType = hop.node.first?.isUppercase ?? false
+        if !(isType && scope.module.lacksCompounds) {
+            let names = scope.names + typeNames(scope.module)
+            let likely = session.likely(hop.node, among: names)
+            session.report(
+                isType ? .unknownType : .unknownElement,
+                "there is no element\(isType ? " type" : "") '\(hop.node)'",
+                at: session.mark(hop.mark, from: 0, count: hop.node.utf8.count),
+                suggestion: likely.map(didYouMean)
+            )
+        }
+        return nil
+    }
+
+    /// Adds the links of one chain.
+    private func follow(_ chain: Chain, _ nodes: [String?], _ scope: inout Scope) {
+        var ends: [(input: Input?, output: Output?)] = []
+        for (i, hop) in chain.hops.enumerated() {
+            var end: (input: Input?, output: Output?) = (nil, nil)
+            defer { ends.append(end) }
+            guard let hop, let name = nodes[i] else {
+                if hop == nil { scope.chainsAreWhole = false }
+                continue
+            }
+            guard let handle = scope.handles[name] else {
+                _ = missing(hop, scope)
+                continue
+            }
+            scope.handles[name]?.isUsed = true
+            if handle.isFailed { continue }
+            let isFirst = i == 0
+            let isLast = i == chain.hops.count - 1
+            guard let found = self.ends(of: hop, name, handle, isFirst: isFirst, isLast: isLast) else {
+                taint(handle)
+                continue
+            }
+            end = found
+        }
+        for i in chain.hops.indices.dropLast() {
+            guard let from = ends[i].output, let to = ends[i + 1].input, let a = chain.hops[i],
+                let b = chain.hops[i + 1]
+            else {
+                // The end that is fine has lost its other end.
+                if let from = ends[i].output { vertices[from.vertex].isTainted = true }
+                if let to = ends[i + 1].input { vertices[to.vertex].isTainted = true }
+                continue
+            }
+            if let first = linkOf[from] {
+                session.report(
+                    .outputUsedTwice,
+                    "the \(outputName(from)) leads somewhere already",
+                    at: a.mark,
+                    suggestion: "a Tee makes copies",
+                    notes: [Session.Note("first here", links[first].fromMark)]
+                )
+                vertices[to.vertex].isTainted = true
+                continue
+            }
+            linkOf[from] = links.count
+            links.append(Link(from: from, to: to, fromMark: a.mark, toMark: b.mark))
+        }
+    }
+
+    private func outputName(_ output: Output) -> String {
+        guard let element = vertices[output.vertex].element else { return vertices[output.vertex].name }
+        return "output '\(element.configured.outputs[output.port].name)' of '\(vertices[output.vertex].name)'"
+    }
+
+    /// The ports a hop means: an input unless it is the first of its chain, an output unless it is the last. Nil when it
+    /// has none such, which is reported.
+    private func ends(
+        of hop: Hop,
+        _ name: String,
+        _ handle: Handle,
+        isFirst: Bool,
+        isLast: Bool
+    ) -> (input: Input?, output: Output?)? {
+        let isAlone = isFirst && isLast
+        var input = handle.inputs.first?.end
+        var output = handle.outputs.first?.end
+        let described = "'\(name)' is \(handle.what)"
+        if let port = hop.port {
+            let asInput = handle.inputs.first { $0.name == port }
+            let asOutput = handle.outputs.first { $0.name == port }
+            let known = (handle.inputs.map(\.name) + handle.outputs.map(\.name)).filter { !$0.isEmpty }
+            let ports = handle.hasPorts ? "; its ports are \(known.joined(separator: ", "))" : ", a node without ports"
+            let note = Session.Note(
+                described + (known.isEmpty && handle.hasPorts ? "; it has no ports" : ports),
+                handle.mark
+            )
+            guard handle.hasPorts, asInput != nil || asOutput != nil else {
+                let valid =
+                    (isFirst && !isAlone ? [] : handle.inputs.map(\.name))
+                    + (isLast && !isAlone ? [] : handle.outputs.map(\.name))
+                let likely = handle.hasPorts ? session.likely(port, among: valid) : nil
+                session.report(
+                    .unknownPort,
+                    "element '\(name)' has no port '\(port)'",
+                    at: hop.mark,
+                    suggestion: handle.hasPorts
+                        ? likely.map { didYouMean("\(hop.node).\($0)") } : didYouMean(name),
+                    notes: [note]
+                )
+                return nil
+            }
+            if !isAlone, isFirst && asOutput == nil || isLast && asInput == nil {
+                session.report(
+                    .wrongDirection,
+                    isFirst
+                        ? "'\(port)' is an input of '\(name)'; a chain begins with an output"
+                        : "'\(port)' is an output of '\(name)'; a chain ends with an input",
+                    at: hop.mark,
+                    notes: [note]
+                )
+                return nil
+            }
+            if !isFirst, !isLast, asInput != nil, asOutput != nil {
+                session.report(
+                    .ambiguousPort,
+                    "'\(name)' has both an input and an output '\(port)'",
+                    at: hop.mark,
+                    suggestion: "end one chain here and begin another",
+                    notes: [note]
+                )
+                return nil
+            }
+            if let asInput { input = asInput.end }
+            if let asOutput { output = asOutput.end }
+        }
+        let lacksInput = !isFirst && input == nil
+        let lacksOutput = !isLast && output == nil
+        if lacksInput || lacksOutput {
+            session.report(
+                .noPort,
+                lacksInput
+                    ? "'\(name)' has no input, so nothing can lead to it"
+                    : "'\(name)' has no output, so the chain cannot go on",
+                at: hop.mark,
+                notes: [Session.Note(described, handle.mark)]
+            )
+            return nil
+        }
+        return (isFirst ? nil : input, isLast ? nil : output)
+    }
+
+    private func taint(_ handle: Handle) {
+        for input in handle.inputs { vertices[input.end.vertex].isTainted = true }
+        for output in handle.outputs { vertices[output.end.vertex].isTainted = true }
+    }
+
+    /// The connections of a port are no longer looked at.
+    func taint(_ vertex: Int) { vertices[vertex].isTainted = true }
+
+    // MARK: Constraints
+
+    private func holdTogether(_ scope: Scope) {
+        for names in scope.module.together {
+            var members: [Int] = []
+            for (name, mark) in names {
+                if let handle = scope.handles[name], handle.hasPorts {
+                    members += handle.members.filter { vertices[$0].element != nil }
+                } else {
+                    let names = scope.names.filter { scope.handles[$0]?.hasPorts ?? false }
+                    session.report(
+                        .unknownElement,
+                        "there is no element '\(name)'",
+                        at: mark,
+                        suggestion: session.suggest(name, among: names)
+                    )
+                }
+            }
+            if let first = names.first, members.count > 1 { together.append((members, first.mark)) }
+        }
+    }
+}
+
+func article(_ name: String) -> String {
+    // Type names are read aloud: `an IPCheck`, `an HTTPParser`, `a Classifier`.
+    let spelled = name.count > 1 && name.prefix(2).allSatisfy(\.isUppercase)
+    let vowels = spelled ? "AEFHILMNORSX" : "AEIO"
+    return (name.first.map(vowels.contains) ?? false ? "an " : "a ") + name
+}

@@ -1,0 +1,272 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Makes a ``GraphSpec`` of what a ``GraphBuilder`` put together, and checks it as a whole.
+struct GraphChecker {
+    private let session: Session
+    private let builder: GraphBuilder
+    /// The vertex of each node of the graph.
+    private var vertexOf: [Int] = []
+    /// The link of each edge of the graph: that at the output it begins at.
+    private var linkOf: [GraphBuilder.Link] = []
+    /// The graph, without what could not be made.
+    private(set) var spec: GraphSpec
+
+    init(_ builder: GraphBuilder, name: String, about: String) {
+        self.builder = builder
+        session = builder.session
+        spec = GraphSpec(name: name, about: about, nodes: [], edges: [])
+        var nodeOf: [Int] = []
+        for (v, vertex) in builder.vertices.enumerated() {
+            nodeOf.append(spec.nodes.count)
+            guard let (type, element, _) = vertex.element else { continue }
+            vertexOf.append(v)
+            spec.nodes.append(GraphSpec.Node(name: vertex.name, type: type, element: element, place: vertex.place))
+        }
+        spec.together = builder.together.map { $0.members.map { nodeOf[$0] } }
+        join(nodeOf)
+    }
+
+    // MARK: Connections
+
+    /// Where a link leads: to an input, or to a port of a compound from which nothing leads on.
+    private enum Target {
+        case input(GraphBuilder.Input)
+        case deadEnd(Int)
+    }
+
+    /// Makes the edges, through the ports of compounds. Reports outputs and inputs without any.
+    private mutating func join(_ nodeOf: [Int]) {
+        let vertices = builder.vertices
+        let targets = targetsOfPorts()
+        var connected: Set<GraphBuilder.Output> = []
+        var fed: Set<GraphBuilder.Input> = []
+        var isReached = Array(repeating: false, count: vertices.count)
+        for link in builder.links {
+            isReached[link.to.vertex] = true
+            guard vertices[link.from.vertex].element != nil else { continue }
+            connected.insert(link.from)
+            switch targets[link.to.vertex] ?? .input(link.to) {
+            case .input(let to):
+                fed.insert(to)
+                linkOf.append(link)
+                spec.edges.append(
+                    GraphSpec.Edge(
+                        from: nodeOf[link.from.vertex],
+                        output: link.from.port,
+                        to: nodeOf[to.vertex],
+                        input: to.port
+                    )
+                )
+            case .deadEnd(let port):
+                let isOptional = spec.nodes[nodeOf[link.from.vertex]].element.outputs[link.from.port].optional
+                if !isOptional, !vertices[port].isTainted {
+                    session.report(
+                        .unusedOutput,
+                        "the \(vertices[port].name) is not connected",
+                        at: vertices[port].mark
+                    )
+                }
+            }
+        }
+        // The ports of compounds through which an input would be fed.
+        var through: [GraphBuilder.Input: [Int]] = [:]
+        for v in vertices.indices {
+            if case .input(let input) = targets[v] { through[input, default: []].append(v) }
+        }
+        for (node, v) in vertexOf.enumerated() where !vertices[v].isTainted {
+            let element = spec.nodes[node].element
+            for (o, output) in element.outputs.enumerated() where !output.optional {
+                if connected.contains(GraphBuilder.Output(vertex: v, port: o)) { continue }
+                session.report(
+                    .unusedOutput,
+                    "the output '\(output.name)' of '\(vertices[v].name)' is not connected",
+                    at: vertices[v].mark,
+                    suggestion: "what is not wanted can go to a Discard"
+                )
+            }
+            for (i, input) in element.inputs.enumerated() where !input.optional {
+                let here = GraphBuilder.Input(vertex: v, port: i)
+                if fed.contains(here) { continue }
+                if let ports = through[here] {
+                    for port in ports where !isReached[port] && !vertices[port].isTainted {
+                        session.report(
+                            .unusedInput,
+                            "the \(vertices[port].name) is not connected",
+                            at: vertices[port].mark
+                        )
+                    }
+                } else {
+                    session.report(
+                        .unusedInput,
+                        "the input '\(input.name)' of '\(vertices[v].name)' is not connected",
+                        at: vertices[v].mark
+                    )
+                }
+            }
+        }
+    }
+
+    /// Where each port of a compound leads in the end, through further ports; nil for elements. Ports that lead in a circle
+    /// are reported.
+    private func targetsOfPorts() -> [Target?] {
+        let vertices = builder.vertices
+        var next: [GraphBuilder.Input?] = Array(repeating: nil, count: vertices.count)
+        for link in builder.links where vertices[link.from.vertex].element == nil { next[link.from.vertex] = link.to }
+        var targets: [Target?] = Array(repeating: nil, count: vertices.count)
+        var visit = Array(repeating: -1, count: vertices.count)
+        for start in vertices.indices where vertices[start].element == nil && targets[start] == nil {
+            var path: [Int] = []
+            var at = start
+            var target: Target?
+            while target == nil {
+                if let known = targets[at] {
+                    target = known
+                } else if visit[at] == start {
+                    session.report(
+                        .endlessWire,
+                        "the \(vertices[at].name) leads back to itself, through no element",
+                        at: vertices[at].mark
+                    )
+                    builder.taint(at)
+                    target = .deadEnd(at)
+                } else {
+                    visit[at] = start
+                    path.append(at)
+                    guard let to = next[at] else {
+                        target = .deadEnd(at)
+                        break
+                    }
+                    if vertices[to.vertex].element != nil { target = .input(to) } else { at = to.vertex }
+                }
+            }
+            for vertex in path { targets[vertex] = target }
+        }
+        return targets
+    }
+
+    // MARK: Kinds and flows
+
+    private func mark(_ node: Int) -> Mark { builder.vertices[vertexOf[node]].mark }
+
+    /// Reports edges whose kind the input does not take, and inputs where kinds mix.
+    func checkKinds() {
+        let shape = GraphShape(spec)
+        var first: [GraphBuilder.Input: Int] = [:]
+        for (e, edge) in spec.edges.enumerated() {
+            guard let kind = shape.kinds[e] else { continue }
+            let node = spec.nodes[edge.to]
+            let input = node.element.inputs[edge.input]
+            if !input.accepts.allows(kind) {
+                session.report(
+                    .kindMismatch,
+                    "'\(spec.name(of: edge))' gives \(kind), but '\(node.name).\(input.name)' takes \(input.accepts)",
+                    at: linkOf[e].toMark,
+                    notes: [Session.Note("'\(node.name)' is \(article(node.type.name))", mark(edge.to))]
+                )
+                continue
+            }
+            // What arrives decides what leaves, so it must be one kind.
+            let decides = node.element.outputs.contains {
+                if case .sameAs(edge.input) = $0.gives { true } else { false }
+            }
+            guard decides else { continue }
+            let here = GraphBuilder.Input(vertex: edge.to, port: edge.input)
+            guard let other = first[here], let before = shape.kinds[other] else {
+                first[here] = e
+                continue
+            }
+            let bothPackets = (before == .packet || before == .stream) && (kind == .packet || kind == .stream)
+            if before != kind, !bothPackets {
+                session.report(
+                    .mixedKinds,
+                    "\(kind) and \(before) arrive at '\(node.name).\(input.name)', which passes on what arrives",
+                    at: linkOf[e].toMark,
+                    notes: [
+                        Session.Note(
+                            "\(before) arrives from '\(spec.name(of: spec.edges[other]))' here",
+                            linkOf[other].toMark
+                        )
+                    ]
+                )
+            }
+        }
+    }
+
+    /// Reports elements that need flows and do not have exactly one nearest flow table.
+    func checkFlowTables() {
+        let shape = GraphShape(spec)
+        var isFed: Set<GraphBuilder.Input> = []
+        for edge in spec.edges { isFed.insert(GraphBuilder.Input(vertex: edge.to, port: edge.input)) }
+        for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
+            let needs = node.element.inputs.enumerated().contains { i, input in
+                isFed.contains(GraphBuilder.Input(vertex: n, port: i))
+                    && (input.needsFlow || node.type.stateBytesPerFlow > 0)
+            }
+            guard needs else { continue }
+            let tables = shape.nearestTables[n].filter { $0 >= 0 }.sorted()
+            let notes = tables.map { Session.Note("'\(spec.nodes[$0].name)' is a flow table", mark($0)) }
+            if tables.count > 1 {
+                let names = tables.map { "'\(spec.nodes[$0].name)'" }.joined(separator: " and ")
+                session.report(
+                    .severalFlowTables,
+                    "'\(node.name)' needs the flows of one table, and is reached from \(names)",
+                    at: mark(n),
+                    notes: notes
+                )
+            } else if tables.isEmpty || shape.nearestTables[n].contains(-1) {
+                session.report(
+                    .noFlowTable,
+                    tables.isEmpty
+                        ? "'\(node.name)' needs flows, and no flow table leads to it"
+                        : "'\(node.name)' needs flows, and is also reached past the flow table",
+                    at: mark(n),
+                    suggestion: tables.isEmpty ? "put a FlowTable before it" : nil,
+                    notes: notes
+                )
+            }
+        }
+    }
+
+    /// Makes each element once: what only shows then is reported here rather than when a run begins.
+    ///
+    /// Flow tables are left out: they are large, and all they ask for is in the ranges of their parameters.
+    func checkMaking() {
+        for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
+            let setup = Setup(path: node.name, flows: 1, seed: 1, hashKey: HashKey(seed: 1), services: builder.services)
+            do { _ = try node.element.make(setup) } catch let error as ParameterError {
+                session.report(error)
+            } catch {
+                session.report(.badElement, "'\(node.name)' cannot be made: \(error)", at: mark(n))
+            }
+        }
+    }
+
+    /// Reports sets of elements to be kept together of which some are pinned to one side and some to the other.
+    func checkTogether() {
+        for (set, (_, mark)) in zip(spec.together, builder.together) {
+            let onHost = set.first { spec.nodes[$0].pin?.side == .host }
+            let onNIC = set.first { spec.nodes[$0].pin?.side == .nic }
+            guard let onHost, let onNIC else { continue }
+            session.report(
+                .splitTogether,
+                "'\(spec.nodes[onNIC].name)' must be on the nic and '\(spec.nodes[onHost].name)' on the host, so they cannot be together",
+                at: mark
+            )
+        }
+    }
+}
+
+extension GraphSpec.Node {
+    /// The only side the element can be on, and why; nil when it is free.
+    var pin: (side: Side, reason: String)? {
+        if isWire { return (.nic, "a Wire is a port of the NIC") }
+        switch type.sides {
+        case .nic: return (.nic, "\(article(type.name)) runs on the nic only")
+        case .host: return (.host, "\(article(type.name)) runs on the host only")
+        case .either: return place.map { ($0, "the graph pins it to the \($0)") }
+        }
+    }
+}

@@ -1,0 +1,415 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// A graph that was read, or why it could not be.
+public struct LoadedGraph: Sendable {
+    /// The graph, resolved and checked; nil when there is an error.
+    public var graph: GraphSpec?
+    /// Everything found wrong, also when it does not stop the graph.
+    public var diagnostics: [Diagnostic]
+    /// The graph's own parameters with their values, in the order they are declared.
+    public var params: [(name: String, value: String)]
+    /// Every file that was read, the graph's own first.
+    public var sources: [(path: String, bytes: [UInt8])]
+    /// The graph as one file without compounds and parameters, every default written out: it loads again to the same graph.
+    public var resolvedYAML: String?
+}
+
+/// Reads and checks graphs, compounds, placements, tests and profiles.
+///
+/// A loader holds no state between calls. It reads files only through the closure it was given; a path in a file is relative
+/// to that file.
+public struct GraphLoader: Sendable {
+    private let catalog: Catalog
+    private let services: any Services
+    private let readFile: @Sendable (String) throws -> [UInt8]
+    var limits = Limits()
+
+    /// - Parameters:
+    ///   - catalog: the element types that a graph may use.
+    ///   - services: compiles the filters, and is there for elements when they are made for checking.
+    ///   - readFile: the bytes of a file; what it throws is shown to the user.
+    public init(
+        catalog: Catalog,
+        services: any Services,
+        readFile: @escaping @Sendable (String) throws -> [UInt8]
+    ) {
+        self.catalog = catalog
+        self.services = services
+        self.readFile = readFile
+    }
+
+    // MARK: Graphs
+
+    /// Reads the graph in a file.
+    ///
+    /// - Parameter settings: values for the graph's parameters, as given on a command line.
+    public func loadGraph(_ path: String, settings: [(key: String, value: String)] = []) -> LoadedGraph {
+        let session = Session(limits: limits)
+        guard let value = read(path, session) else { return unread(session) }
+        guard kind(value, session) == .graph else {
+            if let kind = kind(value, session, isReported: true) { wrongKind(kind, .graph, value, session) }
+            return unread(session)
+        }
+        return load(value, path: path, settings: settings, session)
+    }
+
+    private func unread(_ session: Session) -> LoadedGraph {
+        LoadedGraph(
+            graph: nil,
+            diagnostics: session.diagnostics,
+            params: [],
+            sources: sources(session),
+            resolvedYAML: nil
+        )
+    }
+
+    private func sources(_ session: Session) -> [(path: String, bytes: [UInt8])] {
+        session.map.sources.filter { $0.path != Self.settingsPath }.map { ($0.path, $0.bytes) }
+    }
+
+    /// Settings are shown in diagnostics as if each were a file of this name.
+    private static let settingsPath = "--set"
+
+    private func load(
+        _ value: Value,
+        path: String,
+        settings: [(key: String, value: String)],
+        _ session: Session
+    ) -> LoadedGraph {
+        guard let module = Module(value, kind: "graph", path: path, session) else { return unread(session) }
+        let builder = builder(session)
+        findCompounds(module, session, builder.modules)
+        let arguments = settings.map { key, value in
+            let source = session.add(Source(path: Self.settingsPath, bytes: Array("\(key)=\(value)".utf8)))
+            let count = key.utf8.count
+            let keyMark = session.mark(Span(source: source, start: 0, end: count))
+            let mark = session.mark(Span(source: source, start: count + 1, end: count + 1 + value.utf8.count))
+            return Argument(key, keyMark, .scalar(value, mark))
+        }
+        let missing = module.parameters.first { parameter in
+            parameter.type != nil && parameter.defaultValue == nil && !settings.contains { $0.key == parameter.name }
+        }
+        let bindings = session.bind(module.parameters, arguments, of: "the graph", at: missing?.mark ?? module.nameMark)
+        builder.place(module, bindings)
+        let checker = GraphChecker(builder, name: module.name, about: module.about)
+        checker.checkKinds()
+        checker.checkTogether()
+        // Where something is missing, flows would seem to be missing too.
+        if session.errorCount == 0 { checker.checkFlowTables() }
+        var spec = checker.spec
+        let reader = PlacementReader(session, spec, failed: builder.failed)
+        for (name, mark, value) in module.placements {
+            guard isPlacementName(name, mark, session),
+                let fields = session.fields(value, of: "a placement", keys: PlacementReader.keys),
+                let placement = reader.read(name, at: mark, fields)
+            else { continue }
+            spec.placements.append(placement)
+        }
+        if session.errorCount == 0 { checker.checkMaking() }
+        let isGood = session.errorCount == 0
+        return LoadedGraph(
+            graph: isGood ? spec : nil,
+            diagnostics: session.diagnostics,
+            params: module.parameters.compactMap { parameter in
+                bindings[parameter.name].map { (parameter.name, $0.text) }
+            },
+            sources: sources(session),
+            resolvedYAML: isGood ? resolvedGraph(spec, builder) : nil
+        )
+    }
+
+    private func isPlacementName(_ name: String, _ mark: Mark, _ session: Session) -> Bool {
+        if name.utf8.allSatisfy({ isWord($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }) { return true }
+        session.report(.badName, "'\(name)' cannot name a placement: letters, digits, '-', '_' and '.'", at: mark)
+        return false
+    }
+
+    private func builder(_ session: Session) -> GraphBuilder {
+        GraphBuilder(session: session, catalog: catalog, services: services)
+    }
+
+    /// Reads the compounds that `module` uses, and those that they use. `known` holds each file's, so that one is read once.
+    private func findCompounds(_ module: Module, _ session: Session, _ known: ModuleCache) {
+        var waiting = [module]
+        while let module = waiting.popLast() {
+            for (text, mark) in module.uses {
+                let path = resolve(text, from: module.path)
+                let compound: Module
+                if let read = known.modules[path] {
+                    guard let read else {
+                        module.lacksCompounds = true
+                        continue
+                    }
+                    compound = read
+                } else {
+                    known.modules[path] = .some(nil)
+                    guard let value = read(path, session, use: mark),
+                        let kind = kind(value, session, isReported: true)
+                    else {
+                        module.lacksCompounds = true
+                        continue
+                    }
+                    guard kind == .compound else {
+                        session.report(.wrongKind, "'\(text)' is a \(kind.rawValue), not a compound", at: mark)
+                        module.lacksCompounds = true
+                        continue
+                    }
+                    guard let new = Module(value, kind: "compound", path: path, session) else {
+                        module.lacksCompounds = true
+                        continue
+                    }
+                    known.modules[path] = .some(new)
+                    compound = new
+                    waiting.append(new)
+                }
+                if catalog[compound.name] != nil {
+                    session.report(
+                        .badName,
+                        "'\(compound.name)' is the name of an element type, so no compound can have it",
+                        at: compound.nameMark
+                    )
+                } else if let other = module.compounds[compound.name], other !== compound {
+                    session.report(
+                        .duplicateName,
+                        "a compound '\(compound.name)' is used already",
+                        at: mark,
+                        notes: [Session.Note("it is declared here", other.nameMark)]
+                    )
+                } else {
+                    module.compounds[compound.name] = compound
+                }
+            }
+        }
+    }
+
+    // MARK: Placements
+
+    /// Reads a placement from a file of its own, for `graph`. The graph it names is not read.
+    public func loadPlacement(
+        _ path: String,
+        for graph: GraphSpec
+    ) -> (
+        placement: GraphSpec.Placement?, diagnostics: [Diagnostic]
+    ) {
+        let session = Session(limits: limits)
+        guard let value = read(path, session), isKind(.placement, value, session) else {
+            return (nil, session.diagnostics)
+        }
+        let placement = placement(value, graph, session)?.placement
+        return (session.errorCount == 0 ? placement : nil, session.diagnostics)
+    }
+
+    /// Reads a placement; `graph` is the path of its graph as written. With no spec only its keys are looked at.
+    private func placement(
+        _ value: Value,
+        _ spec: GraphSpec?,
+        _ session: Session
+    ) -> (
+        placement: GraphSpec.Placement?, graph: Value?
+    )? {
+        let keys = ["placement", "about", "graph"] + PlacementReader.keys
+        guard let fields = session.fields(value, of: "a placement", keys: keys, required: ["placement", "graph"]),
+            let nameValue = fields["placement"], let name = session.text(nameValue, "'placement'"),
+            isPlacementName(name, nameValue.mark, session)
+        else { return nil }
+        let placement = spec.flatMap { PlacementReader(session, $0).read(name, at: nameValue.mark, fields) }
+        return (placement, fields["graph"])
+    }
+
+    // MARK: Tests and values
+
+    /// Reads a tests file. The graph it names is not read; its path is given relative to nothing else.
+    public func loadTests(_ path: String) -> (tests: GraphTests?, diagnostics: [Diagnostic]) {
+        let session = Session(limits: limits)
+        guard let value = read(path, session), isKind(.tests, value, session) else { return (nil, session.diagnostics) }
+        let tests = session.tests(value, path: path) { resolve($0, from: path) }
+        return (tests, session.diagnostics)
+    }
+
+    /// Reads any file as a value. Whoever makes sense of the value hands what is wrong with it to `diagnose`.
+    public func loadValue(
+        _ path: String
+    ) -> (
+        value: Value?, diagnose: @Sendable (ParameterError) -> Diagnostic, diagnostics: [Diagnostic]
+    ) {
+        let session = Session(limits: limits)
+        let value = read(path, session)
+        return (value, diagnose(session.map, path), session.diagnostics)
+    }
+
+    private func diagnose(_ map: SourceMap, _ path: String) -> @Sendable (ParameterError) -> Diagnostic {
+        { error in
+            let place = map.span(error.mark).map(map.place) ?? Place(file: path, line: 1, column: 1, length: 1)
+            let suggestion = error.suggestion.map(didYouMean)
+            return Diagnostic(.error, code: error.code, error.message, at: place, suggestion: suggestion)
+        }
+    }
+
+    // MARK: Checking files of any kind
+
+    /// Everything wrong with a file of any kind; in Markdown, with each of its blocks of YAML that is such a file.
+    ///
+    /// - Parameters:
+    ///   - settings: values for the parameters of graphs.
+    ///   - profile: what is wrong with a device profile.
+    public func check(
+        _ path: String,
+        settings: [(key: String, value: String)] = [],
+        profile: (Value) -> [ParameterError]
+    ) -> [Diagnostic] {
+        let session = Session(limits: limits)
+        guard let source = open(path, session) else { return session.diagnostics }
+        guard path.hasSuffix(".md") else {
+            guard let value = YAMLReader.read(source, nil, session) else { return session.diagnostics }
+            return check(value, path: path, settings: settings, session, profile)
+        }
+        let bytes = session.map.sources[source].bytes
+        return graphBlocks(inMarkdown: bytes).flatMap { range -> [Diagnostic] in
+            let session = Session(limits: limits)
+            let source = session.add(Source(path: path, bytes: bytes))
+            guard let value = YAMLReader.read(source, range, session) else { return session.diagnostics }
+            return check(value, path: path, settings: settings, session, profile)
+        }
+    }
+
+    private func check(
+        _ value: Value,
+        path: String,
+        settings: [(key: String, value: String)],
+        _ session: Session,
+        _ profile: (Value) -> [ParameterError]
+    ) -> [Diagnostic] {
+        switch kind(value, session, isReported: true) {
+        case nil: break
+        case .graph: return load(value, path: path, settings: settings, session).diagnostics
+        case .compound: checkCompound(value, path: path, session)
+        case .profile: for error in profile(value) { session.report(error) }
+        case .placement:
+            guard let graph = placement(value, nil, session)?.graph,
+                let spec = graphNamed(graph, path, settings, session)
+            else { break }
+            _ = placement(value, spec, session)
+        case .tests:
+            guard let tests = session.tests(value, path: path, resolve: { resolve($0, from: path) }),
+                case .map(let entries, _) = value, let graph = entries.first(where: { $0.key == "graph" })?.value
+            else { break }
+            // The tests may set what has no default.
+            let given =
+                settings
+                + (tests.cases.first?.settings ?? []).filter { set in !settings.contains { $0.key == set.key } }
+            if let spec = graphNamed(graph, path, given, session) { session.check(tests, spec) }
+        }
+        return session.diagnostics
+    }
+
+    /// The graph that a placement or tests file names; what is wrong with it is said in one line.
+    private func graphNamed(
+        _ value: Value,
+        _ path: String,
+        _ settings: [(key: String, value: String)],
+        _ session: Session
+    ) -> GraphSpec? {
+        guard let text = session.text(value, "'graph'") else { return nil }
+        let loaded = loadGraph(resolve(text, from: path), settings: settings)
+        if loaded.graph == nil {
+            let first = loaded.diagnostics.first { $0.severity == .error }
+            let reason = first.map { "\($0.file):\($0.line):\($0.column): \($0.message)" } ?? ""
+            session.report(.badGraph, "the graph cannot be used: \(reason)", at: value.mark)
+        }
+        return loaded.graph
+    }
+
+    /// Checks a compound that is in no graph: made-up values stand for parameters without default.
+    private func checkCompound(_ value: Value, path: String, _ session: Session) {
+        guard let module = Module(value, kind: "compound", path: path, session) else { return }
+        let builder = builder(session)
+        findCompounds(module, session, builder.modules)
+        if catalog[module.name] != nil {
+            let message = "'\(module.name)' is the name of an element type, so no compound can have it"
+            session.report(.badName, message, at: module.nameMark)
+        }
+        let bindings = session.bind(module.parameters, [], of: module.name, at: nil)
+        guard let ports = builder.place(module, bindings) else { return }
+        for port in ports.inputs + ports.outputs { builder.taint(port.vertex) }
+        let checker = GraphChecker(builder, name: module.name, about: module.about)
+        checker.checkKinds()
+        checker.checkTogether()
+    }
+
+    // MARK: Files
+
+    /// What a file can be, told by its top-level keys.
+    private enum FileKind: String, CaseIterable {
+        case tests, compound, placement, profile, graph
+    }
+
+    /// What a document is; an error when it is nothing known.
+    private func kind(_ value: Value, _ session: Session, isReported: Bool = false) -> FileKind? {
+        guard case .map(let entries, _) = value else {
+            if isReported { _ = session.entries(value, "a file") }
+            return nil
+        }
+        // A placement and a tests file have a `graph` too, so that comes last.
+        if let kind = FileKind.allCases.first(where: { kind in entries.contains { $0.key == kind.rawValue } }) {
+            return kind
+        }
+        if isReported, let first = entries.first {
+            let names = FileKind.allCases.map(\.rawValue)
+            session.report(
+                .unknownKind,
+                "a file needs one of the keys graph, compound, placement, profile or tests",
+                at: first.keyMark,
+                suggestion: session.suggest(first.key, among: names)
+            )
+        } else if isReported {
+            session.report(
+                .unknownKind,
+                "a file needs one of the keys graph, compound, placement, profile or tests",
+                at: value.mark
+            )
+        }
+        return nil
+    }
+
+    private func isKind(_ wanted: FileKind, _ value: Value, _ session: Session) -> Bool {
+        guard let kind = kind(value, session, isReported: true) else { return false }
+        if kind != wanted { wrongKind(kind, wanted, value, session) }
+        return kind == wanted
+    }
+
+    private func wrongKind(_ kind: FileKind, _ wanted: FileKind, _ value: Value, _ session: Session) {
+        session.report(.wrongKind, "this is a \(kind.rawValue) file, not a \(wanted.rawValue) file", at: value.mark)
+    }
+
+    /// Reads a file as YAML. Nil when there is an error, which is reported: at `use` where another file names it.
+    private func read(_ path: String, _ session: Session, use: Mark? = nil) -> Value? {
+        open(path, session, use: use).flatMap { YAMLReader.read($0, nil, session) }
+    }
+
+    private func open(_ path: String, _ session: Session, use: Mark? = nil) -> Int? {
+        do {
+            return session.add(Source(path: path, bytes: try readFile(path)))
+        } catch {
+            if let use {
+                session.report(.cannotRead, "cannot read '\(path)': \(error)", at: use)
+            } else {
+                session.report(.cannotRead, "cannot read the file: \(error)", file: path)
+            }
+            return nil
+        }
+    }
+
+    /// The path of a file that is named `name` in the file at `path`, without `.` and `..` where that can be.
+    private func resolve(_ name: String, from path: String) -> String {
+        var parts: [Substring] = []
+        let isAbsolute = (name.hasPrefix("/") ? name : path).hasPrefix("/")
+        if !name.hasPrefix("/") { parts = path.split(separator: "/").dropLast() }
+        for part in name.split(separator: "/") where part != "." {
+            if part == "..", let last = parts.last, last != ".." { parts.removeLast() } else { parts.append(part) }
+        }
+        return (isAbsolute ? "/" : "") + parts.joined(separator: "/")
+    }
+}
