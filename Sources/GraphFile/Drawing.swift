@@ -70,7 +70,8 @@ public enum GraphDrawing {
     public static func dot(_ graph: GraphSpec, placement: GraphSpec.Placement? = nil) -> String {
         let boxes = boxes(of: graph)
         var out = "digraph \(dotQuoted(graph.name)) {\n"
-        out += "  rankdir=LR\n  node [shape=box, fontname=\"sans-serif\"]\n  edge [fontname=\"sans-serif\", fontsize=10]\n"
+        out +=
+            "  rankdir=LR\n  node [shape=box, fontname=\"sans-serif\"]\n  edge [fontname=\"sans-serif\", fontsize=10]\n"
         func line(_ box: Box) -> String {
             let label = ([box.title] + box.lines).map(dotEscaped).joined(separator: "\\n")
             return "\(box.id) [label=\"\(label)\"\(box.isWire ? ", shape=cds" : "")]\n"
@@ -148,10 +149,14 @@ public enum GraphDrawing {
             if node.isWire {
                 var ends: [Box] = []
                 if graph.edges.contains(where: { $0.from == number }) {
-                    ends.append(Box(id: "n\(number)_rx", node: number, title: "\(node.name).rx", lines: [], isWire: true))
+                    ends.append(
+                        Box(id: "n\(number)_rx", node: number, title: "\(node.name).rx", lines: [], isWire: true)
+                    )
                 }
                 if graph.edges.contains(where: { $0.to == number }) {
-                    ends.append(Box(id: "n\(number)_tx", node: number, title: "\(node.name).tx", lines: [], isWire: true))
+                    ends.append(
+                        Box(id: "n\(number)_tx", node: number, title: "\(node.name).tx", lines: [], isWire: true)
+                    )
                 }
                 return ends
             }

@@ -42,7 +42,7 @@ public enum GraphFormatter {
             throw FormatError("the file is larger than \(maximumSize >> 20) MiB", line: 1, column: 1)
         }
         let source = normalizingLineBreaks(text)
-        var layout = Layout(source, tokens: try YAMLScanner.tokens(source))
+        var layout = Reflow(source, tokens: try YAMLScanner.tokens(source))
         let before = try YAMLScanner.events(source)
         let result = layout.run()
         let after: [YAMLScanner.Event]
@@ -91,7 +91,7 @@ public enum GraphFormatter {
 }
 
 /// Lays out the tokens of one text.
-private struct Layout {
+private struct Reflow {
     typealias Token = YAMLScanner.Token
 
     /// An open block collection: the column its entries had, and the one they get.

@@ -26,7 +26,9 @@ indirect enum JSON {
         case .number(let x): return "\(x)"
         case .boolean(let value): return value ? "true" : "false"
         case .array(let items):
-            let isFlat = items.allSatisfy { if case .array = $0 { false } else if case .object = $0 { false } else { true } }
+            let isFlat = items.allSatisfy {
+                if case .array = $0 { false } else if case .object = $0 { false } else { true }
+            }
             let texts = items.map { $0.text(indent: indent + 2) }
             let line = "[" + texts.joined(separator: ", ") + "]"
             if isFlat, indent + line.count <= 110 { return line }
