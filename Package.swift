@@ -28,10 +28,11 @@ let package = Package(
             dependencies: ["Dataplane", .product(name: "Histogram", package: "hdrhistogram-swift")]
         ),
         .target(name: "Placement", dependencies: ["Model"]),
-        .target(name: "Reports", dependencies: ["Model", "Placement"]),
+        .target(name: "Reports", dependencies: ["Model", "Placement", "Dataplane"]),
         .target(
             name: "Spillway",
-            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"]
+            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"],
+            plugins: ["CatalogPlugin"]
         ),
         .target(
             name: "SpillwayCommand",
@@ -43,6 +44,14 @@ let package = Package(
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
+        .testTarget(name: "BoundaryTests"),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib"]),
+        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
+        .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
         .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
+        .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
     ]
 )

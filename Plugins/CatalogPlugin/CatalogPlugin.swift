@@ -1,23 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import PackagePlugin
 
-/// Writes the catalog of element types before a target is compiled, from the element files of that target.
+/// Writes Swift files from what is declared elsewhere, before a target is compiled: the catalog of element types of a target
+/// with element files, and the shipped device profiles for the library.
 @main
 struct CatalogPlugin: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {
         guard let target = target as? SourceModuleTarget else { return [] }
-        let output = context.pluginWorkDirectoryURL.appending(path: "Catalog.swift")
+        let tool = try context.tool(named: "catalog-tool").url
         let elements = target.sourceFiles(withSuffix: "swift").map(\.url).filter { $0.path().contains("/Elements/") }
-        return [
-            .buildCommand(
-                displayName: "Collecting the elements of \(target.name)",
-                executable: try context.tool(named: "catalog-tool").url,
-                arguments: [output.path()] + elements.map { $0.path() },
-                inputFiles: elements,
-                outputFiles: [output]
-            )
-        ]
+        if !elements.isEmpty {
+            return [command(tool, "elements", elements, to: context.pluginWorkDirectoryURL.appending(path: "Catalog.swift"))]
+        }
+        let folder = context.package.directoryURL.appending(path: "graphs/profiles")
+        let profiles = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+            .filter { $0.pathExtension == "yaml" }
+        return [command(tool, "profiles", profiles, to: context.pluginWorkDirectoryURL.appending(path: "ShippedProfiles.swift"))]
+    }
+
+    private func command(_ tool: URL, _ what: String, _ inputs: [URL], to output: URL) -> Command {
+        .buildCommand(
+            displayName: "Collecting the \(what)",
+            executable: tool,
+            arguments: [what, output.path()] + inputs.map { $0.path() }.sorted(),
+            inputFiles: inputs,
+            outputFiles: [output]
+        )
     }
 }

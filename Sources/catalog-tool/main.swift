@@ -3,20 +3,23 @@
 
 import Foundation
 
-// catalog-tool OUTPUT FILE...: writes OUTPUT, a Swift file with a catalog of the element classes declared in the files,
-// each with the words of its doc comment, so that those are written once.
-let arguments = CommandLine.arguments.dropFirst()
-guard let output = arguments.first else {
-    FileHandle.standardError.write(Data("usage: catalog-tool OUTPUT FILE...\n".utf8))
-    exit(64)
+// catalog-tool elements|profiles OUTPUT FILE...
+//   elements: a catalog of the element classes declared in the files, each with the words of its doc comment, so that those
+//             are written once.
+//   profiles: the text of each file under its name.
+
+/// Swift source for a string, as a raw literal over several lines.
+func literal(_ lines: [Substring], indent: String) -> String {
+    lines.reduce("##\"\"\"\n") { $0 + ($1.isEmpty ? "\n" : "\(indent)\($1)\n") } + "\(indent)\"\"\"##"
 }
-do {
-    var found: [(name: String, documentation: [String])] = []
-    for path in arguments.dropFirst().sorted() {
-        var comment: [String] = []
+
+func elements(_ paths: [String]) throws -> String {
+    var found: [(name: String, documentation: [Substring])] = []
+    for path in paths {
+        var comment: [Substring] = []
         for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false) {
             if line.hasPrefix("///") {
-                comment.append(String(line.dropFirst(line.hasPrefix("/// ") ? 4 : 3)))
+                comment.append(line.dropFirst(line.hasPrefix("/// ") ? 4 : 3))
                 continue
             }
             if let match = line.firstMatch(of: /^public final class (\w+): Element\b/) {
@@ -26,21 +29,41 @@ do {
         }
     }
     var text = """
-        // Generated from the element files; do not edit.
-
         extension Catalog {
             /// The elements that come with Spillway, by name.
             public static let standard = Catalog([
 
         """
     for (name, documentation) in found.sorted(by: { $0.name < $1.name }) {
-        text += "        ElementDescriptor(\n            \(name).self,\n            documentation: ##\"\"\"\n"
-        for line in documentation { text += line.isEmpty ? "\n" : "                \(line)\n" }
-        text += "                \"\"\"##\n        ),\n"
+        let words = literal(documentation, indent: "                ")
+        text += "        ElementDescriptor(\n            \(name).self,\n            documentation: \(words)\n        ),\n"
     }
-    text += "    ])\n}\n"
-    try text.write(toFile: output, atomically: true, encoding: .utf8)
+    return text + "    ])\n}\n"
+}
+
+func profiles(_ paths: [String]) throws -> String {
+    var text = """
+        /// The device profiles that come with Spillway: name and text.
+        let shippedProfiles: [(name: String, text: String)] = [
+
+        """
+    for path in paths {
+        let name = URL(filePath: path).deletingPathExtension().lastPathComponent
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+        text += "    (\n        \"\(name)\",\n        \(literal(lines, indent: "        "))\n    ),\n"
+    }
+    return text + "]\n"
+}
+
+do {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    guard arguments.count >= 2, ["elements", "profiles"].contains(arguments[0]) else {
+        throw CocoaError(.featureUnsupported, userInfo: [NSLocalizedDescriptionKey: "elements|profiles OUTPUT FILE..."])
+    }
+    let paths = arguments.dropFirst(2).sorted()
+    let body = arguments[0] == "elements" ? try elements(paths) : try profiles(paths)
+    try ("// Generated; do not edit.\n\n" + body).write(toFile: arguments[1], atomically: true, encoding: .utf8)
 } catch {
-    FileHandle.standardError.write(Data("catalog-tool: \(error)\n".utf8))
+    FileHandle.standardError.write(Data("catalog-tool: \(error.localizedDescription)\n".utf8))
     exit(1)
 }

@@ -1,1 +1,6 @@
-print("spillway")
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import SpillwayCommand
+
+runSpillway()

@@ -15,6 +15,8 @@ struct EdgeQueue {
     @usableFromInline var moved: UInt64
     /// The edge leads back to an element that runs earlier.
     @usableFromInline var isBack: Bool
+    /// The number of the edge in the graph; -1 where no edge leads.
+    @usableFromInline var edge: Int32 = -1
 
     @usableFromInline
     init(buffer: UnsafeMutablePointer<Int32>) {
@@ -135,6 +137,14 @@ public struct Context {
         queue.pointee.tail = tail &+ batch.count
     }
 
+    /// The items `from ..< to` of the batch leave by `output`, in order.
+    ///
+    /// Elements that let most items pass emit them in runs: a filter costs nothing for what it does not stop.
+    @inlinable @inline(__always)
+    public func emit(_ batch: Batch, from: Int, to: Int, _ output: Int) {
+        if from < to { emit(Batch(items: batch.items, index: batch.index + from, count: to &- from), output) }
+    }
+
     /// The item is dropped for a reason, an index into the type's list of drop reasons; counted, and its slot is free.
     @inlinable @inline(__always)
     public func drop(_ i: Int32, _ reason: Int) {
@@ -157,7 +167,7 @@ public struct Context {
     @inlinable @inline(__always)
     public func use(_ batch: Batch) {
         node.pointee.used &+= UInt64(batch.count)
-        for k in 0..<batch.count { node.pointee.pool.pointee.release(batch.index[k]) }
+        node.pointee.pool.pointee.release(batch)
     }
 
     /// The item stays in the element until ``resume(_:)``.

@@ -79,14 +79,24 @@ public struct Setup: Sendable {
     public var seed: UInt64
     /// The key for keyed hashes: from the seed for captures, from the system for live interfaces.
     public var hashKey: HashKey
+    /// The layouts of the run's records and commands.
+    public var layouts: LayoutTable
     /// What the outside world offers.
     public var services: any Services
 
-    public init(path: String, flows: Int, seed: UInt64, hashKey: HashKey, services: any Services) {
+    public init(
+        path: String,
+        flows: Int,
+        seed: UInt64,
+        hashKey: HashKey,
+        layouts: LayoutTable = LayoutTable(),
+        services: any Services
+    ) {
         self.path = path
         self.flows = flows
         self.seed = seed
         self.hashKey = hashKey
+        self.layouts = layouts
         self.services = services
     }
 

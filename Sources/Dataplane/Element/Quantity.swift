@@ -9,15 +9,18 @@ public enum Quantity {
         public var suggestion: String?
     }
 
-    static let durations: [(unit: String, factor: Int64)] = [
+    /// Units of time, each with its nanoseconds.
+    public static let durations: [(unit: String, factor: Int64)] = [
         ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("min", 60_000_000_000),
         ("h", 3_600_000_000_000),
     ]
-    static let sizes: [(unit: String, factor: Int64)] = [
+    /// Units of size, each with its bytes.
+    public static let sizes: [(unit: String, factor: Int64)] = [
         ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1_000), ("MB", 1_000_000),
         ("GB", 1_000_000_000),
     ]
-    static let rates: [(unit: String, factor: Int64)] = [
+    /// Units of rate, each with its packets or bits per second.
+    public static let rates: [(unit: String, factor: Int64)] = [
         ("pps", 1), ("kpps", 1_000), ("Mpps", 1_000_000), ("Gpps", 1_000_000_000), ("bps", 1), ("kbps", 1_000),
         ("Mbps", 1_000_000), ("Gbps", 1_000_000_000), ("Tbps", 1_000_000_000_000),
     ]

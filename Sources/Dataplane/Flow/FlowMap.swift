@@ -20,7 +20,7 @@ struct FlowRecord: BitwiseCopyable {
         @usableFromInline var rawValue: UInt32
         @usableFromInline init(rawValue: UInt32) { self.rawValue = rawValue }
         /// The slot holds a flow that can be found.
-        static var live: Marks { Marks(rawValue: 1) }
+        @inline(__always) static var live: Marks { Marks(rawValue: 1) }
         /// The upper end was seen first: it is the forward side.
         static var upperFirst: Marks { Marks(rawValue: 2) }
         static var lowerBase: Marks { Marks(rawValue: 4) }
@@ -43,13 +43,13 @@ final class FlowMap {
 
     let capacity: Int
     let records: UnsafeMutablePointer<FlowRecord>
-    private let slots: UnsafeMutablePointer<UInt32>
+    let slots: UnsafeMutablePointer<UInt32>
     private let slotCount: Int
     let mask: UInt64
     private let free: UnsafeMutablePointer<Int32>
     private var freeCount: Int
     private let links: UnsafeMutablePointer<Link>
-    private let key: HashKey
+    let key: HashKey
     private(set) var count = 0
     /// The first and last flow of the list; -1 when it is empty.
     private(set) var oldest: Int32 = -1
@@ -90,20 +90,7 @@ final class FlowMap {
     @inline(__always)
     func hash(_ key: FlowKey) -> UInt64 { key.hash(self.key) }
 
-    /// Asks for the cache line of the first slot of `hash`.
-    @inline(__always)
-    func prefetchSlot(_ hash: UInt64) { clinux_prefetch(slots + Int(truncatingIfNeeded: hash & mask)) }
-
-    /// Asks for the cache line of the record that the first slot of `hash` names.
-    @inline(__always)
-    func prefetchRecord(_ hash: UInt64) {
-        let slot = slots[Int(truncatingIfNeeded: hash & mask)]
-        // An empty slot names the address before the first record; a prefetch there does no harm.
-        clinux_prefetch_for_write(records + (Int(slot & 0xff_ffff) &- 1))
-    }
-
     /// The index of the flow with `key`; -1 when there is none.
-    @inline(__always)
     func find(_ key: FlowKey, _ hash: UInt64) -> Int32 {
         var s = Int(truncatingIfNeeded: hash & mask)
         let tag = UInt32(truncatingIfNeeded: hash &>> 56) &<< 24
@@ -113,11 +100,7 @@ final class FlowMap {
             if slot & 0xff00_0000 == tag {
                 let i = Int(slot & 0xff_ffff) &- 1
                 let record = records + i
-                if record.pointee.key.ends == key.ends, record.pointee.key.a0 == key.a0,
-                    key.ends &>> 40 == 4 || record.pointee.key == key
-                {
-                    return Int32(truncatingIfNeeded: i)
-                }
+                if record.pointee.key == key { return Int32(truncatingIfNeeded: i) }
             }
             s = (s &+ 1) & Int(truncatingIfNeeded: mask)
         }

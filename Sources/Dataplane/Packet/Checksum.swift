@@ -39,6 +39,19 @@ public enum Checksum {
     @inlinable @inline(__always)
     public static func field(_ sum: UInt64) -> UInt16 { ~fold(sum) }
 
+    /// The folded sum of the 20 bytes of an IPv4 header without options: 0xffff when its checksum is right.
+    @inlinable @inline(__always)
+    public static func foldedSum20(_ bytes: UnsafeRawPointer) -> UInt16 {
+        let (ab, carry) = bytes.loadUnaligned(as: UInt64.self)
+            .addingReportingOverflow(bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        let c = UInt64(bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self)) &+ (carry ? 1 : 0)
+        let (abc, last) = ab.addingReportingOverflow(c)
+        let s = abc &+ (last ? 1 : 0)
+        // A word plus itself rotated by half: the upper half is the sum of the halves with its carry added back in.
+        let t = UInt32(truncatingIfNeeded: (s &+ (s &>> 32 | s &<< 32)) &>> 32)
+        return UInt16(truncatingIfNeeded: (t &+ (t &>> 16 | t &<< 16)) &>> 16)
+    }
+
     /// The sum of the pseudo-header of TCP, UDP and ICMPv6 (RFC 9293 section 3.1, RFC 8200 section 8.1):
     /// `addresses` are both addresses, 8 or 32 bytes.
     @inlinable

@@ -28,42 +28,41 @@ public enum HeaderStatus: UInt8, Sendable {
 /// extension headers (RFC 8200).
 public enum Headers {
     /// Finds the headers of `p`, unless they were found before.
-    ///
-    /// What stands in most packets, Ethernet with IPv4 without options and no fragment, is decided in line.
     @inlinable @inline(__always)
     public static func locate(_ p: UnsafeMutablePointer<Item>) -> HeaderStatus {
         if p.pointee.ipVersion != 0, p.pointee.ipVersion != Item.noIP { return .ip }
+        return locateUsual(p) ? .ip : locateSlowly(p)
+    }
+
+    /// Finds the headers of what stands in most packets: Ethernet with IPv4, wholly captured, no options, no fragment, and
+    /// long enough for the headers of TCP. False for everything else, and nothing was changed then.
+    @inlinable @inline(__always)
+    static func locateUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
+        // Link type, protocol and IP version of the item in one word: Ethernet, and not looked at yet.
+        let fresh = UnsafeRawPointer(p).load(fromByteOffset: MemoryLayout<Item>.offset(of: \.linkType)!, as: UInt32.self)
+        let length = p.pointee.length
+        guard UInt32(littleEndian: fresh) == UInt32(LinkType.ethernet), length >= 54 else { return false }
         let data = UnsafeRawPointer(p.pointee.data)
-        if p.pointee.linkType == LinkType.ethernet, p.pointee.length >= 42, data.be16(12) == 0x0800,
-            data.byte(14) == 0x45
-        {
-            let total = UInt32(data.be16(16))
-            let proto = data.byte(23)
-            if total >= 28, total &+ 14 <= p.pointee.wireLength, data.be16(20) & 0x3fff == 0 {
-                var payload: UInt16 = 34
-                var flags = p.pointee.flags.rawValue
-                if proto == 6 {
-                    let header = UInt16(data.byte(34 + 12) &>> 4) &* 4
-                    let end = min(p.pointee.length, total &+ 14)
-                    if p.pointee.length >= 54, header >= 20, UInt32(header) &+ 34 <= end {
-                        payload = header &+ 34
-                        flags |= ItemFlags.transport.rawValue
-                    }
-                } else if proto == 17 {
-                    payload = 42
-                    flags |= ItemFlags.transport.rawValue
-                }
-                p.pointee.l3 = 14
-                p.pointee.l4 = 34
-                p.pointee.payload = payload
-                p.pointee.ipProtocol = proto
-                p.pointee.ipVersion = 4
-                p.pointee.flags = ItemFlags(rawValue: flags)
-                p.pointee.ipLength = total
-                return .ip
-            }
+        // EtherType 0x0800, version 4, header of five words.
+        guard data.be32(12) & 0xffff_ff00 == 0x0800_4500 else { return false }
+        let end = UInt32(data.be16(16)) &+ 14
+        guard end <= length, data.be16(20) & 0x3fff == 0 else { return false }
+        let proto = data.byte(23)
+        var payload: UInt32 = 42
+        if proto == 6 {
+            payload = 34 &+ UInt32(data.byte(46) &>> 4) &* 4
+            guard payload >= 54, payload <= end else { return false }
+        } else {
+            guard proto == 17, end >= 42 else { return false }
         }
-        return locateSlowly(p)
+        p.pointee.l3 = 14
+        p.pointee.l4 = 34
+        p.pointee.payload = UInt16(truncatingIfNeeded: payload)
+        p.pointee.ipProtocol = proto
+        p.pointee.ipVersion = 4
+        p.pointee.ipLength = end &- 14
+        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue | ItemFlags.transport.rawValue)
+        return true
     }
 
     /// The general case of ``locate(_:)``.

@@ -124,6 +124,13 @@ public struct Item {
         ipLength = 0
     }
 
+    /// Forgets where the headers are, after bytes were changed that may say something else about them.
+    @inlinable @inline(__always)
+    public mutating func forgetHeaders() {
+        ipVersion = 0
+        flags.subtract([.fragment, .laterFragment, .transport])
+    }
+
     /// The item's bytes.
     @inlinable @inline(__always)
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: Int(length)) }

@@ -61,6 +61,11 @@ public final class Pool {
         unsafeState.pointee.giveBack(indices, count: count)
     }
 
+    /// Copies the bytes of item `i` to memory that the item owns, unless it owns them already.
+    ///
+    /// For sources whose own bytes do not last as long as their items.
+    public func own(_ i: Int32) { state.pointee.own(i) }
+
     @usableFromInline
     var unsafeState: UnsafeMutablePointer<PoolState> { state }
 }
@@ -73,6 +78,8 @@ struct PoolState {
     @usableFromInline let free: UnsafeMutablePointer<Int32>
     @usableFromInline var freeCount: Int
     @usableFromInline let slots: UnsafeMutableRawPointer
+    /// Items that have a block of their own, which must be freed with them.
+    @usableFromInline var largeCount = 0
 
     @usableFromInline
     init(
@@ -108,10 +115,21 @@ struct PoolState {
         freeCount &+= 1
     }
 
+    /// Frees all items of a batch at once.
+    @inlinable @inline(__always)
+    mutating func release(_ batch: Batch) {
+        if largeCount != 0 {
+            for k in 0..<batch.count where batch[k].pointee.flags.contains(.large) { releaseLarge(batch.index[k]) }
+        }
+        (free + freeCount).update(from: batch.index, count: batch.count)
+        freeCount &+= batch.count
+    }
+
     @usableFromInline @inline(never)
-    func releaseLarge(_ i: Int32) {
+    mutating func releaseLarge(_ i: Int32) {
         items[Int(i)].data.deallocate()
         items[Int(i)].flags.subtract(.large)
+        largeCount -= 1
     }
 
     /// The slot of item `i`.
@@ -120,7 +138,7 @@ struct PoolState {
 
     /// Makes the bytes of `i` its own, copying them when they are not yet.
     @usableFromInline @inline(never)
-    func own(_ i: Int32) {
+    mutating func own(_ i: Int32) {
         let item = items + Int(i)
         if !item.pointee.flags.isDisjoint(with: [.owned, .large]) { return }
         let (data, flag) = space(for: i, capacity: Int(item.pointee.length))
@@ -130,8 +148,9 @@ struct PoolState {
     }
 
     /// Room for `capacity` writable bytes of item `i`: its slot, or a block of its own when the slot is too small.
-    func space(for i: Int32, capacity: Int) -> (UnsafeMutableRawPointer, ItemFlags) {
+    mutating func space(for i: Int32, capacity: Int) -> (UnsafeMutableRawPointer, ItemFlags) {
         if capacity <= Pool.slotBytes - Pool.headroom { return (slot(i) + Pool.headroom, .owned) }
+        largeCount += 1
         return (.allocate(byteCount: capacity, alignment: 64), .large)
     }
 

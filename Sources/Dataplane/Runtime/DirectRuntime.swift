@@ -7,7 +7,7 @@
 /// the elements run in topological order until every edge is empty; back edges make further rounds.
 public final class DirectRuntime {
     public let instance: Instance
-    /// Called with each batch about to be handed over; for taps and traces. Slows the run.
+    /// Sees every item that moves along an edge; for taps and traces.
     public var observer: (any RunObserver)?
     /// Checked once a batch; true ends the run as if the input had ended.
     public var shouldStop: (() -> Bool)?
@@ -16,12 +16,27 @@ public final class DirectRuntime {
 
     private let batch: Int
     private var sequence: UInt64 = 0
+    // What every batch touches, kept here so that it is reached without reference counting.
+    private let feeds: UnsafeMutableBufferPointer<Instance.Feed>
+    private let unused: UnsafeMutableBufferPointer<Instance.Unused>
+    private let backQueues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
+    private let nodes: UnsafeMutablePointer<NodeState>
+    private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
+    private let items: UnsafeMutablePointer<Item>
+    private let poolCapacity: Int
     /// Room for one batch, for inputs with several producers and for sources.
     private let scratch: UnsafeMutablePointer<Int32>
 
     public init(_ instance: Instance) {
         self.instance = instance
         batch = instance.options.batch
+        feeds = instance.feeds
+        unused = instance.unused
+        backQueues = instance.backQueues
+        nodes = instance.nodes
+        borrowed = instance.borrowed
+        items = instance.pool.items
+        poolCapacity = instance.pool.capacity
         scratch = .allocate(capacity: batch)
     }
 
@@ -29,45 +44,45 @@ public final class DirectRuntime {
 
     /// Runs until all sources end; then ends the elements and writes out what they have buffered.
     public func run() throws {
-        let wires = instance.spec.nodes.indices.compactMap { number in
-            instance.bindings[number]?.source.map { (number: number, source: $0) }
-        }
-        while shouldStop?() != true {
+        let sources = instance.spec.nodes.indices.filter { instance.bindings[$0]?.source != nil }
+            .map { (number: $0, source: Unmanaged.passUnretained(instance.bindings[$0]!.source!)) }
+        var rounds = 0
+        while true {
+            // Asked now and then: a signal need not be seen within a batch.
+            if rounds & 63 == 0, shouldStop?() == true { break }
+            rounds &+= 1
             // The source whose next packet is earliest goes first, up to the next packet of any other.
-            var first: (number: Int, source: PacketSource)?
+            var first = -1
             var limit = Int64.max
             var earliest = Int64.max
-            for wire in wires {
-                let next = wire.source.nextTime
+            for s in sources.indices {
+                let next = sources[s].source._withUnsafeGuaranteedRef { $0.nextTime }
                 if next < earliest {
                     limit = earliest
                     earliest = next
-                    first = wire
+                    first = s
                 } else if next < limit {
                     limit = next
                 }
             }
-            guard let first else { break }
-            if instance.run.pointee.nextDue <= earliest {
+            if first < 0 { break }
+            let nextDue = instance.run.pointee.nextDue
+            if nextDue <= earliest {
                 fireTimers(until: earliest)
                 continue
             }
             // A tie between two wires must not stop both.
             if limit == earliest { limit = earliest + 1 }
-            let n = first.source.fill(
-                instance.pool,
-                scratch,
-                max: batch,
-                before: min(limit, instance.run.pointee.nextDue),
-                sequence: sequence
-            )
+            let n = sources[first].source._withUnsafeGuaranteedRef {
+                $0.fill(instance.pool, scratch, max: batch, before: min(limit, nextDue), sequence: sequence)
+            }
             if n == 0 {
-                // The packet cannot be taken in: everything that could move has moved, so the pool is held for good.
-                if first.source.nextTime == earliest { throw RuntimeError.poolExhausted(capacity: instance.pool.capacity) }
-                continue
+                if instance.pool.freeCount > 0 { continue }
+                // Everything that could move has moved, so the items are held for good.
+                throw RuntimeError.poolExhausted(capacity: instance.pool.capacity)
             }
             sequence &+= UInt64(n)
-            receive(n, at: first.number)
+            receive(n, at: sources[first].number)
             drain()
         }
         finish()
@@ -95,42 +110,25 @@ public final class DirectRuntime {
 
     /// One round over all elements; true when items wait on back edges.
     private func runOnce() -> Bool {
-        let nodes = instance.nodes
-        for number in instance.shape.order {
-            let feeds = instance.feeds[number]
-            for input in feeds.indices {
-                let edges = feeds[input]
-                if edges.count == 1 {
-                    let queue = edges[0]
-                    if queue.pointee.head != queue.pointee.tail { deliver(queue, to: number, input) }
-                } else if edges.count > 1 {
-                    deliverMerged(edges, to: number, input)
-                }
+        for feed in feeds {
+            if feed.queues.count == 1 {
+                let queue = feed.queues[0]
+                if queue.pointee.head != queue.pointee.tail { deliver(queue, to: feed.node, feed.input) }
+            } else {
+                deliverMerged(feed.queues, to: feed.node, feed.input)
             }
         }
-        // What was emitted where no edge leads, and what waits on back edges.
-        var more = false
-        for number in instance.spec.nodes.indices {
-            let node = nodes + number
-            let outputs = instance.spec.nodes[number].element.outputs.count
-            for output in 0..<outputs {
-                let queue = node.pointee.outputs + output
-                if queue.pointee.head == queue.pointee.tail { continue }
-                if node.pointee.connected[output] { more = true } else { discardUnused(number, output) }
-            }
-        }
-        return more
+        for unused in unused where unused.queue.pointee.tail != 0 { discard(unused) }
+        for queue in backQueues where queue.pointee.head != queue.pointee.tail { return true }
+        return false
     }
 
-    private func discardUnused(_ number: Int, _ output: Int) {
-        let node = instance.nodes + number
-        let queue = node.pointee.outputs + output
-        let n = queue.pointee.tail - queue.pointee.head
-        node.pointee.drops[instance.loopReason(number) + 1 + output] &+= UInt64(n)
-        for k in queue.pointee.head..<queue.pointee.tail {
-            node.pointee.pool.pointee.release(queue.pointee.buffer[k])
-        }
-        queue.pointee.head = 0
+    /// Drops what was emitted where no edge leads.
+    private func discard(_ unused: Instance.Unused) {
+        let node = instance.nodes + unused.node
+        let queue = unused.queue
+        node.pointee.drops[instance.loopReason(unused.node) + 1 + unused.output] &+= UInt64(queue.pointee.tail)
+        for k in 0..<queue.pointee.tail { node.pointee.pool.pointee.release(queue.pointee.buffer[k]) }
         queue.pointee.tail = 0
     }
 
@@ -142,9 +140,10 @@ public final class DirectRuntime {
             let index = queue.pointee.buffer + queue.pointee.head
             queue.pointee.head &+= n
             queue.pointee.moved &+= UInt64(n)
+            if let observer { observer.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
             handOver(UnsafePointer(index), n, to: number, input)
             // An element that feeds itself appends behind what was taken.
-            if queue.pointee.head >= instance.pool.capacity {
+            if queue.pointee.head >= poolCapacity {
                 let waiting = queue.pointee.tail &- queue.pointee.head
                 queue.pointee.buffer.update(from: queue.pointee.buffer + queue.pointee.head, count: waiting)
                 queue.pointee.head = 0
@@ -156,8 +155,7 @@ public final class DirectRuntime {
     }
 
     /// Hands over what several edges bring to one input, in origin order, so that branches cannot reorder a flow.
-    private func deliverMerged(_ queues: [UnsafeMutablePointer<EdgeQueue>], to number: Int, _ input: Int) {
-        let items = instance.pool.items
+    private func deliverMerged(_ queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>, to number: Int, _ input: Int) {
         for queue in queues where queue.pointee.isBack && queue.pointee.head != queue.pointee.tail {
             countHops(queue, to: number)
         }
@@ -166,7 +164,8 @@ public final class DirectRuntime {
             while n < batch {
                 var best = -1
                 var bestKey: (UInt64, UInt16) = (.max, .max)
-                for (q, queue) in queues.enumerated() where queue.pointee.head < queue.pointee.tail {
+                for q in 0..<queues.count where queues[q].pointee.head < queues[q].pointee.tail {
+                    let queue = queues[q]
                     let item = items + Int(queue.pointee.buffer[queue.pointee.head])
                     let key = (item.pointee.sequence, item.pointee.made)
                     if best < 0 || key < bestKey {
@@ -176,6 +175,9 @@ public final class DirectRuntime {
                 }
                 if best < 0 { break }
                 scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
+                if let observer {
+                    observer.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
+                }
                 queues[best].pointee.head &+= 1
                 queues[best].pointee.moved &+= 1
                 n &+= 1
@@ -211,13 +213,12 @@ public final class DirectRuntime {
 
     @inline(__always)
     private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to number: Int, _ input: Int) {
-        let node = instance.nodes + number
+        let node = nodes + number
         node.pointee.entered &+= UInt64(n)
-        let batch = Batch(items: instance.pool.items, index: index, count: n)
-        let context = Context(items: instance.pool.items, node: node)
-        if let observer { observer.willProcess(batch, number, input) }
-        instance.borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
-        if let observer { observer.didProcess(number) }
+        let batch = Batch(items: items, index: index, count: n)
+        let context = Context(items: items, node: node)
+        borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
+        if let observer { observer.processed(number) }
     }
 
     /// Tells elements of ended flows; true when there were any.
@@ -278,10 +279,10 @@ public final class DirectRuntime {
 
 /// Watches items on their way; for taps and traces.
 public protocol RunObserver: AnyObject {
-    /// `batch` is about to be handed to input `input` of node `number`.
-    func willProcess(_ batch: Batch, _ number: Int, _ input: Int)
-    /// The element has done its work on the batch.
-    func didProcess(_ number: Int)
+    /// The items of `batch` were taken off an edge and are about to be handed to the element it leads to.
+    func moved(_ batch: Batch, edge: Int)
+    /// Element `number` has done its work on what it was handed.
+    func processed(_ number: Int)
 }
 
 /// Why a run cannot go on.

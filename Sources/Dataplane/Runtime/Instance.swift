@@ -12,14 +12,33 @@ public final class Instance {
     public let elements: [ElementBase]
     /// Bindings of the wires, by node number.
     public let bindings: [Int: WireBinding]
+    /// The layouts of records and commands that the elements registered.
+    public let layouts: LayoutTable
 
     /// One for each node.
     let nodes: UnsafeMutablePointer<NodeState>
     let run: UnsafeMutablePointer<RunState>
     /// Borrowed references for calls without reference counting; `elements` keeps the objects.
     let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
-    /// For each node and input the queues that feed it.
-    let feeds: [[[UnsafeMutablePointer<EdgeQueue>]]]
+    /// The inputs with edges, in the order in which elements run.
+    let feeds: UnsafeMutableBufferPointer<Feed>
+    /// Outputs without an edge; what is emitted there is dropped.
+    let unused: UnsafeMutableBufferPointer<Unused>
+    /// Edges that lead back.
+    let backQueues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
+
+    /// One input and the queues that feed it.
+    struct Feed: BitwiseCopyable {
+        var node: Int
+        var input: Int
+        var queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
+    }
+    /// One output without an edge.
+    struct Unused: BitwiseCopyable {
+        var node: Int
+        var output: Int
+        var queue: UnsafeMutablePointer<EdgeQueue>
+    }
     /// For each node the nodes that keep state for its flows, in topological order.
     let subscribers: [[Int]]
     /// Queues by edge number.
@@ -52,9 +71,18 @@ public final class Instance {
         let pool = Pool(capacity: options.poolCapacity)
         self.pool = pool
         let key = HashKey(seed: options.seed)
+        let layouts = LayoutTable()
+        self.layouts = layouts
         elements = try spec.nodes.enumerated().map { number, node in
             let flows = shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity } ?? 0
-            let setup = Setup(path: node.name, flows: flows, seed: options.seed, hashKey: key, services: services)
+            let setup = Setup(
+                path: node.name,
+                flows: flows,
+                seed: options.seed,
+                hashKey: key,
+                layouts: layouts,
+                services: services
+            )
             do { return try node.element.make(setup) } catch { throw InstanceError(element: node.name, cause: error) }
         }
         for (number, binding) in bindings { (elements[number] as? Wire)?.destination = binding.destination }
@@ -96,14 +124,32 @@ public final class Instance {
             )
             (borrowed + number).initialize(to: Unmanaged.passUnretained(elements[number]))
         }
-        for (number, edge) in spec.edges.enumerated() { queues[edge.from][edge.output].pointee.isBack = shape.isBack[number] }
+        for (number, edge) in spec.edges.enumerated() {
+            queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
+            queues[edge.from][edge.output].pointee.edge = Int32(number)
+        }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }
-        feeds = spec.nodes.enumerated().map { number, node in
-            node.element.inputs.indices.map { input in
-                spec.edges.filter { $0.to == number && $0.input == input }.map { queues[$0.from][$0.output] }
+        feeds = heap(
+            shape.order.flatMap { number in
+                spec.nodes[number].element.inputs.indices.compactMap { input -> Feed? in
+                    let feeding = spec.edges.filter { $0.to == number && $0.input == input }
+                    if feeding.isEmpty { return nil }
+                    return Feed(node: number, input: input, queues: heap(feeding.map { queues[$0.from][$0.output] }))
+                }
             }
-        }
+        )
+        unused = heap(
+            spec.nodes.indices.flatMap { number in
+                spec.nodes[number].element.outputs.indices.compactMap { output -> Unused? in
+                    if spec.edges.contains(where: { $0.from == number && $0.output == output }) { return nil }
+                    return Unused(node: number, output: output, queue: queues[number][output])
+                }
+            }
+        )
+        backQueues = heap(
+            spec.edges.indices.filter { shape.isBack[$0] }.map { queues[spec.edges[$0].from][spec.edges[$0].output] }
+        )
         subscribers = spec.nodes.indices.map { table in
             spec.nodes[table].element.flowCapacity == nil
                 ? []
@@ -118,6 +164,10 @@ public final class Instance {
         run.deallocate()
         nodes.deallocate()
         borrowed.deallocate()
+        for feed in feeds { feed.queues.deallocate() }
+        feeds.deallocate()
+        unused.deallocate()
+        backQueues.deallocate()
         for pointer in owned { pointer.deallocate() }
     }
 
@@ -187,6 +237,13 @@ public final class Instance {
             do { try element.flush() } catch { throw InstanceError(element: spec.nodes[number].name, cause: error) }
         }
     }
+}
+
+/// `values` in memory of their own, read without reference counting.
+private func heap<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutableBufferPointer<T> {
+    let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: values.count)
+    _ = buffer.initialize(from: values)
+    return buffer
 }
 
 /// What one element counted in a run.

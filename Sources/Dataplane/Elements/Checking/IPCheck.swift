@@ -63,42 +63,34 @@ public final class IPCheck: Element {
     }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        var summed = 0
+        var start = 0
+        var extraSummed = 0
         var bad: UInt64 = 0
         for k in 0..<batch.count {
             let p = batch[k]
-            let status = Headers.locate(p)
-            guard status == .ip else {
-                context.drop(batch.index[k], Int(status.rawValue) &- 1)
-                continue
-            }
-            if p.pointee.ipVersion == 4 {
-                let data = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
-                let header = Int(data.byte(0) & 15) &* 4
-                summed &+= header
-                let sum: UInt64
-                if header == 20 {
-                    // Two words and a half, added with carries kept in the upper half.
-                    let a = data.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
-                    let b = data.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-                    let c = data.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
-                    sum =
-                        (a & 0xffff_ffff) &+ (a &>> 32) &+ (b & 0xffff_ffff) &+ (b &>> 32) &+ UInt64(c)
-                } else {
-                    sum = Checksum.sum(data, header)
-                }
-                if Checksum.fold(sum) != 0xffff {
-                    bad &+= 1
-                    if verify {
-                        context.drop(batch.index[k], Drop.badChecksum)
-                        continue
-                    }
-                }
-            }
-            context.emit(batch.index[k], 0)
+            if Headers.locateUsual(p), Checksum.foldedSum20(UnsafeRawPointer(p.pointee.data) + 14) == 0xffff { continue }
+            let (status, summed) = check(p)
+            extraSummed &+= summed &- 20
+            if status == .badChecksum { bad &+= 1 }
+            if status == nil || (status == .badChecksum && !verify) { continue }
+            context.emit(batch, from: start, to: k, 0)
+            start = k &+ 1
+            context.drop(batch.index[k], status!)
         }
+        context.emit(batch, from: start, to: batch.count, 0)
         badChecksums &+= bad
         context.did(.parse, batch.count)
-        context.did(.checksumBytes, summed)
+        context.did(.checksumBytes, batch.count &* 20 &+ extraSummed)
+    }
+
+    /// What is wrong with a packet, and how many bytes were summed to know; nil when nothing is.
+    @inline(never)
+    private func check(_ p: UnsafeMutablePointer<Item>) -> (Drop?, Int) {
+        let status = Headers.locate(p)
+        guard status == .ip else { return (Drop(rawValue: Int(status.rawValue) - 1), 0) }
+        guard p.pointee.ipVersion == 4 else { return (nil, 0) }
+        let data = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
+        let header = Int(data.byte(0) & 15) * 4
+        return (Checksum.fold(Checksum.sum(data, header)) == 0xffff ? nil : .badChecksum, header)
     }
 }

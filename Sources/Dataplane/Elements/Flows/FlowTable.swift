@@ -101,10 +101,13 @@ public final class FlowTable: Element {
     private var armed = false
     private let keys: UnsafeMutablePointer<Looked>
 
+    /// What a packet is looked up by. IPv6 keys are longer; they are made again when they are needed.
     private struct Looked {
-        var key: FlowKey
+        var ends: UInt64
+        var a0: UInt64
         var hash: UInt64
-        var upper: Bool
+        /// 1 where the source is the upper end of the key.
+        var upper: UInt8
     }
     /// Packets looked up together: their slots and records are fetched while others are worked on.
     private static let stage = 64
@@ -115,7 +118,7 @@ public final class FlowTable: Element {
         evicts = config.onFull == .evict
         keys = .allocate(capacity: FlowTable.stage)
         keys.initialize(
-            repeating: Looked(key: FlowKey(ends: 0, a0: 0, a1: 0, b0: 0, b1: 0), hash: 0, upper: false),
+            repeating: Looked(ends: 0, a0: 0, hash: 0, upper: 0),
             count: FlowTable.stage
         )
         super.init()
@@ -146,88 +149,174 @@ public final class FlowTable: Element {
 
     private func look(_ batch: Batch, inserts: Bool, output: Int, _ context: borrowing Context) {
         let map = self.map
+        let records = map.records
+        let slots = map.slots
+        let mask = map.mask
+        let hashKey = map.key
         let keys = self.keys
-        let idle = self.idle
+        let idle = self.idle == 0 ? Int64.max : self.idle
+        // First the keys of all packets, then all slots, then all records: each fetched while the others are worked on.
         for k in 0..<batch.count {
             let p = batch[k]
-            guard Headers.locate(p) == .ip else { continue }
-            let (key, upper) = FlowKey.of(p)
-            let hash = map.hash(key)
-            keys[k] = Looked(key: key, hash: hash, upper: upper)
-            map.prefetchSlot(hash)
-        }
-        for k in 0..<batch.count { map.prefetchRecord(keys[k].hash) }
-        var updates = 0
-        var latest = self.latest
-        for k in 0..<batch.count {
-            let i = batch.index[k]
-            let p = batch[k]
-            if p.pointee.ipVersion == Item.noIP {
-                context.drop(i, Int(Headers.locateSlowly(p).rawValue) &- 1)
-                continue
+            if p.pointee.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
+            let proto = p.pointee.ipProtocol
+            if p.pointee.ipVersion == 4, proto == 6 || proto == 17,
+                p.pointee.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
+                    == ItemFlags.transport.rawValue
+            {
+                let (ends, a0, hash, upper) = FlowKey.of4(
+                    UnsafeRawPointer(p.pointee.data),
+                    l3: Int(p.pointee.l3),
+                    l4: Int(p.pointee.l4),
+                    proto: proto,
+                    hashKey
+                )
+                if a0 &>> 32 != a0 & 0xffff_ffff {
+                    keys[k] = Looked(ends: ends, a0: a0, hash: hash, upper: upper)
+                    clinux_prefetch(slots + Int(truncatingIfNeeded: hash & mask))
+                    continue
+                }
             }
+            keys[k] = lookUnusual(p)
+        }
+        for k in 0..<batch.count {
+            let slot = slots[Int(truncatingIfNeeded: keys[k].hash & mask)]
+            // An empty slot names the address before the first record; a prefetch there does no harm.
+            clinux_prefetch_for_write(records + (Int(slot & 0xff_ffff) &- 1))
+        }
+        var others = 0
+        var start = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let looked = keys + k
             let time = p.pointee.time
-            if time > latest { latest = time }
-            var flow = map.find(keys[k].key, keys[k].hash)
-            if flow >= 0, ends(p, flow, keys[k].upper, time, idle, context) { flow = -1 }
-            if flow < 0 {
-                if !inserts {
-                    context.emit(i, 1)
-                    continue
-                }
-                flow = create(p, keys[k].key, keys[k].hash, keys[k].upper, time, context)
-                if flow < 0 {
-                    context.drop(i, Drop.tableFull)
+            var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
+            if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
+                || looked.pointee.a0 == 0
+            {
+                flow = Int(find(p, looked.pointee))
+            }
+            if flow >= 0 {
+                let record = records + flow
+                let upper = looked.pointee.upper
+                let isIdle = time &- record.pointee.last > idle
+                if !isIdle, p.pointee.ipProtocol != 6 || !isNews(p, record.pointee.marks, upper) {
+                    record.pointee.last = time
+                    mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
                 }
             }
-            let record = map.records + Int(flow)
-            updates &+= 1
-            record.pointee.last = time
-            p.pointee.flow = FlowRef(index: flow, generation: record.pointee.generation)
-            let marks = record.pointee.marks
-            let isReverse = marks.contains(.upperFirst) != keys[k].upper
-            var flags = p.pointee.flags
-            if isReverse { flags.insert(.reverse) } else { flags.remove(.reverse) }
-            p.pointee.flags = flags
-            let hasBase: FlowRecord.Marks = keys[k].upper ? .upperBase : .lowerBase
-            if p.pointee.ipProtocol == 6, marks.isDisjoint(with: hasBase), flags.contains(.transport) {
-                setBase(p, record, upper: keys[k].upper)
-            }
-            context.emit(i, output)
+            // Not just one more packet of a flow that is there.
+            context.emit(batch, from: start, to: k, output)
+            start = k &+ 1
+            others &+= 1
+            news(
+                batch.index[k],
+                Int32(truncatingIfNeeded: flow),
+                looked.pointee,
+                inserts: inserts,
+                output: output,
+                context
+            )
         }
-        self.latest = latest
-        context.did(.update, updates)
+        context.emit(batch, from: start, to: batch.count, output)
+        latest = max(latest, batch[batch.count &- 1].pointee.time)
+        context.did(.update, batch.count &- others)
     }
 
-    /// Whether the packet does not belong to `flow` any more; if so, the flow's end is announced.
+    /// The key of a packet that is not plain TCP or UDP over IPv4.
+    @inline(never)
+    private func lookUnusual(_ p: UnsafeMutablePointer<Item>) -> Looked {
+        guard p.pointee.ipVersion != Item.noIP else { return Looked(ends: 0, a0: 0, hash: 0, upper: 0) }
+        let (key, upper) = FlowKey.of(p)
+        // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
+        return Looked(
+            ends: key.ends,
+            a0: p.pointee.ipVersion == 4 ? key.a0 : 0,
+            hash: map.hash(key),
+            upper: upper ? 1 : 0
+        )
+    }
+
+    /// The general search, behind the first slot and for all kinds of keys.
+    @inline(never)
+    private func find(_ p: UnsafeMutablePointer<Item>, _ looked: Looked) -> Int32 {
+        p.pointee.ipVersion == Item.noIP ? -1 : map.find(FlowKey.of(p).key, looked.hash)
+    }
+
+    /// Writes the flow and the direction to the packet.
     @inline(__always)
-    private func ends(
+    private func mark(
         _ p: UnsafeMutablePointer<Item>,
         _ flow: Int32,
-        _ upper: Bool,
-        _ time: Int64,
-        _ idle: Int64,
+        _ record: UnsafeMutablePointer<FlowRecord>,
+        _ upper: UInt8
+    ) {
+        p.pointee.flow = FlowRef(index: flow, generation: record.pointee.generation)
+        let upperFirst = UInt16(truncatingIfNeeded: record.pointee.marks.rawValue &>> 1) & 1
+        let reverse = (upperFirst ^ UInt16(upper)) &* ItemFlags.reverse.rawValue
+        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
+    }
+
+    /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction.
+    @inline(__always)
+    private func isNews(_ p: UnsafeMutablePointer<Item>, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
+        guard p.pointee.flags.rawValue & ItemFlags.transport.rawValue != 0 else { return false }
+        let flags = UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13)
+        return flags & 0x12 == 0x02 || marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0
+    }
+
+    /// A packet that is not just one more of a flow that is there: it may end a flow, create one, or be none of ours.
+    @inline(never)
+    private func news(
+        _ i: Int32,
+        _ found: Int32,
+        _ looked: Looked,
+        inserts: Bool,
+        output: Int,
         _ context: borrowing Context
-    ) -> Bool {
-        let record = map.records + Int(flow)
-        if idle != 0, time &- record.pointee.last > idle {
-            end(flow, .idle, p, context)
-            return true
+    ) {
+        let p = context[i]
+        guard Headers.locate(p) == .ip else {
+            context.drop(i, Int(Headers.locateSlowly(p).rawValue) &- 1)
+            return
         }
-        if p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport) {
-            let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
-            // SYN without ACK.
-            if tcp.byte(13) & 0x12 == 0x02 {
-                let marks = record.pointee.marks
-                let base = upper ? record.pointee.base.upper : record.pointee.base.lower
-                if marks.contains(upper ? .upperBase : .lowerBase), base != tcp.be32(4) {
+        let time = p.pointee.time
+        let isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+        let isUpper = looked.upper != 0
+        let direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
+        var flow = found
+        if flow >= 0 {
+            let record = map.records + Int(flow)
+            if idle != 0, time &- record.pointee.last > idle {
+                end(flow, .idle, p, context)
+                flow = -1
+            } else if isTCP, record.pointee.marks.contains(direction) {
+                let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+                let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
+                if tcp.byte(13) & 0x12 == 0x02, base != tcp.be32(4) {
                     end(flow, .reused, p, context)
-                    return true
+                    flow = -1
                 }
             }
         }
-        return false
+        if flow < 0 {
+            if !inserts {
+                context.emit(i, 1)
+                return
+            }
+            flow = create(p, FlowKey.of(p).key, looked.hash, isUpper, time, context)
+            if flow < 0 {
+                context.drop(i, Drop.tableFull)
+                return
+            }
+        }
+        let record = map.records + Int(flow)
+        record.pointee.last = time
+        mark(p, flow, record, looked.upper)
+        if isTCP, record.pointee.marks.isDisjoint(with: direction) { setBase(p, record, upper: isUpper) }
+        context.did(.update, 1)
+        context.emit(i, output)
     }
 
     @inline(never)

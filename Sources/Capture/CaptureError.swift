@@ -1,0 +1,88 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Why a capture cannot be read, or not beyond some place.
+public struct CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The file as it was named by the user; `-` for standard input.
+    public var file: String
+    /// Where in the file the trouble begins, in bytes from its start; nil when it is not about a place.
+    public var offset: Int?
+    /// What is wrong, as a clause without full stop.
+    public var reason: String
+    /// A stable name of the kind of trouble, for example `truncated_record`.
+    public var code: String
+
+    public init(file: String, offset: Int? = nil, reason: String, code: String) {
+        self.file = file
+        self.offset = offset
+        self.reason = reason
+        self.code = code
+    }
+
+    /// The code of a file that is not there, which callers tell from damage.
+    public static let noSuchFile = "no_such_file"
+
+    public var description: String {
+        "\(file == "-" ? "standard input" : file): \(offset.map { "byte \($0): " } ?? "")\(reason) [\(code)]"
+    }
+
+    /// A failed call of the system, with its words.
+    init(file: String, system number: Int32, doing what: String) {
+        let code =
+            switch number {
+            case ENOENT, ENOTDIR: CaptureError.noSuchFile
+            case EACCES, EPERM: "no_permission"
+            case EISDIR: "is_directory"
+            default: "read_error"
+            }
+        let reason =
+            switch number {
+            case ENOENT, ENOTDIR: "no such file"
+            case EACCES, EPERM: "no permission to read it"
+            case EISDIR: "is a directory"
+            default: "cannot \(what): \(systemMessage(number))"
+            }
+        self.init(file: file, reason: reason, code: code)
+    }
+}
+
+/// Why bytes cannot be written.
+public struct OutputError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The file as it was named by the user; `-` for standard output.
+    public var file: String
+    /// What is wrong, as a clause without full stop.
+    public var reason: String
+    /// A stable name of the kind of trouble, for example `no_space`.
+    public var code: String
+
+    public init(file: String, reason: String, code: String) {
+        self.file = file
+        self.reason = reason
+        self.code = code
+    }
+
+    /// The code of a pipe or socket whose reader has gone.
+    public static let closedPipe = "closed_pipe"
+
+    public var description: String { "\(file == "-" ? "standard output" : file): \(reason) [\(code)]" }
+
+    init(file: String, system number: Int32, doing what: String) {
+        let code =
+            switch number {
+            case ENOENT, ENOTDIR: "no_such_directory"
+            case EACCES, EPERM, EROFS: "no_permission"
+            case EISDIR: "is_directory"
+            case ENOSPC, EDQUOT: "no_space"
+            case EPIPE: OutputError.closedPipe
+            default: "write_error"
+            }
+        self.init(file: file, reason: "cannot \(what): \(systemMessage(number))", code: code)
+    }
+}
+
+/// The system's words for an error number.
+private func systemMessage(_ number: Int32) -> String {
+    strerror(number).map { String(cString: $0) } ?? "error \(number)"
+}

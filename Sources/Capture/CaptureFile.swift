@@ -1,0 +1,128 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import Glibc
+
+/// One file of a source: opened and recognised when it is made, so that a wrong one is told before anything runs.
+final class CaptureFile {
+    let path: String
+    private let attention: Attention
+    private var contents: (input: Input, decoder: any Decoder)?
+
+    init(path: String, attention: Attention) throws(CaptureError) {
+        self.path = path
+        self.attention = attention
+        let (input, canReopen) = try openInput(path, attention)
+        contents = (input, try recognise(input))
+        // A compressed file waits closed for its turn, as there may be many.
+        if canReopen && !input.lasts { contents = nil }
+    }
+
+    /// The file's bytes, and what reads them.
+    func open() throws(CaptureError) -> (input: Input, decoder: any Decoder) {
+        if let contents { return contents }
+        let input = try openInput(path, attention).input
+        let opened = (input: input, decoder: try recognise(input))
+        contents = opened
+        return opened
+    }
+
+    /// Lets go of a file that was read to its end; one that items may point into stays.
+    func finish() {
+        if let input = contents?.input, !input.lasts { contents = nil }
+    }
+}
+
+/// Opens a file, or standard input for `-`; says whether it can be opened again from its beginning.
+private func openInput(_ path: String, _ attention: Attention) throws(CaptureError) -> (input: Input, canReopen: Bool) {
+    let isStandardInput = path == "-"
+    let descriptor = isStandardInput ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { throw CaptureError(file: path, system: errno, doing: "open") }
+    var isKept = isStandardInput
+    defer { if !isKept { close(descriptor) } }
+
+    var status = stat()
+    if fstat(descriptor, &status) != 0 { throw CaptureError(file: path, system: errno, doing: "open") }
+    let kind = status.st_mode & S_IFMT
+    if kind == S_IFDIR { throw CaptureError(file: path, system: EISDIR, doing: "open") }
+    var claim: FileClaim?
+    if kind == S_IFREG && !isStandardInput {
+        if status.st_size == 0 { throw CaptureError(file: path, reason: "is empty", code: "empty_file") }
+        claim = FileClaim(status, for: .reading)
+        guard let claim else {
+            throw CaptureError(file: path, reason: "is being written by this run", code: "file_in_use")
+        }
+        if !startsLikeGzip(descriptor),
+            let mapped = MappedInput(name: path, descriptor: descriptor, size: Int(status.st_size), claim: claim)
+        {
+            return (mapped, true)
+        }
+    }
+    isKept = true
+    let stream = try StreamedInput(name: path, descriptor: descriptor, claim: claim, attention: attention)
+    return (stream, kind == S_IFREG && !isStandardInput)
+}
+
+private func startsLikeGzip(_ descriptor: Int32) -> Bool {
+    var magic: UInt16 = 0
+    return pread(descriptor, &magic, 2, 0) == 2 && UInt16(bigEndian: magic) == 0x1f8b
+}
+
+/// Finds out what reads `input`; throws for what is not a capture, or one of a format that is not read here.
+private func recognise(_ input: Input) throws(CaptureError) -> any Decoder {
+    // Enough for every magic; it may be less.
+    _ = try input.fetch(64)
+    if input.available == 0 { throw CaptureError(file: input.name, reason: "is empty", code: "empty_file") }
+    if input.available >= 4 {
+        if let decoder = try PcapDecoder(input) { return decoder }
+        if let decoder = try PcapngDecoder(input) { return decoder }
+    }
+    let first = UnsafeRawBufferPointer(start: input.next, count: min(input.available, 64))
+    throw CaptureError(file: input.name, reason: foreignKind(first), code: "unsupported_format")
+}
+
+/// What a file that is not pcap or pcapng seems to be, as a clause, by its first bytes.
+private func foreignKind(_ bytes: UnsafeRawBufferPointer) -> String {
+    let captures: [(magic: String, name: String)] = [
+        ("snoop\0\0\0", "a snoop"), ("RTSS", "a Network Monitor 1"), ("GMBU", "a Network Monitor 2"),
+        ("iptrace 1.0", "an AIX iptrace"), ("iptrace 2.0", "an AIX iptrace"), ("TRSNIFF data", "a Sniffer"),
+        ("XCP\0", "a Sniffer"), ("btsnoop\0", "a Bluetooth snoop"), ("\u{05}VNF", "a Visual Networks"),
+    ]
+    for (magic, name) in captures where bytes.starts(with: magic.utf8) {
+        return "is \(name) capture, which is not supported; convert it with editcap"
+    }
+    // A page of this format begins with a record of 8 bytes, then these words.
+    if contains(bytes, "NetScaler") { return "is a NetScaler capture, which is not supported; convert it with editcap" }
+    let packed: [(magic: [UInt8], name: String)] = [
+        ([0x28, 0xb5, 0x2f, 0xfd], "zstd"), ([0x04, 0x22, 0x4d, 0x18], "lz4"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "xz"),
+        ([0x42, 0x5a, 0x68], "bzip2"), ([0x50, 0x4b, 0x03, 0x04], "zip"),
+    ]
+    for (magic, name) in packed where bytes.starts(with: magic) {
+        return "is compressed with \(name), which is not supported; decompress it, or compress with gzip"
+    }
+    if isERF(bytes) { return "is an ERF capture, which is not supported; convert it with editcap" }
+    let isText = bytes.allSatisfy { (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) || $0 >= 0x80 }
+    if isText {
+        let mark = bytes.first { $0 > 0x20 }
+        return mark == UInt8(ascii: "<") ? "is an HTML or XML page, not a capture" : "is text, not a capture"
+    }
+    return "is not a capture in pcap or pcapng format"
+}
+
+private func contains(_ bytes: UnsafeRawBufferPointer, _ words: String) -> Bool {
+    let words = Array(words.utf8)
+    return bytes.indices.contains { bytes[$0...].starts(with: words) }
+}
+
+/// Endace's format has no magic: the first record must have a known type, and lengths that fit each other.
+private func isERF(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    if bytes.count < 16 { return false }
+    let type = bytes[8] & 0x7f
+    let record = Int(bytes[10]) << 8 | Int(bytes[11])
+    let wire = Int(bytes[14]) << 8 | Int(bytes[15])
+    // Little-endian seconds in bytes 4 to 7: after 1990.
+    let seconds = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+    return (1...48).contains(type) && record >= 16 && record < 10_000 && wire > 0 && wire < 10_000
+        && seconds > 631_152_000
+}

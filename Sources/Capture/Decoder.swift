@@ -1,0 +1,77 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Reads the packets of one file format from an input's window.
+///
+/// A decoder never waits or moves the window: it says how many bytes it needs, and is called again.
+protocol Decoder: AnyObject {
+    /// Sets items to the next packets of the window and takes them from it, until there is a reason to stop.
+    func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop
+}
+
+/// Why a decoder stopped.
+enum Stop {
+    /// The batch is full, or the next packet is not before the limit; ``Reading/nextTime`` is set in the second case.
+    case paused
+    /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header where
+    /// `size` is 0.
+    case needs(_ count: Int, of: String, size: Int = 0)
+}
+
+/// A batch being filled, and what goes on from packet to packet over all files of a source.
+struct Reading {
+    // The batch.
+    var items: UnsafeMutablePointer<Item>
+    /// Indices of items to set; `room` of them, the first `count` are set.
+    var indices: UnsafeMutablePointer<Int32>
+    var count = 0
+    var room = 0
+    /// Packets from this time on are left for later.
+    var limit = Int64.min
+    /// The sequence of the packet that comes first in the batch.
+    var sequence: UInt64 = 0
+    var bytes: UInt64 = 0
+    var backwards: UInt64 = 0
+
+    // The source.
+    /// The largest stamp so far.
+    var time = Int64.min
+    /// The time of the packet that stands at the limit.
+    var nextTime = Int64.max
+    /// Capture interfaces seen so far.
+    var interfaces = 0
+    var linkTypes = LinkTypeCounts()
+
+    /// The last time a packet can have; the one behind it means that there is none.
+    static let lastTime = Int64.max - 1
+}
+
+/// How many packets came with each link type.
+struct LinkTypeCounts {
+    /// In order of the type's number.
+    private(set) var all: [(linkType: UInt16, packets: UInt64)] = []
+
+    mutating func add(_ linkType: UInt16, _ packets: Int) {
+        if packets == 0 { return }
+        let place = all.firstIndex { $0.linkType >= linkType } ?? all.count
+        if place < all.count && all[place].linkType == linkType {
+            all[place].packets &+= UInt64(packets)
+        } else {
+            all.insert((linkType, UInt64(packets)), at: place)
+        }
+    }
+}
+
+/// Reads a number at any address; both byte orders.
+@inline(__always)
+func load<T: FixedWidthInteger & BitwiseCopyable>(
+    _ base: UnsafeMutableRawPointer,
+    _ offset: Int,
+    swapped: Bool,
+    as: T.Type = T.self
+) -> T {
+    let value = base.loadUnaligned(fromByteOffset: offset, as: T.self)
+    return swapped ? value.byteSwapped : value
+}

@@ -1,0 +1,110 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import Glibc
+
+/// A file, or standard output for `-`, that bytes are written to.
+///
+/// What is not flushed is lost. A reader that goes away is an error to be thrown, not the end of the process.
+public final class FileSink: ByteSink {
+    private let name: String
+    private let descriptor: Int32
+    private let ownsDescriptor: Bool
+    /// Writing to a pipe or socket without reader raises a signal, unless it is blocked.
+    private let mayRaiseSignal: Bool
+    private let claim: FileClaim?
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
+    private var used = 0
+
+    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be overwritten.
+    public init(_ name: String) throws {
+        self.name = name
+        ownsDescriptor = name != "-"
+        // A file is emptied only when it is known that no one maps it.
+        descriptor = ownsDescriptor ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666) : STDOUT_FILENO
+        if descriptor < 0 {
+            buffer.deallocate()
+            throw OutputError(file: name, system: errno, doing: "create the file")
+        }
+        var status = stat()
+        let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        mayRaiseSignal = !isRegular
+        claim = isRegular && ownsDescriptor ? FileClaim(status, for: .writing) : nil
+        if isRegular && ownsDescriptor {
+            var problem: OutputError?
+            if claim == nil {
+                problem = OutputError(file: name, reason: "is already read or written by this run", code: "file_in_use")
+            } else if ftruncate(descriptor, 0) != 0 {
+                problem = OutputError(file: name, system: errno, doing: "empty the file")
+            }
+            if let problem { throw problem }
+        }
+    }
+
+    deinit {
+        buffer.deallocate()
+        if ownsDescriptor && descriptor >= 0 { close(descriptor) }
+    }
+
+    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+        if bytes.count > buffer.count - used { try drain() }
+        if bytes.count >= buffer.count { return try put(bytes) }
+        guard let start = bytes.baseAddress else { return }
+        (buffer.baseAddress! + used).copyMemory(from: start, byteCount: bytes.count)
+        used += bytes.count
+    }
+
+    public func flush() throws { try drain() }
+
+    private func drain() throws {
+        // What failed once is not tried again.
+        let count = used
+        used = 0
+        if count > 0 { try put(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+    }
+
+    /// Hands all bytes to the system.
+    private func put(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
+        while let start = rest.baseAddress, rest.count > 0 {
+            let (written, problem) =
+                mayRaiseSignal
+                ? withoutBrokenPipeSignal { systemWrite(start, rest.count) } : systemWrite(start, rest.count)
+            if written > 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+            } else if problem != EINTR {
+                throw OutputError(file: name, system: problem, doing: "write")
+            }
+        }
+    }
+
+    private func systemWrite(_ start: UnsafeRawPointer, _ count: Int) -> (written: Int, problem: Int32) {
+        let written = Glibc.write(descriptor, start, count)
+        // A device that takes nothing and reports nothing would be asked forever.
+        return (written, written > 0 ? 0 : written == 0 ? EIO : errno)
+    }
+}
+
+/// Runs `body` with SIGPIPE blocked in this thread, and takes back the signal that it may have raised, so that the
+/// process's own handling of the signal stays as it is.
+private func withoutBrokenPipeSignal(
+    _ body: () -> (written: Int, problem: Int32)
+) -> (written: Int, problem: Int32) {
+    var brokenPipe = sigset_t()
+    var pending = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&brokenPipe)
+    sigaddset(&brokenPipe, SIGPIPE)
+    sigpending(&pending)
+    // One that was pending before is not ours to take.
+    let wasPending = sigismember(&pending, SIGPIPE) == 1
+    pthread_sigmask(SIG_BLOCK, &brokenPipe, &before)
+    let result = body()
+    if result.problem == EPIPE && !wasPending {
+        var now = timespec()
+        while sigtimedwait(&brokenPipe, nil, &now) == -1 && errno == EINTR {}
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nil)
+    return result
+}

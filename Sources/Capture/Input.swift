@@ -1,0 +1,266 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CZlib
+import Glibc
+
+/// The bytes of one capture, of which a window lies in memory: all of a mapped file, a buffer's worth of a stream.
+class Input {
+    /// The file as the user named it.
+    final let name: String
+    /// The first byte not yet read, and the end of the window.
+    final var next: UnsafeMutableRawPointer
+    final var end: UnsafeMutableRawPointer
+
+    init(name: String, window: UnsafeMutableRawBufferPointer) {
+        self.name = name
+        next = window.baseAddress!
+        end = next + window.count
+    }
+
+    /// Bytes of the window not yet read.
+    final var available: Int { end - next }
+    /// Where `next` is, in bytes from the start of the file (of its decompressed bytes, where it is compressed).
+    var position: Int { fatalError("abstract") }
+    /// Whether bytes stay where they are for as long as the input lives, so that items may point to them.
+    var lasts: Bool { fatalError("abstract") }
+    /// Makes the window hold at least `count` bytes from `next` on; false when the input ends before.
+    /// This may move the bytes, and may wait for a pipe.
+    func fetch(_ count: Int) throws(CaptureError) -> Bool { available >= count }
+
+    /// An error that begins `ahead` bytes behind `next`.
+    final func damage(_ code: String, _ reason: String, ahead: Int = 0) -> CaptureError {
+        CaptureError(file: name, offset: position + ahead, reason: reason, code: code)
+    }
+}
+
+/// What inputs tell their user while they read, and the other way round.
+final class Attention {
+    /// Sentences about what was left out.
+    var warnings: [String] = []
+    /// Asked when a signal interrupts waiting for a pipe; true ends the input.
+    var shouldStop: (() -> Bool)?
+}
+
+/// A regular file, mapped as a whole.
+final class MappedInput: Input {
+    private let map: UnsafeMutableRawBufferPointer
+    private let claim: FileClaim
+
+    /// Maps `size` bytes of `descriptor`, which may be closed then; nil where the file system cannot map files.
+    init?(name: String, descriptor: Int32, size: Int, claim: FileClaim) {
+        guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            return nil
+        }
+        // The kernel may read far ahead, and take back first what lies behind.
+        madvise(start, size, MADV_SEQUENTIAL)
+        map = UnsafeMutableRawBufferPointer(start: start, count: size)
+        self.claim = claim
+        super.init(name: name, window: map)
+    }
+
+    deinit { munmap(map.baseAddress!, map.count) }
+
+    override var position: Int { next - map.baseAddress! }
+    override var lasts: Bool { true }
+}
+
+/// A pipe or compressed file, read through a buffer that is used again.
+final class StreamedInput: Input {
+    private let descriptor: Int32
+    private let ownsDescriptor: Bool
+    private let claim: FileClaim?
+    /// Set when the bytes are compressed.
+    private var gzip: GzipDecoder?
+    private var buffer: UnsafeMutableRawBufferPointer
+    /// Where in the file the buffer begins.
+    private var start = 0
+    private var ended = false
+    /// What broke the stream; reported when the bytes before it have been read.
+    private var trouble: CaptureError?
+    private let attention: Attention
+
+    private static let initialBytes = 256 << 10
+
+    init(
+        name: String,
+        descriptor: Int32,
+        claim: FileClaim?,
+        attention: Attention
+    ) throws(CaptureError) {
+        self.descriptor = descriptor
+        ownsDescriptor = descriptor != STDIN_FILENO
+        self.claim = claim
+        self.attention = attention
+        buffer = .allocate(byteCount: StreamedInput.initialBytes, alignment: 64)
+        super.init(name: name, window: UnsafeMutableRawBufferPointer(rebasing: buffer[..<0]))
+        // Every compressed byte passes through the decoder, also those read to recognise it.
+        if try fetch(2), next.load(as: UInt8.self) == 0x1f, (next + 1).load(as: UInt8.self) == 0x8b {
+            gzip = GzipDecoder(UnsafeRawBufferPointer(start: next, count: available))
+            end = next
+        }
+    }
+
+    deinit {
+        buffer.deallocate()
+        if ownsDescriptor { close(descriptor) }
+    }
+
+    override var position: Int { start + (next - buffer.baseAddress!) }
+    override var lasts: Bool { false }
+
+    override func fetch(_ count: Int) throws(CaptureError) -> Bool {
+        if available >= count { return true }
+        compact()
+        while available < count && !ended {
+            // The buffer grows with the bytes that came, not with what a length field promises.
+            if available == buffer.count { grow() }
+            let space = UnsafeMutableRawBufferPointer(
+                start: end,
+                count: buffer.count - available
+            )
+            do {
+                let n = try gzip == nil ? receive(into: space) : inflate(into: space)
+                if n == 0 { ended = true } else { end += n }
+            } catch {
+                trouble = error
+                ended = true
+            }
+        }
+        if available < count, let trouble { throw trouble }
+        return available >= count
+    }
+
+    /// Moves the unread bytes to the front of the buffer.
+    private func compact() {
+        let base = buffer.baseAddress!
+        let unread = available
+        start += next - base
+        base.copyMemory(from: next, byteCount: unread)
+        next = base
+        end = base + unread
+    }
+
+    private func grow() {
+        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * buffer.count, alignment: 64)
+        let unread = available
+        larger.baseAddress!.copyMemory(from: next, byteCount: unread)
+        buffer.deallocate()
+        buffer = larger
+        next = larger.baseAddress!
+        end = next + unread
+    }
+
+    /// Reads what there is, and waits while there is nothing; 0 at the end.
+    private func receive(into space: UnsafeMutableRawBufferPointer) throws(CaptureError) -> Int {
+        while true {
+            let n = read(descriptor, space.baseAddress!, space.count)
+            if n >= 0 { return n }
+            if errno != EINTR { throw CaptureError(file: name, system: errno, doing: "read") }
+            if attention.shouldStop?() == true { return 0 }
+        }
+    }
+
+    /// Decompresses some bytes; 0 at the end.
+    private func inflate(into space: UnsafeMutableRawBufferPointer) throws(CaptureError) -> Int {
+        guard let gzip else { return 0 }
+        while true {
+            switch gzip.inflate(into: space) {
+            case .bytes(let n): return n
+            case .wantsInput:
+                let n = try receive(into: gzip.input)
+                if n > 0 {
+                    gzip.accept(n)
+                } else if gzip.isBetweenMembers {
+                    return 0
+                } else {
+                    throw CaptureError(
+                        file: name,
+                        reason: "the compressed data end early, after \(gzip.consumed) bytes",
+                        code: "truncated_gzip"
+                    )
+                }
+            case .garbage:
+                attention.warnings.append(
+                    "\(name): what follows the compressed data at byte \(gzip.consumed) was ignored"
+                )
+                return 0
+            case .damaged(let words):
+                throw CaptureError(
+                    file: name,
+                    reason: "the compressed data are damaged near their byte \(gzip.consumed): \(words)",
+                    code: "damaged_gzip"
+                )
+            }
+        }
+    }
+}
+
+/// Decompresses a gzip file (RFC 1952), which may consist of several members.
+private final class GzipDecoder {
+    /// Room for compressed bytes.
+    let input: UnsafeMutableRawBufferPointer
+    /// zlib keeps the address of its stream, so the stream must not move.
+    private let stream: UnsafeMutablePointer<z_stream>
+    private var isMemberComplete = false
+    /// Compressed bytes used so far.
+    private(set) var consumed = 0
+
+    enum Outcome {
+        case bytes(Int)
+        case wantsInput
+        /// A member ended and something else than another follows.
+        case garbage
+        case damaged(String)
+    }
+
+    /// A decoder that begins with `first`.
+    init(_ first: UnsafeRawBufferPointer) {
+        input = .allocate(byteCount: max(64 << 10, first.count), alignment: 64)
+        input.copyMemory(from: first)
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        // 16 + 15: a gzip header, and the largest window.
+        let status = inflateInit2_(stream, 16 + MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        precondition(status == Z_OK, "zlib cannot start")
+        accept(first.count)
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deallocate()
+        input.deallocate()
+    }
+
+    /// Nothing of a member that has begun is missing.
+    var isBetweenMembers: Bool { isMemberComplete }
+
+    /// `count` bytes were put into `input`.
+    func accept(_ count: Int) {
+        stream.pointee.next_in = input.baseAddress!.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_in = UInt32(count)
+    }
+
+    func inflate(into space: UnsafeMutableRawBufferPointer) -> Outcome {
+        while true {
+            if stream.pointee.avail_in == 0 { return .wantsInput }
+            if isMemberComplete {
+                // The first byte decides; the second is checked by zlib.
+                if stream.pointee.next_in.pointee != 0x1f { return .garbage }
+                inflateReset(stream)
+                isMemberComplete = false
+            }
+            let before = stream.pointee.avail_in
+            stream.pointee.next_out = space.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            stream.pointee.avail_out = UInt32(clamping: space.count)
+            let status = CZlib.inflate(stream, Z_NO_FLUSH)
+            consumed += Int(before - stream.pointee.avail_in)
+            let n = Int(UInt32(clamping: space.count) - stream.pointee.avail_out)
+            if status == Z_STREAM_END { isMemberComplete = true }
+            if n > 0 { return .bytes(n) }
+            if status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR {
+                return .damaged(stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)")
+            }
+        }
+    }
+}

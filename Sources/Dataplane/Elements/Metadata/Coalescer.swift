@@ -1,0 +1,124 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Packs records into larger items, so that fewer and larger transfers cross between NIC and host.
+///
+/// Records of one layout stand side by side in a transfer. It goes on when no further record fits in `size`, when it holds
+/// `count` records, when its first record is `timeout` old, when a record of another layout arrives, and at the end of the
+/// input. A record larger than `size` goes on alone; so does a record for which the pool has no free item to begin a
+/// transfer with, counted as `passed_alone`.
+public final class Coalescer: Element {
+    public struct Config: ElementConfig {
+        public var size = 1536
+        public var count = 64
+        public var timeout: Int64 = 1_000_000
+        public init() {}
+    }
+    public static let summary = "packs records into larger transfers"
+    public static let category = Category.metadata
+    public static let depends = Depends.order
+    public static func inputs(_: Config) -> [Input] {
+        [Input("in", .records, reads: .payload, "records of any layout")]
+    }
+    public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "transfers of records")] }
+    public static let parameters: [Parameter<Config>] = [
+        .init("size", size: \.size, in: 64...65_536, "the most bytes of records in one transfer"),
+        .init("count", \.count, in: 1...65_536, "the most records in one transfer"),
+        .init("timeout", duration: \.timeout, in: 1_000...10_000_000_000, "how long a record waits at most"),
+    ]
+    public static let handlers = [
+        Handler<Coalescer>("transfers", "transfers made") { Int($0.transfers) },
+        Handler<Coalescer>("records", "records packed into transfers") { Int($0.records) },
+        Handler<Coalescer>("passed_alone", "records not packed because the pool was empty") { Int($0.alone) },
+    ]
+    public static let operations: [Operation] = [.copyBytes, .timer]
+
+    private let size: Int
+    private let limit: Int
+    private let timeout: Int64
+    private let layouts: LayoutTable
+    /// The transfer being filled, -1 when there is none; the element holds it.
+    private var open: Int32 = -1
+    private var filled = 0
+    private var count = 0
+    private var due = Int64.max
+    private var transfers: UInt64 = 0
+    private var records: UInt64 = 0
+    private var alone: UInt64 = 0
+
+    public init(_ config: Config, _ setup: Setup) {
+        size = config.size
+        limit = config.count
+        timeout = config.timeout
+        layouts = setup.layouts
+        super.init()
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        for k in 0..<batch.count { take(batch.index[k], batch[k], context) }
+    }
+
+    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+        // What is due by now leaves first, so that it makes no difference where batches are cut.
+        if p.pointee.time >= due { close(at: due, context) }
+        let length = Int(p.pointee.length)
+        if open >= 0, context[open].pointee.layout != p.pointee.layout || filled &+ length > size {
+            close(at: p.pointee.time, context)
+        }
+        if length > size {
+            context.emit(i, 0)
+            return
+        }
+        if open < 0 {
+            guard let new = context.make(from: i, capacity: size) else {
+                alone &+= 1
+                context.emit(i, 0)
+                return
+            }
+            context[new].pointee.layout = p.pointee.layout
+            context[new].pointee.flags.insert(.coalesced)
+            context[new].pointee.flow = .none
+            context.hold(new)
+            open = new
+            due = later(p.pointee.time, by: timeout)
+            context.arm(0, at: due)
+            context.did(.timer, 1)
+        }
+        (context[open].pointee.data + filled).copyMemory(from: p.pointee.data, byteCount: length)
+        filled &+= length
+        // A record that is a transfer itself counts as one.
+        count &+= 1
+        records &+= 1
+        context.did(.copyBytes, length)
+        // A transfer takes its place after the last record in it.
+        context[open].pointee.sequence = p.pointee.sequence
+        context[open].pointee.made = p.pointee.made
+        let time = p.pointee.time
+        context.use(i)
+        if count == limit || filled == size { close(at: time, context) }
+    }
+
+    /// Sends the transfer on.
+    private func close(at time: Int64, _ context: borrowing Context) {
+        let transfer = context[open]
+        transfer.pointee.length = UInt32(truncatingIfNeeded: filled)
+        transfer.pointee.wireLength = transfer.pointee.length
+        transfer.pointee.time = time
+        context.resume(open)
+        context.emit(open, 0)
+        context.disarm(0)
+        transfers &+= 1
+        open = -1
+        filled = 0
+        count = 0
+        due = .max
+    }
+
+    public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
+        if open >= 0 { close(at: due, context) }
+    }
+
+    public override func finish(_ context: borrowing Context) {
+        if open >= 0 { close(at: max(context.origin.time, context[open].pointee.time), context) }
+    }
+}

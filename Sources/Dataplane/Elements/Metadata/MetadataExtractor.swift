@@ -1,0 +1,370 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Makes records of what it sees: one for each packet, or one for each flow when the flow has ended.
+///
+/// Records hold the `fields` in the order listed. For each flow: `proto`, `src`, `dst`, `sport`, `dport`, `first_ns`,
+/// `last_ns`, `packets_fwd`, `packets_rev`, `bytes_fwd`, `bytes_rev`, `flags_fwd`, `flags_rev`, `end`. For each packet:
+/// `time_ns`, `proto`, `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`.
+/// `all` stands for all fields in this order.
+///
+/// Forward is the direction of the side that was seen first, and `src` is that side. Times are nanoseconds since 1970.
+/// Bytes are those of the IP packets, headers included; `length` is that of the frame on the wire. TCP flags are those
+/// that were seen, letters of `FSRPAUEC`. Ports are 0 where there are none, also when a fragment without ports came first.
+///
+/// `end` is the first of these that holds: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow
+/// table ended the flow), `eof` (the input ended, or the 4-tuple was used again by a new connection).
+///
+/// Packets leave unchanged on `out`; when nothing is connected there they end here. When the pool has no free item the
+/// record is left out and counted as `records_missed`.
+public final class MetadataExtractor: Element {
+    public struct Config: ElementConfig {
+        public enum Per: String, CaseIterable, Sendable { case flow, packet }
+        public enum Field: String, CaseIterable, Sendable {
+            case all, proto, src, dst, sport, dport
+            case firstNs = "first_ns"
+            case lastNs = "last_ns"
+            case packetsFwd = "packets_fwd"
+            case packetsRev = "packets_rev"
+            case bytesFwd = "bytes_fwd"
+            case bytesRev = "bytes_rev"
+            case flagsFwd = "flags_fwd"
+            case flagsRev = "flags_rev"
+            case end
+            case timeNs = "time_ns"
+            case length
+            case ipLength = "ip_length"
+            case payloadLength = "payload_length"
+            case ttl, flags, direction
+        }
+        public var per = Per.flow
+        public var fields: [Field] = [.all]
+        public init() {}
+
+        static let ofFlow: [Field] = [
+            .proto, .src, .dst, .sport, .dport, .firstNs, .lastNs, .packetsFwd, .packetsRev, .bytesFwd, .bytesRev,
+            .flagsFwd, .flagsRev, .end,
+        ]
+        static let ofPacket: [Field] = [
+            .timeNs, .proto, .src, .dst, .sport, .dport, .length, .ipLength, .payloadLength, .ttl, .flags, .direction,
+        ]
+    }
+    public static let summary = "makes a record of each packet or each flow"
+    public static let category = Category.metadata
+    public static let depends = Depends.flow
+    public static func inputs(_ config: Config) -> [Input] {
+        [
+            Input(
+                "in",
+                .only(.packet),
+                reads: .headers,
+                needsFlow: config.per == .flow,
+                config.per == .flow ? "packets with their flow" : "packets"
+            )
+        ]
+    }
+    public static func outputs(_ config: Config) -> [Output] {
+        [
+            Output("records", .kind(.record(config.per.rawValue)), "one record for each \(config.per.rawValue)"),
+            Output("out", .sameAs(input: 0), optional: true, "the packets, unchanged"),
+        ]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("per", \.per, "what a record is made of"),
+        .init("fields", \.fields, "what a record holds, in this order"),
+    ]
+    public static let handlers = [
+        Handler<MetadataExtractor>("records", "records made") { Int($0.records) },
+        Handler<MetadataExtractor>("records_missed", "records left out because the pool was empty") { Int($0.missed) },
+    ]
+    public static let operations: [Operation] = [.parse, .update, .record]
+    public static let stateBytesPerFlow = MemoryLayout<Counts>.stride + MemoryLayout<Ends>.stride
+    public static let examples = [
+        Example(
+            "one record for a flow",
+            config: "{fields: [proto, src, dport, packets_fwd, packets_rev, flags_fwd, end]}",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 S seq=1", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=9 ack=2",
+                    "10.0.0.1:1000 > 10.0.0.2:80 FA seq=2 ack=10",
+                ]
+            ],
+            out: [
+                "records": ["proto=tcp src=10.0.0.1 dport=80 packets_fwd=2 packets_rev=1 flags_fwd=FSA end=fin"],
+                "out": ["* > * S", "* > * SA", "* > * FA"],
+            ]
+        ),
+        Example(
+            "a record for each packet",
+            config: "{per: packet, fields: [src, ttl, payload_length]}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:53 udp len=20"]],
+            out: ["records": ["src=10.0.0.1 ttl=64 payload_length=20"], "out": ["* > * udp len=20"]]
+        ),
+    ]
+
+    /// What every packet of a flow changes, in one cache line; index 0 is forward and 1 reverse.
+    struct Counts {
+        var generation: UInt32 = 0
+        var isLive = false
+        var flags: (UInt8, UInt8) = (0, 0)
+        var first: Int64 = 0
+        var last: Int64 = 0
+        var packets: (UInt64, UInt64) = (0, 0)
+        var bytes: (UInt64, UInt64) = (0, 0)
+        /// Rounds the size up to a cache line.
+        var spare: UInt64 = 0
+    }
+    /// What the first packet of a flow sets.
+    struct Ends {
+        var source = IPAddress(v4: 0)
+        var destination = IPAddress(v4: 0)
+        var sourcePort: UInt16 = 0
+        var destinationPort: UInt16 = 0
+        var proto: UInt8 = 0
+    }
+    private static let ends = ["rst", "fin", "idle", "eof", "evicted"]
+
+    private let isPerFlow: Bool
+    private let number: UInt16
+    private let recordSize: Int
+    private let fields: [(field: Config.Field, offset: Int)]
+    private let flows: Int
+    private let counts: UnsafeMutablePointer<Counts>
+    private let ends: UnsafeMutablePointer<Ends>
+    private var records: UInt64 = 0
+    private var missed: UInt64 = 0
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        isPerFlow = config.per == .flow
+        let known = isPerFlow ? Config.ofFlow : Config.ofPacket
+        for field in config.fields where field != .all && !known.contains(field) {
+            throw ParameterError(
+                "'\(field.rawValue)' is not a field of a \(config.per.rawValue)'s record; those are "
+                    + known.map(\.rawValue).joined(separator: ", "),
+                at: 0
+            )
+        }
+        if config.fields.contains(.all), config.fields.count > 1 {
+            throw ParameterError("'all' stands alone", at: 0)
+        }
+        let chosen = config.fields == [.all] ? known : config.fields
+        let layout = Layout(config.per.rawValue, chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) })
+        number = setup.layouts.register(layout)
+        recordSize = layout.size
+        fields = zip(chosen, layout.fields).map { ($0, $1.offset) }
+        flows = isPerFlow ? setup.flows : 0
+        let bytes = UnsafeMutableRawPointer.allocate(
+            byteCount: max(1, flows) * MemoryLayout<Counts>.stride,
+            alignment: 64
+        )
+        counts = bytes.bindMemory(to: Counts.self, capacity: max(1, flows))
+        counts.initialize(repeating: Counts(), count: max(1, flows))
+        ends = .allocate(capacity: max(1, flows))
+        ends.initialize(repeating: Ends(), count: max(1, flows))
+        super.init()
+    }
+
+    deinit {
+        UnsafeMutableRawPointer(counts).deallocate()
+        ends.deallocate()
+    }
+
+    private static func type(of field: Config.Field) -> Layout.FieldType {
+        switch field {
+        case .all, .proto: .proto
+        case .src, .dst: .address
+        case .sport, .dport: .u16
+        case .firstNs, .lastNs, .timeNs: .time
+        case .packetsFwd, .packetsRev, .bytesFwd, .bytesRev: .u64
+        case .flagsFwd, .flagsRev, .flags: .flags
+        case .end: .word(ends)
+        case .length, .ipLength, .payloadLength: .u32
+        case .ttl: .u8
+        case .direction: .word(["fwd", "rev"])
+        }
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        if isPerFlow {
+            count(batch)
+            context.did(.update, batch.count)
+        } else {
+            for k in 0..<batch.count { recordPacket(batch.index[k], context) }
+            context.did(.parse, batch.count)
+        }
+        if context.isConnected(1) { context.emit(batch, 1) } else { context.use(batch) }
+    }
+
+    // MARK: Flows
+
+    @inline(__always)
+    private func count(_ batch: Batch) {
+        let counts = self.counts
+        let flows = self.flows
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let index = Int(p.pointee.flow.index)
+            guard index >= 0, index < flows else { continue }
+            let flow = counts + index
+            if flow.pointee.generation != p.pointee.flow.generation || !flow.pointee.isLive { begin(p) }
+            let flags = p.pointee.flags.rawValue
+            let length = UInt64(p.pointee.ipLength)
+            var tcp: UInt8 = 0
+            if p.pointee.ipProtocol == 6, flags & ItemFlags.transport.rawValue != 0 {
+                tcp = UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13)
+            }
+            if p.pointee.time > flow.pointee.last { flow.pointee.last = p.pointee.time }
+            if flags & ItemFlags.reverse.rawValue == 0 {
+                flow.pointee.packets.0 &+= 1
+                flow.pointee.bytes.0 &+= length
+                flow.pointee.flags.0 |= tcp
+            } else {
+                flow.pointee.packets.1 &+= 1
+                flow.pointee.bytes.1 &+= length
+                flow.pointee.flags.1 |= tcp
+            }
+        }
+    }
+
+    /// Begins the state of a flow with its first packet here.
+    @inline(never)
+    private func begin(_ p: UnsafeMutablePointer<Item>) {
+        let index = Int(p.pointee.flow.index)
+        var start = Counts()
+        start.generation = p.pointee.flow.generation
+        start.isLive = true
+        start.first = p.pointee.time
+        start.last = p.pointee.time
+        counts[index] = start
+        var ends = MetadataExtractor.ends(of: p)
+        if p.pointee.flags.contains(.reverse) {
+            swap(&ends.source, &ends.destination)
+            swap(&ends.sourcePort, &ends.destinationPort)
+        }
+        self.ends[index] = ends
+    }
+
+    /// Addresses, ports and protocol of a packet; zeros where it has none.
+    private static func ends(of p: UnsafeMutablePointer<Item>) -> Ends {
+        var ends = Ends()
+        let data = UnsafeRawPointer(p.pointee.data)
+        let ip = data + Int(p.pointee.l3)
+        let length = Int(p.pointee.length)
+        if p.pointee.ipVersion == 4, Int(p.pointee.l3) + 20 <= length {
+            ends.source = IPAddress(v4: ip.be32(12))
+            ends.destination = IPAddress(v4: ip.be32(16))
+        } else if p.pointee.ipVersion == 6, Int(p.pointee.l3) + 40 <= length {
+            ends.source = IPAddress(v6: ip + 8)
+            ends.destination = IPAddress(v6: ip + 24)
+        } else {
+            return ends
+        }
+        ends.proto = p.pointee.ipProtocol
+        let l4 = Int(p.pointee.l4)
+        if FlowKey.hasPorts(ends.proto), !p.pointee.flags.contains(.laterFragment), l4 + 4 <= length {
+            ends.sourcePort = data.be16(l4)
+            ends.destinationPort = data.be16(l4 + 2)
+        }
+        return ends
+    }
+
+    public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
+        let index = Int(flow.index)
+        guard index >= 0, index < flows, counts[index].isLive, counts[index].generation == flow.generation else {
+            return
+        }
+        counts[index].isLive = false
+        guard let i = context.make(capacity: recordSize) else {
+            missed &+= 1
+            return
+        }
+        let record = context[i].pointee.data
+        let (counts, ends) = (counts[index], ends[index])
+        for (field, offset) in fields {
+            let out = record + offset
+            switch field {
+            case .firstNs: out.storeBytes(of: counts.first.littleEndian, as: Int64.self)
+            case .lastNs: out.storeBytes(of: counts.last.littleEndian, as: Int64.self)
+            case .packetsFwd: out.storeBytes(of: counts.packets.0.littleEndian, as: UInt64.self)
+            case .packetsRev: out.storeBytes(of: counts.packets.1.littleEndian, as: UInt64.self)
+            case .bytesFwd: out.storeBytes(of: counts.bytes.0.littleEndian, as: UInt64.self)
+            case .bytesRev: out.storeBytes(of: counts.bytes.1.littleEndian, as: UInt64.self)
+            case .flagsFwd: out.storeBytes(of: counts.flags.0, as: UInt8.self)
+            case .flagsRev: out.storeBytes(of: counts.flags.1, as: UInt8.self)
+            case .end: out.storeBytes(of: end(counts.flags.0 | counts.flags.1, reason), as: UInt8.self)
+            default: ends.store(field, to: out)
+            }
+        }
+        finish(i, flow, context)
+    }
+
+    /// The number among `ends` of why a flow ended.
+    private func end(_ flags: UInt8, _ reason: FlowEnd) -> UInt8 {
+        if flags & 0x04 != 0 { return 0 }
+        if flags & 0x01 != 0 { return 1 }
+        return switch reason {
+        case .idle: 2
+        case .eof, .reused: 3
+        case .evicted: 4
+        }
+    }
+
+    // MARK: Packets
+
+    private func recordPacket(_ parent: Int32, _ context: borrowing Context) {
+        let p = context[parent]
+        _ = Headers.locate(p)
+        guard let i = context.make(from: parent, capacity: recordSize) else {
+            missed &+= 1
+            return
+        }
+        let record = context[i].pointee.data
+        let ends = MetadataExtractor.ends(of: p)
+        let isIP = ends.proto != 0 || p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6
+        let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
+        for (field, offset) in fields {
+            let out = record + offset
+            switch field {
+            case .timeNs: out.storeBytes(of: p.pointee.time.littleEndian, as: Int64.self)
+            case .length: out.storeBytes(of: p.pointee.wireLength.littleEndian, as: UInt32.self)
+            case .ipLength: out.storeBytes(of: (isIP ? p.pointee.ipLength : 0).littleEndian, as: UInt32.self)
+            case .payloadLength:
+                let headers = UInt32(p.pointee.payload &- p.pointee.l3)
+                let length = isIP && p.pointee.ipLength > headers ? p.pointee.ipLength &- headers : 0
+                out.storeBytes(of: length.littleEndian, as: UInt32.self)
+            case .ttl:
+                let ttl = isIP ? ip.byte(p.pointee.ipVersion == 4 ? 8 : 7) : 0
+                out.storeBytes(of: ttl, as: UInt8.self)
+            case .flags:
+                let hasFlags = isIP && p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+                let flags = hasFlags ? UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13) : 0
+                out.storeBytes(of: flags, as: UInt8.self)
+            case .direction: out.storeBytes(of: p.pointee.flags.contains(.reverse) ? 1 : 0, as: UInt8.self)
+            default: ends.store(field, to: out)
+            }
+        }
+        finish(i, p.pointee.flow, context)
+    }
+
+    private func finish(_ i: Int32, _ flow: FlowRef, _ context: borrowing Context) {
+        context[i].pointee.layout = number
+        context[i].pointee.flow = flow
+        records &+= 1
+        context.did(.record, 1)
+        context.emit(i, 0)
+    }
+}
+
+extension MetadataExtractor.Ends {
+    /// Stores one of the fields that tell who talks to whom.
+    fileprivate func store(_ field: MetadataExtractor.Config.Field, to out: UnsafeMutableRawPointer) {
+        switch field {
+        case .proto: out.storeBytes(of: proto, as: UInt8.self)
+        case .src: source.store(to: out)
+        case .dst: destination.store(to: out)
+        case .sport: out.storeBytes(of: sourcePort.littleEndian, as: UInt16.self)
+        case .dport: out.storeBytes(of: destinationPort.littleEndian, as: UInt16.self)
+        default: break
+        }
+    }
+}

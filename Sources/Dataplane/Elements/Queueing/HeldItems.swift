@@ -1,0 +1,48 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Items that an element holds back, in order, each until a due time: a ring of fixed size.
+final class HeldItems {
+    private struct Entry {
+        var due: Int64
+        var item: Int32
+        /// How many items the element had seen when this one came.
+        var seen: UInt64
+    }
+    private let entries: UnsafeMutablePointer<Entry>
+    private let capacity: Int
+    private var head = 0
+    private(set) var count = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        entries = .allocate(capacity: capacity)
+        entries.initialize(repeating: Entry(due: 0, item: 0, seen: 0), count: capacity)
+    }
+
+    deinit { entries.deallocate() }
+
+    var isFull: Bool { count == capacity }
+
+    /// Puts an item behind the others; there must be room.
+    func push(_ item: Int32, due: Int64, seen: UInt64 = 0) {
+        precondition(!isFull, "more items held than there is room for")
+        var place = head &+ count
+        if place >= capacity { place &-= capacity }
+        entries[place] = Entry(due: due, item: item, seen: seen)
+        count &+= 1
+    }
+
+    /// When the first item is due; nil when there is none.
+    var due: Int64? { count > 0 ? entries[head].due : nil }
+    /// How many items had been seen when the first one came; nil when there is none.
+    var seen: UInt64? { count > 0 ? entries[head].seen : nil }
+
+    /// Takes the first item; there must be one.
+    func pop() -> Int32 {
+        let item = entries[head].item
+        head = head &+ 1 == capacity ? 0 : head &+ 1
+        count &-= 1
+        return item
+    }
+}

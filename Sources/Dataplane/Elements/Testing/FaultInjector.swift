@@ -1,0 +1,214 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Loses, doubles, corrupts, reorders and delays items, each with a probability of its own.
+///
+/// Which items are hit follows from the run's seed, the element's name and the item's place in the input alone: the same
+/// run has the same faults, and a change elsewhere in the graph does not move them.
+///
+/// What happens to one item, in this order: it is lost; one bit of it is flipped; a copy is made, which goes on at once; it
+/// is held back until `reorder_by` later items have passed, or `reorder_within` has gone by; or it is held back for
+/// `delay_by`. An item held back leaves with the time at which it leaves. Up to 4096 items are held back for each reason;
+/// further ones pass, counted as `not_held`.
+public final class FaultInjector: Element {
+    public struct Config: ElementConfig {
+        public var loss = 0.0
+        public var duplicate = 0.0
+        public var corrupt = 0.0
+        public var reorder = 0.0
+        public var reorderBy = 3
+        public var reorderWithin: Int64 = 10_000_000
+        public var delay = 0.0
+        public var delayBy: Int64 = 1_000_000
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case lost
+        public var about: String { "it was chosen to be lost" }
+    }
+    public static let summary = "loses, doubles, corrupts, reorders and delays items"
+    public static let category = Category.testing
+    public static let depends = Depends.clock
+    public static func inputs(_: Config) -> [Input] { [Input("in", .any, reads: .payload, "items to harm")] }
+    public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "the items that are left")] }
+    public static let parameters: [Parameter<Config>] = [
+        .init("loss", probability: \.loss, "share of items that are lost"),
+        .init("duplicate", probability: \.duplicate, "share of items that leave twice"),
+        .init("corrupt", probability: \.corrupt, "share of items with one bit flipped"),
+        .init("reorder", probability: \.reorder, "share of items that later ones overtake"),
+        .init("reorder_by", \.reorderBy, in: 1...1000, "how many items overtake one that is reordered"),
+        .init(
+            "reorder_within",
+            duration: \.reorderWithin,
+            in: 1...10_000_000_000,
+            "a reordered item waits no longer than this"
+        ),
+        .init("delay", probability: \.delay, "share of items that are delayed"),
+        .init("delay_by", duration: \.delayBy, in: 1...10_000_000_000, "how long a delayed item is held back"),
+    ]
+    public static let handlers = [
+        Handler<FaultInjector>("duplicated", "copies made") { Int($0.duplicated) },
+        Handler<FaultInjector>("corrupted", "items with a bit flipped") { Int($0.corrupted) },
+        Handler<FaultInjector>("reordered", "items held back until others had passed") { Int($0.reordered) },
+        Handler<FaultInjector>("delayed", "items held back for a time") { Int($0.delayed) },
+        Handler<FaultInjector>("duplicates_missed", "copies left out because the pool was empty") { Int($0.missed) },
+        Handler<FaultInjector>("not_held", "items that passed because too many were held back") { Int($0.notHeld) },
+    ]
+    public static let operations: [Operation] = [.update, .copyBytes, .timer]
+    public static let examples = [
+        Example(
+            "every packet is lost",
+            config: "{loss: 1}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S"]],
+            out: ["out": []],
+            drops: ["lost": 1]
+        ),
+        Example(
+            "every packet leaves twice",
+            config: "{duplicate: 1}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S seq=1", "10.0.0.1:1000 > 10.0.0.2:80 A seq=2"]],
+            out: ["out": ["* > * S seq=1", "* > * S seq=1", "* > * A seq=2", "* > * A seq=2"]]
+        ),
+        Example(
+            "every packet arrives a second late",
+            config: "{delay: 1, delay_by: 1 s}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S time=1s", "10.0.0.1:1000 > 10.0.0.2:80 A time=1.5s"]],
+            out: ["out": ["* > * S time=2s", "* > * A time=2.5s"]]
+        ),
+    ]
+
+    /// What a random number is for; part of what it is made from.
+    private enum Purpose: UInt64 {
+        case loss = 1
+        case duplicate, corrupt, bit, reorder, delay
+    }
+    /// The most items held back for one reason.
+    private static let heldAtMost = 4096
+    private static let reorderTimer = 0
+    private static let delayTimer = 1
+
+    private let config: Config
+    private let seed: UInt64
+    private let waiting = HeldItems(capacity: heldAtMost)
+    private let delaying = HeldItems(capacity: heldAtMost)
+    /// Items that arrived.
+    private var seen: UInt64 = 0
+    private var duplicated: UInt64 = 0
+    private var corrupted: UInt64 = 0
+    private var reordered: UInt64 = 0
+    private var delayed: UInt64 = 0
+    private var missed: UInt64 = 0
+    private var notHeld: UInt64 = 0
+
+    public init(_ config: Config, _ setup: Setup) {
+        self.config = config
+        seed = setup.elementSeed
+        super.init()
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        for k in 0..<batch.count {
+            let i = batch.index[k]
+            let p = batch[k]
+            // What was to leave by now leaves first, so that it makes no difference where batches are cut.
+            release(until: p.pointee.time, context)
+            seen &+= 1
+            take(i, p, context)
+            while let since = waiting.seen, seen &- since >= UInt64(config.reorderBy) {
+                letGo(waiting, at: p.pointee.time, context)
+            }
+        }
+        if let due = waiting.due { context.arm(FaultInjector.reorderTimer, at: due) }
+        if let due = delaying.due { context.arm(FaultInjector.delayTimer, at: due) }
+        context.did(.update, batch.count)
+    }
+
+    /// Does to one item what it was chosen for.
+    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+        if chosen(p, .loss, config.loss) {
+            context.drop(i, Drop.lost)
+            return
+        }
+        if p.pointee.length > 0, chosen(p, .corrupt, config.corrupt) { flip(i, p, context) }
+        var copy: Int32?
+        if chosen(p, .duplicate, config.duplicate) {
+            copy = context.copy(i)
+            if copy == nil {
+                missed &+= 1
+            } else {
+                duplicated &+= 1
+                context.did(.copyBytes, Int(p.pointee.length))
+            }
+        }
+        var isHeld = false
+        if chosen(p, .reorder, config.reorder) {
+            isHeld = hold(i, in: waiting, until: later(p.pointee.time, by: config.reorderWithin), context)
+            if isHeld { reordered &+= 1 }
+        } else if chosen(p, .delay, config.delay) {
+            isHeld = hold(i, in: delaying, until: later(p.pointee.time, by: config.delayBy), context)
+            if isHeld { delayed &+= 1 }
+        }
+        if !isHeld { context.emit(i, 0) }
+        if let copy { context.emit(copy, 0) }
+    }
+
+    public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
+        release(until: due, context)
+        if let due = waiting.due { context.arm(FaultInjector.reorderTimer, at: due) }
+        if let due = delaying.due { context.arm(FaultInjector.delayTimer, at: due) }
+    }
+
+    public override func finish(_ context: borrowing Context) { release(until: .max, context) }
+
+    /// Whether an item is hit, from the seed and the item's place in the input: never from the order of calls.
+    @inline(__always)
+    private func chosen(_ p: UnsafeMutablePointer<Item>, _ purpose: Purpose, _ probability: Double) -> Bool {
+        // 53 bits, as many as a Double holds: 1 is always and 0 never.
+        probability > 0 && Double(random(p, purpose) &>> 11) < probability * 0x1p53
+    }
+
+    private func random(_ p: UnsafeMutablePointer<Item>, _ purpose: Purpose) -> UInt64 {
+        mix64(mix64(mix64(seed ^ purpose.rawValue) ^ p.pointee.sequence) ^ UInt64(p.pointee.made))
+    }
+
+    /// Flips one bit; what was known of the headers may not hold any more.
+    private func flip(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+        if p.pointee.flags.isDisjoint(with: [.owned, .large]) { context.did(.copyBytes, Int(p.pointee.length)) }
+        context.own(i)
+        let bit = random(p, .bit) % (UInt64(p.pointee.length) &* 8)
+        let byte = p.pointee.data + Int(bit &>> 3)
+        byte.storeBytes(of: byte.load(as: UInt8.self) ^ 1 &<< UInt8(bit & 7), as: UInt8.self)
+        p.pointee.forgetHeaders()
+        corrupted &+= 1
+    }
+
+    private func hold(_ i: Int32, in held: HeldItems, until due: Int64, _ context: borrowing Context) -> Bool {
+        if held.isFull {
+            notHeld &+= 1
+            return false
+        }
+        held.push(i, due: due, seen: seen)
+        context.hold(i)
+        context.did(.timer, 1)
+        return true
+    }
+
+    /// Lets go what is due, the earliest first.
+    private func release(until time: Int64, _ context: borrowing Context) {
+        while true {
+            let first = waiting.due ?? .max
+            let second = delaying.due ?? .max
+            let due = min(first, second)
+            // An item's due time is never the latest there is.
+            guard due <= time, due != .max else { return }
+            letGo(first <= second ? waiting : delaying, at: due, context)
+        }
+    }
+
+    private func letGo(_ held: HeldItems, at time: Int64, _ context: borrowing Context) {
+        let i = held.pop()
+        context.resume(i)
+        context[i].pointee.time = max(context[i].pointee.time, time)
+        context.emit(i, 0)
+    }
+}

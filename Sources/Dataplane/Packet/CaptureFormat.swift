@@ -1,0 +1,208 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// The two formats in which packets are written.
+public enum CaptureFormat: String, Sendable, CaseIterable {
+    /// libpcap's format with nanosecond stamps (magic 0xa1b23c4d): one link type in a file.
+    case pcap
+    /// draft-ietf-opsawg-pcapng: any number of link types in a file.
+    case pcapng
+}
+
+/// Longest packets in capture files. A file that claims more is damaged; libpcap and Wireshark draw the same lines.
+public enum CaptureLimit {
+    /// Captured bytes of one packet of most link types.
+    public static let packet: UInt32 = 262_144
+
+    /// Captured bytes of one packet of `linkType`.
+    public static func packet(linkType: UInt16) -> UInt32 {
+        switch linkType {
+        case LinkType.dbus, LinkType.usbpcap: 128 << 20
+        case LinkType.ebhscr: 8 << 20
+        default: packet
+        }
+    }
+}
+
+/// Turns packets into the bytes of a capture file, little-endian on every machine.
+///
+/// Stamps are the items' functional time in nanoseconds. A time the format cannot hold (before 1970; in pcap also
+/// from the year 2106 on) is written as the nearest one it can. Packets longer than ``CaptureLimit/packet`` are cut
+/// there, as other tools would refuse the file.
+public struct CaptureEncoder {
+    private let format: CaptureFormat
+    private let sink: any ByteSink
+    /// Bytes on their way to the sink: `buffer[0 ..< used]`.
+    private var buffer: [UInt8]
+    private var used = 0
+    /// The link types announced so far; in pcapng a link type's place is its interface number.
+    private var linkTypes: [UInt16] = []
+    private var last: (linkType: UInt16, interface: UInt32) = (0, 0)
+
+    /// An encoder that writes to `sink` and does not close it. Nothing is written before the first packet.
+    public init(format: CaptureFormat, sink: any ByteSink) {
+        self.format = format
+        self.sink = sink
+        buffer = [UInt8](repeating: 0, count: 64 << 10)
+    }
+
+    /// Appends one packet.
+    ///
+    /// Throws what the sink throws, and a ``CaptureEncoderError`` when a pcap file would need a second link type.
+    public mutating func write(_ item: UnsafePointer<Item>) throws {
+        if linkTypes.isEmpty || item.pointee.linkType != last.linkType { try announce(item.pointee.linkType) }
+        let captured = min(item.pointee.length, CaptureLimit.packet)
+        let packet = UnsafeRawBufferPointer(start: item.pointee.data, count: Int(captured))
+        switch format {
+        case .pcap:
+            let time = min(max(item.pointee.time, 0), Int64(UInt32.max) * 1_000_000_000 + 999_999_999)
+            let (seconds, nanoseconds) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+            try reserve(16)
+            append(UInt32(seconds))
+            append(UInt32(nanoseconds))
+            append(captured)
+            append(item.pointee.wireLength)
+            try append(packet)
+        case .pcapng:
+            let time = UInt64(max(item.pointee.time, 0))
+            let padding = (4 - captured % 4) % 4
+            let length = 32 + captured + padding
+            try reserve(28)
+            append(PcapngBlock.enhancedPacket)
+            append(length)
+            append(last.interface)
+            append(UInt32(truncatingIfNeeded: time >> 32))
+            append(UInt32(truncatingIfNeeded: time))
+            append(captured)
+            append(item.pointee.wireLength)
+            try append(packet)
+            try reserve(8)
+            for _ in 0..<padding { append(UInt8(0)) }
+            append(length)
+        }
+    }
+
+    /// Completes the file and hands everything to the sink; a file without packets gets its header (Ethernet, in pcap).
+    public mutating func finish() throws {
+        if linkTypes.isEmpty { try announce(LinkType.ethernet) }
+        try drain()
+        try sink.flush()
+    }
+
+    /// Writes what must stand before the first packet of `linkType`.
+    private mutating func announce(_ linkType: UInt16) throws {
+        switch format {
+        case .pcap:
+            if let first = linkTypes.first, first != linkType {
+                throw CaptureEncoderError(first: first, second: linkType)
+            }
+            if linkTypes.isEmpty {
+                linkTypes.append(linkType)
+                try reserve(24)
+                append(PcapMagic.nanoseconds)
+                append(UInt16(2))
+                append(UInt16(4))
+                append(UInt32(0))
+                append(UInt32(0))
+                append(CaptureLimit.packet)
+                append(UInt32(linkType))
+            }
+            last = (linkType, 0)
+        case .pcapng:
+            if linkTypes.isEmpty {
+                try reserve(28)
+                append(PcapngBlock.section)
+                append(UInt32(28))
+                append(PcapngBlock.byteOrderMagic)
+                append(UInt16(1))
+                append(UInt16(0))
+                // The length of the section is not known.
+                append(UInt64.max)
+                append(UInt32(28))
+            }
+            let interface: Int
+            if let known = linkTypes.firstIndex(of: linkType) {
+                interface = known
+            } else {
+                interface = linkTypes.count
+                linkTypes.append(linkType)
+                try reserve(32)
+                append(PcapngBlock.interface)
+                append(UInt32(32))
+                append(linkType)
+                append(UInt16(0))
+                append(CaptureLimit.packet)
+                // if_tsresol: stamps count units of 10^-9 s; then opt_endofopt.
+                append(UInt16(9))
+                append(UInt16(1))
+                append(UInt32(9))
+                append(UInt32(0))
+                append(UInt32(32))
+            }
+            last = (linkType, UInt32(interface))
+        }
+    }
+
+    /// Makes room for `count` bytes of header.
+    private mutating func reserve(_ count: Int) throws {
+        if used + count > buffer.count { try drain() }
+    }
+
+    /// Hands the buffer to the sink.
+    private mutating func drain() throws {
+        // Bytes that failed once are not written again.
+        let count = used
+        used = 0
+        if count > 0 { try buffer.withUnsafeBytes { try sink.write(UnsafeRawBufferPointer(rebasing: $0[..<count])) } }
+    }
+
+    /// Appends one number, for which there must be room.
+    private mutating func append<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
+        buffer.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: used, as: T.self) }
+        used += MemoryLayout<T>.size
+    }
+
+    /// Appends the bytes of a packet; those that the buffer cannot take go to the sink at once.
+    private mutating func append(_ packet: UnsafeRawBufferPointer) throws {
+        if packet.count > buffer.count - used { try drain() }
+        if packet.count > buffer.count { return try sink.write(packet) }
+        guard let start = packet.baseAddress else { return }
+        buffer.withUnsafeMutableBytes { ($0.baseAddress! + used).copyMemory(from: start, byteCount: packet.count) }
+        used += packet.count
+    }
+}
+
+/// A packet whose link type a pcap file cannot take, because it already has another.
+public struct CaptureEncoderError: Error, Sendable, CustomStringConvertible {
+    /// The link type of the file.
+    public var first: UInt16
+    /// The link type of the packet.
+    public var second: UInt16
+    /// A stable name of the problem.
+    public var code: String { "second_link_type" }
+    /// What is wrong, as a clause without full stop.
+    public var reason: String {
+        "a pcap file holds one link type: a packet of type \(LinkType.name(second)) cannot follow one of type "
+            + "\(LinkType.name(first)); write pcapng instead"
+    }
+    public var description: String { "\(reason) [\(code)]" }
+}
+
+/// The first four bytes of pcap files, in the byte order of the machine that wrote them.
+public enum PcapMagic {
+    public static let microseconds: UInt32 = 0xa1b2_c3d4
+    public static let nanoseconds: UInt32 = 0xa1b2_3c4d
+    /// Alexey Kuznetzov's modified tcpdump: record headers of 24 bytes.
+    public static let modified: UInt32 = 0xa1b2_cd34
+}
+
+/// Block types of pcapng (draft-ietf-opsawg-pcapng section 11.1) and the mark of its byte order.
+public enum PcapngBlock {
+    public static let section: UInt32 = 0x0a0d_0d0a
+    public static let interface: UInt32 = 1
+    /// The obsolete packet block.
+    public static let packet: UInt32 = 2
+    public static let simplePacket: UInt32 = 3
+    public static let enhancedPacket: UInt32 = 6
+    public static let byteOrderMagic: UInt32 = 0x1a2b_3c4d
+}

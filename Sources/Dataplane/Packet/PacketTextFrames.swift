@@ -1,0 +1,464 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+// MARK: Fields to bytes
+
+extension PacketFields {
+    /// Builds the Ethernet frame with these fields.
+    func frame() throws(PacketText.Failure) -> PacketText.Frame {
+        func failure(_ message: String) -> PacketText.Failure { PacketText.Failure(message: message, offset: 0) }
+        var frame: [UInt8]
+        if let hex {
+            frame = hex
+        } else {
+            var type: UInt16
+            var content: [UInt8]
+            if let etherType {
+                type = etherType
+                content = payload
+            } else {
+                guard let source, let destination else {
+                    throw failure("a packet needs a source and a destination address")
+                }
+                if transport == .arp {
+                    guard source.version == 4 else { throw failure("ARP is for IPv4 addresses") }
+                    type = 0x0806
+                    content = arp(source, destination)
+                } else {
+                    type = source.version == 4 ? 0x0800 : 0x86dd
+                    content = try ip(source, destination)
+                }
+            }
+            frame = (destinationMAC ?? [2, 0, 0, 0, 0, 2]) + (sourceMAC ?? [2, 0, 0, 0, 0, 1])
+            for (k, vlan) in (vlans ?? []).enumerated() {
+                frame.put(UInt16(k == vlans!.count - 1 ? 0x8100 : 0x88a8))
+                frame.put(vlan)
+            }
+            frame.put(type)
+            frame += content
+        }
+        let wireLength = frame.count
+        if let captured, captured < frame.count { frame.removeLast(frame.count - captured) }
+        return PacketText.Frame(bytes: frame, wireLength: wireLength, time: time)
+    }
+
+    private var payload: [UInt8] {
+        var payload = data ?? []
+        while payload.count < length ?? 0 { payload.append(PacketFields.filler(payload.count)) }
+        return payload
+    }
+
+    private func arp(_ source: IPAddress, _ destination: IPAddress) -> [UInt8] {
+        // RFC 826: hardware type Ethernet, protocol IPv4, address lengths, operation, both ends.
+        var bytes: [UInt8] = [0, 1, 8, 0, 6, 4]
+        bytes.put(arpOperation ?? UInt16(1))
+        bytes += (sourceMAC ?? [2, 0, 0, 0, 0, 1]) + source.bytes
+        bytes +=
+            (arpOperation ?? 1 == 1 ? Array(repeating: 0, count: 6) : destinationMAC ?? [2, 0, 0, 0, 0, 2])
+            + destination.bytes
+        return bytes
+    }
+
+    private func ip(_ source: IPAddress, _ destination: IPAddress) throws(PacketText.Failure) -> [UInt8] {
+        func failure(_ message: String) -> PacketText.Failure { PacketText.Failure(message: message, offset: 0) }
+        let addresses = source.bytes + destination.bytes
+        let isV4 = source.version == 4
+        let proto: UInt8
+        var content: [UInt8]
+        switch transport ?? .tcp {
+        case .tcp: (proto, content) = (6, tcp())
+        case .udp: (proto, content) = (17, udp())
+        case .icmp: (proto, content) = (isV4 ? 1 : 58, icmp(isV4))
+        case .number(let number): (proto, content) = (number, [])
+        case .arp: (proto, content) = (0, [])
+        }
+        let fragment = fragment ?? Fragment(offset: 0, more: false)
+        if fragment.offset > 0 {
+            content = []
+        } else if [6, 17].contains(proto), sourcePort == nil || destinationPort == nil {
+            throw failure("a packet needs ports, or 'icmp', 'arp' or 'proto='")
+        }
+        content += payload
+        guard content.count + 60 <= 65535 else { throw failure("the packet does not fit in 65535 bytes") }
+        if let place = checksumPlace(proto), fragment.offset == 0 {
+            let pseudo = proto == 1 ? 0 : PacketFields.pseudoHeader(addresses, proto, content.count)
+            var sum = PacketFields.checksum(content, pseudo)
+            // RFC 768: a computed zero is sent as all ones, for zero means that there is none.
+            if sum == 0, proto == 17 { sum = 0xffff }
+            content.set(badChecksum == true ? PacketFields.spoiled(sum) : sum, at: place)
+        }
+        var header: [UInt8]
+        if isV4 {
+            header = [0x45, tos ?? 0]
+            header.put(claimedLength ?? UInt16(20 + content.count))
+            header.put(id ?? 0)
+            header.put(
+                UInt16(fragment.offset / 8) | (fragment.more ? 0x2000 : 0) | (dontFragment == true ? 0x4000 : 0)
+            )
+            header += [ttl ?? 64, proto, 0, 0] + addresses
+            let sum = PacketFields.checksum(header, 0)
+            header.set(badIPChecksum == true ? PacketFields.spoiled(sum) : sum, at: 10)
+        } else {
+            let isFragment = self.fragment != nil
+            let class_ = tos ?? 0
+            header = [0x60 | class_ >> 4, class_ << 4, 0, 0]
+            header.put(claimedLength ?? UInt16(content.count + (isFragment ? 8 : 0)))
+            header += [isFragment ? 44 : proto, ttl ?? 64] + addresses
+            if isFragment {
+                header += [proto, 0]
+                header.put(UInt16(fragment.offset) | (fragment.more ? 1 : 0))
+                header += [0, 0]
+                header.put(id ?? 0)
+            }
+        }
+        return header + content
+    }
+
+    private func tcp() -> [UInt8] {
+        var options: [UInt8] = []
+        if let mss {
+            options += [2, 4]
+            options.put(mss)
+        }
+        if sackPermitted == true { options += [4, 2] }
+        if let timestamps {
+            options += [8, 10]
+            options.put(timestamps.value)
+            options.put(timestamps.echo)
+        }
+        if let windowScale { options += [3, 3, windowScale] }
+        if let blocks, !blocks.isEmpty {
+            options += [5, UInt8(2 + 8 * blocks.count)]
+            for block in blocks {
+                options.put(block.left)
+                options.put(block.right)
+            }
+        }
+        while options.count % 4 != 0 { options.append(1) }
+        var header: [UInt8] = []
+        header.put(sourcePort ?? 0)
+        header.put(destinationPort ?? 0)
+        header.put(seq ?? 0)
+        header.put(ack ?? 0)
+        header += [UInt8(truncatingIfNeeded: (20 + options.count) * 4), flags ?? 0x10]
+        header.put(window ?? 65535)
+        header += [0, 0]
+        header.put(urgent ?? 0)
+        return header + options
+    }
+
+    private func udp() -> [UInt8] {
+        var header: [UInt8] = []
+        header.put(sourcePort ?? 0)
+        header.put(destinationPort ?? 0)
+        header.put(UInt16(truncatingIfNeeded: 8 + payload.count))
+        return header + [0, 0]
+    }
+
+    private func icmp(_ isV4: Bool) -> [UInt8] {
+        var header: [UInt8] = [icmpType ?? (isV4 ? 8 : 128), icmpCode ?? 0, 0, 0]
+        header.put(icmpRest ?? UInt32(0))
+        return header
+    }
+}
+
+/// Where the checksum of a transport header stands.
+private func checksumPlace(_ proto: UInt8) -> Int? {
+    switch proto {
+    case 6: 16
+    case 17: 6
+    case 1, 58: 2
+    default: nil
+    }
+}
+
+extension PacketFields {
+    /// The sum of the pseudo-header over both addresses.
+    private static func pseudoHeader(_ addresses: [UInt8], _ proto: UInt8, _ length: Int) -> UInt64 {
+        addresses.withUnsafeBytes {
+            Checksum.pseudoHeader(addresses: $0.baseAddress!, addresses.count, proto: proto, length: length)
+        }
+    }
+
+    /// The checksum field for `bytes`, whose own field is zero, in network order.
+    private static func checksum(_ bytes: [UInt8], _ more: UInt64) -> UInt16 {
+        bytes.withUnsafeBytes { UInt16(bigEndian: Checksum.field(Checksum.sum($0.baseAddress!, bytes.count) &+ more)) }
+    }
+
+    /// A checksum that is wrong, and not the zero by which UDP says that there is none.
+    private static func spoiled(_ sum: UInt16) -> UInt16 { sum ^ 0x0100 == 0 ? 0x0200 : sum ^ 0x0100 }
+}
+
+extension [UInt8] {
+    fileprivate mutating func put(_ n: UInt16) {
+        self += [UInt8(truncatingIfNeeded: n >> 8), UInt8(truncatingIfNeeded: n)]
+    }
+    fileprivate mutating func put(_ n: UInt32) {
+        put(UInt16(truncatingIfNeeded: n >> 16))
+        put(UInt16(truncatingIfNeeded: n))
+    }
+    fileprivate mutating func set(_ n: UInt16, at place: Int) {
+        self[place] = UInt8(truncatingIfNeeded: n >> 8)
+        self[place + 1] = UInt8(truncatingIfNeeded: n)
+    }
+}
+
+extension IPAddress {
+    /// The address in network order, 4 or 16 bytes.
+    fileprivate var bytes: [UInt8] {
+        let words = version == 4 ? [low << 32] : [high, low]
+        let all = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) } }
+        return version == 4 ? Array(all[..<4]) : all
+    }
+}
+
+// MARK: Bytes to fields
+
+extension PacketFields {
+    /// The fields of a packet's bytes, as far as they can be told; any bytes will do.
+    init(_ bytes: UnsafeRawBufferPointer, linkType: UInt16, wireLength: UInt32) {
+        if bytes.count < wireLength { captured = bytes.count }
+        guard let base = bytes.baseAddress, bytes.count > 0 else {
+            hex = []
+            return
+        }
+        var item = Item(
+            data: UnsafeMutableRawPointer(mutating: base),
+            length: UInt32(truncatingIfNeeded: bytes.count),
+            wireLength: wireLength,
+            time: 0,
+            sequence: 0,
+            linkType: linkType,
+            interface: 0
+        )
+        let status = Headers.locate(&item)
+        var behindLink = 0
+        if linkType == LinkType.ethernet, bytes.count >= 14 {
+            destinationMAC = Array(bytes[0..<6])
+            sourceMAC = Array(bytes[6..<12])
+            behindLink = readVLANs(bytes, base)
+        }
+        if status == .ip {
+            readIP(bytes, base, item)
+        } else if behindLink > 0 {
+            let type = base.be16(behindLink - 2)
+            if type == 0x0806, readARP(base + behindLink, bytes.count - behindLink) { return }
+            etherType = type
+            length = max(bytes.count, Int(wireLength)) - behindLink
+            data = Array(bytes[behindLink...])
+        } else {
+            destinationMAC = nil
+            sourceMAC = nil
+            hex = Array(bytes)
+        }
+    }
+
+    /// Reads VLAN tags; returns where what they announce begins, 0 when the frame ends before.
+    private mutating func readVLANs(_ bytes: UnsafeRawBufferPointer, _ base: UnsafeRawPointer) -> Int {
+        vlans = []
+        var at = 12
+        while at + 2 <= bytes.count {
+            guard [0x8100, 0x88a8, 0x9100, 0x9200].contains(base.be16(at)) else { return at + 2 }
+            guard at + 4 <= bytes.count else { break }
+            vlans!.append(base.be16(at + 2) & 0x0fff)
+            at += 4
+        }
+        vlans = nil
+        return 0
+    }
+
+    private mutating func readARP(_ arp: UnsafeRawPointer, _ count: Int) -> Bool {
+        guard count >= 28, arp.be16(0) == 1, arp.be16(2) == 0x0800, arp.be16(4) == 0x0604 else { return false }
+        transport = .arp
+        arpOperation = arp.be16(6)
+        source = IPAddress(v4: arp.be32(14))
+        destination = IPAddress(v4: arp.be32(24))
+        return true
+    }
+
+    private mutating func readIP(_ bytes: UnsafeRawBufferPointer, _ base: UnsafeRawPointer, _ item: Item) {
+        let ip = base + Int(item.l3)
+        let isFragmented = item.flags.contains(.fragment)
+        let end = Int(item.l3) + Int(item.ipLength)
+        if item.ipVersion == 4 {
+            source = IPAddress(v4: ip.be32(12))
+            destination = IPAddress(v4: ip.be32(16))
+            tos = ip.byte(1)
+            id = ip.be16(4)
+            let field = ip.be16(6)
+            dontFragment = field & 0x4000 != 0
+            ttl = ip.byte(8)
+            if isFragmented { fragment = Fragment(offset: Int(field & 0x1fff) * 8, more: field & 0x2000 != 0) }
+            let header = Int(item.l4) - Int(item.l3)
+            badIPChecksum = Checksum.fold(Checksum.sum(ip, header)) != 0xffff
+        } else {
+            source = IPAddress(v6: ip + 8)
+            destination = IPAddress(v6: ip + 24)
+            tos = UInt8(truncatingIfNeeded: ip.be16(0) >> 4)
+            ttl = ip.byte(7)
+            // The fragment header is the last before what it splits, in packets as they are sent.
+            if isFragmented, Int(item.l4) - Int(item.l3) >= 48, item.l4 <= bytes.count {
+                let header = base + Int(item.l4) - 8
+                fragment = Fragment(offset: Int(header.be16(2) & 0xfff8), more: header.be16(2) & 1 != 0)
+                id = header.be16(6)
+            }
+        }
+        switch item.ipProtocol {
+        case 6: transport = .tcp
+        case 17: transport = .udp
+        case 1 where item.ipVersion == 4, 58 where item.ipVersion == 6: transport = .icmp
+        default: transport = .number(item.ipProtocol)
+        }
+        let isWhole = end <= bytes.count
+        let l4 = Int(item.l4)
+        let start = Int(item.payload)
+        if item.flags.contains(.transport) {
+            let header = base + l4
+            switch transport {
+            case .tcp: readTCP(header, start - l4)
+            case .udp:
+                sourcePort = header.be16(0)
+                destinationPort = header.be16(2)
+            case .icmp:
+                icmpType = header.byte(0)
+                icmpCode = header.byte(1)
+                icmpRest = header.be32(4)
+            default: break
+            }
+            if isWhole, !isFragmented, let place = checksumPlace(item.ipProtocol) {
+                let count = end - l4
+                let addresses = item.ipVersion == 4 ? (ip + 12, 8) : (ip + 8, 32)
+                let pseudo =
+                    item.ipProtocol == 1
+                    ? 0
+                    : Checksum.pseudoHeader(addresses: addresses.0, addresses.1, proto: item.ipProtocol, length: count)
+                let isAbsent = item.ipProtocol == 17 && header.be16(place) == 0
+                badChecksum = !isAbsent && Checksum.fold(Checksum.sum(header, count) &+ pseudo) != 0xffff
+            }
+        }
+        length = max(0, end - start)
+        data = start < min(end, bytes.count) ? Array(bytes[start..<min(end, bytes.count)]) : []
+    }
+
+    private mutating func readTCP(_ header: UnsafeRawPointer, _ size: Int) {
+        sourcePort = header.be16(0)
+        destinationPort = header.be16(2)
+        seq = header.be32(4)
+        ack = header.be32(8)
+        flags = header.byte(13)
+        window = header.be16(14)
+        urgent = header.be16(18)
+        var at = 20
+        // RFC 9293 section 3.1: a list of kind and length, which stays within the header.
+        while at < size {
+            let kind = header.byte(at)
+            if kind == 0 { break }
+            if kind == 1 {
+                at += 1
+                continue
+            }
+            guard at + 1 < size else { break }
+            let count = Int(header.byte(at + 1))
+            guard count >= 2, at + count <= size else { break }
+            switch (kind, count) {
+            case (2, 4): mss = header.be16(at + 2)
+            case (3, 3): windowScale = header.byte(at + 2)
+            case (4, 2): sackPermitted = true
+            case (5, 10), (5, 18), (5, 26), (5, 34):
+                blocks = (0..<(count / 8)).map {
+                    Block(left: header.be32(at + 2 + 8 * $0), right: header.be32(at + 6 + 8 * $0))
+                }
+            case (8, 10): timestamps = Timestamps(value: header.be32(at + 2), echo: header.be32(at + 6))
+            default: break
+            }
+            at += count
+        }
+    }
+}
+
+// MARK: Fields to text
+
+extension PacketFields {
+    /// The text form; values that building would choose by itself are left out.
+    func text(maximumData: Int) -> String {
+        var words: [String] = []
+        func add<T: Equatable>(_ key: String, _ value: T?, unless usual: T? = nil, _ write: (T) -> String = { "\($0)" })
+        {
+            guard let value, value != usual else { return }
+            words.append("\(key)=\(write(value))")
+        }
+        if let source, let destination {
+            words += [PacketFields.end(source, sourcePort), ">", PacketFields.end(destination, destinationPort)]
+        }
+        switch transport {
+        case .tcp where flags == nil: words.append("tcp")
+        case .udp: words.append("udp")
+        case .icmp: words.append("icmp")
+        case .arp: words.append("arp")
+        case .number(let number): words.append("proto=\(number)")
+        case .tcp, nil: break
+        }
+        if let flags {
+            words.append(
+                flags == 0 ? "-" : String(unsafeUninitializedCapacity: 8) { writeFlags(flags, to: $0.baseAddress!) }
+            )
+        }
+        add("seq", seq, unless: 0)
+        add("ack", ack, unless: 0)
+        add("win", window, unless: 65535)
+        add("urg", urgent, unless: 0)
+        add("mss", mss)
+        if sackPermitted == true { words.append("sack") }
+        add("ts", timestamps) { "\($0.value)/\($0.echo)" }
+        add("wscale", windowScale)
+        add("blocks", blocks) { $0.map { "\($0.left)-\($0.right)" }.joined(separator: ",") }
+        add("type", icmpType)
+        add("code", icmpCode)
+        add("rest", icmpRest, unless: 0)
+        add("op", arpOperation)
+        add("ttl", ttl, unless: 64)
+        add("tos", tos, unless: 0)
+        add("id", id, unless: 0)
+        if dontFragment == true { words.append("df") }
+        add("frag", fragment) { "\($0.offset)\($0.more ? "+" : "")" }
+        add("vlan", vlans, unless: []) { $0.map { "\($0)" }.joined(separator: ",") }
+        if let etherType, let sourceMAC, let destinationMAC {
+            add("smac", sourceMAC, PacketFields.mac)
+            add("dmac", destinationMAC, PacketFields.mac)
+            words.append("ether=0x" + String(etherType, radix: 16))
+        }
+        add("len", length, unless: 0)
+        if let data, !data.enumerated().allSatisfy({ $1 == PacketFields.filler($0) }) {
+            words.append("data=\"" + data.prefix(maximumData).map(PacketFields.escaped).joined() + "\"")
+        }
+        if badIPChecksum == true { words.append("badipcsum") }
+        if badChecksum == true { words.append("badcsum") }
+        if let hex { words.append("hex=" + hex.prefix(2 * maximumData).map(PacketFields.hexadecimal).joined()) }
+        add("trunc", captured)
+        return words.joined(separator: " ")
+    }
+
+    private static func end(_ address: IPAddress, _ port: UInt16?) -> String {
+        guard let port else { return address.description }
+        return address.version == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+    }
+
+    private static func mac(_ bytes: [UInt8]) -> String { bytes.map(hexadecimal).joined(separator: ":") }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+
+    private static func escaped(_ byte: UInt8) -> String {
+        switch byte {
+        case 0x0d: "\\r"
+        case 0x0a: "\\n"
+        case 0x09: "\\t"
+        case 0: "\\0"
+        case UInt8(ascii: "\""): "\\\""
+        case UInt8(ascii: "\\"): "\\\\"
+        case 0x20...0x7e: String(UnicodeScalar(byte))
+        default: "\\x" + hexadecimal(byte)
+        }
+    }
+}

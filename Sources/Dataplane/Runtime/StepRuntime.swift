@@ -1,0 +1,205 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Runs an instance one call at a time: whoever drives it decides which item meets which element when.
+///
+/// The timed runtime is built on it. Every call leaves what the element let go in ``emitted``; the driver must hand each
+/// of those items on with ``process(_:at:from:isBack:)`` or let it go with ``drop(_:)``. The instance's counters stay
+/// those of ``DirectRuntime``, so conservation is checked in the same way.
+public final class StepRuntime {
+    /// An item that left an element, and the edge it left on.
+    @frozen
+    public struct Emitted: BitwiseCopyable, Sendable {
+        public var item: Int32
+        public var edge: Int32
+
+        @inlinable @inline(__always)
+        public init(item: Int32, edge: Int32) {
+            self.item = item
+            self.edge = edge
+        }
+    }
+
+    public let instance: Instance
+    /// What the last call let go: in order of the outputs, then in order of emission. Valid until the next call.
+    public let emitted: UnsafeMutablePointer<Emitted>
+    private let scratch: UnsafeMutablePointer<Int32>
+    /// For each node where its outputs begin in `edges`.
+    private let firstOutput: UnsafeMutablePointer<Int32>
+    /// The edge of each output of each node; -1 where none leads on.
+    private let edges: UnsafeMutablePointer<Int32>
+    private let loopReasons: UnsafeMutablePointer<Int>
+
+    public init(_ instance: Instance) {
+        self.instance = instance
+        let spec = instance.spec
+        let outputs = spec.nodes.reduce(0) { $0 + $1.element.outputs.count }
+        emitted = .allocate(capacity: instance.pool.capacity)
+        scratch = .allocate(capacity: 1)
+        firstOutput = .allocate(capacity: spec.nodes.count + 1)
+        edges = .allocate(capacity: max(1, outputs))
+        edges.initialize(repeating: -1, count: max(1, outputs))
+        loopReasons = .allocate(capacity: spec.nodes.count + 1)
+        var next = 0
+        for (number, node) in spec.nodes.enumerated() {
+            firstOutput[number] = Int32(next)
+            loopReasons[number] = instance.loopReason(number)
+            next += node.element.outputs.count
+        }
+        firstOutput[spec.nodes.count] = Int32(next)
+        for (number, edge) in spec.edges.enumerated() {
+            edges[Int(firstOutput[edge.from]) + edge.output] = Int32(number)
+        }
+    }
+
+    deinit {
+        emitted.deallocate()
+        scratch.deallocate()
+        firstOutput.deallocate()
+        edges.deallocate()
+        loopReasons.deallocate()
+    }
+
+    // MARK: Calls; each returns how many items are in `emitted`
+
+    /// The next packet of `source` enters at a wire; nil when the source has none before `limit` or the pool is empty.
+    public func take(from source: PacketSource, before limit: Int64, sequence: UInt64) -> Int32? {
+        source.fill(instance.pool, scratch, max: 1, before: limit, sequence: sequence) == 1 ? scratch[0] : nil
+    }
+
+    /// Item `i`, taken from a source, leaves the wire by its output `rx`.
+    public func receive(_ i: Int32, at wire: Int) -> Int {
+        let node = instance.nodes + wire
+        node.pointee.made &+= 1
+        let item = instance.pool.items + Int(i)
+        instance.run.pointee.originTime = item.pointee.time
+        instance.run.pointee.originSequence = item.pointee.sequence
+        let queue = node.pointee.outputs
+        queue.pointee.buffer[queue.pointee.tail] = i
+        queue.pointee.tail &+= 1
+        return collect(wire)
+    }
+
+    /// Hands item `i` to an element. An item that crossed back edges too often is dropped as in a direct run.
+    public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool) -> Int {
+        let node = instance.nodes + number
+        node.pointee.entered &+= 1
+        if isBack {
+            let item = instance.pool.items + Int(i)
+            item.pointee.hops &+= 1
+            if item.pointee.hops > DirectRuntime.maximumHops {
+                node.pointee.drops[loopReasons[number]] &+= 1
+                node.pointee.pool.pointee.release(i)
+                return 0
+            }
+        }
+        scratch[0] = i
+        let batch = Batch(items: instance.pool.items, index: UnsafePointer(scratch), count: 1)
+        let context = Context(items: instance.pool.items, node: node)
+        instance.borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
+        return collect(number)
+    }
+
+    /// Calls back timer `id`, which is disarmed first.
+    public func fireTimer(_ id: Int, of number: Int) -> Int {
+        let due = instance.nodes[number].timers[id]
+        instance.nodes[number].timers[id] = Context.unarmed
+        instance.run.pointee.originTime = due
+        instance.elements[number].timer(id, due: due, instance.context(number))
+        return collect(number)
+    }
+
+    /// Tells one element that a flow has ended.
+    public func tell(_ number: Int, _ ended: EndedFlow) -> Int {
+        let run = instance.run
+        let origin = (run.pointee.originTime, run.pointee.originSequence)
+        run.pointee.originTime = ended.time
+        run.pointee.originSequence = ended.sequence
+        instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
+        run.pointee.originTime = origin.0
+        run.pointee.originSequence = origin.1
+        return collect(number)
+    }
+
+    /// All elements know of the end of the flow: its table may use the slot again.
+    public func release(_ ended: EndedFlow) { instance.elements[Int(ended.table)].flowReleased(ended.flow) }
+
+    /// Tells one element that the input has ended.
+    public func finish(_ number: Int) -> Int {
+        instance.elements[number].finish(instance.context(number))
+        return collect(number)
+    }
+
+    /// Lets go of an item between two elements. No element counts it: the driver must.
+    public func drop(_ i: Int32) { instance.pool.state.pointee.release(i) }
+
+    /// Sets the origin that items made without a parent inherit.
+    public func setOrigin(time: Int64, sequence: UInt64) {
+        instance.run.pointee.originTime = time
+        instance.run.pointee.originSequence = sequence
+    }
+
+    // MARK: What elements ask of the runtime
+
+    /// The next flow whose end was announced and not yet taken; the table's subscribers must be told of it.
+    public func takeEndedFlows(_ body: (EndedFlow) -> Void) {
+        let run = instance.run
+        if run.pointee.endedCount == 0 { return }
+        for k in 0..<run.pointee.endedCount { body(run.pointee.ended[k]) }
+        run.pointee.endedCount = 0
+    }
+
+    /// Whether flow ends wait to be taken.
+    public var hasEndedFlows: Bool { instance.run.pointee.endedCount > 0 }
+
+    /// The elements that keep state for the flows of `table`, in the order in which they are told.
+    public func subscribers(of table: Int) -> [Int] { instance.subscribers[table] }
+
+    /// No timer is due before this functional time, in nanoseconds; it may be earlier than the first due timer.
+    public var nextDue: Int64 { instance.run.pointee.nextDue }
+
+    /// The earliest timer due at or before `time`; brings ``nextDue`` up to date.
+    public func dueTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
+        var due = Int64.max
+        var which: (Int, Int)?
+        for number in instance.shape.order {
+            for id in 0..<Context.timerCount where instance.nodes[number].timers[id] < due {
+                due = instance.nodes[number].timers[id]
+                which = (number, id)
+            }
+        }
+        instance.run.pointee.nextDue = due
+        guard let which, due <= time else { return nil }
+        return (which.0, which.1, due)
+    }
+
+    /// What node `number` has counted so far, by ``Operation``.
+    public func operations(_ number: Int) -> UnsafePointer<UInt64> { UnsafePointer(instance.nodes[number].operations) }
+
+    // MARK: -
+
+    /// Moves what stands on the outputs of a node to `emitted`; what no edge takes is dropped and counted.
+    @inline(__always)
+    private func collect(_ number: Int) -> Int {
+        let node = instance.nodes + number
+        let first = Int(firstOutput[number])
+        let count = Int(firstOutput[number &+ 1]) &- first
+        var n = 0
+        for output in 0..<count {
+            let queue = node.pointee.outputs + output
+            let tail = queue.pointee.tail
+            if tail == 0 { continue }
+            let edge = edges[first &+ output]
+            if edge >= 0 {
+                for k in 0..<tail { emitted[n &+ k] = Emitted(item: queue.pointee.buffer[k], edge: edge) }
+                n &+= tail
+                queue.pointee.moved &+= UInt64(tail)
+            } else {
+                node.pointee.drops[loopReasons[number] &+ 1 &+ output] &+= UInt64(tail)
+                for k in 0..<tail { node.pointee.pool.pointee.release(queue.pointee.buffer[k]) }
+            }
+            queue.pointee.tail = 0
+        }
+        return n
+    }
+}

@@ -1,0 +1,79 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// A JSON document (RFC 8259) to be written; members stay in the order given, so the text is always the same.
+indirect enum JSON {
+    case string(String)
+    case integer(Int)
+    case number(Double)
+    case boolean(Bool)
+    case array([JSON])
+    case object([(name: String, value: JSON)])
+
+    /// This object with the members of `other` behind its own; anything else is left as it is.
+    func adding(_ other: JSON) -> JSON {
+        guard case .object(let mine) = self, case .object(let more) = other else { return self }
+        return .object(mine + more)
+    }
+
+    /// The document with two spaces a level and short arrays of scalars on one line.
+    func text(indent: Int = 0) -> String {
+        let pad = String(repeating: " ", count: indent + 2)
+        let end = String(repeating: " ", count: indent)
+        switch self {
+        case .string(let text): return Self.quoted(text)
+        case .integer(let n): return String(n)
+        case .number(let x): return "\(x)"
+        case .boolean(let value): return value ? "true" : "false"
+        case .array(let items):
+            let isFlat = items.allSatisfy {
+                if case .array = $0 { false } else if case .object = $0 { false } else { true }
+            }
+            let texts = items.map { $0.text(indent: indent + 2) }
+            let line = "[" + texts.joined(separator: ", ") + "]"
+            if isFlat, indent + line.count <= 110 { return line }
+            return "[\n" + texts.map { pad + $0 }.joined(separator: ",\n") + "\n\(end)]"
+        case .object(let members):
+            if members.isEmpty { return "{}" }
+            let lines = members.map { pad + Self.quoted($0.name) + ": " + $0.value.text(indent: indent + 2) }
+            return "{\n" + lines.joined(separator: ",\n") + "\n\(end)}"
+        }
+    }
+
+    static func quoted(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case "\n": out += "\\n"
+            case "\t": out += "\\t"
+            case _ where scalar.value < 0x20:
+                let hex = String(scalar.value, radix: 16)
+                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out + "\""
+    }
+}
+
+extension JSON: ExpressibleByStringLiteral {
+    init(stringLiteral text: String) { self = .string(text) }
+}
+
+extension JSON: ExpressibleByBooleanLiteral {
+    init(booleanLiteral value: Bool) { self = .boolean(value) }
+}
+
+extension JSON: ExpressibleByIntegerLiteral {
+    init(integerLiteral value: Int) { self = .integer(value) }
+}
+
+extension JSON: ExpressibleByArrayLiteral {
+    init(arrayLiteral items: JSON...) { self = .array(items) }
+}
+
+extension JSON: ExpressibleByDictionaryLiteral {
+    init(dictionaryLiteral members: (String, JSON)...) { self = .object(members.map { ($0.0, $0.1) }) }
+}

@@ -1,0 +1,171 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// What one run of a graph counted: measured, nothing modelled.
+public struct RunReport: Sendable {
+    public var graph: String
+    public var elements: [ElementCounts]
+    public var wires: [WireCounts]
+    /// Items that are neither free nor held by an element; anything but 0 means that an element lost some.
+    public var lostItems: Int
+    /// Packets whose stamp lay before that of an earlier one, over all wires.
+    public var backwards: UInt64
+    public var warnings: [String]
+
+    public init(
+        graph: String,
+        elements: [ElementCounts],
+        wires: [WireCounts],
+        lostItems: Int,
+        backwards: UInt64,
+        warnings: [String]
+    ) {
+        self.graph = graph
+        self.elements = elements
+        self.wires = wires
+        self.lostItems = lostItems
+        self.backwards = backwards
+        self.warnings = warnings
+    }
+
+    /// Whether every element's line balances: in + made = out + used + dropped + held.
+    public var balances: Bool { lostItems == 0 && elements.allSatisfy(\.balances) }
+
+    /// What does not balance, in sentences.
+    public var imbalances: [String] {
+        elements.filter { !$0.balances }.map {
+            "element '\($0.name)' does not balance: in \($0.entered) + made \($0.made) is not out \($0.left) + used \($0.used) + dropped \($0.dropped) + held \($0.held)"
+        } + (lostItems == 0 ? [] : ["\(lostItems) items are neither free nor held by an element"])
+    }
+
+    /// One line for each element, then one for each wire.
+    public var table: (elements: Table, wires: Table) {
+        var elements = Table([
+            ("element", .left), ("type", .left), ("in", .right), ("made", .right), ("out", .right), ("used", .right),
+            ("held", .right), ("dropped", .right), ("reasons", .left),
+        ])
+        for e in self.elements {
+            elements.rows.append([
+                e.name, e.type, grouped(e.entered), grouped(e.made), grouped(e.left), grouped(e.used), "\(e.held)",
+                grouped(e.dropped), e.drops.map { "\($0.reason) \(grouped($0.count))" }.joined(separator: ", "),
+            ])
+        }
+        var wires = Table([
+            ("wire", .left), ("packets in", .right), ("bytes in", .right), ("packets out", .right), ("bytes out", .right),
+        ])
+        for w in self.wires {
+            wires.rows.append([
+                w.name, grouped(w.packetsIn), grouped(w.bytesIn), grouped(w.packetsOut), grouped(w.bytesOut),
+            ])
+        }
+        return (elements, wires)
+    }
+
+    /// The report for a terminal.
+    public var text: String {
+        let (elements, wires) = table
+        var out = elements.text + "\n" + wires.text
+        if backwards > 0 { out += "\n\(grouped(backwards)) packets had a stamp before that of an earlier packet\n" }
+        let values = handlerLines
+        if !values.isEmpty { out += "\n" + values }
+        return out
+    }
+
+    private var handlerLines: String {
+        var table = Table([("handler", .left), ("value", .right)])
+        for e in elements {
+            for h in e.handlers where h.value != 0 {
+                table.rows.append(["\(e.name).\(h.name)", h.value < 0 ? "\(h.value)" : grouped(UInt64(h.value))])
+            }
+        }
+        return table.rows.isEmpty ? "" : table.text
+    }
+
+    /// The report in Markdown.
+    public var markdown: String {
+        let (elements, wires) = table
+        return "# Run of \(graph)\n\nCounted while the graph ran on real packets.\n\n" + elements.markdown + "\n"
+            + wires.markdown
+    }
+
+    /// The report as JSON; the names are part of the interface.
+    public var json: JSON {
+        .object([
+            ("graph", .string(graph)),
+            (
+                "elements",
+                .array(
+                    elements.map { e in
+                        .object([
+                            ("name", .string(e.name)),
+                            ("type", .string(e.type)),
+                            ("in", .unsigned(e.entered)),
+                            ("made", .unsigned(e.made)),
+                            ("out", .unsigned(e.left)),
+                            ("used", .unsigned(e.used)),
+                            ("held", .integer(e.held)),
+                            ("drops", .object(e.drops.map { ($0.reason, .unsigned($0.count)) })),
+                            ("operations", .object(e.operations.map { ($0.operation.name, .unsigned($0.count)) })),
+                            ("handlers", .object(e.handlers.map { ($0.name, .integer(Int64($0.value))) })),
+                        ])
+                    }
+                )
+            ),
+            (
+                "wires",
+                .array(
+                    wires.map { w in
+                        .object([
+                            ("name", .string(w.name)),
+                            ("packets_in", .unsigned(w.packetsIn)),
+                            ("bytes_in", .unsigned(w.bytesIn)),
+                            ("packets_out", .unsigned(w.packetsOut)),
+                            ("bytes_out", .unsigned(w.bytesOut)),
+                        ])
+                    }
+                )
+            ),
+            ("time_backwards", .unsigned(backwards)),
+            ("balances", .bool(balances)),
+            ("warnings", .array(warnings.map { .string($0) })),
+        ])
+    }
+
+    /// The counters as a flat list of statistics: name, value, unit, description. The same input gives the same bytes.
+    public var statistics: JSON {
+        var list: [JSON] = []
+        func add(_ name: String, _ value: JSON, _ unit: String, _ about: String) {
+            list.append(
+                .object([
+                    ("name", .string(name)), ("value", value), ("unit", .string(unit)), ("description", .string(about)),
+                ])
+            )
+        }
+        for w in wires {
+            add("wire.\(w.name).packets_in", .unsigned(w.packetsIn), "packets", "packets received")
+            add("wire.\(w.name).bytes_in", .unsigned(w.bytesIn), "bytes", "bytes received, as on the wire")
+            add("wire.\(w.name).packets_out", .unsigned(w.packetsOut), "packets", "packets sent")
+            add("wire.\(w.name).bytes_out", .unsigned(w.bytesOut), "bytes", "bytes sent, as on the wire")
+        }
+        for e in elements {
+            add("element.\(e.name).in", .unsigned(e.entered), "items", "items that arrived")
+            add("element.\(e.name).made", .unsigned(e.made), "items", "items the element made")
+            add("element.\(e.name).out", .unsigned(e.left), "items", "items that left by an output")
+            add("element.\(e.name).used", .unsigned(e.used), "items", "items whose life ended here on purpose")
+            add("element.\(e.name).held", .integer(e.held), "items", "items still held")
+            for d in e.drops {
+                add("element.\(e.name).drops.\(d.reason)", .unsigned(d.count), "items", "items dropped for this reason")
+            }
+            for o in e.operations {
+                add("element.\(e.name).operations.\(o.operation.name)", .unsigned(o.count), "operations", o.operation.about)
+            }
+            for h in e.handlers {
+                add("element.\(e.name).\(h.name)", .integer(Int64(h.value)), "", "a value the element shows")
+            }
+        }
+        add("time_backwards", .unsigned(backwards), "packets", "packets whose stamp lay before that of an earlier one")
+        return .object([("statistics", .array(list))])
+    }
+}

@@ -1,0 +1,10 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The face of the library: `import Spillway` is all that a user needs, also to write elements.
+@_exported import Capture
+@_exported import Dataplane
+@_exported import GraphFile
+@_exported import Model
+@_exported import Placement
+@_exported import Reports

@@ -1,0 +1,186 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Capture
+import Dataplane
+import Reports
+import Synchronization
+
+/// What a wire is bound to, as a user writes it: `NAME=SOURCE[,SOURCE...][,write=FILE]`.
+public struct WireArgument: Sendable, Equatable {
+    public var name: String
+    /// Captures, read one after the other; `-` is standard input. Empty when the wire only sends.
+    public var sources: [String]
+    /// Where packets that are sent go; nil to count them only.
+    public var write: String?
+
+    /// What is wrong with an argument.
+    public struct Failure: Error, CustomStringConvertible {
+        public var description: String
+    }
+
+    public init(name: String, sources: [String], write: String? = nil) {
+        self.name = name
+        self.sources = sources
+        self.write = write
+    }
+
+    /// Reads `NAME=SOURCE[,SOURCE...][,write=FILE]`. A source is a file name, or has a prefix: `file:`.
+    public init(_ text: String) throws(Failure) {
+        guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+            throw Failure(description: "'\(text)' is not NAME=FILE[,write=FILE]")
+        }
+        name = String(text[..<equals])
+        sources = []
+        let parts = text[text.index(after: equals)...].split(separator: ",", omittingEmptySubsequences: false)
+        for part in parts {
+            if part.hasPrefix("write=") {
+                guard write == nil else { throw Failure(description: "'\(text)' names two files to write") }
+                write = String(part.dropFirst(6))
+                if write!.isEmpty { throw Failure(description: "'\(text)' names no file to write") }
+            } else if part.hasPrefix("iface:") || part.hasPrefix("workload:") {
+                throw Failure(
+                    description: "'\(part)': only captures can be bound to a wire in this version, not interfaces or workloads"
+                )
+            } else {
+                let path = part.hasPrefix("file:") ? part.dropFirst(5) : part
+                guard !path.isEmpty else { throw Failure(description: "'\(text)' has an empty file name") }
+                sources.append(String(path))
+            }
+        }
+    }
+
+    /// One argument for each wire: what was given for one name in several arguments is put together.
+    public static func merged(_ arguments: [WireArgument]) throws(Failure) -> [WireArgument] {
+        var out: [WireArgument] = []
+        for argument in arguments {
+            guard let k = out.firstIndex(where: { $0.name == argument.name }) else {
+                out.append(argument)
+                continue
+            }
+            out[k].sources += argument.sources
+            if argument.write != nil {
+                if out[k].write != nil {
+                    throw Failure(description: "wire '\(argument.name)' has two files to write")
+                }
+                out[k].write = argument.write
+            }
+        }
+        return out
+    }
+}
+
+/// Why a graph cannot be run as asked.
+public struct BindingError: Error, CustomStringConvertible {
+    public var description: String
+}
+
+/// One run of a graph on captures, as fast as the machine allows.
+public enum GraphRun {
+    /// What a run leaves behind.
+    public struct Outcome {
+        public var report: RunReport
+        /// Why a capture ended before its natural end; nil when none did.
+        public var failure: (any Error)?
+        /// An element wrote to standard output.
+        public var usedStandardOutput: Bool
+    }
+
+    /// Opens the captures of `wires` for the graph's wires. Every wire that leads into the graph must have one.
+    public static func bind(_ spec: GraphSpec, _ wires: [WireArgument]) throws -> [Int: WireBinding] {
+        let numbers = spec.nodes.indices.filter { spec.nodes[$0].isWire }
+        let names = numbers.map { spec.nodes[$0].name }
+        var bindings: [Int: WireBinding] = [:]
+        for wire in wires {
+            guard let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) else {
+                let guess = nearest(to: wire.name, among: names).map { "; did you mean '\($0)'?" } ?? ""
+                throw BindingError(
+                    description: "graph '\(spec.name)' has no wire '\(wire.name)'; it has "
+                        + names.joined(separator: ", ") + guess
+                )
+            }
+            if let write = wire.write, let same = wire.sources.first(where: { Files.isSame($0, write) }) {
+                throw BindingError(description: "'\(same)' cannot be read and written at once")
+            }
+            let source = wire.sources.isEmpty ? nil : try CaptureSource(paths: wire.sources)
+            bindings[number] = WireBinding(source: source)
+        }
+        for number in numbers
+        where bindings[number]?.source == nil && spec.edges.contains(where: { $0.from == number }) {
+            let name = spec.nodes[number].name
+            throw BindingError(description: "wire '\(name)' has no capture; give one with --wire \(name)=FILE")
+        }
+        // Files are made only when all that is read could be opened.
+        for wire in wires {
+            guard let write = wire.write, let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) else {
+                continue
+            }
+            bindings[number]?.destination = try CaptureWriter(path: write)
+        }
+        return bindings
+    }
+
+    /// Runs `spec` until its captures end or `shouldStop` says so.
+    public static func run(
+        _ spec: GraphSpec,
+        wires: [WireArgument],
+        options: Instance.Options = Instance.Options(),
+        observer: ((Instance) -> any RunObserver)? = nil,
+        shouldStop: (() -> Bool)? = nil
+    ) throws -> Outcome {
+        let services = ObservedServices()
+        let bindings = try bind(spec, wires)
+        let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        let runtime = DirectRuntime(instance)
+        runtime.observer = observer?(instance)
+        runtime.shouldStop = shouldStop
+        try runtime.run()
+        return Outcome(
+            report: report(instance),
+            failure: bindings.keys.sorted().lazy.compactMap { bindings[$0]?.source?.failure }.first,
+            usedStandardOutput: services.usedStandardOutput
+        )
+    }
+
+    /// What the counters of an instance say.
+    static func report(_ instance: Instance) -> RunReport {
+        var warnings: [String] = []
+        var backwards: UInt64 = 0
+        for number in instance.bindings.keys.sorted() {
+            guard let source = instance.bindings[number]?.source else { continue }
+            backwards += source.backwards
+            warnings += (source as? CaptureSource)?.warnings ?? []
+            for (linkType, packets) in source.linkTypes where !LinkType.isSupported(linkType) {
+                warnings.append(
+                    "wire '\(instance.spec.nodes[number].name)': \(packets) packets of link type "
+                        + "\(LinkType.name(linkType)) (\(linkType)), whose headers are not known here"
+                )
+            }
+        }
+        return RunReport(
+            graph: instance.spec.name,
+            elements: instance.spec.nodes.indices.map { instance.counts($0) },
+            wires: instance.wireCounts(),
+            lostItems: instance.lostItems,
+            backwards: backwards,
+            warnings: warnings
+        )
+    }
+}
+
+/// The services of the system, noting whether an element writes to standard output.
+final class ObservedServices: Services {
+    private let system = SystemServices()
+    private let standardOutput = Atomic(false)
+
+    var usedStandardOutput: Bool { standardOutput.load(ordering: .relaxed) }
+
+    func openSink(_ name: String) throws -> any ByteSink {
+        if name == "-" { standardOutput.store(true, ordering: .relaxed) }
+        return try system.openSink(name)
+    }
+
+    func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
+        try system.compileFilter(filter, linkType: linkType)
+    }
+}

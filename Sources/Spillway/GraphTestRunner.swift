@@ -1,0 +1,197 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Capture
+import Dataplane
+import GraphFile
+
+/// Runs the tests of a graph: packets written as text go in, what leaves is compared with patterns.
+public enum GraphTestRunner {
+    /// How one test went.
+    public struct Result: Sendable {
+        public var name: String
+        /// What did not hold; empty when the test passed.
+        public var failures: [Diagnostic]
+    }
+
+    /// Runs all tests of a file. Diagnostics are about the files; failures are about the graph.
+    public static func run(_ path: String, _ loader: GraphLoader) -> (results: [Result], diagnostics: [Diagnostic]) {
+        let (tests, diagnostics) = loader.loadTests(path)
+        guard let tests else { return ([], diagnostics) }
+        var all = diagnostics
+        var results: [Result] = []
+        for test in tests.cases {
+            let loaded = loader.loadGraph(tests.graph, settings: test.settings)
+            guard let graph = loaded.graph else {
+                all += loaded.diagnostics
+                break
+            }
+            results.append(run(test, tests, graph))
+        }
+        return (results, all)
+    }
+
+    private static func run(_ test: GraphTests.Case, _ tests: GraphTests, _ graph: GraphSpec) -> Result {
+        var failures: [Diagnostic] = []
+        func fail(_ message: String, _ mark: Mark) {
+            let place = tests.place(of: mark) ?? Place(file: tests.path, line: 1, column: 1, length: 1)
+            failures.append(Diagnostic(.error, code: "test_failed", "\(test.name): \(message)", at: place))
+        }
+        do {
+            var bindings: [Int: WireBinding] = [:]
+            var sent: [Int: CollectedPackets] = [:]
+            for number in graph.nodes.indices where graph.nodes[number].isWire {
+                let collected = CollectedPackets()
+                sent[number] = collected
+                let texts = test.inputs.first { $0.wire == graph.nodes[number].name }?.packets ?? []
+                var frames: [PacketText.Frame] = []
+                for text in texts {
+                    do throws(PacketText.Failure) { frames.append(try PacketText.frame(text.text)) } catch {
+                        fail("\(error)", text.mark)
+                    }
+                }
+                bindings[number] = WireBinding(source: FrameSource(frames), destination: collected)
+            }
+            guard failures.isEmpty else { return Result(name: test.name, failures: failures) }
+            let instance = try Instance(graph, bindings: bindings, services: MemoryServices())
+            try DirectRuntime(instance).run()
+            for (number, collected) in sent.sorted(by: { $0.key < $1.key }) {
+                let wire = graph.nodes[number].name
+                guard let expected = test.outputs.first(where: { $0.wire == wire }) else { continue }
+                compare(expected, collected, wire: wire, fail)
+            }
+            for number in graph.nodes.indices {
+                let counts = instance.counts(number)
+                if !counts.balances { fail("element '\(counts.name)' does not balance", test.mark) }
+                for drop in test.drops where drop.element == counts.name {
+                    let count = counts.drops.first { $0.reason == drop.reason }?.count ?? 0
+                    if count != UInt64(drop.count) {
+                        fail("\(drop.element) dropped \(count) for \(drop.reason), not \(drop.count)", drop.mark)
+                    }
+                }
+            }
+        } catch {
+            fail("\(error)", test.mark)
+        }
+        return Result(name: test.name, failures: failures)
+    }
+
+    /// Compares what left a wire with what was expected there, in order.
+    private static func compare(
+        _ expected: GraphTests.Packets,
+        _ collected: CollectedPackets,
+        wire: String,
+        _ fail: (String, Mark) -> Void
+    ) {
+        for (k, text) in expected.packets.enumerated() {
+            do throws(PacketText.Failure) {
+                let pattern = try PacketText.Pattern(text.text)
+                guard k < collected.packets.count else {
+                    fail("'\(text.text)' did not leave wire '\(wire)'", text.mark)
+                    continue
+                }
+                if !collected.withItem(k, { pattern.matches($0) }) {
+                    fail(
+                        "wire '\(wire)' sent '\(collected.withItem(k) { PacketText.describe($0) })', not '\(text.text)'",
+                        text.mark
+                    )
+                }
+            } catch {
+                fail("\(error)", text.mark)
+            }
+        }
+        for k in expected.packets.count..<max(expected.packets.count, collected.packets.count) {
+            fail("wire '\(wire)' also sent '\(collected.withItem(k) { PacketText.describe($0) })'", expected.mark)
+        }
+    }
+}
+
+/// Packets held in memory, as a source; each a microsecond after the other unless it says its time.
+public final class FrameSource: PacketSource {
+    private let frames: [(bytes: UnsafeMutableRawBufferPointer, wireLength: Int, time: Int64)]
+    private let linkType: UInt16
+    private var next = 0
+
+    public init(_ frames: [PacketText.Frame], linkType: UInt16 = LinkType.ethernet) {
+        var clock: Int64 = 0
+        self.linkType = linkType
+        self.frames = frames.map { frame in
+            clock = max(clock, frame.time ?? clock + 1_000)
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, frame.bytes.count), alignment: 8)
+            bytes.copyBytes(from: frame.bytes)
+            return (UnsafeMutableRawBufferPointer(rebasing: bytes[..<frame.bytes.count]), frame.wireLength, clock)
+        }
+        super.init()
+    }
+
+    deinit { for frame in frames { frame.bytes.baseAddress?.deallocate() } }
+
+    public override var nextTime: Int64 { next < frames.count ? frames[next].time : .max }
+
+    public override func fill(
+        _ pool: Pool,
+        _ indices: UnsafeMutablePointer<Int32>,
+        max: Int,
+        before limit: Int64,
+        sequence: UInt64
+    ) -> Int {
+        var n = 0
+        while n < max, next < frames.count, frames[next].time < limit, pool.take(1, into: indices + n) == 1 {
+            let frame = frames[next]
+            pool.items[Int(indices[n])] = Item(
+                data: frame.bytes.baseAddress!,
+                length: UInt32(frame.bytes.count),
+                wireLength: UInt32(frame.wireLength),
+                time: frame.time,
+                sequence: sequence + UInt64(n),
+                linkType: linkType,
+                interface: 0
+            )
+            counters.pointee.packets += 1
+            counters.pointee.bytes += UInt64(frame.wireLength)
+            next += 1
+            n += 1
+        }
+        return n
+    }
+
+    public override var linkTypes: [(linkType: UInt16, packets: UInt64)] {
+        packets == 0 ? [] : [(linkType, packets)]
+    }
+}
+
+/// Packets that left a wire, kept in memory.
+public final class CollectedPackets: PacketDestination {
+    public private(set) var packets: [(bytes: [UInt8], item: Item)] = []
+
+    public init() {}
+
+    public func write(_ item: UnsafePointer<Item>) { packets.append((Array(item.pointee.bytes), item.pointee)) }
+    public func close() {}
+
+    /// Hands packet `k` to `body`, as an item whose bytes are there during the call.
+    public func withItem<R>(_ k: Int, _ body: (UnsafePointer<Item>) -> R) -> R {
+        var bytes = packets[k].bytes
+        var item = packets[k].item
+        return bytes.withUnsafeMutableBytes { raw in
+            if let base = raw.baseAddress { item.data = base }
+            return withUnsafePointer(to: item, body)
+        }
+    }
+}
+
+/// Services for tests: what elements write is thrown away, so that a test leaves nothing behind.
+public struct MemoryServices: Services {
+    public init() {}
+
+    public func openSink(_ name: String) -> any ByteSink { NowhereSink() }
+
+    public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
+        try SystemServices().compileFilter(filter, linkType: linkType)
+    }
+
+    private final class NowhereSink: ByteSink {
+        func write(_ bytes: UnsafeRawBufferPointer) {}
+        func flush() {}
+    }
+}

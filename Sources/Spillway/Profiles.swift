@@ -1,0 +1,39 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import GraphFile
+import Model
+
+/// The version of the tool, in manifests and `--version`.
+public enum Version {
+    public static let current = "0.1.0"
+}
+
+/// Device profiles, by the name of a shipped one or by file.
+public enum Profiles {
+    /// The names of the profiles that come with Spillway.
+    public static var shipped: [String] { shippedProfiles.map(\.name) }
+
+    /// The path under which ``read(_:)`` finds a profile: a file when it looks like one, else a shipped profile.
+    public static func path(_ name: String) -> String {
+        shippedProfiles.contains { $0.name == name } && !Files.exists(name) ? "profile:\(name).yaml" : name
+    }
+
+    /// The bytes of a file, or of a shipped profile by its path.
+    @Sendable
+    public static func read(_ path: String) throws -> [UInt8] {
+        if path.hasPrefix("profile:"), let shipped = shippedProfiles.first(where: { "profile:\($0.name).yaml" == path }) {
+            return Array(shipped.text.utf8)
+        }
+        return try Files.read(path)
+    }
+
+    /// Reads a profile by name or file.
+    public static func load(_ name: String, _ loader: GraphLoader) -> (profile: DeviceProfile?, diagnostics: [Diagnostic]) {
+        let (value, diagnose, diagnostics) = loader.loadValue(path(name))
+        guard let value else { return (nil, diagnostics) }
+        let (profile, errors) = DeviceProfile.read(value)
+        return (profile, diagnostics + errors.map(diagnose))
+    }
+}

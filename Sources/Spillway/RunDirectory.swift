@@ -1,0 +1,152 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import GraphFile
+import Glibc
+import Reports
+
+/// A directory that keeps what a run was made of and what it gave: `resolved.yaml`, `manifest.json`, `stats.json` and
+/// `report.md`. The same inputs give the same bytes of all but the manifest.
+public struct RunDirectory {
+    public let path: String
+
+    /// Makes the directory, or takes one that is there.
+    public init(_ path: String) throws {
+        try Files.makeDirectory(path)
+        self.path = path
+    }
+
+    /// What is kept.
+    public struct Content {
+        public var verb: String
+        public var graph: LoadedGraph
+        public var wires: [WireArgument]
+        public var seed: UInt64
+        /// The profile's path and bytes, where one was used.
+        public var profile: (path: String, bytes: [UInt8])?
+        /// The placements that were compared.
+        public var placements: [GraphSpec.Placement] = []
+        public var statistics: JSON
+        public var markdown: String
+
+        public init(
+            verb: String,
+            graph: LoadedGraph,
+            wires: [WireArgument],
+            seed: UInt64,
+            statistics: JSON,
+            markdown: String
+        ) {
+            self.verb = verb
+            self.graph = graph
+            self.wires = wires
+            self.seed = seed
+            self.statistics = statistics
+            self.markdown = markdown
+        }
+    }
+
+    /// Writes all files. Inputs are named by the SHA-256 of their bytes.
+    public func write(_ content: Content) throws {
+        try Files.write(content.graph.resolvedYAML ?? "", to: "\(path)/resolved.yaml")
+        try Files.write(content.statistics.text, to: "\(path)/stats.json")
+        try Files.write(content.markdown, to: "\(path)/report.md")
+        try Files.write(try manifest(content).text, to: "\(path)/manifest.json")
+    }
+
+    private func manifest(_ content: Content) throws -> JSON {
+        func digest(_ bytes: [UInt8]) -> JSON {
+            var hash = SHA256()
+            bytes.withUnsafeBytes { hash.update($0) }
+            return .string(hash.hexDigest())
+        }
+        var inputs: [(String, JSON)] = [
+            (
+                "graph",
+                .array(
+                    content.graph.sources.map {
+                        .object([("path", .string($0.path)), ("sha256", digest($0.bytes))])
+                    }
+                )
+            ),
+            ("parameters", .object(content.graph.params.map { ($0.name, .string($0.value)) })),
+            (
+                "wires",
+                .array(
+                    try content.wires.map { wire in
+                        .object([
+                            ("name", .string(wire.name)),
+                            (
+                                "captures",
+                                .array(
+                                    try wire.sources.map { source in
+                                        .object([
+                                            ("path", .string(source)),
+                                            ("sha256", source == "-" ? .null : .string(try Files.sha256(source))),
+                                        ])
+                                    }
+                                )
+                            ),
+                        ])
+                    }
+                )
+            ),
+            ("seed", .unsigned(content.seed)),
+        ]
+        if let profile = content.profile {
+            inputs.append(("profile", .object([("path", .string(profile.path)), ("sha256", digest(profile.bytes))])))
+        }
+        if !content.placements.isEmpty {
+            let names = content.graph.graph?.nodes.map(\.name) ?? []
+            inputs.append(
+                (
+                    "placements",
+                    .array(
+                        content.placements.map { placement in
+                            .object([
+                                ("name", .string(placement.name)),
+                                (
+                                    "sides",
+                                    .object(zip(names, placement.sides).map { ($0, .string($1.rawValue)) })
+                                ),
+                            ])
+                        }
+                    )
+                )
+            )
+        }
+        return .object([
+            ("verb", .string(content.verb)),
+            ("version", .string(Version.current)),
+            ("arguments", .array(CommandLine.arguments.dropFirst().map { .string($0) })),
+            ("inputs", .object(inputs)),
+            ("machine", .object(RunDirectory.machine())),
+            ("ended", .string(RunDirectory.now())),
+        ])
+    }
+
+    /// The machine, for the manifest only: nothing else may depend on it.
+    private static func machine() -> [(String, JSON)] {
+        var name = utsname()
+        uname(&name)
+        func text<T>(_ field: T) -> String {
+            withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        }
+        return [
+            ("system", .string("\(text(name.sysname)) \(text(name.release))")),
+            ("architecture", .string(text(name.machine))),
+            ("processors", .integer(Int64(sysconf(Int32(_SC_NPROCESSORS_ONLN))))),
+        ]
+    }
+
+    /// The time of day, UTC, as RFC 3339 writes it.
+    private static func now() -> String {
+        var seconds = time(nil)
+        var fields = tm()
+        gmtime_r(&seconds, &fields)
+        var buffer = [CChar](repeating: 0, count: 32)
+        let n = strftime(&buffer, buffer.count, "%Y-%m-%dT%H:%M:%SZ", &fields)
+        return String(decoding: buffer[..<n].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,130 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Glibc
+import Spillway
+import Synchronization
+
+/// Runs the whole command line with the arguments of the process, and ends the process.
+///
+/// A package of its own gets every verb for its elements in one line: `runSpillway(adding: [ElementDescriptor(Mine.self)])`.
+///
+/// - Parameter elements: element types beside those that come with Spillway.
+public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
+    // A reader that goes away is an error of the write, not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGINT) { _ in interrupted.store(true, ordering: .relaxed) }
+    let catalog = Catalog.standard.adding(elements)
+    Session.$catalog.withValue(catalog) {
+        do {
+            var command = try SpillwayRoot.parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            if let message = failure.message { Output.error("error: \(message)\n") }
+            exit(failure.code)
+        } catch {
+            SpillwayRoot.exit(withError: error)
+        }
+    }
+    exit(0)
+}
+
+/// Set by SIGINT: the run ends with its report.
+let interrupted = Atomic(false)
+
+/// What the verbs share.
+enum Session {
+    /// The element types that graphs may name.
+    @TaskLocal static var catalog = Catalog.standard
+
+    /// Reads graphs and the other files; shipped profiles have names that begin with `profile:`.
+    static var loader: GraphLoader {
+        GraphLoader(catalog: catalog, services: SystemServices(), readFile: Profiles.read)
+    }
+}
+
+struct SpillwayRoot: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spillway",
+        abstract: "Runs packet-processing graphs and compares where their elements could run: on the NIC or on the host.",
+        discussion: """
+            A graph is a YAML file of elements and chains between them. 'spillway list' names the elements, 'spillway new' \
+            writes a first graph, 'spillway check' says what is wrong with one.
+
+            Exit status: 0 fine; 1 a check or test did not hold, or a run did not balance; 64 wrong arguments; 65 bad \
+            capture; 66 no such file; 77 no right to a file or interface; 78 bad graph, placement or profile.
+            """,
+        version: Version.current,
+        groupedSubcommands: [
+            CommandGroup(name: "Running", subcommands: [Run.self, Tap.self, Trace.self]),
+            //COMPARE
+            CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, Explain.self]),
+            CommandGroup(name: "Looking up", subcommands: [Graph.self, Schema.self]),
+        ]
+    )
+}
+
+/// An error with the exit status it leads to.
+struct Failure: Error {
+    var code: Int32
+    /// Printed after `error: `; nil when everything has been said.
+    var message: String?
+
+    static func notHeld(_ message: String? = nil) -> Failure { Failure(code: 1, message: message) }
+    static func usage(_ message: String) -> Failure { Failure(code: 64, message: message) }
+    static func badCapture(_ message: String) -> Failure { Failure(code: 65, message: message) }
+    static func noFile(_ message: String) -> Failure { Failure(code: 66, message: message) }
+    static func noRight(_ message: String) -> Failure { Failure(code: 77, message: message) }
+    static func badGraph(_ message: String? = nil) -> Failure { Failure(code: 78, message: message) }
+
+    /// The failure for an error of the libraries.
+    init(_ error: any Error) {
+        switch error {
+        case let error as Failure: self = error
+        case let error as Files.Failure:
+            self = Failure(code: error.isMissing ? 66 : error.errno == EACCES ? 77 : 74, message: "\(error)")
+        case let error as CaptureError:
+            self = Failure(code: error.code == .noSuchFile ? 66 : error.code == .noPermission ? 77 : 65, message: "\(error)")
+        case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
+        case is InstanceError: self = .badGraph("\(error)")
+        default: self = Failure(code: 1, message: "\(error)")
+        }
+    }
+
+    init(code: Int32, message: String?) {
+        self.code = code
+        self.message = message
+    }
+}
+
+/// Standard output for results, standard error for everything else.
+enum Output {
+    static func result(_ text: String) throws { try write(1, text) }
+    static func error(_ text: String) { try? write(2, text) }
+
+    /// Says that something takes long, on a terminal only.
+    static func progress(_ text: String) {
+        if isatty(2) == 1 { error("\(text)\n") }
+    }
+
+    private static func write(_ file: Int32, _ text: String) throws {
+        let bytes = Array(text.utf8)
+        var at = 0
+        while at < bytes.count {
+            let n = bytes[at...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if n < 0 {
+                if errno == EINTR { continue }
+                // The reader has seen what it wanted.
+                if errno == EPIPE { exit(0) }
+                throw Files.Failure(path: "standard output", errno: errno)
+            }
+            at += n
+        }
+    }
+}
+
+/// Lets a verb throw any error of the libraries; it becomes a failure with its exit status.
+func reporting<T>(_ body: () throws -> T) throws -> T {
+    do { return try body() } catch let error as ExitCode { throw error } catch { throw Failure(error) }
+}

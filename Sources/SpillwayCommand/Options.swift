@@ -1,0 +1,103 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Spillway
+
+/// How results are written.
+enum ResultFormat: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+}
+
+/// The graph of a verb and values for its parameters.
+struct GraphOptions: ParsableArguments {
+    @Argument(help: "The graph file.")
+    var graph: String
+
+    @Option(name: .customLong("set"), help: ArgumentHelp("Sets a parameter of the graph.", valueName: "key=value"))
+    var settings: [String] = []
+
+    /// Reads the graph. What is wrong with it goes to standard error; an error ends the verb.
+    func load() throws -> (graph: GraphSpec, loaded: LoadedGraph) {
+        try requireFile(graph)
+        let loaded = Session.loader.loadGraph(graph, settings: try pairs(settings))
+        for diagnostic in loaded.diagnostics { Output.error(diagnostic.rendered) }
+        guard let spec = loaded.graph else { throw Failure.badGraph() }
+        return (spec, loaded)
+    }
+}
+
+/// What every run needs.
+struct RunOptions: ParsableArguments {
+    @Option(
+        name: .customLong("wire"),
+        help: ArgumentHelp(
+            "Binds a wire of the graph to captures; '-' is standard input.",
+            valueName: "name=file[,file...][,write=file]"
+        )
+    )
+    var wires: [String] = []
+
+    @Option(help: "Seed of everything random.")
+    var seed: UInt64 = 1
+
+    @Option(help: ArgumentHelp("The largest batch handed to an element, 1 to 1024.", valueName: "packets"))
+    var batch = 64
+
+    @Option(help: ArgumentHelp("Packets and records that can exist at one time, 64 to 4194304.", valueName: "items"))
+    var pool = 16_384
+
+    func validate() throws {
+        guard (1...1024).contains(batch) else { throw ValidationError("--batch is out of range, 1 to 1024") }
+        guard (64...4_194_304).contains(pool), pool >= 2 * batch else {
+            throw ValidationError("--pool is out of range, 64 to 4194304 and at least two batches")
+        }
+    }
+
+    var instance: Instance.Options {
+        var options = Instance.Options()
+        options.seed = seed
+        options.batch = batch
+        options.poolCapacity = pool
+        return options
+    }
+
+    func bindings() throws -> [WireArgument] {
+        try reporting { try WireArgument.merged(try wires.map { try WireArgument($0) }) }
+    }
+}
+
+/// Ends the verb when a file is not there, before anything else is said of it.
+func requireFile(_ path: String) throws {
+    guard Files.exists(path) else { throw Failure.noFile("\(path): No such file or directory") }
+    guard !Files.isDirectory(path) else { throw Failure.noFile("\(path): Is a directory") }
+}
+
+/// `key=value` arguments taken apart.
+func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
+    try settings.map { text in
+        guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+            throw Failure.usage("--set '\(text)' is not key=value")
+        }
+        return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+    }
+}
+
+/// A placement by the name the graph gives it, or from a file of its own.
+func placement(_ name: String, of graph: GraphSpec) throws -> GraphSpec.Placement {
+    if let named = graph.placements.first(where: { $0.name == name }) { return named }
+    guard name.contains("/") || name.hasSuffix(".yaml") || Files.exists(name) else {
+        let names = graph.placements.map(\.name)
+        let guess = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
+        throw Failure.badGraph(
+            "graph '\(graph.name)' has no placement '\(name)'; it has "
+                + (names.isEmpty ? "none" : names.joined(separator: ", ")) + guess
+        )
+    }
+    try requireFile(name)
+    let (placement, diagnostics) = Session.loader.loadPlacement(name, for: graph)
+    for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
+    guard let placement else { throw Failure.badGraph() }
+    return placement
+}

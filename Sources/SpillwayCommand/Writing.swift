@@ -1,0 +1,127 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Spillway
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Says everything that is wrong with graphs, compounds, placements, profiles and tests.",
+        discussion: "In Markdown files it checks every block of YAML that is one of these."
+    )
+    @Argument(help: "The files.")
+    var files: [String]
+
+    @Option(name: .customLong("set"), help: ArgumentHelp("Sets a parameter of the graphs.", valueName: "key=value"))
+    var settings: [String] = []
+
+    @Option(help: "How what is wrong is written: for people on standard error, or as JSON on standard output.")
+    var format: ResultFormat = .text
+
+    func run() throws {
+        let settings = try pairs(settings)
+        for file in files { try requireFile(file) }
+        var all: [Diagnostic] = []
+        for file in files {
+            let found = Session.loader.check(file, settings: settings) { DeviceProfile.read($0).errors }
+            all += found
+            guard format == .text else { continue }
+            for diagnostic in found { Output.error(diagnostic.rendered) }
+            if !found.contains(where: { $0.severity == .error }) { try Output.result("\(file): fine\n") }
+        }
+        if format == .json {
+            try Output.result("[" + all.map(\.json).joined(separator: ",\n ") + "]\n")
+        }
+        if all.contains(where: { $0.severity == .error }) { throw Failure.badGraph() }
+    }
+}
+
+struct Test: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the tests of graphs: packets in, packets and drops expected.",
+        discussion: "A directory stands for all its files that end in .test.yaml."
+    )
+    @Argument(help: "Files of tests, or directories with them.")
+    var files: [String] = ["graphs"]
+
+    func run() throws {
+        try reporting {
+            var paths: [String] = []
+            for file in files {
+                guard Files.isDirectory(file) else {
+                    try requireFile(file)
+                    paths.append(file)
+                    continue
+                }
+                paths += try Files.list(file).filter { $0.hasSuffix(".test.yaml") }.map { "\(file)/\($0)" }
+            }
+            if paths.isEmpty { throw Failure.usage("no files that end in .test.yaml in \(files.joined(separator: ", "))") }
+            var passed = 0
+            var failed = 0
+            for path in paths {
+                let (results, diagnostics) = GraphTestRunner.run(path, Session.loader)
+                for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
+                if diagnostics.contains(where: { $0.severity == .error }), results.isEmpty { throw Failure.badGraph() }
+                for result in results {
+                    if result.failures.isEmpty {
+                        passed += 1
+                    } else {
+                        failed += 1
+                        for failure in result.failures { Output.error(failure.rendered) }
+                    }
+                }
+            }
+            try Output.result("\(passed) passed, \(failed) failed\n")
+            if failed > 0 { throw Failure.notHeld() }
+        }
+    }
+}
+
+struct Format: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lays out graph files: indentation, arrows, blank lines. Comments and meaning stay."
+    )
+    @Argument(help: "The files.")
+    var files: [String]
+
+    @Flag(help: "Changes nothing; status 1 when a file would be changed.")
+    var check = false
+
+    func run() throws {
+        for file in files { try requireFile(file) }
+        var different: [String] = []
+        for file in files {
+            try reporting {
+                let bytes = try Files.read(file)
+                guard let text = String(validating: bytes, as: UTF8.self) else {
+                    throw Failure.badGraph("\(file): is not UTF-8")
+                }
+                let formatted: String
+                do { formatted = try GraphFormatter.format(text) } catch { throw Failure.badGraph("\(file):\(error)") }
+                if formatted == text { return }
+                different.append(file)
+                if !check { try Files.write(formatted, to: file) }
+            }
+        }
+        for file in different { try Output.result("\(file): \(check ? "would be changed" : "changed")\n") }
+        if check, !different.isEmpty { throw Failure.notHeld() }
+    }
+}
+
+struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Explains a code of a diagnostic, or lists all codes.")
+    @Argument(help: "The code, as it stands in brackets behind a diagnostic.")
+    var code: String?
+
+    func run() throws {
+        guard let code else {
+            try Output.result(Diagnostic.allCodes.sorted().joined(separator: "\n") + "\n")
+            return
+        }
+        guard let text = Diagnostic.explain(code) else {
+            let guess = nearest(to: code, among: Diagnostic.allCodes).map { "; did you mean '\($0)'?" } ?? ""
+            throw Failure.usage("there is no code '\(code)'\(guess)")
+        }
+        try Output.result(text)
+    }
+}

@@ -1,0 +1,60 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+/// Every capture of other projects against what capinfos and tshark counted in it.
+@Suite(.enabled(if: sharedCaptures != nil))
+struct SharedCaptureTests {
+    /// What the other tools made of one capture.
+    private struct Oracle: Decodable {
+        var file: String
+        var packets: Int?
+        var tshark_packets: Int?
+        var capinfos_error: String?
+        var file_type: String?
+    }
+
+    private func oracles() throws -> [Oracle] {
+        let directory = try #require(sharedCaptures) + "/oracle"
+        return try FileManager.default.contentsOfDirectory(atPath: directory).sorted().map { name in
+            try JSONDecoder().decode(Oracle.self, from: Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)")))
+        }
+    }
+
+    @Test func countsAreThoseOfCapinfos() throws {
+        var seen = 0
+        for oracle in try oracles() where oracle.file_type != "snoop" {
+            guard let expected = oracle.packets else { continue }
+            let outcome = try read(["\(try #require(sharedCaptures))/\(oracle.file)"])
+            #expect(outcome.packets.count == expected, "\(oracle.file): \(outcome.error.map { "\($0)" } ?? "no error")")
+            #expect((outcome.error != nil) == (oracle.capinfos_error != nil), "\(oracle.file)")
+            seen += 1
+        }
+        #expect(seen > 500)
+    }
+
+    @Test func whatCapinfosRefusesIsAnErrorOrALinkTypeItDoesNotKnow() throws {
+        var seen = 0
+        for oracle in try oracles() where oracle.packets == nil {
+            let outcome = try read(["\(try #require(sharedCaptures))/\(oracle.file)"])
+            let isLinkType = oracle.capinfos_error?.contains("unknown or unsupported") == true
+            #expect(outcome.error != nil || isLinkType, "\(oracle.file)")
+            if !isLinkType { #expect(outcome.packets.count == oracle.tshark_packets, "\(oracle.file)") }
+            seen += 1
+        }
+        #expect(seen > 10)
+    }
+
+    @Test func snoopIsNamed() throws {
+        let directory = try #require(sharedCaptures)
+        let outcome = try read(["\(directory)/derived-suri-http-sticky-start-snoop.snoop"])
+        #expect(outcome.atStart)
+        #expect(
+            outcome.error?.description.hasSuffix(
+                "is a snoop capture, which is not supported; convert it with editcap [unsupported_format]"
+            ) == true
+        )
+    }
+}
