@@ -44,6 +44,13 @@ def received(wire):
     return frame
 
 
+def deliver(fd, frame):
+    try:
+        os.write(fd, frame)
+    except OSError:
+        pass  # The interface is not up yet: as on a cable, the frame is lost.
+
+
 def main():
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     wire.bind((sys.argv[1], 0))
@@ -63,7 +70,7 @@ def main():
             for fd, tags in ports:
                 rest = len(tags) + 12
                 if frame and frame[12:rest] == tags and frame[rest : rest + 2] not in (b"\x81\x00", b"\x88\xa8"):
-                    os.write(fd, frame[:12] + frame[rest:])
+                    deliver(fd, frame[:12] + frame[rest:])
 
 
 main()
