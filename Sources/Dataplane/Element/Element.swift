@@ -113,14 +113,6 @@ public protocol Services: Sendable {
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]?
 }
 
-/// A destination of bytes. Written to from one thread.
-public protocol ByteSink: AnyObject {
-    /// Takes all bytes, or throws.
-    func write(_ bytes: UnsafeRawBufferPointer) throws
-    /// Hands on what is buffered.
-    func flush() throws
-}
-
 /// A filter that libpcap refuses, with its words.
 public struct FilterError: Error, Sendable, CustomStringConvertible {
     public var description: String

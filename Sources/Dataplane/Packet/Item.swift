@@ -40,7 +40,7 @@ public struct ItemFlags: OptionSet, Sendable {
     @inlinable @inline(__always) public static var fragment: ItemFlags { ItemFlags(rawValue: 1 << 3) }
     /// The packet is an IP fragment that does not begin with the transport header.
     @inlinable @inline(__always) public static var laterFragment: ItemFlags { ItemFlags(rawValue: 1 << 4) }
-    /// The transport header is present and whole, at `l4`.
+    /// The transport header is present at `l4`, as far as its fixed part: 20 bytes of TCP, 8 of UDP and ICMP.
     @inlinable @inline(__always) public static var transport: ItemFlags { ItemFlags(rawValue: 1 << 5) }
     /// The bytes are records put together by a Coalescer.
     @inlinable @inline(__always) public static var coalesced: ItemFlags { ItemFlags(rawValue: 1 << 6) }
@@ -68,7 +68,7 @@ public struct Item {
     public var l3: UInt16
     /// Where the header behind IP (and its extension headers) begins.
     public var l4: UInt16
-    /// Where the payload behind the transport header begins.
+    /// Where the payload behind the transport header begins; the packet's end where that cannot be told.
     public var payload: UInt16
     /// Order among the items with one `sequence`.
     public var made: UInt16
