@@ -79,12 +79,13 @@ public struct Item {
     public var flags: ItemFlags
     /// LINKTYPE_ value of the packet's first header.
     public var linkType: UInt16
+    /// The capture interface the packet came from, counted per wire.
+    public var interface: UInt16
+    // What follows is zero in a new item, and set with one store.
     /// The protocol number behind IP and its extension headers.
     public var ipProtocol: UInt8
     /// 4 or 6 once the headers were found, 0 before, ``noIP`` when there is no IP header.
     public var ipVersion: UInt8
-    /// The capture interface the packet came from, counted per wire.
-    public var interface: UInt16
     /// How many back edges of the graph the item has crossed.
     public var hops: UInt16
     /// Total length of the IP packet in bytes, header included, as the header says; 0 when unknown.
