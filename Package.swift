@@ -50,7 +50,7 @@ let package = Package(
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
         .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
-        .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"]),
+        .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),
         .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
         .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
     ]

@@ -9,6 +9,8 @@ struct Hop {
     var port: String?
     /// The place of the whole hop.
     var mark: Mark
+    /// The place of the node in it.
+    var nodeMark: Mark
 }
 
 /// A chain as written: `a.out -> b -> c.in`.
@@ -23,7 +25,13 @@ extension Session {
     /// The hops are found in the bytes of the file rather than in the scalar's text, so that their columns are exact also in
     /// folded and quoted scalars. Reading goes on at the next arrow after an error.
     func chain(_ value: Value) -> Chain {
-        guard let text = text(value, "a chain") else { return Chain(hops: []) }
+        if case .map = value {
+            // `c :: Counter -> d`, as other graph languages have it, and a chain with a stray ': ' are maps in YAML.
+            let suggestion = "a chain is a text: 'a.out -> b'; elements are declared under 'elements:'"
+            report(.wrongShape, "a chain must be a single value, found a map", at: value.mark, suggestion: suggestion)
+            return Chain(hops: [nil])
+        }
+        guard let text = text(value, "a chain") else { return Chain(hops: [nil]) }
         var reader = ChainReader(self, value.mark, text)
         return reader.read()
     }
@@ -104,8 +112,9 @@ private struct ChainReader {
             unexpected("an element")
             return nil
         }
+        let nodeMark = mark(start, i)
         guard i < bytes.count, bytes[i] == UInt8(ascii: ".") else {
-            return Hop(node: node, port: nil, mark: mark(start, i))
+            return Hop(node: node, port: nil, mark: nodeMark, nodeMark: nodeMark)
         }
         i += 1
         let port = word([UInt8(ascii: "-")])
@@ -113,7 +122,7 @@ private struct ChainReader {
             unexpected("a port")
             return nil
         }
-        return Hop(node: node, port: port, mark: mark(start, i))
+        return Hop(node: node, port: port, mark: mark(start, i), nodeMark: nodeMark)
     }
 
     /// Reports that something else than `expected` stands here, with advice for what other graph languages write.

@@ -255,7 +255,7 @@ enum Code: String, CaseIterable, Sendable {
         case .badDollar:
             (
                 "A dollar sign begins the name of a parameter. Write $$ for the sign itself.",
-                "  log: {type: Sink, file: 5$}"
+                "  log: {type: RecordSink, file: 5$}"
             )
         case .unusedParameter:
             (
@@ -281,7 +281,7 @@ enum Code: String, CaseIterable, Sendable {
             (
                 "The values of an element's parameters are fine one by one, and still the element cannot be made "
                     + "of them.",
-                "  odd: {type: Choosy}"
+                ""
             )
         case .unusedElement:
             (

@@ -20,7 +20,10 @@ final class GraphBuilder {
     /// The names of elements that could not be made, and of compounds that could not be read.
     private(set) var failed: Set<String> = []
     private var linkOf: [Output: Int] = [:]
+    /// Where each element got its name.
+    private var paths: [String: Mark] = [:]
     private var work = 0
+    private var isTooLarge = false
     private var filters: [String: String?] = [:]
     private let types: [String: ElementDescriptor]
 
@@ -109,11 +112,15 @@ final class GraphBuilder {
         prefix: String = "",
         _ bindings: Bindings,
         pin: Side? = nil,
-        within: [Module] = []
+        within: [Module] = [],
+        at mark: Mark
     ) -> (inputs: [(name: String, vertex: Int)], outputs: [(name: String, vertex: Int)])? {
         work += module.work
         guard work <= session.limits.work else {
-            session.report(.tooLarge, "the graph is too large once all compounds are in place", at: module.nameMark)
+            if !isTooLarge {
+                session.report(.tooLarge, "the graph is too large once all compounds are in place", at: mark)
+            }
+            isTooLarge = true
             return nil
         }
         var scope = Scope(module: module, prefix: prefix, bindings: bindings, pin: pin, within: within + [module])
@@ -154,7 +161,7 @@ final class GraphBuilder {
             }
             taint(handle)
         }
-        for parameter in module.parameters where bindings[parameter.name]?.isUsed == false {
+        for parameter in module.parameters where parameter.type != nil && bindings[parameter.name]?.isUsed == false {
             session.report(.unusedParameter, "the parameter '\(parameter.name)' is used nowhere", at: parameter.mark)
         }
         return (inputs, outputs)
@@ -250,6 +257,15 @@ final class GraphBuilder {
             if let place, type.sides.rawValue != "either", type.sides.rawValue != place.rawValue {
                 session.report(.badSide, "'\(name)' is a \(type.name), which cannot be on the \(place)", at: mark)
             }
+            // `front/sort` may be written out and come from a compound `front` as well.
+            if let other = paths.updateValue(mark, forKey: path) {
+                session.report(
+                    .duplicateName,
+                    "the name '\(path)' is taken",
+                    at: mark,
+                    notes: [Session.Note("first here", other)]
+                )
+            }
             let vertex = vertices.count
             let values = arguments.compactMap { argument in argument.value.map { (argument.name, argument.mark, $0) } }
             vertices.append(Vertex(name: path, mark: mark, element: (type, configured, values), place: place))
@@ -295,14 +311,15 @@ final class GraphBuilder {
             return fail(name, mark, &scope)
         }
         let first = vertices.count
-        let bindings = session.bind(compound.parameters, arguments, of: compound.name, at: mark)
+        let bindings = session.bind(compound.parameters, arguments, of: compound.name, .reported(mark))
         guard
             let ports = self.place(
                 compound,
                 prefix: scope.prefix + name + "/",
                 bindings,
                 pin: place,
-                within: scope.within
+                within: scope.within,
+                at: mark
             )
         else { return fail(name, mark, &scope) }
         // Seen from here on, a port that is not connected is a fault of this use of the compound.
@@ -390,31 +407,36 @@ final class GraphBuilder {
                 scope.numbers[hop.node, default: 0] += 1
                 name = "\(hop.node)@\(scope.numbers[hop.node]!)"
             } while scope.handles[name] != nil
-            let mark = session.mark(hop.mark, from: 0, count: hop.node.utf8.count)
-            add(name, hop.node, at: mark, typeMark: mark, place: scope.pin, [], &scope)
+            add(name, hop.node, at: hop.nodeMark, typeMark: hop.nodeMark, place: scope.pin, [], &scope)
             return name
         }
         // `Counter@2` may be the name of an element that a later chain makes.
-        return hop.node.utf8.contains(UInt8(ascii: "@")) ? hop.node : missing(hop, scope)
+        return hop.node.utf8.contains(UInt8(ascii: "@")) ? hop.node : missing(hop, &scope)
     }
 
-    private func missing(_ hop: Hop, _ scope: Scope) -> String? {
+    private func missing(_ hop: Hop, _ scope: inout Scope) -> String? {
         let isType = hop.node.first?.isUppercase ?? false
-        if !(isType && scope.module.lacksCompounds) {
+        if !session.isFull, !(isType && scope.module.lacksCompounds) {
             let names = scope.names + typeNames(scope.module)
             let likely = session.likely(hop.node, among: names)
             session.report(
                 isType ? .unknownType : .unknownElement,
                 "there is no element\(isType ? " type" : "") '\(hop.node)'",
-                at: session.mark(hop.mark, from: 0, count: hop.node.utf8.count),
+                at: hop.nodeMark,
                 suggestion: likely.map(didYouMean)
             )
+            // If that is what is meant, it is used, and its ports are not to blame.
+            if let likely, let handle = scope.handles[likely] {
+                taint(handle)
+                scope.handles[likely]?.isUsed = true
+            }
         }
         return nil
     }
 
     /// Adds the links of one chain.
     private func follow(_ chain: Chain, _ nodes: [String?], _ scope: inout Scope) {
+        if session.isFull { return }
         var ends: [(input: Input?, output: Output?)] = []
         for (i, hop) in chain.hops.enumerated() {
             var end: (input: Input?, output: Output?) = (nil, nil)
@@ -424,7 +446,7 @@ final class GraphBuilder {
                 continue
             }
             guard let handle = scope.handles[name] else {
-                _ = missing(hop, scope)
+                _ = missing(hop, &scope)
                 continue
             }
             scope.handles[name]?.isUsed = true
@@ -569,6 +591,11 @@ final class GraphBuilder {
                         suggestion: session.suggest(name, among: names)
                     )
                 }
+            }
+            work += members.count
+            guard work <= session.limits.work else {
+                session.report(.tooLarge, "there is too much to keep together", at: names[0].mark)
+                return
             }
             if let first = names.first, members.count > 1 { together.append((members, first.mark)) }
         }

@@ -236,7 +236,10 @@ struct GraphChecker {
     func checkMaking() {
         for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
             let setup = Setup(path: node.name, flows: 1, seed: 1, hashKey: HashKey(seed: 1), services: builder.services)
-            do { _ = try node.element.make(setup) } catch let error as ParameterError {
+            do { _ = try node.element.make(setup) } catch var error as ParameterError {
+                // An element that complains of values together knows no place; then it is the element's own.
+                let values = builder.vertices[vertexOf[n]].element?.values ?? []
+                if !values.contains(where: { $0.value.holds(error.mark) }) { error.mark = mark(n) }
                 session.report(error)
             } catch {
                 session.report(.badElement, "'\(node.name)' cannot be made: \(error)", at: mark(n))
@@ -255,6 +258,18 @@ struct GraphChecker {
                 "'\(spec.nodes[onNIC].name)' must be on the nic and '\(spec.nodes[onHost].name)' on the host, so they cannot be together",
                 at: mark
             )
+        }
+    }
+}
+
+extension Value {
+    /// Whether `mark` is that of this value or of one within it.
+    fileprivate func holds(_ mark: Mark) -> Bool {
+        if self.mark == mark { return true }
+        return switch self {
+        case .scalar: false
+        case .list(let items, _): items.contains { $0.holds(mark) }
+        case .map(let entries, _): entries.contains { $0.keyMark == mark || $0.value.holds(mark) }
         }
     }
 }

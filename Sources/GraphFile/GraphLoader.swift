@@ -27,6 +27,9 @@ public struct GraphLoader: Sendable {
     private let readFile: @Sendable (String) throws -> [UInt8]
     var limits = Limits()
 
+    /// Bytes of the longest file that is read. More need not be handed over: one byte more is enough to be refused.
+    public static let longestFile = Limits().fileSize
+
     /// - Parameters:
     ///   - catalog: the element types that a graph may use.
     ///   - services: compiles the filters, and is there for elements when they are made for checking.
@@ -89,11 +92,8 @@ public struct GraphLoader: Sendable {
             let mark = session.mark(Span(source: source, start: count + 1, end: count + 1 + value.utf8.count))
             return Argument(key, keyMark, .scalar(value, mark))
         }
-        let missing = module.parameters.first { parameter in
-            parameter.type != nil && parameter.defaultValue == nil && !settings.contains { $0.key == parameter.name }
-        }
-        let bindings = session.bind(module.parameters, arguments, of: "the graph", at: missing?.mark ?? module.nameMark)
-        builder.place(module, bindings)
+        let bindings = session.bind(module.parameters, arguments, of: "the graph", .reportedAtDeclaration)
+        builder.place(module, bindings, at: module.nameMark)
         let checker = GraphChecker(builder, name: module.name, about: module.about)
         checker.checkKinds()
         checker.checkTogether()
@@ -101,7 +101,13 @@ public struct GraphLoader: Sendable {
         if session.errorCount == 0 { checker.checkFlowTables() }
         var spec = checker.spec
         let reader = PlacementReader(session, spec, failed: builder.failed)
-        for (name, mark, value) in module.placements {
+        let sizeOfOne = spec.nodes.count + spec.together.reduce(0) { $0 + $1.count }
+        let room = 10 * limits.work / max(1, sizeOfOne)
+        if room < module.placements.count {
+            let first = module.placements[room].keyMark
+            session.report(.tooLarge, "there are too many placements for a graph of this size", at: first)
+        }
+        for (name, mark, value) in module.placements.prefix(room) where !session.isFull {
             guard isPlacementName(name, mark, session),
                 let fields = session.fields(value, of: "a placement", keys: PlacementReader.keys),
                 let placement = reader.read(name, at: mark, fields)
@@ -331,8 +337,8 @@ public struct GraphLoader: Sendable {
             let message = "'\(module.name)' is the name of an element type, so no compound can have it"
             session.report(.badName, message, at: module.nameMark)
         }
-        let bindings = session.bind(module.parameters, [], of: module.name, at: nil)
-        guard let ports = builder.place(module, bindings) else { return }
+        let bindings = session.bind(module.parameters, [], of: module.name, .madeUp)
+        guard let ports = builder.place(module, bindings, at: module.nameMark) else { return }
         for port in ports.inputs + ports.outputs { builder.taint(port.vertex) }
         let checker = GraphChecker(builder, name: module.name, about: module.about)
         checker.checkKinds()

@@ -119,9 +119,10 @@ extension Session {
     /// Reports wires, elements and drop reasons that the graph does not have.
     func check(_ tests: GraphTests, _ spec: GraphSpec) {
         let wires = spec.nodes.filter(\.isWire).map(\.name)
+        let isWire = Set(wires)
         let nodes = Dictionary(spec.nodes.map { ($0.name, $0) }) { first, _ in first }
         for test in tests.cases {
-            for packets in test.inputs + test.outputs where !wires.contains(packets.wire) {
+            for packets in test.inputs + test.outputs where !isWire.contains(packets.wire) {
                 report(
                     .unknownElement,
                     "the graph has no wire '\(packets.wire)'; it has \(wires.isEmpty ? "none" : wires.joined(separator: ", "))",

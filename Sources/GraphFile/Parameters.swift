@@ -120,6 +120,10 @@ extension Session {
                 report(.badName, "'\(name)' cannot be the name of a parameter: letters, digits and '_'", at: mark)
                 return parameter
             }
+            if name == "type" || name == "place" {
+                report(.badName, "a parameter cannot be called '\(name)', which every element has", at: mark)
+                return parameter
+            }
             let keys = ["type", "default", "about", "values"]
             guard let fields = fields(value, of: "a parameter", keys: keys, required: ["type"]) else {
                 return parameter
@@ -156,15 +160,24 @@ extension Session {
         }
     }
 
-    /// Gives each of `parameters` its value from `arguments`, or its default.
-    ///
-    /// - Parameters:
-    ///   - owner: whose parameters they are, for messages.
-    ///   - mark: where to report that one is missing; nil where made-up values will do.
-    func bind(_ parameters: [GraphParameter], _ arguments: [Argument], of owner: String, at mark: Mark?) -> Bindings {
+    /// What becomes of a parameter without value and without default.
+    enum Missing {
+        case reported(Mark)
+        case reportedAtDeclaration
+        /// A made-up value will do.
+        case madeUp
+    }
+
+    /// Gives each of `parameters` its value from `arguments`, or its default. `owner` is whose they are, for messages.
+    func bind(_ parameters: [GraphParameter], _ arguments: [Argument], of owner: String, _ missing: Missing) -> Bindings
+    {
         var bindings = Bindings()
-        let names = parameters.map(\.name)
-        for (name, mark, _) in arguments where !names.contains(name) {
+        let given = Dictionary(arguments.map { ($0.name, $0) }) { $1 }
+        for parameter in parameters {
+            bindings[parameter.name] = binding(parameter, given[parameter.name], of: owner, missing)
+        }
+        for (name, mark, _) in arguments where bindings[name] == nil && !isFull {
+            let names = bindings.names
             report(
                 .unknownParameter,
                 "\(owner) has no parameter '\(name)'; it has \(names.isEmpty ? "none" : names.joined(separator: ", "))",
@@ -172,39 +185,43 @@ extension Session {
                 suggestion: suggest(name, among: names)
             )
         }
-        for parameter in parameters {
-            let poisoned = Binding("", parameter.mark, isKnown: false)
-            let argument = arguments.last { $0.name == parameter.name }
-            guard let type = parameter.type else {
-                bindings[parameter.name] = poisoned
-                continue
-            }
-            if let argument {
-                guard let value = argument.value else {
-                    bindings[parameter.name] = poisoned
-                    continue
-                }
-                do throws(ParameterError) {
-                    bindings[parameter.name] = Binding(try type.read(value), value.mark)
-                } catch {
-                    report(error)
-                    bindings[parameter.name] = poisoned
-                }
-            } else if case .scalar(let text, let mark) = parameter.defaultValue {
-                bindings[parameter.name] = Binding(text, mark)
-            } else if let mark {
-                report(
-                    .missingParameter,
-                    "\(owner) needs the parameter '\(parameter.name)', which has no default",
-                    at: mark,
-                    notes: mark == parameter.mark ? [] : [Note("'\(parameter.name)' is declared here", parameter.mark)]
-                )
-                bindings[parameter.name] = poisoned
-            } else {
-                bindings[parameter.name] = Binding(type.placeholder, parameter.mark, isPlaceholder: true)
+        return bindings
+    }
+
+    private func binding(
+        _ parameter: GraphParameter,
+        _ argument: Argument?,
+        of owner: String,
+        _ missing: Missing
+    ) -> Binding {
+        let unknown = Binding("", parameter.mark, isKnown: false)
+        guard let type = parameter.type else { return unknown }
+        if let argument {
+            guard let value = argument.value else { return unknown }
+            do throws(ParameterError) { return Binding(try type.read(value), value.mark) } catch {
+                report(error)
+                return unknown
             }
         }
-        return bindings
+        if case .scalar(let text, let mark) = parameter.defaultValue { return Binding(text, mark) }
+        switch missing {
+        case .madeUp: return Binding(type.placeholder, parameter.mark, isPlaceholder: true)
+        case .reported(let mark):
+            report(
+                .missingParameter,
+                "\(owner) needs the parameter '\(parameter.name)', which has no default",
+                at: mark,
+                notes: [Note("'\(parameter.name)' is declared here", parameter.mark)]
+            )
+        case .reportedAtDeclaration:
+            report(
+                .missingParameter,
+                "\(owner) needs the parameter '\(parameter.name)', which has no default",
+                at: parameter.mark,
+                suggestion: "give it with '--set \(parameter.name)=...'"
+            )
+        }
+        return unknown
     }
 
     /// `value` with the parameters in its scalars replaced: `$name` by a value, `$$` by a dollar sign. Nil when one of
@@ -259,16 +276,18 @@ extension Session {
                         out += Array(binding.text.utf8)
                         used.append((name, binding))
                     }
-                } else {
+                } else if !isFull {
                     let likely = likely(name, among: bindings.names)
                     report(
                         .undefinedParameter,
-                        "there is no parameter '\(name)'; "
+                        "there is no parameter '\(name)' under 'params'; "
                             + (bindings.names.isEmpty
-                                ? "'params' declares none" : "there are \(bindings.names.joined(separator: ", "))"),
+                                ? "it declares none" : "it declares \(bindings.names.joined(separator: ", "))"),
                         at: place,
                         suggestion: likely.map { didYouMean("$\($0)") }
                     )
+                    isGood = false
+                } else {
                     isGood = false
                 }
                 i = end

@@ -63,6 +63,9 @@ final class Session {
 
     // MARK: Reporting
 
+    /// No more errors are reported, so there is no use in looking for them.
+    var isFull: Bool { errorCount >= limits.errors }
+
     /// Another place that matters to an error.
     struct Note {
         var message: String
@@ -141,7 +144,7 @@ final class Session {
 
     /// The one of `names` that could be meant by `text`. Many errors among many names get no suggestion.
     func likely(_ text: String, among names: some Sequence<String>) -> String? {
-        guard comparisons < limits.comparisons else { return nil }
+        guard comparisons < limits.comparisons, !isFull else { return nil }
         let names = Array(names)
         comparisons += names.count
         return nearest(to: text, among: names)

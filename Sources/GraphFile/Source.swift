@@ -100,6 +100,14 @@ public struct Place: Sendable, Equatable {
     public var length: Int
     /// The line; nil where there is none to show.
     public var sourceLine: String?
+
+    public init(file: String, line: Int, column: Int, length: Int, sourceLine: String? = nil) {
+        self.file = file
+        self.line = line
+        self.column = column
+        self.length = length
+        self.sourceLine = sourceLine
+    }
 }
 
 /// All files of one load, and the places in them that marks stand for.

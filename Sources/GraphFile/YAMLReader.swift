@@ -287,10 +287,14 @@ struct YAMLReader {
         let opening = session.mark(Span(source: source, start: opened, end: min(opened + 1, end)))
         let isBracket =
             opened < end && [UInt8](arrayLiteral: 0x5B, 0x7B, 0x22, 0x27).contains(bytes[opened]) && !context.isEmpty
+        let isLater = isBracket && bytes[opened..<at].contains(UInt8(ascii: "\n"))
         let character = at < end ? String(decoding: bytes[at..<min(at + 4, end)], as: UTF8.self).prefix(1) : ""
-        if isBracket, bytes[at..<end].allSatisfy({ $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }) {
-            let bracket = String(UnicodeScalar(bytes[opened]))
-            return session.report(.unclosed, "this \(bracket) is never closed", at: opening)
+        let isAtEnd = bytes[at..<end].allSatisfy { $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }
+        // A bracket that is still open where a later line makes no sense is what is wrong, not that line.
+        if isBracket, isAtEnd || isLater {
+            let bracket = UnicodeScalar(bytes[opened])
+            let notes = isAtEnd ? [] : [Session.Note("the text makes no sense within it from here", here)]
+            return session.report(.unclosed, "this \(bracket) is not closed", at: opening, notes: notes)
         }
         if character == "\t" || problem.contains("tab character") {
             return session.report(.tab, "a tab cannot indent or begin a value; write spaces", at: here)

@@ -10,6 +10,12 @@ public enum Files {
     public struct Failure: Error, CustomStringConvertible {
         public var path: String
         public var errno: Int32
+
+        public init(path: String, errno: Int32) {
+            self.path = path
+            self.errno = errno
+        }
+
         public var description: String { "\(path): \(String(cString: strerror(errno)))" }
         /// There is no such file.
         public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }

@@ -33,6 +33,9 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
 /// Set by SIGINT: the run ends with its report.
 let interrupted = Atomic(false)
 
+/// Whether the user has asked the run to end.
+@Sendable func stopAsked() -> Bool { interrupted.load(ordering: .relaxed) }
+
 /// What the verbs share.
 enum Session {
     /// The element types that graphs may name.
@@ -59,8 +62,8 @@ struct SpillwayRoot: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(name: "Running", subcommands: [Run.self, Tap.self, Trace.self]),
             //COMPARE
-            CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, Explain.self]),
-            CommandGroup(name: "Looking up", subcommands: [Graph.self, Schema.self]),
+            CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, New.self, Explain.self]),
+            CommandGroup(name: "Looking up", subcommands: [List.self, Show.self, Graph.self, Docs.self, Schema.self]),
         ]
     )
 }
@@ -85,7 +88,7 @@ struct Failure: Error {
         case let error as Files.Failure:
             self = Failure(code: error.isMissing ? 66 : error.errno == EACCES ? 77 : 74, message: "\(error)")
         case let error as CaptureError:
-            self = Failure(code: error.code == .noSuchFile ? 66 : error.code == .noPermission ? 77 : 65, message: "\(error)")
+            self = Failure(code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65, message: "\(error)")
         case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
         case is InstanceError: self = .badGraph("\(error)")
         default: self = Failure(code: 1, message: "\(error)")

@@ -26,9 +26,7 @@ struct Run: ParsableCommand {
         let wires = try options.bindings()
         try reporting {
             let directory = try runDir.map { try RunDirectory($0) }
-            let outcome = try GraphRun.run(graph, wires: wires, options: options.instance) {
-                interrupted.load(ordering: .relaxed)
-            }
+            let outcome = try GraphRun.run(graph, wires: wires, options: options.instance, shouldStop: stopAsked)
             let report = outcome.report
             let text = format == .json ? report.json.text : report.text
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
@@ -134,7 +132,7 @@ struct Trace: ParsableCommand {
                     trace = made
                     return made
                 },
-                shouldStop: { interrupted.load(ordering: .relaxed) }
+                shouldStop: stopAsked
             )
             if let failure = outcome.failure { throw failure }
             if trace?.found != true { throw Failure.notHeld("there is no packet \(packet)") }

@@ -108,6 +108,24 @@ struct Format: ParsableCommand {
     }
 }
 
+struct New: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Writes a first graph from a chain, every parameter at its default.",
+        discussion: "For example: spillway new 'wire.rx -> IPCheck -> Counter -> Discard'"
+    )
+    @Argument(help: "The chain, element types joined with '->'.")
+    var chain: String
+
+    func run() throws {
+        do throws(NewGraphError) {
+            let text = try NewGraph.text(chain, catalog: Session.catalog)
+            try? Output.result(text)
+        } catch {
+            throw Failure.usage("\(error)")
+        }
+    }
+}
+
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Explains a code of a diagnostic, or lists all codes.")
     @Argument(help: "The code, as it stands in brackets behind a diagnostic.")

@@ -421,8 +421,9 @@ extension Value {
             throw ParameterError("expected names with a filter each, found a \(shape)", at: mark)
         }
         var filters: [NamedFilter] = []
+        var names: Set<String> = []
         for entry in entries {
-            if filters.contains(where: { $0.name == entry.key }) {
+            if !names.insert(entry.key).inserted {
                 throw ParameterError("'\(entry.key)' is named twice", at: entry.keyMark)
             }
             filters.append(

@@ -1,0 +1,108 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Writes packets to a capture file, stamped with their own time in nanoseconds.
+///
+/// `format: auto` writes pcapng to a file whose name ends in `.pcapng`, and pcap otherwise. `file: -` is standard output. A
+/// pcap file holds one link type, that of its first packet; packets of another are dropped. pcapng holds any.
+///
+/// When writing fails, later packets are dropped and the run ends with the error.
+public final class PacketSink: Element {
+    public struct Config: ElementConfig {
+        public enum Format: String, CaseIterable, Sendable { case auto, pcap, pcapng }
+        public var file = ""
+        public var format = Format.auto
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case otherLinkType, writeFailed
+        public var about: String {
+            switch self {
+            case .otherLinkType: "a pcap file holds one link type and it has another"
+            case .writeFailed: "writing has failed before"
+            }
+        }
+    }
+    public static let summary = "writes packets to a capture file"
+    public static let category = Category.sinks
+    public static let depends = Depends.item
+    public static func inputs(_: Config) -> [Input] {
+        [Input("in", .only(.packet), reads: .payload, "packets to write")]
+    }
+    public static func outputs(_: Config) -> [Output] { [] }
+    public static let parameters: [Parameter<Config>] = [
+        .init("file", \.file, required: true, "where to; `-` is standard output"),
+        .init("format", \.format, "the format of the file; auto = by its name"),
+    ]
+    public static let handlers = [
+        Handler<PacketSink>("packets", "packets written") { Int($0.packets) },
+        Handler<PacketSink>("bytes", "captured bytes of those packets") { Int($0.bytes) },
+    ]
+    public static let operations: [Operation] = [.copyBytes]
+    public static let examples = [
+        Example(
+            "a packet is written",
+            config: "{file: out.pcap}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S"]],
+            out: [:]
+        )
+    ]
+
+    private let config: Config
+    private let services: any Services
+    private var encoder: CaptureEncoder?
+    private var failure: (any Error)?
+    private var packets: UInt64 = 0
+    private var bytes: UInt64 = 0
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        if config.file.isEmpty { throw ParameterError("'file' is empty", at: 0) }
+        self.config = config
+        services = setup.services
+        super.init()
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var copied = 0
+        for k in 0..<batch.count {
+            let i = batch.index[k]
+            if failure != nil {
+                context.drop(i, Drop.writeFailed)
+                continue
+            }
+            do {
+                try open()
+                try encoder!.write(batch[k])
+                copied &+= Int(batch[k].pointee.length)
+                packets &+= 1
+                context.use(i)
+            } catch is CaptureEncoderError {
+                context.drop(i, Drop.otherLinkType)
+            } catch {
+                failure = error
+                context.drop(i, Drop.writeFailed)
+            }
+        }
+        bytes &+= UInt64(copied)
+        context.did(.copyBytes, copied)
+    }
+
+    /// Opens the file, unless it is.
+    private func open() throws {
+        if encoder != nil { return }
+        let format: CaptureFormat =
+            switch config.format {
+            case .auto: config.file.hasSuffix(".pcapng") ? .pcapng : .pcap
+            case .pcap: .pcap
+            case .pcapng: .pcapng
+            }
+        encoder = CaptureEncoder(format: format, sink: try services.openSink(config.file))
+    }
+
+    public override func flush() throws {
+        if let failure { throw failure }
+        // Also without a packet, so that the file is there.
+        try open()
+        try encoder!.finish()
+    }
+}
