@@ -83,19 +83,24 @@ struct Reading {
     }
 }
 
-/// How many packets came with each link type.
+/// How many packets came with each link type. Counting costs the same for any number of types.
 struct LinkTypeCounts {
-    /// In order of the type's number.
-    private(set) var all: [(linkType: UInt16, packets: UInt64)] = []
+    /// The type counted last, which is most often the next too.
+    private var last: (linkType: UInt16, packets: UInt64) = (0, 0)
+    private var others: [UInt16: UInt64] = [:]
 
     mutating func add(_ linkType: UInt16, _ packets: Int) {
-        if packets == 0 { return }
-        let place = all.firstIndex { $0.linkType >= linkType } ?? all.count
-        if place < all.count && all[place].linkType == linkType {
-            all[place].packets &+= UInt64(packets)
-        } else {
-            all.insert((linkType, UInt64(packets)), at: place)
+        if linkType != last.linkType {
+            if last.packets > 0 { others[last.linkType] = last.packets }
+            last = (linkType, others.removeValue(forKey: linkType) ?? 0)
         }
+        last.packets &+= UInt64(packets)
+    }
+
+    /// In order of the type's number.
+    var all: [(linkType: UInt16, packets: UInt64)] {
+        let counts = others.map { (linkType: $0.key, packets: $0.value) } + (last.packets > 0 ? [last] : [])
+        return counts.sorted { $0.linkType < $1.linkType }
     }
 }
 

@@ -35,8 +35,8 @@ public struct CaptureEncoder {
     /// Bytes on their way to the sink: `buffer[0 ..< used]`.
     private var buffer: [UInt8]
     private var used = 0
-    /// The link types announced so far; in pcapng a link type's place is its interface number.
-    private var linkTypes: [UInt16] = []
+    /// The interface numbers of the link types announced so far.
+    private var interfaces: [UInt16: UInt32] = [:]
     private var last: (linkType: UInt16, interface: UInt32) = (0, 0)
 
     /// An encoder that writes to `sink` and does not close it. Nothing is written before the first packet.
@@ -50,7 +50,7 @@ public struct CaptureEncoder {
     ///
     /// Throws what the sink throws, and a ``CaptureEncoderError`` when a pcap file would need a second link type.
     public mutating func write(_ item: UnsafePointer<Item>) throws {
-        if linkTypes.isEmpty || item.pointee.linkType != last.linkType { try announce(item.pointee.linkType) }
+        if interfaces.isEmpty || item.pointee.linkType != last.linkType { try announce(item.pointee.linkType) }
         let captured = min(item.pointee.length, CaptureLimit.packet)
         let packet = UnsafeRawBufferPointer(start: item.pointee.data, count: Int(captured))
         switch format {
@@ -84,7 +84,7 @@ public struct CaptureEncoder {
 
     /// Completes the file and hands everything to the sink; a file without packets gets its header (Ethernet, in pcap).
     public mutating func finish() throws {
-        if linkTypes.isEmpty { try announce(LinkType.ethernet) }
+        if interfaces.isEmpty { try announce(LinkType.ethernet) }
         try drain()
         try sink.flush()
     }
@@ -93,23 +93,19 @@ public struct CaptureEncoder {
     private mutating func announce(_ linkType: UInt16) throws {
         switch format {
         case .pcap:
-            if let first = linkTypes.first, first != linkType {
-                throw CaptureEncoderError(first: first, second: linkType)
-            }
-            if linkTypes.isEmpty {
-                linkTypes.append(linkType)
-                try reserve(24)
-                append(PcapMagic.nanoseconds)
-                append(UInt16(2))
-                append(UInt16(4))
-                append(UInt32(0))
-                append(UInt32(0))
-                append(CaptureLimit.packet)
-                append(UInt32(linkType))
-            }
+            if !interfaces.isEmpty { throw CaptureEncoderError(first: last.linkType, second: linkType) }
+            try reserve(24)
+            append(PcapMagic.nanoseconds)
+            append(UInt16(2))
+            append(UInt16(4))
+            append(UInt32(0))
+            append(UInt32(0))
+            append(CaptureLimit.packet)
+            append(UInt32(linkType))
+            interfaces[linkType] = 0
             last = (linkType, 0)
         case .pcapng:
-            if linkTypes.isEmpty {
+            if interfaces.isEmpty {
                 try reserve(28)
                 append(PcapngBlock.section)
                 append(UInt32(28))
@@ -120,12 +116,8 @@ public struct CaptureEncoder {
                 append(UInt64.max)
                 append(UInt32(28))
             }
-            let interface: Int
-            if let known = linkTypes.firstIndex(of: linkType) {
-                interface = known
-            } else {
-                interface = linkTypes.count
-                linkTypes.append(linkType)
+            let interface = interfaces[linkType] ?? UInt32(interfaces.count)
+            if interfaces.updateValue(interface, forKey: linkType) == nil {
                 try reserve(32)
                 append(PcapngBlock.interface)
                 append(UInt32(32))
@@ -139,7 +131,7 @@ public struct CaptureEncoder {
                 append(UInt32(0))
                 append(UInt32(32))
             }
-            last = (linkType, UInt32(interface))
+            last = (linkType, interface)
         }
     }
 
