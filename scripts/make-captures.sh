@@ -54,7 +54,8 @@ for namespace in $client $server; do
     ip netns exec $namespace "$root/scripts/vlan-port.py" veth0 vlan5=5 inner=100,7 & pids+=($!)
     for link in vlan5 inner; do
         for _ in $(seq 50); do ip -n $namespace link show $link > /dev/null 2>&1 && break || sleep 0.1; done
-        ip -n $namespace link set $link mtu 1492 addrgenmode none up
+        on $namespace sysctl -qw net.ipv6.conf.$link.disable_ipv6=1
+        ip -n $namespace link set $link mtu 1492 up
     done
     ip -n $namespace address add 198.51.100.$number/24 dev vlan5
     ip -n $namespace address add 203.0.113.$number/24 dev inner

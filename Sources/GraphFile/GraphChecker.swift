@@ -202,8 +202,7 @@ struct GraphChecker {
         for edge in spec.edges { isFed.insert(GraphBuilder.Input(vertex: edge.to, port: edge.input)) }
         for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
             let needs = node.element.inputs.enumerated().contains { i, input in
-                isFed.contains(GraphBuilder.Input(vertex: n, port: i))
-                    && (input.needsFlow || node.type.stateBytesPerFlow > 0)
+                input.needsFlow && isFed.contains(GraphBuilder.Input(vertex: n, port: i))
             }
             guard needs else { continue }
             let tables = shape.nearestTables[n].filter { $0 >= 0 }.sorted()

@@ -95,7 +95,7 @@ final class Track: Element {
     static let category = Category.flows
     static let depends = Depends.flow
     static let stateBytesPerFlow = 8
-    static func inputs(_: Config) -> [Input] { [Input("in", .any, reads: .headers, "packets")] }
+    static func inputs(_: Config) -> [Input] { [Input("in", .any, reads: .headers, needsFlow: true, "packets")] }
     static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "the same packets")] }
     init(_: Config, _: Setup) { super.init() }
 }
