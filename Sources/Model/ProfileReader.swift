@@ -71,7 +71,7 @@ extension DeviceProfile {
             maxPayload: section.number("max_payload", Units.sizes, 128...512, among: [128, 256, 512]),
             maxReadRequest: section.number("max_read_request", Units.sizes, 128...4096),
             completionBoundary: section.number("completion_boundary", Units.sizes, 64...128, among: [64, 128]),
-            cutsAtBoundary: section.number("cut_at_boundary", Units.none, 0...1) == 1
+            cutsAtBoundary: section.optional("cut_at_boundary", Units.none, 0...1) == 1
         )
         let driver = section.word("driver", DriverModel.all.map(\.name)).flatMap { name in
             DriverModel.all.first { $0.name == name }
