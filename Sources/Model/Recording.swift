@@ -278,7 +278,7 @@ extension Recording {
 
     func replay(_ routes: Routes, _ profile: DeviceProfile, _ load: OfferedLoad, _ packets: Int) throws -> Outcome {
         let work = ReplayedWork(self, routes.sides, profile, load, packets)
-        let simulation = Simulation(work, spec, routes, profile)
+        var simulation = Simulation(work, spec, routes, profile)
         try simulation.run()
         return simulation.result
     }
@@ -310,7 +310,7 @@ extension Recording {
             self.recording = recording
             self.load = load
             let width = Operation.allCases.count
-            func costs(_ table: CostTable) -> [Cost] {
+            func costs(_ table: borrowing CostTable) -> [Cost] {
                 (0..<recording.counts.count / width).map { index in
                     var cost = Cost()
                     table.add(&cost) { UInt64(recording.counts[index * width + $0]) }

@@ -11,7 +11,7 @@ import Dataplane
 /// - they leave an executor in that order, so a short service waits for a longer one that started before (`lastLeave`);
 /// - where paths of different length meet (``Routes/contest``), an item waits until no older item of its key, and no
 ///   earlier item of its own origin, can still come there (`pending`).
-final class Simulation<W: Work & ~Copyable> {
+struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var work: W
     private let routes: Routes
     private let contests: Int
@@ -144,7 +144,7 @@ final class Simulation<W: Work & ~Copyable> {
     // MARK: Running
 
     /// Runs until nothing arrives any more and everything has left; throws when a packet can never be taken in.
-    func run() throws {
+    mutating func run() throws {
         while true {
             let arrival = work.nextArrival
             if events.nextTime <= arrival {
@@ -164,13 +164,13 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// Makes a call when nothing else is left, and runs until what it leads to is done.
-    func runToEnd(_ control: Control) throws {
+    mutating func runToEnd(_ control: Control) throws {
         isUnlimited = true
         start(control)
         try run()
     }
 
-    private func settle() {
+    private mutating func settle() {
         result.end = max(result.end, now)
         result.nic = nic.pointee.tally
         result.host = host.pointee.tally
@@ -178,7 +178,7 @@ final class Simulation<W: Work & ~Copyable> {
         result.toNIC = toNIC.pointee.tally
     }
 
-    private func step() {
+    private mutating func step() {
         let event = events.next()
         now = event.time
         switch event.kind {
@@ -195,7 +195,7 @@ final class Simulation<W: Work & ~Copyable> {
     @inline(__always)
     private func slot(_ epoch: Int64) -> Int { Int(truncatingIfNeeded: epoch) & (epochs.capacity &- 1) }
 
-    private func begin(_ key: UInt32, time: Int64, isPacket: Bool, _ classes: UInt64) -> Int64 {
+    private mutating func begin(_ key: UInt32, time: Int64, isPacket: Bool, _ classes: UInt64) -> Int64 {
         if Int(newest &- oldest) == epochs.capacity { growEpochs() }
         let number = newest
         newest &+= 1
@@ -220,7 +220,7 @@ final class Simulation<W: Work & ~Copyable> {
         return number
     }
 
-    private func growEpochs() {
+    private mutating func growEpochs() {
         let old = epochs.capacity
         // Numbers keep their place modulo the size, so they are moved to where the new size puts them.
         var larger = Block(2 * old, Epoch())
@@ -237,7 +237,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// One part of an origin's work has ended.
-    private func release(_ number: Int64) {
+    private mutating func release(_ number: Int64) {
         let epoch = epochs.base + slot(number)
         epoch.pointee.jobs &-= 1
         if epoch.pointee.jobs > 0 { return }
@@ -254,7 +254,7 @@ final class Simulation<W: Work & ~Copyable> {
         takeControls(watermark: oldest == newest ? work.nextTime : epochs[slot(oldest)].time)
     }
 
-    private func unlink(_ number: Int64) {
+    private mutating func unlink(_ number: Int64) {
         let epoch = epochs[slot(number)]
         let bucket = Int(epoch.bucket)
         for contest in 0..<contests { advance(bucket, contest, past: number) }
@@ -268,7 +268,7 @@ final class Simulation<W: Work & ~Copyable> {
 
     // MARK: Calls
 
-    private func takeControls(watermark: Int64) {
+    private mutating func takeControls(watermark: Int64) {
         while let control = work.nextControl(watermark: watermark, newest: newest &- 1) { controls.append(control) }
         while nextWaitingControl < controls.count, controlsInFlight < Simulation.mostControls,
             controls[nextWaitingControl].after < oldest
@@ -282,7 +282,7 @@ final class Simulation<W: Work & ~Copyable> {
         }
     }
 
-    private func start(_ control: Control) {
+    private mutating func start(_ control: Control) {
         controlsInFlight += 1
         var classes: UInt64 = 0
         for k in 0..<control.count { classes |= nodes[Int(work.call(control.first &+ k).node)].after }
@@ -309,7 +309,7 @@ final class Simulation<W: Work & ~Copyable> {
 
     // MARK: Jobs
 
-    private func add(_ job: Job) -> Int32 {
+    private mutating func add(_ job: Job) -> Int32 {
         if freeJob < 0 { growJobs() }
         let j = freeJob
         freeJob = jobs.base[Int(j)].next
@@ -318,7 +318,7 @@ final class Simulation<W: Work & ~Copyable> {
         return j
     }
 
-    private func growJobs() {
+    private mutating func growJobs() {
         // The first time the block is there and nothing of it is on the list.
         let old = jobsListed
         if old == jobs.capacity { jobs.grow(to: 2 * old) }
@@ -331,14 +331,14 @@ final class Simulation<W: Work & ~Copyable> {
     private var jobsListed = 0
 
     /// The job is over.
-    private func remove(_ j: Int32) {
+    private mutating func remove(_ j: Int32) {
         let epoch = jobs.base[Int(j)].epoch
         jobs.base[Int(j)].next = freeJob
         freeJob = j
         release(epoch)
     }
 
-    private func drop(_ j: Int32, _ reason: Outcome.Drop, _ classes: UInt64) {
+    private mutating func drop(_ j: Int32, _ reason: Outcome.Drop, _ classes: UInt64) {
         let job = jobs[Int(j)]
         result.drops[reason.rawValue] &+= 1
         epochs.base[slot(job.epoch)].isDropped = true
@@ -363,7 +363,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     @inline(__always)
-    private func mark(_ j: Int32, _ classes: UInt64) {
+    private mutating func mark(_ j: Int32, _ classes: UInt64) {
         if contests == 0 { return }
         let base = pending.base + slot(jobs.base[Int(j)].epoch) &* 2 &* contests
         var rest = classes
@@ -374,12 +374,12 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     @inline(__always)
-    private func unmark(_ j: Int32, _ classes: UInt64) {
+    private mutating func unmark(_ j: Int32, _ classes: UInt64) {
         if contests == 0 || classes == 0 { return }
         unmarkSome(jobs.base[Int(j)].epoch, classes)
     }
 
-    private func unmarkSome(_ epoch: Int64, _ classes: UInt64) {
+    private mutating func unmarkSome(_ epoch: Int64, _ classes: UInt64) {
         let base = pending.base + slot(epoch) &* 2 &* contests
         let bucket = Int(epochs.base[slot(epoch)].bucket)
         var rest = classes
@@ -395,7 +395,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// Moves `first` on when it stands at `epoch`, which can no longer come there.
-    private func advance(_ bucket: Int, _ contest: Int, past epoch: Int64) {
+    private mutating func advance(_ bucket: Int, _ contest: Int, past epoch: Int64) {
         let at = bucket &* contests &+ contest
         if first[at] != epoch { return }
         var next = epochs[slot(epoch)].after
@@ -407,14 +407,14 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// Whether a job at a contested element must wait for an older or earlier one; `own` of its own origin are itself.
-    private func isBlocked(_ job: Job, _ contest: Int, own: Int32) -> Bool {
+    private mutating func isBlocked(_ job: Job, _ contest: Int, own: Int32) -> Bool {
         if pending[slot(job.epoch) &* 2 &* contests &+ 2 &* contest] > own { return true }
         let oldestThere = first[Int(epochs.base[slot(job.epoch)].bucket) &* contests &+ contest]
         return oldestThere >= 0 && oldestThere < job.epoch
     }
 
     /// Makes a job wait if it must; it then counts as one that has come.
-    private func mustWait(_ j: Int32) -> Bool {
+    private mutating func mustWait(_ j: Int32) -> Bool {
         let job = jobs[Int(j)]
         let node = nodes[Int(job.node)]
         let bucket = Int(epochs.base[slot(job.epoch)].bucket)
@@ -427,7 +427,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// Queues what need not wait any more.
-    private func admitReady() {
+    private mutating func admitReady() {
         if isAdmitting || woken.isEmpty { return }
         isAdmitting = true
         while let (bucket, contest) = woken.popLast() {
@@ -448,7 +448,7 @@ final class Simulation<W: Work & ~Copyable> {
         isAdmitting = false
     }
 
-    private func insert(_ j: Int32, into list: UnsafeMutablePointer<List>, byEpoch: Bool) {
+    private mutating func insert(_ j: Int32, into list: UnsafeMutablePointer<List>, byEpoch: Bool) {
         let base = jobs.base
         func precedes(_ x: Int32, _ y: Int32) -> Bool {
             let (a, b) = (base + Int(x), base + Int(y))
@@ -473,7 +473,7 @@ final class Simulation<W: Work & ~Copyable> {
 
     // MARK: Arrivals
 
-    private func arrive() -> Bool {
+    private mutating func arrive() -> Bool {
         guard let (arrived, key, time) = work.arrive() else { return false }
         result.offered &+= 1
         if result.offered == 1 { result.start = now }
@@ -500,7 +500,7 @@ final class Simulation<W: Work & ~Copyable> {
 
     // MARK: Executors
 
-    private func enqueue(_ j: Int32) {
+    private mutating func enqueue(_ j: Int32) {
         if nodes[Int(jobs.base[Int(j)].node)].isHost {
             enqueue(j, host, .hostQueueFull)
         } else {
@@ -509,7 +509,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     @inline(__always)
-    private func enqueue(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ reason: Outcome.Drop) {
+    private mutating func enqueue(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ reason: Outcome.Drop) {
         let job = jobs.base + Int(j)
         let queue = executor.pointee.queue(epochs.base[slot(job.pointee.epoch)].key)
         // What waited for its turn was already taken in, and calls must be heard.
@@ -524,7 +524,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// Starts services as long as items wait and threads are free.
-    private func dispatch(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
+    private mutating func dispatch(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
         if isDispatching {
             unserved.append((executor, queue))
             return
@@ -535,14 +535,14 @@ final class Simulation<W: Work & ~Copyable> {
         isDispatching = false
     }
 
-    private func serveAll(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
+    private mutating func serveAll(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
         while executor.pointee.queues[queue].head >= 0, let core = executor.pointee.takeThread(queue) {
             guard let j = executor.pointee.queues.base[queue].popFirst(jobs.base) else { break }
             serve(j, executor, core)
         }
     }
 
-    private func serve(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ core: Int) {
+    private mutating func serve(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ core: Int) {
         let epochNumber = jobs.base[Int(j)].epoch
         if jobs.base[Int(j)].hasPlace {
             jobs.base[Int(j)].hasPlace = false
@@ -607,7 +607,7 @@ final class Simulation<W: Work & ~Copyable> {
         admitReady()
     }
 
-    private func addService(_ service: Service) -> Int32 {
+    private mutating func addService(_ service: Service) -> Int32 {
         if freeService < 0 {
             let old = servicesListed
             if old == services.capacity { services.grow(to: 2 * old) }
@@ -624,7 +624,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
     private var servicesListed = 0
 
-    private func serviceEnded(_ s: Int32) {
+    private mutating func serviceEnded(_ s: Int32) {
         let service = services[Int(s)]
         if service.leaves > now { events.plan(.leave, at: service.leaves, s) } else { leave(s) }
         let executor = service.isHost ? host : nic
@@ -633,7 +633,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     /// What a service let go leaves its side.
-    private func leave(_ s: Int32) {
+    private mutating func leave(_ s: Int32) {
         var service = services[Int(s)]
         services.base[Int(s)].next = freeService
         freeService = s
@@ -646,7 +646,7 @@ final class Simulation<W: Work & ~Copyable> {
 
     // MARK: The channel
 
-    private func send(_ j: Int32, to side: Side, _ needs: Routes.Level) {
+    private mutating func send(_ j: Int32, to side: Side, _ needs: Routes.Level) {
         let job = jobs.base + Int(j)
         // What stayed on the NIC need not come back.
         let level = side == .host ? needs : min(needs, job.pointee.level)
@@ -667,7 +667,7 @@ final class Simulation<W: Work & ~Copyable> {
     }
 
     @inline(__always)
-    private func transfer(
+    private mutating func transfer(
         _ j: Int32,
         _ bytes: Int,
         _ direction: UnsafeMutablePointer<Direction>,
@@ -700,7 +700,7 @@ final class Simulation<W: Work & ~Copyable> {
         if direction.pointee.items.count == 1 { events.plan(.delivery, at: delivered, isUp ? 0 : 1) }
     }
 
-    private func deliver(_ side: Side) {
+    private mutating func deliver(_ side: Side) {
         if side == .host {
             guard let j = toHost.pointee.items.popFirst(jobs.base) else { return }
             if toHost.pointee.items.head >= 0 { events.plan(.delivery, at: jobs.base[Int(toHost.pointee.items.head)].time, 0) }
@@ -719,7 +719,7 @@ final class Simulation<W: Work & ~Copyable> {
         }
     }
 
-    private func raiseInterrupt() {
+    private mutating func raiseInterrupt() {
         interrupt &+= 1
         if announced.head >= 0 { jobs.base[Int(announced.head)].interrupts = true }
         while let j = announced.popFirst(jobs.base) { enqueue(j) }

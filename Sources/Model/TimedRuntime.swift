@@ -9,7 +9,7 @@ import Dataplane
 /// longer run is needed to measure a steady load, a ``Recording`` of it is replayed.
 public final class TimedRuntime {
     public let instance: Instance
-    private let simulation: Simulation<LiveWork>
+    private var simulation: Simulation<LiveWork>
 
     /// Throws ``ModelError`` when the placement is not possible.
     ///

@@ -110,35 +110,46 @@ protocol Work: ~Copyable {
 }
 
 /// The cost of operations on one side, in picoseconds.
-struct CostTable {
-    private let compute: [Int64]
-    private let wait: [Int64]
-    private let accesses: [Int64]
+struct CostTable: ~Copyable {
+    /// Thousandths of cycles and accesses for one of each operation.
+    private let rows: Block<Row>
     private let clock: Int64
+
+    private struct Row: BitwiseCopyable {
+        var cycles: Int64 = 0
+        var wait: Int64 = 0
+        var accesses: Int64 = 0
+    }
 
     init(_ profile: ExecutorProfile) {
         clock = Int64(profile.clock)
+        rows = Block(profile.costs.count, Row())
         // With one thread nothing can be done while the core waits, so waiting is as good as computing.
         let alone = profile.threads == 1
-        compute = profile.costs.map { Int64($0.cycles + (alone ? $0.wait : 0)) }
-        wait = profile.costs.map { alone ? 0 : Int64($0.wait) }
-        accesses = profile.costs.map { Int64($0.accesses) }
+        for (k, cost) in profile.costs.enumerated() {
+            rows[k] = Row(
+                cycles: Int64(cost.cycles + (alone ? cost.wait : 0)),
+                wait: alone ? 0 : Int64(cost.wait),
+                accesses: Int64(cost.accesses)
+            )
+        }
     }
 
     /// Adds the cost of `count(operation)` of each operation.
     @inline(__always)
     func add(_ cost: inout Cost, _ count: (Int) -> UInt64) {
-        var (cycles, stalls, loads): (Int64, Int64, Int64) = (0, 0, 0)
-        for operation in 0..<compute.count {
+        var sum = Row()
+        for operation in 0..<rows.capacity {
             let n = Int64(truncatingIfNeeded: min(count(operation), 1 &<< 20))
             if n == 0 { continue }
-            cycles &+= n &* compute[operation]
-            stalls &+= n &* wait[operation]
-            loads &+= n &* accesses[operation]
+            let row = rows[operation]
+            sum.cycles &+= n &* row.cycles
+            sum.wait &+= n &* row.wait
+            sum.accesses &+= n &* row.accesses
         }
-        cost.compute &+= time(cycles)
-        if stalls != 0 { cost.wait &+= time(stalls) }
-        cost.accesses &+= loads
+        cost.compute &+= time(sum.cycles)
+        if sum.wait != 0 { cost.wait &+= time(sum.wait) }
+        cost.accesses &+= sum.accesses
     }
 
     /// Picoseconds of so many thousandths of a cycle.
