@@ -52,9 +52,10 @@ let package = Package(
 
         .testTarget(name: "BoundaryTests"),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib"]),
+        .testTarget(name: "ClassifierTests", dependencies: ["Dataplane", "Capture", "CPcap"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
-        .testTarget(name: "ElementTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "ElementTests", dependencies: ["Dataplane", "Capture"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
         .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),
         .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),

@@ -15,7 +15,8 @@ public final class CaptureSource: PacketSource {
     /// The file being read.
     private var current = 0
     private let attention = Attention()
-    private var reading: Reading
+    /// In memory of its own, so that it is used without access checks.
+    private let state = UnsafeMutablePointer<Reading>.allocate(capacity: 1)
     /// ``nextTime``, when it has been found out.
     private var known: Int64?
     private var trouble: CaptureError?
@@ -32,11 +33,15 @@ public final class CaptureSource: PacketSource {
         let attention = attention
         files = try paths.map { try CaptureFile(path: $0, attention: attention) }
         noIndex.initialize(to: 0)
-        reading = Reading(items: UnsafeMutablePointer(bitPattern: 64)!, indices: noIndex)
+        state.initialize(to: Reading(items: UnsafeMutablePointer(bitPattern: 64)!, indices: noIndex))
         super.init()
     }
 
-    deinit { noIndex.deallocate() }
+    deinit {
+        state.deinitialize(count: 1)
+        state.deallocate()
+        noIndex.deallocate()
+    }
 
     /// Sentences about what was left out without harm, for example bytes behind compressed data.
     public var warnings: [String] { attention.warnings }
@@ -50,19 +55,19 @@ public final class CaptureSource: PacketSource {
 
     public override var failure: (any Error)? { trouble }
 
-    public override var linkTypes: [(linkType: UInt16, packets: UInt64)] { reading.linkTypes.all }
+    public override var linkTypes: [(linkType: UInt16, packets: UInt64)] { state.pointee.linkTypes.all }
 
     public override var nextTime: Int64 {
         if let known { return known }
         // A batch before all time: it stops at the first packet, and its time is known.
-        reading.limit = .min
-        reading.indices = noIndex
-        reading.count = 0
-        reading.room = 1
-        reading.nextTime = .max
+        state.pointee.limit = .min
+        state.pointee.indices = noIndex
+        state.pointee.count = 0
+        state.pointee.room = 1
+        state.pointee.nextTime = .max
         advance(nil)
-        known = reading.nextTime
-        return reading.nextTime
+        known = state.pointee.nextTime
+        return state.pointee.nextTime
     }
 
     public override func fill(
@@ -74,52 +79,53 @@ public final class CaptureSource: PacketSource {
     ) -> Int {
         if nextTime >= limit { return 0 }
         known = nil
-        reading.items = pool.items
-        reading.indices = indices
-        reading.count = 0
-        reading.room = 0
-        reading.limit = limit
-        reading.nextTime = .max
-        reading.sequence = sequence
+        state.pointee.items = pool.items
+        state.pointee.indices = indices
+        state.pointee.count = 0
+        state.pointee.room = 0
+        state.pointee.limit = limit
+        state.pointee.sequence = sequence
         // Where two wires alternate, batches are short: then few items are taken only to be given back.
         var step = min(max, guess)
-        while reading.room < max {
-            let taken = pool.take(min(step, max - reading.room), into: indices + reading.room)
+        while state.pointee.room < max {
+            let taken = pool.take(min(step, max - state.pointee.room), into: indices + state.pointee.room)
             if taken == 0 { break }
-            reading.room += taken
-            if !advance(pool) || reading.count < reading.room { break }
+            state.pointee.room += taken
+            state.pointee.nextTime = .max
+            advance(pool)
+            if state.pointee.count < state.pointee.room { break }
             step *= 2
         }
-        if reading.nextTime != .max { known = reading.nextTime }
-        let count = reading.count
-        pool.giveBack(indices + count, count: reading.room - count)
+        if state.pointee.nextTime != .max { known = state.pointee.nextTime }
+        let count = state.pointee.count
+        pool.giveBack(indices + count, count: state.pointee.room - count)
         guess = Swift.max(4, 2 * count)
         counters.pointee.packets &+= UInt64(count)
-        counters.pointee.bytes &+= reading.bytes
-        counters.pointee.backwards &+= reading.backwards
-        reading.bytes = 0
-        reading.backwards = 0
+        counters.pointee.bytes &+= state.pointee.bytes
+        counters.pointee.backwards &+= state.pointee.backwards
+        state.pointee.bytes = 0
+        state.pointee.backwards = 0
         return count
     }
 
     /// Reads on until the batch is full, has reached its limit, or the source ends. Without `pool` the batch is empty and
-    /// this may wait; with one it ends rather than wait for bytes to come. True when more could follow at once.
-    @discardableResult
-    private func advance(_ pool: Pool?) -> Bool {
+    /// this may wait; with one it ends rather than wait for bytes to come.
+    private func advance(_ pool: Pool?) {
         while current < files.count {
             do throws(CaptureError) {
                 let (input, decoder) = try files[current].open()
-                let first = reading.count
+                let first = state.pointee.count
                 // The bytes of a stream move when more are needed, so the items get their own.
                 defer {
                     if let pool, !input.lasts {
-                        for k in first..<reading.count { pool.own(reading.indices[k]) }
+                        for k in first..<state.pointee.count { pool.own(state.pointee.indices[k]) }
                     }
                 }
-                guard case .needs(let needed, let what, let size) = try decoder.decode(input, into: &reading) else {
-                    return reading.nextTime == .max
+                guard case .needs(let needed, let what, let size) = try decoder.decode(input, into: &state.pointee)
+                else {
+                    return
                 }
-                if !input.lasts && reading.count > 0 { return false }
+                if !input.lasts && state.pointee.count > 0 { return }
                 if try input.fetch(needed) { continue }
                 if input.available > 0 {
                     let reason =
@@ -135,6 +141,5 @@ public final class CaptureSource: PacketSource {
                 current = files.count
             }
         }
-        return false
     }
 }

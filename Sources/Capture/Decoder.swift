@@ -13,7 +13,8 @@ protocol Decoder: AnyObject {
 
 /// Why a decoder stopped.
 enum Stop {
-    /// The batch is full, or the next packet is not before the limit; ``Reading/nextTime`` is set in the second case.
+    /// The batch is full, or the next packet is not before the limit. In the second case, and in the first where it is
+    /// easily known, ``Reading/nextTime`` is set.
     case paused
     /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header where
     /// `size` is 0.
@@ -38,7 +39,7 @@ struct Reading {
     // The source.
     /// The largest stamp so far.
     var time = Int64.min
-    /// The time of the packet that stands at the limit.
+    /// The time of the packet that comes after the batch; `Int64.max` when it is not known.
     var nextTime = Int64.max
     /// Capture interfaces seen so far.
     var interfaces = 0
@@ -46,6 +47,40 @@ struct Reading {
 
     /// The last time a packet can have; the one behind it means that there is none.
     static let lastTime = Int64.max - 1
+
+    /// Sets the next item to a packet; false, with ``nextTime`` set, when the packet is not before the limit. There must
+    /// be room. The caller counts its link type.
+    @inline(__always)
+    mutating func give(
+        _ data: UnsafeMutableRawPointer,
+        captured: UInt32,
+        wire: UInt32,
+        stamp: Int64,
+        linkType: UInt16,
+        interface: UInt16
+    ) -> Bool {
+        let now = max(stamp, time)
+        if now >= limit {
+            nextTime = now
+            return false
+        }
+        if stamp < time { backwards &+= 1 }
+        time = now
+        (items + Int(indices[count])).initialize(
+            to: Item(
+                data: data,
+                length: captured,
+                wireLength: wire,
+                time: now,
+                sequence: sequence &+ UInt64(truncatingIfNeeded: count),
+                linkType: linkType,
+                interface: interface
+            )
+        )
+        bytes &+= UInt64(wire)
+        count &+= 1
+        return true
+    }
 }
 
 /// How many packets came with each link type.

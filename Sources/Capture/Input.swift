@@ -9,8 +9,8 @@ class Input {
     /// The file as the user named it.
     final let name: String
     /// The first byte not yet read, and the end of the window.
-    final var next: UnsafeMutableRawPointer
-    final var end: UnsafeMutableRawPointer
+    @exclusivity(unchecked) final var next: UnsafeMutableRawPointer
+    @exclusivity(unchecked) final var end: UnsafeMutableRawPointer
 
     init(name: String, window: UnsafeMutableRawBufferPointer) {
         self.name = name

@@ -15,7 +15,9 @@ final class PcapDecoder: Decoder {
     private let lengthsMayBeSwapped: Bool
     /// Nanoseconds in one unit of the stamp's second half.
     private let unit: Int64
-    private let limit: UInt32
+    private let longest: UInt32
+    /// Records are as `decodePlain` expects them.
+    private let isPlain: Bool
     /// The number of the capture interface, once there was a packet to look at.
     private var interface: UInt16?
 
@@ -63,102 +65,109 @@ final class PcapDecoder: Decoder {
             )
         }
         linkType = UInt16(truncatingIfNeeded: network)
-        limit = CaptureLimit.packet(linkType: linkType)
+        longest = CaptureLimit.packet(linkType: linkType)
         unit = kind == PcapMagic.nanoseconds ? 1 : 1000
         headerBytes = kind == PcapMagic.modified ? 24 : 16
         // Before version 2.3 the length on the wire came first; so it does in DG/UX's version 543.0.
         let isOldOrder = (version.major == 2 && version.minor < 3) || version.major == 543
         capturedOffset = isOldOrder ? 12 : 8
         lengthsMayBeSwapped = version.major == 2 && version.minor == 3
+        isPlain = !isSwapped && headerBytes == 16 && !isOldOrder && !lengthsMayBeSwapped
         input.next += headerSize
     }
 
     func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop {
-        try isSwapped ? decode(input, &reading, swapped: true) : decode(input, &reading, swapped: false)
+        let interface = self.interface ?? nextInterface(&reading)
+        let before = reading.count
+        defer { reading.linkTypes.add(linkType, reading.count - before) }
+        if isPlain { decodePlain(input, &reading, interface) }
+        return try decodeAny(input, &reading, interface)
     }
 
-    /// The loop over records, once for each byte order. It touches nothing but locals.
-    @inline(__always)
-    private func decode(_ input: Input, _ reading: inout Reading, swapped: Bool) throws(CaptureError) -> Stop {
-        let interface = self.interface ?? nextInterface(&reading)
-        let headerBytes = headerBytes
-        let capturedOffset = capturedOffset
-        let wireOffset = 20 - capturedOffset
-        let unit = unit
-        let longest = limit
-        let lengthsMayBeSwapped = lengthsMayBeSwapped
-        let linkType = linkType
-        let items = reading.items
-        let indices = reading.indices
-        let room = reading.room
-        let limit = reading.limit
-        let end = input.end
-        var next = input.next
+    /// The records of nearly all files, as far as nothing about them is unusual: in the machine's byte order, with another
+    /// header behind them in the window, not earlier than the last and before the limit.
+    private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
+        let (items, indices, sequence) = (reading.items, reading.indices, reading.sequence)
+        let (linkType, longest, unit, limit, room) = (linkType, longest, unit, reading.limit, reading.room)
+        // One comparison shows that a record and the header behind it are there.
+        let lastEnd = input.end - 16
+        if input.available < 16 { return }
+        // Where the packet begins; its header stands before it.
+        var data = input.next + 16
         var count = reading.count
-        let first = count
         var time = reading.time
         var bytes: UInt64 = 0
-        var backwards: UInt64 = 0
-        var stop = Stop.paused
-        var tooLong: UInt32 = 0
-
-        while count < room {
-            let left = end - next
-            if left < headerBytes {
-                stop = .needs(headerBytes, of: "record")
-                break
-            }
-            var captured = load(next, capturedOffset, swapped: swapped, as: UInt32.self)
-            var wire = load(next, wireOffset, swapped: swapped, as: UInt32.self)
-            if captured > wire && lengthsMayBeSwapped && captured <= longest { swap(&captured, &wire) }
-            if captured > longest {
-                tooLong = captured
-                break
-            }
-            let size = headerBytes &+ Int(captured)
-            if left < size {
-                stop = .needs(size, of: "record", size: Int(captured))
-                break
-            }
-            let seconds = Int64(load(next, 0, swapped: swapped, as: UInt32.self))
-            let fraction = Int64(load(next, 4, swapped: swapped, as: UInt32.self))
+        while true {
+            let captured = data.loadUnaligned(fromByteOffset: -8, as: UInt32.self)
+            let end = data + Int(captured)
+            if captured > longest || end > lastEnd { break }
+            let seconds = Int64(data.loadUnaligned(fromByteOffset: -16, as: UInt32.self))
+            let fraction = Int64(data.loadUnaligned(fromByteOffset: -12, as: UInt32.self))
             let stamp = seconds &* 1_000_000_000 &+ fraction &* unit
-            let now = max(stamp, time)
-            if now >= limit {
-                reading.nextTime = now
+            if stamp < time || stamp >= limit { break }
+            if count == room {
+                // The batch is full, and it is known what comes next.
+                reading.nextTime = stamp
                 break
             }
-            backwards &+= stamp < time ? 1 : 0
-            time = now
+            let wire = data.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
+            time = stamp
             (items + Int(indices[count])).initialize(
                 to: Item(
-                    data: next + headerBytes,
+                    data: data,
                     length: captured,
                     wireLength: wire,
-                    time: now,
-                    sequence: reading.sequence &+ UInt64(truncatingIfNeeded: count),
+                    time: stamp,
+                    sequence: sequence &+ UInt64(truncatingIfNeeded: count),
                     linkType: linkType,
                     interface: interface
                 )
             )
             bytes &+= UInt64(wire)
-            next += size
             count &+= 1
+            data = end + 16
         }
-
-        input.next = next
+        input.next = data - 16
         reading.count = count
         reading.time = time
         reading.bytes &+= bytes
-        reading.backwards &+= backwards
-        reading.linkTypes.add(linkType, count - first)
-        if tooLong > 0 {
-            throw input.damage(
-                "oversized_record",
-                "record of \(tooLong) bytes is longer than the \(longest) that can be"
+    }
+
+    /// The records of every variant, and all that can happen to one.
+    private func decodeAny(
+        _ input: Input,
+        _ reading: inout Reading,
+        _ interface: UInt16
+    ) throws(CaptureError) -> Stop {
+        let wireOffset = 20 - capturedOffset
+        while reading.count < reading.room {
+            let next = input.next
+            if input.available < headerBytes { return .needs(headerBytes, of: "record") }
+            var captured = load(next, capturedOffset, swapped: isSwapped, as: UInt32.self)
+            var wire = load(next, wireOffset, swapped: isSwapped, as: UInt32.self)
+            if captured > wire && lengthsMayBeSwapped && captured <= longest { swap(&captured, &wire) }
+            if captured > longest {
+                throw input.damage(
+                    "oversized_record",
+                    "record of \(captured) bytes is longer than the \(longest) that can be"
+                )
+            }
+            let size = headerBytes + Int(captured)
+            if input.available < size { return .needs(size, of: "record", size: Int(captured)) }
+            let seconds = Int64(load(next, 0, swapped: isSwapped, as: UInt32.self))
+            let fraction = Int64(load(next, 4, swapped: isSwapped, as: UInt32.self))
+            let isGiven = reading.give(
+                next + headerBytes,
+                captured: captured,
+                wire: wire,
+                stamp: seconds * 1_000_000_000 + fraction * unit,
+                linkType: linkType,
+                interface: interface
             )
+            if !isGiven { return .paused }
+            input.next += size
         }
-        return stop
+        return .paused
     }
 
     private func nextInterface(_ reading: inout Reading) -> UInt16 {

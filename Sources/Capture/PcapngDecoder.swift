@@ -56,7 +56,7 @@ final class PcapngDecoder: Decoder {
                 least: type == PcapngBlock.section ? 28 : type == PcapngBlock.interface ? 20 : 12
             )
             if input.available < size { return .needs(size, of: "block", size: size) }
-            try checkTrailer(input, size)
+            try checkTrailer(input, input.next, size, swapped: isSwapped)
             switch type {
             case PcapngBlock.section: try options(input, from: 24, size: size) { _, _ in }
             case PcapngBlock.interface: try addInterface(input, size, &reading)
@@ -71,48 +71,36 @@ final class PcapngDecoder: Decoder {
     /// The loop over packet blocks, once for each byte order; nil when another block is next.
     @inline(__always)
     private func packets(_ input: Input, _ reading: inout Reading, swapped: Bool) throws(CaptureError) -> Stop? {
-        var bytes: UInt64 = 0
-        var backwards: UInt64 = 0
         var next = input.next
         let end = input.end
-        var count = reading.count
-        var time = reading.time
-        let limit = reading.limit
-        var stop: Stop? = .paused
-        var damage: (code: String, reason: String)?
         // The interface of the last packet; its packets are counted when another follows.
         var current = -1
-        var firstOfCurrent = count
+        var firstOfCurrent = reading.count
         var interface = Interface(linkType: 0, snapLength: 0, resolution: .microseconds, number: 0)
         var longest = CaptureLimit.packet
+        defer {
+            input.next = next
+            if current >= 0 { reading.linkTypes.add(interface.linkType, reading.count - firstOfCurrent) }
+        }
 
-        while count < reading.room {
+        while reading.count < reading.room {
             let left = end - next
-            if left < 8 {
-                stop = .needs(left < 4 ? 4 : 8, of: "block")
-                if left >= 4 && !isPacket(load(next, 0, swapped: swapped)) { stop = nil }
-                break
-            }
+            if left < 4 { return .needs(4, of: "block") }
             let type = load(next, 0, swapped: swapped, as: UInt32.self)
-            if !isPacket(type) {
-                stop = nil
-                break
-            }
+            if !isPacket(type) { return nil }
+            if left < 8 { return .needs(8, of: "block") }
             let size = Int(load(next, 4, swapped: swapped, as: UInt32.self))
             // Where the packet's bytes begin; the trailer of four bytes comes behind them.
             let header = type == PcapngBlock.simplePacket ? 12 : 28
-            if size < header &+ 4 || size & 3 != 0 || size > PcapngDecoder.longestBlock {
-                damage = ("block_length", "block of type \(type) has the impossible length \(size)")
-                break
+            if size < header + 4 || size & 3 != 0 || size > PcapngDecoder.longestBlock {
+                throw input.damage(
+                    "block_length",
+                    "block of type \(type) has the impossible length \(size)",
+                    ahead: next - input.next
+                )
             }
-            if left < size {
-                stop = .needs(size, of: "block", size: size)
-                break
-            }
-            if load(next, size &- 4, swapped: swapped, as: UInt32.self) != UInt32(truncatingIfNeeded: size) {
-                damage = ("block_length", "block has other lengths at its beginning (\(size)) and end")
-                break
-            }
+            if left < size { return .needs(size, of: "block", size: size) }
+            try checkTrailer(input, next, size, swapped: swapped)
             let id =
                 switch type {
                 case PcapngBlock.enhancedPacket: Int(load(next, 8, swapped: swapped, as: UInt32.self))
@@ -121,12 +109,15 @@ final class PcapngDecoder: Decoder {
                 }
             if id != current {
                 if id >= interfaces.count {
-                    damage = ("unknown_interface", "packet of interface \(id), which was not described")
-                    break
+                    throw input.damage(
+                        "unknown_interface",
+                        "packet of interface \(id), which was not described",
+                        ahead: next - input.next
+                    )
                 }
-                if current >= 0 { reading.linkTypes.add(interface.linkType, count &- firstOfCurrent) }
+                if current >= 0 { reading.linkTypes.add(interface.linkType, reading.count - firstOfCurrent) }
                 current = id
-                firstOfCurrent = count
+                firstOfCurrent = reading.count
                 interface = interfaces[id]
                 longest = CaptureLimit.packet(linkType: interface.linkType)
             }
@@ -137,7 +128,7 @@ final class PcapngDecoder: Decoder {
                 wire = load(next, 8, swapped: swapped)
                 captured = interface.snapLength == 0 ? wire : min(wire, interface.snapLength)
                 // Such a packet has no stamp: it takes that of the last one.
-                stamp = time == .min ? 0 : time
+                stamp = reading.time == .min ? 0 : reading.time
             } else {
                 let high = load(next, 12, swapped: swapped, as: UInt32.self)
                 let low = load(next, 16, swapped: swapped, as: UInt32.self)
@@ -146,44 +137,31 @@ final class PcapngDecoder: Decoder {
                 wire = load(next, 24, swapped: swapped)
             }
             if captured > longest {
-                damage = ("oversized_record", "packet of \(captured) bytes is longer than the \(longest) that can be")
-                break
-            }
-            if Int(captured) > size &- header &- 4 {
-                damage = ("block_length", "block of \(size) bytes is too short for a packet of \(captured) bytes")
-                break
-            }
-            let now = max(stamp, time)
-            if now >= limit {
-                reading.nextTime = now
-                break
-            }
-            backwards &+= stamp < time ? 1 : 0
-            time = now
-            (reading.items + Int(reading.indices[count])).initialize(
-                to: Item(
-                    data: next + header,
-                    length: captured,
-                    wireLength: wire,
-                    time: now,
-                    sequence: reading.sequence &+ UInt64(truncatingIfNeeded: count),
-                    linkType: interface.linkType,
-                    interface: interface.number
+                throw input.damage(
+                    "oversized_record",
+                    "packet of \(captured) bytes is longer than the \(longest) that can be",
+                    ahead: next - input.next
                 )
+            }
+            if Int(captured) > size - header - 4 {
+                throw input.damage(
+                    "block_length",
+                    "block of \(size) bytes is too short for a packet of \(captured) bytes",
+                    ahead: next - input.next
+                )
+            }
+            let isGiven = reading.give(
+                next + header,
+                captured: captured,
+                wire: wire,
+                stamp: stamp,
+                linkType: interface.linkType,
+                interface: interface.number
             )
-            bytes &+= UInt64(wire)
+            if !isGiven { return .paused }
             next += size
-            count &+= 1
         }
-
-        input.next = next
-        if current >= 0 { reading.linkTypes.add(interface.linkType, count - firstOfCurrent) }
-        reading.count = count
-        reading.time = time
-        reading.bytes &+= bytes
-        reading.backwards &+= backwards
-        if let damage { throw input.damage(damage.code, damage.reason) }
-        return stop
+        return .paused
     }
 
     @inline(__always)
@@ -261,12 +239,20 @@ final class PcapngDecoder: Decoder {
         }
     }
 
-    private func checkTrailer(_ input: Input, _ size: Int) throws(CaptureError) {
-        let trailer = load(input.next, size - 4, swapped: isSwapped, as: UInt32.self)
-        if trailer != UInt32(size) {
+    /// The length stands again at the end of a block.
+    @inline(__always)
+    private func checkTrailer(
+        _ input: Input,
+        _ block: UnsafeMutableRawPointer,
+        _ size: Int,
+        swapped: Bool
+    ) throws(CaptureError) {
+        let trailer = load(block, size - 4, swapped: swapped, as: UInt32.self)
+        if trailer != UInt32(truncatingIfNeeded: size) {
             throw input.damage(
                 "block_length",
-                "block has other lengths at its beginning (\(size)) and end (\(trailer))"
+                "block has other lengths at its beginning (\(size)) and end (\(trailer))",
+                ahead: block - input.next
             )
         }
     }

@@ -21,7 +21,7 @@ indirect enum JSON {
         let pad = String(repeating: " ", count: indent + 2)
         let end = String(repeating: " ", count: indent)
         switch self {
-        case .string(let text): return Self.quoted(text)
+        case .string(let text): return jsonString(text)
         case .integer(let n): return String(n)
         case .number(let x): return "\(x)"
         case .boolean(let value): return value ? "true" : "false"
@@ -35,26 +35,9 @@ indirect enum JSON {
             return "[\n" + texts.map { pad + $0 }.joined(separator: ",\n") + "\n\(end)]"
         case .object(let members):
             if members.isEmpty { return "{}" }
-            let lines = members.map { pad + Self.quoted($0.name) + ": " + $0.value.text(indent: indent + 2) }
+            let lines = members.map { pad + jsonString($0.name) + ": " + $0.value.text(indent: indent + 2) }
             return "{\n" + lines.joined(separator: ",\n") + "\n\(end)}"
         }
-    }
-
-    static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\n": out += "\\n"
-            case "\t": out += "\\t"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }
 

@@ -1,8 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-import Capture
 import CZlib
+import Capture
 import Dataplane
 import Foundation
 

@@ -7,9 +7,9 @@ import Testing
 
 @Suite struct FlowKeyTests {
     /// A frame in memory as an item whose headers were found; nil when there is no IP.
-    private func withItem<R>(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<Item>) -> R) -> R {
+    private func withItem<R>(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<Item>) throws -> R) rethrows -> R {
         var bytes = bytes
-        return bytes.withUnsafeMutableBytes { raw in
+        return try bytes.withUnsafeMutableBytes { raw in
             var item = Item(
                 data: raw.baseAddress!,
                 length: UInt32(raw.count),
@@ -19,7 +19,7 @@ import Testing
                 linkType: LinkType.ethernet,
                 interface: 0
             )
-            return body(&item)
+            return try body(&item)
         }
     }
 

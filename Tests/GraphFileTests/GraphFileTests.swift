@@ -87,6 +87,33 @@ import Testing
         #expect(loaded.resolvedYAML?.contains("idle: 5 min") == true)
     }
 
+    /// Every default of every element that comes with Spillway can be written out and read again.
+    @Test(arguments: Catalog.standard.types.map(\.name))
+    func defaultsOfEveryElementComeBack(_ name: String) throws {
+        let type = try #require(Catalog.standard[name])
+        let needed = type.parameters.filter { $0.defaultText == nil }.map { parameter in
+            switch parameter.type {
+            case .rate: ", \(parameter.name): 1 Mpps"
+            case .filters: ", \(parameter.name): {web: tcp port 80}"
+            case .integer(let range): ", \(parameter.name): \(range.lowerBound)"
+            default: ", \(parameter.name): x"
+            }
+        }
+        let load = { (text: String) in
+            GraphLoader(catalog: .standard, services: TestServices()) { _ in Array(text.utf8) }.loadGraph("g.yaml")
+        }
+        let loaded = load("graph: g\nelements: {x: {type: \(name)\(needed.joined())}}\nchains: []\n")
+        #expect(loaded.codes == ["unused_element"])
+        let again = load(try #require(loaded.resolvedYAML))
+        #expect(again.codes == ["unused_element"])
+        let settings = { (graph: GraphSpec?) in graph?.nodes.first?.element.settings.map { "\($0.name)=\($0.text)" } }
+        #expect(settings(again.graph) == settings(loaded.graph))
+        #expect(again.resolvedYAML == loaded.resolvedYAML)
+        for parameter in type.parameters where parameter.defaultText?.isEmpty == false {
+            #expect(loaded.resolvedYAML?.contains("    \(parameter.name):") == true, "\(parameter.name)")
+        }
+    }
+
     /// Texts that YAML, or our own `$`, could take for something else come back as they were.
     @Test(arguments: [
         "plain", "a b", " a", "a ", "a: b", "a #b", "#", "[x]", "{y}", "- a", "$$x", "100$$", "\"q\"", "it's", "é",

@@ -113,32 +113,8 @@ public protocol Services: Sendable {
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]?
 }
 
-/// A destination of bytes. Written to from one thread.
-public protocol ByteSink: AnyObject {
-    /// Takes all bytes, or throws.
-    func write(_ bytes: UnsafeRawBufferPointer) throws
-    /// Hands on what is buffered.
-    func flush() throws
-}
-
 /// A filter that libpcap refuses, with its words.
 public struct FilterError: Error, Sendable, CustomStringConvertible {
     public var description: String
     public init(_ description: String) { self.description = description }
-}
-
-/// One instruction of classic BPF (`struct bpf_insn`).
-@frozen
-public struct BPFInstruction: Equatable, Hashable, Sendable {
-    public var code: UInt16
-    public var jt: UInt8
-    public var jf: UInt8
-    public var k: UInt32
-
-    public init(code: UInt16, jt: UInt8, jf: UInt8, k: UInt32) {
-        self.code = code
-        self.jt = jt
-        self.jf = jf
-        self.k = k
-    }
 }

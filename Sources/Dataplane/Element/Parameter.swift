@@ -93,14 +93,6 @@ public enum ParameterType: Sendable, Equatable {
     }
 }
 
-/// A rate of items or bits.
-public enum Rate: Sendable, Equatable {
-    /// Packets per second.
-    case packets(Int)
-    /// Bits per second, of bytes on the wire.
-    case bits(Int)
-}
-
 /// A name with a filter in pcap-filter syntax.
 public struct NamedFilter: Sendable, Equatable {
     public var name: String

@@ -29,18 +29,24 @@ public struct FlowKey: Equatable, Sendable {
         proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136
     }
 
+    /// Whether a packet whose IP header was found holds all that its key is made of: a packet of a protocol with ports may be
+    /// cut, or too short, before them.
+    @inlinable
+    public static func isComplete(_ p: UnsafeMutablePointer<Item>) -> Bool {
+        let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
+        return !hasPorts(p.pointee.ipProtocol) || p.pointee.flags.contains(.laterFragment) || Int(p.pointee.l4) &+ 4 <= end
+    }
+
     /// The key of a packet whose headers were found, and whether its source is the upper end.
     ///
-    /// Ports are 0 where there are none: other protocols, later fragments, packets cut before the ports.
-    @inlinable @inline(__always)
+    /// Ports are 0 where there are none: other protocols and later fragments. The caller has asked ``isComplete(_:)``.
+    @inlinable
     public static func of(_ p: UnsafeMutablePointer<Item>) -> (key: FlowKey, upper: Bool) {
         let data = UnsafeRawPointer(p.pointee.data)
         let l4 = Int(p.pointee.l4)
         let proto = p.pointee.ipProtocol
         var ports: UInt32 = 0
-        if hasPorts(proto), p.pointee.flags.rawValue & ItemFlags.laterFragment.rawValue == 0,
-            l4 &+ 4 <= Int(p.pointee.length)
-        {
+        if hasPorts(proto), !p.pointee.flags.contains(.laterFragment), isComplete(p) {
             ports = data.loadUnaligned(fromByteOffset: l4, as: UInt32.self)
         }
         let swappedPorts = ports &<< 16 | ports &>> 16

@@ -271,10 +271,9 @@ public enum Headers {
             case 6:
                 if l4 + 20 <= end {
                     let header = Int(data.byte(l4 + 12) &>> 4) * 4
-                    if header >= 20, l4 + header <= end {
-                        payload = l4 + header
-                        flags.insert(.transport)
-                    }
+                    flags.insert(.transport)
+                    // Nobody can tell where the payload begins when the data offset is impossible or leads out of the packet.
+                    payload = header >= 20 && l4 + header <= end ? l4 + header : end
                 }
             case 17, 1, 58:
                 if l4 + 8 <= end {

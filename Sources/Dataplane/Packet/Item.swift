@@ -40,7 +40,7 @@ public struct ItemFlags: OptionSet, Sendable {
     @inlinable @inline(__always) public static var fragment: ItemFlags { ItemFlags(rawValue: 1 << 3) }
     /// The packet is an IP fragment that does not begin with the transport header.
     @inlinable @inline(__always) public static var laterFragment: ItemFlags { ItemFlags(rawValue: 1 << 4) }
-    /// The transport header is present and whole, at `l4`.
+    /// The transport header is present at `l4`, as far as its fixed part: 20 bytes of TCP, 8 of UDP and ICMP.
     @inlinable @inline(__always) public static var transport: ItemFlags { ItemFlags(rawValue: 1 << 5) }
     /// The bytes are records put together by a Coalescer.
     @inlinable @inline(__always) public static var coalesced: ItemFlags { ItemFlags(rawValue: 1 << 6) }
@@ -68,7 +68,7 @@ public struct Item {
     public var l3: UInt16
     /// Where the header behind IP (and its extension headers) begins.
     public var l4: UInt16
-    /// Where the payload behind the transport header begins.
+    /// Where the payload behind the transport header begins; the packet's end where that cannot be told.
     public var payload: UInt16
     /// Order among the items with one `sequence`.
     public var made: UInt16
@@ -79,12 +79,13 @@ public struct Item {
     public var flags: ItemFlags
     /// LINKTYPE_ value of the packet's first header.
     public var linkType: UInt16
+    /// The capture interface the packet came from, counted per wire.
+    public var interface: UInt16
+    // What follows is zero in a new item, and set with one store.
     /// The protocol number behind IP and its extension headers.
     public var ipProtocol: UInt8
     /// 4 or 6 once the headers were found, 0 before, ``noIP`` when there is no IP header.
     public var ipVersion: UInt8
-    /// The capture interface the packet came from, counted per wire.
-    public var interface: UInt16
     /// How many back edges of the graph the item has crossed.
     public var hops: UInt16
     /// Total length of the IP packet in bytes, header included, as the header says; 0 when unknown.

@@ -48,14 +48,6 @@ open class PacketSource {
     open var linkTypes: [(linkType: UInt16, packets: UInt64)] { [] }
 }
 
-/// Where the packets of a wire go.
-public protocol PacketDestination: AnyObject {
-    /// Writes one packet, stamped with the item's functional time.
-    func write(_ item: UnsafePointer<Item>) throws
-    /// Completes what was written.
-    func close() throws
-}
-
 /// What a wire is bound to in a run.
 public struct WireBinding {
     public var source: PacketSource?

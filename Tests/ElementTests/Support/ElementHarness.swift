@@ -1,6 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
+import Capture
 import Dataplane
 
 /// Runs one element by itself: sources before its inputs, collectors behind its outputs.
@@ -305,8 +306,7 @@ final class TestServices: Services, @unchecked Sendable {
     }
 
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
-        // Accepts every packet.
-        [BPFInstruction(code: 6, jt: 0, jf: 0, k: 0xffff)]
+        try FilterCompiler.compile(filter, linkType: linkType)
     }
 }
 

@@ -27,7 +27,7 @@ public final class FlowTable: Element {
         public init() {}
     }
     public enum Drop: Int, DropReason {
-        case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, tableFull
+        case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, noPorts, tableFull
         public var about: String {
             switch self {
             case .linkType: "the headers of its link type are not known"
@@ -36,6 +36,7 @@ public final class FlowTable: Element {
             case .badVersion: "the IP version is not the one announced"
             case .badHeaderLength: "the IPv4 header length is impossible"
             case .badLength: "the IP length is shorter than the header or longer than the packet"
+            case .noPorts: "it is cut, or too short, before its ports, so that no flow can be told"
             case .tableFull: "it would create a flow and the table is full"
             }
         }
@@ -227,7 +228,7 @@ public final class FlowTable: Element {
     /// The key of a packet that is not plain TCP or UDP over IPv4.
     @inline(never)
     private func lookUnusual(_ p: UnsafeMutablePointer<Item>) -> Looked {
-        guard p.pointee.ipVersion != Item.noIP else { return Looked(ends: 0, a0: 0, hash: 0, upper: 0) }
+        guard p.pointee.ipVersion != Item.noIP, FlowKey.isComplete(p) else { return Looked(ends: 0, a0: 0, hash: 0, upper: 0) }
         let (key, upper) = FlowKey.of(p)
         // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
         return Looked(
@@ -241,7 +242,7 @@ public final class FlowTable: Element {
     /// The general search, behind the first slot and for all kinds of keys.
     @inline(never)
     private func find(_ p: UnsafeMutablePointer<Item>, _ looked: Looked) -> Int32 {
-        p.pointee.ipVersion == Item.noIP ? -1 : map.find(FlowKey.of(p).key, looked.hash)
+        p.pointee.ipVersion == Item.noIP || !FlowKey.isComplete(p) ? -1 : map.find(FlowKey.of(p).key, looked.hash)
     }
 
     /// Writes the flow and the direction to the packet.
@@ -279,6 +280,10 @@ public final class FlowTable: Element {
         let p = context[i]
         guard Headers.locate(p) == .ip else {
             context.drop(i, Int(Headers.locateSlowly(p).rawValue) &- 1)
+            return
+        }
+        guard FlowKey.isComplete(p) else {
+            context.drop(i, Drop.noPorts)
             return
         }
         let time = p.pointee.time

@@ -320,7 +320,7 @@ public final class MetadataExtractor: Element {
         }
         let record = context[i].pointee.data
         let ends = MetadataExtractor.ends(of: p)
-        let isIP = ends.proto != 0 || p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6
+        let isIP = p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6
         let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
         for (field, offset) in fields {
             let out = record + offset

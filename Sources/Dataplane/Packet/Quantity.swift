@@ -1,6 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
+/// A rate of items or bits.
+public enum Rate: Sendable, Equatable {
+    /// Packets per second.
+    case packets(Int)
+    /// Bits per second, of bytes on the wire.
+    case bits(Int)
+}
+
 /// Numbers with units, read and written exactly: no number passes through floating point.
 public enum Quantity {
     /// Why a quantity cannot be read.

@@ -1,0 +1,166 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Sends each packet to the output of the first rule that takes it, and to `other` when none does.
+///
+/// A rule is a name and a filter in the syntax of pcap-filter(7), as tcpdump has it; each rule is an output of that name.
+/// Rules are tried in the order they are written and the first that matches wins, so the special ones come first:
+///
+/// ```yaml
+/// sort:
+///   type: Classifier
+///   rules:
+///     syn: tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn
+///     web: tcp dst port 80
+///     dns: udp port 53
+/// ```
+///
+/// All rules are made into one decision: what several rules ask is asked once, and the answer is that of the filters run
+/// one after the other. Filters are compiled for the link type of each packet, so one graph serves captures of any kind;
+/// a filter that a link type does not have, such as `ether host` on raw IP, takes none of its packets.
+///
+/// Things that surprise, all as in tcpdump:
+/// - A test of bytes that were not captured fails, also under `not`: the rule as a whole does not match.
+/// - `tcp`, `port 80` and the like look at untagged packets only; packets with a VLAN tag need `vlan and tcp`.
+///   The word `vlan` moves all that is written behind it by one tag.
+/// - IPv6 extension headers are not followed: `tcp` sees a TCP header only right behind the IPv6 header, and
+///   `tcp[...]` and `udp[...]` look at IPv4 alone.
+/// - Ports are looked for in first fragments only; `less` and `greater` mean the length on the wire.
+///
+/// Names of hosts and networks are not looked up; write addresses. Filters that look behind the headers, such as
+/// `tcp[20:4]`, work wherever the bytes are at hand, but the model of the channel counts headers only.
+public final class Classifier: Element {
+    public struct Config: ElementConfig {
+        public var rules: [NamedFilter] = []
+        public init() {}
+    }
+    public static let summary = "sorts packets by filters in pcap-filter syntax"
+    public static let category = Category.checking
+    public static let depends = Depends.item
+    public static func inputs(_: Config) -> [Input] {
+        [Input("in", .only(.packet), reads: .headers, "packets to sort")]
+    }
+    public static func outputs(_ config: Config) -> [Output] {
+        config.rules.map { Output($0.name, .sameAs(input: 0), "packets that match \($0.filter)") }
+            + [Output("other", .sameAs(input: 0), optional: true, "packets that no rule takes")]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("rules", filters: \.rules, required: true, "names of outputs, each with its filter; the first match wins")
+    ]
+    public static let handlers = [
+        Handler<Classifier>("rules", "rules there are") { $0.rules.count },
+        Handler<Classifier>("nodes", "steps the decision for Ethernet was compiled to") {
+            $0.decisions[0].program.nodeCount
+        },
+    ]
+    public static let operations: [Operation] = [.parse, .test]
+    public static let examples = [
+        Example(
+            "the first rule that matches wins",
+            config: "{rules: {web: tcp dst port 80, tcp: tcp}}",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 S", "10.0.0.1:1000 > 10.0.0.2:81 S",
+                    "10.0.0.1:53 > 10.0.0.2:53 udp len=9",
+                ]
+            ],
+            out: [
+                "web": ["10.0.0.1:1000 > 10.0.0.2:80 S"],
+                "tcp": ["10.0.0.1:1000 > 10.0.0.2:81 S"],
+                "other": ["10.0.0.1:53 > 10.0.0.2:53 udp"],
+            ]
+        )
+    ]
+    /// How many rules there may be.
+    public static let maximumRules = 256
+
+    private let rules: [NamedFilter]
+    private let services: any Services
+    /// One decision for each link type seen; the first is the one for Ethernet.
+    private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
+    /// The decision used last.
+    private var linkType: UInt16
+    private var tables: DecisionTables
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        try Classifier.check(config.rules)
+        rules = config.rules
+        services = setup.services
+        let programs = try rules.map { rule in
+            do {
+                return try setup.services.compileFilter(rule.filter, linkType: LinkType.ethernet)
+            } catch let error as FilterError {
+                throw ParameterError("rule '\(rule.name)': \(error.description)", at: rule.mark, code: "bad_filter")
+            }
+        }
+        let program = DecisionProgram(programs)
+        decisions = [(LinkType.ethernet, program)]
+        linkType = LinkType.ethernet
+        tables = program.tables
+        super.init()
+    }
+
+    /// Checks what each rule alone cannot know: how many there are, and whether their names can name ports.
+    private static func check(_ rules: [NamedFilter]) throws(ParameterError) {
+        guard let first = rules.first else { throw ParameterError("there are no rules", at: 0) }
+        guard rules.count <= maximumRules else {
+            throw ParameterError("\(rules.count) rules are too many, at most \(maximumRules)", at: first.mark)
+        }
+        for rule in rules {
+            if rule.name == "in" || rule.name == "other" {
+                throw ParameterError("a rule cannot be named '\(rule.name)', which is a port already", at: rule.mark)
+            }
+            let bytes = rule.name.utf8
+            let isLetter = { (byte: UInt8) in UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte }
+            guard let head = bytes.first, isLetter(head),
+                bytes.allSatisfy({
+                    isLetter($0) || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: "_")
+                })
+            else {
+                throw ParameterError(
+                    "a rule cannot be named '\(rule.name)': names are lower-case letters, digits and '_', a letter first",
+                    at: rule.mark
+                )
+            }
+        }
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var tests = 0
+        var tables = tables
+        var linkType = linkType
+        for k in 0..<batch.count {
+            let i = batch.index[k]
+            let p = context[i]
+            if p.pointee.linkType != linkType {
+                linkType = p.pointee.linkType
+                tables = change(to: linkType)
+            }
+            let rule = tables.classify(
+                UnsafeRawPointer(p.pointee.data),
+                captured: p.pointee.length,
+                wire: p.pointee.wireLength,
+                tests: &tests
+            )
+            context.emit(i, rule)
+        }
+        context.did(.parse, batch.count)
+        context.did(.test, tests)
+    }
+
+    /// The decision for packets of another link type, compiled when the first of them comes.
+    @inline(never)
+    private func change(to linkType: UInt16) -> DecisionTables {
+        let program: DecisionProgram
+        if let known = decisions.first(where: { $0.linkType == linkType }) {
+            program = known.program
+        } else {
+            // A filter that is wrong for every link type was refused when the element was made.
+            program = DecisionProgram(rules.map { (try? services.compileFilter($0.filter, linkType: linkType)) ?? nil })
+            decisions.append((linkType, program))
+        }
+        self.linkType = linkType
+        tables = program.tables
+        return tables
+    }
+}

@@ -1,0 +1,288 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where a decision goes on: at a node, or it has ended with an answer.
+enum DecisionTarget: Hashable {
+    case node(Int)
+    /// The rule of this number takes the packet; the number of rules stands for none.
+    case answer(Int)
+}
+
+/// One step of a decision.
+enum Decision: Hashable {
+    /// Goes to `short` unless `needed` bytes are captured (behind the header at `behind`), then makes the test.
+    case test(FieldTest, needed: Int, behind: Int?, yes: DecisionTarget, no: DecisionTarget, short: DecisionTarget)
+    /// Only asks whether `needed` bytes are captured.
+    case extent(needed: Int, behind: Int?, yes: DecisionTarget, no: DecisionTarget)
+    /// Runs the program of a rule.
+    case run(rule: Int, yes: DecisionTarget, no: DecisionTarget)
+}
+
+/// Turns the programs of several rules into one graph of decisions.
+///
+/// The programs are walked as if run one behind the other, with symbolic values for what a packet would give. Where a
+/// branch depends on the packet the walk goes both ways, each with the fact learned there; a branch or load that the
+/// facts decide costs nothing. Equal states and equal steps are shared.
+///
+/// Two things end a walk early: a value that is not followed (sums and products of packet bytes, loops), and the bounds
+/// on the size of the graph. Programs have no effects, so the rule can then be run from its beginning.
+struct DecisionBuilder {
+    /// Bounds on the graph and on the work to build it; rules beyond are run one by one.
+    static let maximumNodes = 8_192
+    static let maximumSteps = 1 << 18
+    static let maximumDepth = 1_024
+
+    private struct State: Hashable {
+        var rule: Int
+        var pc = 0
+        var a = SymbolicValue.constant(0)
+        var x = SymbolicValue.constant(0)
+        /// Empty as long as nothing was stored.
+        var memory: [SymbolicValue] = []
+        var facts: PacketFacts
+    }
+
+    private let programs: [BPFProgram]
+    private(set) var nodes: [Decision] = []
+    /// Where the rules ask for an EtherType of IPv4; nil when they do not.
+    private(set) var etherTypeOffset: Int?
+    /// The values that one-byte fields are compared with.
+    private(set) var comparedBytes: [Int: Set<UInt8>] = [:]
+    private var shared: [Decision: DecisionTarget] = [:]
+    private var visited: [State: DecisionTarget] = [:]
+    private var steps = 0
+    private var depth = 0
+    /// For each rule the decision that runs it and those behind it, one by one.
+    private var fallback: [DecisionTarget] = []
+
+    init(_ programs: [BPFProgram]) {
+        self.programs = programs
+        fallback = [.answer(programs.count)]
+        for rule in programs.indices.reversed() {
+            fallback.append(node(.run(rule: rule, yes: .answer(rule), no: fallback.last!)))
+        }
+        fallback.reverse()
+    }
+
+    /// The decision for a packet of which `facts` are known.
+    mutating func decide(_ facts: PacketFacts) -> DecisionTarget { firstRule(from: 0, facts) }
+
+    /// The decision among the rules from `rule` on.
+    private mutating func firstRule(from rule: Int, _ facts: PacketFacts) -> DecisionTarget {
+        if rule == programs.count { return .answer(rule) }
+        let start = State(rule: rule, facts: facts)
+        return isExhausted ? fallback[rule] : remember(start) { $0.walk(start) }
+    }
+
+    private var isExhausted: Bool {
+        nodes.count >= DecisionBuilder.maximumNodes || steps >= DecisionBuilder.maximumSteps
+            || depth >= DecisionBuilder.maximumDepth
+    }
+
+    private mutating func remember(
+        _ state: State,
+        _ make: (inout DecisionBuilder) -> DecisionTarget
+    ) -> DecisionTarget {
+        if let known = visited[state] { return known }
+        depth += 1
+        let target = make(&self)
+        depth -= 1
+        visited[state] = target
+        return target
+    }
+
+    /// Walks the program of one rule until the packet decides where to go on.
+    private mutating func walk(_ start: State) -> DecisionTarget {
+        var state = start
+        let rule = state.rule
+        let program = programs[rule]
+        while true {
+            steps += 1
+            let step = program.steps[state.pc]
+            let k = step.k
+            var next = Int(step.next)
+            switch step.operation {
+            case .load(let size):
+                let field = Field.bytes(size: size, offset: Int(k), behind: nil)
+                if let target = load(field, into: .a, &state) { return target }
+            case .loadIndexed(let size):
+                guard let field = indexed(size, state.facts.resolve(state.x), k) else { return runRule(state) }
+                if let target = load(field, into: .a, &state) { return target }
+            case .loadHeaderLength:
+                if let target = load(.bytes(size: 1, offset: Int(k), behind: nil), into: .x, &state) { return target }
+                state.x = .calculated(.shiftLeft, .calculated(.and, state.x, .constant(15)), .constant(2))
+            case .constant(.a): state.a = .constant(k)
+            case .constant(.x): state.x = .constant(k)
+            case .memory(.a): state.a = state.memory.isEmpty ? .constant(0) : state.memory[Int(k)]
+            case .memory(.x): state.x = state.memory.isEmpty ? .constant(0) : state.memory[Int(k)]
+            case .length(.a): state.a = SymbolicValue(.wireLength)
+            case .length(.x): state.x = SymbolicValue(.wireLength)
+            case .store(let register):
+                if state.memory.isEmpty {
+                    state.memory = Array(repeating: .constant(0), count: BPFProgram.memoryWords)
+                }
+                state.memory[Int(k)] = register == .a ? state.a : state.x
+            case .arithmetic(let operation, let source):
+                let operand = source == .k ? .constant(k) : state.facts.resolve(state.x)
+                if operation == .divide || operation == .modulo {
+                    // A divisor that depends on the packet may be 0.
+                    guard case .constant(let divisor) = operand else { return runRule(state) }
+                    if divisor == 0 { return firstRule(from: rule + 1, state.facts) }
+                }
+                state.a = .calculated(operation, state.facts.resolve(state.a), operand)
+            case .negate: state.a = .calculated(.subtract, .constant(0), state.facts.resolve(state.a))
+            case .copyToX: state.x = state.a
+            case .copyToA: state.a = state.x
+            case .jump: break
+            case .branch(let comparison, let source):
+                let operand = source == .k ? .constant(k) : state.facts.resolve(state.x)
+                switch Condition(comparison, state.facts.resolve(state.a), operand) {
+                case .unknown: return runRule(state)
+                case .always(let answer): if !answer { next = Int(step.otherwise) }
+                case .test(let test, let negated):
+                    note(test)
+                    guard let holds = state.facts.decide(test) else { return branch(state, step, test, negated) }
+                    if holds == negated { next = Int(step.otherwise) }
+                }
+            case .end: return end(state, k != 0)
+            case .endA:
+                switch Condition(.equal, state.facts.resolve(state.a), .constant(0)) {
+                case .unknown: return runRule(state)
+                case .always(let isZero): return end(state, !isZero)
+                case .test(let test, _):
+                    if let isZero = state.facts.decide(test) { return end(state, !isZero) }
+                    var facts = state.facts
+                    facts.learn(test, true)
+                    let no = firstRule(from: rule + 1, facts)
+                    return self.test(test, yes: no, no: .answer(rule))
+                }
+            }
+            // Only loops lead back, and what they do depends on the packet.
+            if next <= state.pc { return runRule(state) }
+            state.pc = next
+        }
+    }
+
+    private mutating func end(_ state: State, _ taken: Bool) -> DecisionTarget {
+        taken ? .answer(state.rule) : firstRule(from: state.rule + 1, state.facts)
+    }
+
+    /// Goes both ways from a test.
+    private mutating func branch(
+        _ state: State,
+        _ step: BPFProgram.Step,
+        _ test: FieldTest,
+        _ negated: Bool
+    ) -> DecisionTarget {
+        if isExhausted { return fallback[state.rule] }
+        return remember(state) { builder in
+            var yes = state
+            yes.pc = Int(negated ? step.otherwise : step.next)
+            yes.facts.learn(test, true)
+            var no = state
+            no.pc = Int(negated ? step.next : step.otherwise)
+            no.facts.learn(test, false)
+            return builder.test(test, yes: builder.walk(yes), no: builder.walk(no))
+        }
+    }
+
+    /// Loads a field into a register, which then has its symbol. Where the facts do not say that it was captured the walk
+    /// goes both ways; the result is then the whole decision.
+    private mutating func load(
+        _ field: Field,
+        into register: BPFOperation.Register,
+        _ state: inout State
+    ) -> DecisionTarget? {
+        guard case .bytes(let size, let offset, let behind) = field else { return nil }
+        let needed = offset + size
+        switch state.facts.areCaptured(needed, behind: behind) {
+        case true?:
+            if register == .a { state.a = SymbolicValue(field) } else { state.x = SymbolicValue(field) }
+            return nil
+        case false?: return firstRule(from: state.rule + 1, state.facts)
+        case nil:
+            if isExhausted { return fallback[state.rule] }
+            let state = state
+            return remember(state) { builder in
+                var there = state
+                there.facts.learn(captured: needed, behind: behind, true)
+                var short = state.facts
+                short.learn(captured: needed, behind: behind, false)
+                let yes = builder.walk(there)
+                let no = builder.firstRule(from: state.rule + 1, short)
+                return builder.extent(needed, behind, yes: yes, no: no)
+            }
+        }
+    }
+
+    /// The field that an indexed load reads; nil when it is not followed where that is.
+    private func indexed(_ size: Int, _ x: SymbolicValue, _ k: UInt32) -> Field? {
+        switch x {
+        case .constant(let x): .bytes(size: size, offset: Int(x) + Int(k), behind: nil)
+        case .field(.bytes(size: 1, let header, behind: nil), mask: 15, shift: 2):
+            .bytes(size: size, offset: Int(k), behind: header)
+        default: nil
+        }
+    }
+
+    /// Runs the rule from its beginning; the rules behind it are walked on.
+    private mutating func runRule(_ state: State) -> DecisionTarget {
+        let no = firstRule(from: state.rule + 1, state.facts)
+        return node(.run(rule: state.rule, yes: .answer(state.rule), no: no))
+    }
+
+    /// Notes what tells usual IPv4 packets apart.
+    private mutating func note(_ test: FieldTest) {
+        guard test.span == 0, case .bytes(let size, let offset, behind: nil) = test.field else { return }
+        if size == 2, test.mask == 0xffff, test.low == 0x0800, etherTypeOffset == nil, offset < 1 << 16 {
+            etherTypeOffset = offset
+        }
+        if size == 1, test.mask == 0xff { comparedBytes[offset, default: []].insert(UInt8(test.low)) }
+    }
+
+    // MARK: Nodes
+
+    private mutating func test(_ test: FieldTest, yes: DecisionTarget, no: DecisionTarget) -> DecisionTarget {
+        if yes == no { return yes }
+        guard case .bytes(let size, let offset, let behind) = test.field else {
+            return node(.test(test, needed: 0, behind: nil, yes: yes, no: no, short: no))
+        }
+        return node(.test(test, needed: offset + size, behind: behind, yes: yes, no: no, short: no))
+    }
+
+    /// Asks whether bytes are captured; a test of such bytes that follows takes the question over.
+    private mutating func extent(
+        _ needed: Int,
+        _ behind: Int?,
+        yes: DecisionTarget,
+        no: DecisionTarget
+    ) -> DecisionTarget {
+        if yes == no { return yes }
+        if case .node(let number) = yes,
+            case .test(let test, let less, behind, let yes, let testNo, short: _) = nodes[number],
+            test.field != .wireLength, less <= needed
+        {
+            return node(.test(test, needed: needed, behind: behind, yes: yes, no: testNo, short: no))
+        }
+        return node(.extent(needed: needed, behind: behind, yes: yes, no: no))
+    }
+
+    private mutating func node(_ decision: Decision) -> DecisionTarget {
+        if let known = shared[decision] { return known }
+        let target = DecisionTarget.node(nodes.count)
+        nodes.append(decision)
+        shared[decision] = target
+        return target
+    }
+}
+
+extension SymbolicValue {
+    /// The value of an operation that cannot reject the packet: its divisor, if any, is a constant other than 0.
+    fileprivate static func calculated(
+        _ operation: BPFOperation.Arithmetic,
+        _ a: SymbolicValue,
+        _ b: SymbolicValue
+    ) -> SymbolicValue {
+        calculate(operation, a, b) ?? .opaque
+    }
+}

@@ -1,0 +1,238 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// The nodes of a decision in the order they lie in memory.
+struct DecisionLayout {
+    /// The rules' programs, one behind the other.
+    private var steps: [BPFProgram.Step] = []
+    private(set) var nodes: [DecisionNode] = []
+    private(set) var special: [SpecialNode] = []
+    private(set) var cases: [DecisionCase] = []
+    private(set) var root: Int32 = 0
+    /// Where usual IPv4 packets go on, by protocol; empty when no rule asks for IPv4.
+    private(set) var byProtocol: [Int32] = []
+    private(set) var etherType = 0
+
+    /// Equalities on one field that follow each other become a choice from this many on.
+    private static let fewestCases = 4
+
+    init(_ programs: [BPFProgram]) {
+        var starts: [Int] = []
+        for program in programs {
+            starts.append(steps.count)
+            steps += program.steps
+        }
+        var builder = DecisionBuilder(programs)
+        let root = builder.decide(PacketFacts())
+        var usual: [DecisionTarget] = []
+        if let etherType = builder.etherTypeOffset {
+            self.etherType = etherType
+            usual = DecisionLayout.usualPackets(&builder, etherType)
+        }
+        place([root] + usual, builder.nodes, starts)
+    }
+
+    /// The decisions for IPv4 packets without options that are not fragments, by protocol.
+    private static func usualPackets(_ builder: inout DecisionBuilder, _ etherType: Int) -> [DecisionTarget] {
+        func equal(_ size: Int, _ offset: Int, _ mask: UInt32, _ value: UInt32) -> FieldTest {
+            FieldTest(field: .bytes(size: size, offset: offset, behind: nil), mask: mask, low: value, span: 0)
+        }
+        let header = etherType + 2
+        var facts = PacketFacts()
+        facts.learn(captured: header + 20, behind: nil, true)
+        facts.learn(equal(2, etherType, 0xffff, 0x0800), true)
+        facts.learn(equal(1, header, 0xff, 0x45), true)
+        facts.learn(equal(2, header + 6, 0x1fff, 0), true)
+        let compared = builder.comparedBytes[header + 9] ?? []
+        var others = facts
+        for number in compared.sorted() { others.learn(equal(1, header + 9, 0xff, UInt32(number)), false) }
+        let other = builder.decide(others)
+        return (0...255).map { number in
+            guard compared.contains(UInt8(number)) else { return other }
+            var known = facts
+            known.learn(equal(1, header + 9, 0xff, UInt32(number)), true)
+            return builder.decide(known)
+        }
+    }
+
+    /// Gives the nodes that can be reached from `targets` their places, those of a path near each other.
+    private mutating func place(_ targets: [DecisionTarget], _ decisions: [Decision], _ starts: [Int]) {
+        var places: [Int: Int] = [:]
+        var order: [Int] = []
+        var choices: [Int: Choice] = [:]
+        var waiting = Array(targets.reversed())
+        while let target = waiting.popLast() {
+            guard case .node(let number) = target, places[number] == nil else { continue }
+            places[number] = order.count
+            order.append(number)
+            if let choice = Choice(number, decisions) {
+                choices[number] = choice
+                waiting += [choice.otherwise] + choice.cases.map(\.target) + [choice.short]
+                continue
+            }
+            switch decisions[number] {
+            case .test(_, _, _, let yes, let no, let short): waiting += [short, no, yes]
+            case .extent(_, _, let yes, let no), .run(_, let yes, let no): waiting += [no, yes]
+            }
+        }
+        func link(_ target: DecisionTarget) -> Int32 {
+            switch target {
+            case .node(let number): Int32(places[number]! * MemoryLayout<DecisionNode>.stride)
+            case .answer(let rule): ~Int32(rule)
+            }
+        }
+        for number in order {
+            if let choice = choices[number] {
+                add(choice, link)
+            } else {
+                add(decisions[number], starts, link)
+            }
+        }
+        let links = targets.map(link)
+        root = links[0]
+        byProtocol = Array(links.dropFirst())
+    }
+
+    /// Equalities on one field of which each is asked when the one before does not hold.
+    private struct Choice {
+        var test: FieldTest
+        var needed: Int
+        var behind: Int?
+        var cases: [(value: UInt32, target: DecisionTarget)] = []
+        var otherwise: DecisionTarget
+        var short: DecisionTarget
+
+        /// The chain that begins at a node; nil when it is too short to gain from being looked up.
+        init?(_ number: Int, _ decisions: [Decision]) {
+            guard case .test(let test, let needed, let behind, _, _, let short) = decisions[number], test.span == 0,
+                test.field != .wireLength
+            else { return nil }
+            self.test = test
+            self.needed = needed
+            self.behind = behind
+            self.short = short
+            otherwise = .node(number)
+            var values: Set<UInt32> = []
+            while case .node(let next) = otherwise, case .test(let other, _, _, let yes, let no, _) = decisions[next],
+                other.span == 0, other.field == test.field, other.mask == test.mask, values.insert(other.low).inserted
+            {
+                cases.append((other.low, yes))
+                otherwise = no
+            }
+            if cases.count < DecisionLayout.fewestCases { return nil }
+            cases.sort { $0.value < $1.value }
+        }
+    }
+
+    private mutating func add(_ choice: Choice, _ link: (DecisionTarget) -> Int32) {
+        guard case .bytes(let size, let offset, let behind) = choice.test.field else { return }
+        add(
+            SpecialNode(
+                kind: .choice,
+                size: size,
+                offset: offset,
+                needed: choice.needed,
+                behind: behind ?? -1,
+                mask: choice.test.mask,
+                first: cases.count,
+                count: choice.cases.count,
+                no: link(choice.otherwise),
+                short: link(choice.short)
+            )
+        )
+        cases += choice.cases.map { DecisionCase(value: $0.value, next: link($0.target)) }
+    }
+
+    private mutating func add(_ decision: Decision, _ starts: [Int], _ link: (DecisionTarget) -> Int32) {
+        switch decision {
+        case .run(let rule, let yes, let no):
+            add(SpecialNode(kind: .run, first: starts[rule], yes: link(yes), no: link(no)))
+        case .extent(let needed, let behind, let yes, let no):
+            // Nothing is asked of the bytes, so any four will do.
+            let test = FieldTest(field: .bytes(size: 0, offset: 0, behind: behind), mask: 0, low: 0, span: 0)
+            add(test, needed, behind, link(yes), link(no), link(no))
+        case .test(let test, let needed, let behind, let yes, let no, let short):
+            add(test, needed, behind, link(yes), link(no), link(short))
+        }
+    }
+
+    private mutating func add(
+        _ test: FieldTest,
+        _ needed: Int,
+        _ behind: Int?,
+        _ yes: Int32,
+        _ no: Int32,
+        _ short: Int32
+    ) {
+        guard case .bytes(let size, let offset, _) = test.field else {
+            let node = SpecialNode(
+                kind: .length,
+                mask: test.mask,
+                low: test.low,
+                span: test.span,
+                yes: yes,
+                no: no,
+                short: short
+            )
+            return add(node)
+        }
+        let first = size == 0 ? 0 : offset + size - 4
+        if behind == nil, first >= 0, needed >= 4, needed <= Int(UInt32.max) {
+            nodes.append(
+                DecisionNode(
+                    last: UInt32(needed - 1),
+                    offset: UInt32(first),
+                    mask: test.mask,
+                    low: test.low,
+                    span: test.span,
+                    yes: yes,
+                    no: no,
+                    short: short
+                )
+            )
+        } else {
+            add(
+                SpecialNode(
+                    kind: .bytes,
+                    size: size,
+                    offset: offset,
+                    needed: needed,
+                    behind: behind ?? -1,
+                    mask: test.mask,
+                    low: test.low,
+                    span: test.span,
+                    yes: yes,
+                    no: no,
+                    short: short
+                )
+            )
+        }
+    }
+
+    private mutating func add(_ node: SpecialNode) {
+        let reference = Int32(special.count)
+        special.append(node)
+        nodes.append(DecisionNode(last: .max, offset: 0, mask: 0, low: 0, span: 0, yes: 0, no: 0, short: reference))
+    }
+
+    /// Copies everything to memory that per-packet code reads by pointer.
+    func allocate() -> DecisionTables {
+        func copy<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutablePointer<T> {
+            let pointer = UnsafeMutablePointer<T>.allocate(capacity: max(1, values.count))
+            values.withUnsafeBufferPointer { source in
+                if let start = source.baseAddress { pointer.initialize(from: start, count: source.count) }
+            }
+            return pointer
+        }
+        return DecisionTables(
+            nodes: copy(nodes),
+            special: copy(special),
+            cases: copy(cases),
+            steps: copy(steps),
+            root: root,
+            byProtocol: copy(byProtocol),
+            etherType: etherType,
+            headerEnd: byProtocol.isEmpty ? .max : UInt32(etherType + 21)
+        )
+    }
+}

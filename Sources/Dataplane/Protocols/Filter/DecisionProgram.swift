@@ -1,0 +1,118 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Several filters made into one decision: which of them is the first to take a packet.
+///
+/// The answer is exactly that of running the filters' BPF programs one after the other; tests that filters have in common
+/// are made once, and what one test says of another is used.
+public final class DecisionProgram {
+    /// How many rules there are; also the answer for packets that no rule takes.
+    public let ruleCount: Int
+    let tables: DecisionTables
+    /// The steps, for the listing.
+    private let listing: DecisionLayout
+
+    /// Builds the decision from one program for each rule, in order. Nil stands for a rule that takes no packet, and so
+    /// does a program that is not valid (an unknown instruction, a jump out of the program, a division by the constant 0).
+    public init(_ rules: [[BPFInstruction]?]) {
+        let nothing = BPFInstruction(code: 6, jt: 0, jf: 0, k: 0)
+        let programs = rules.map { $0.flatMap(BPFProgram.init) ?? BPFProgram([nothing])! }
+        ruleCount = programs.count
+        listing = DecisionLayout(programs)
+        tables = listing.allocate()
+    }
+
+    deinit {
+        tables.nodes.deallocate()
+        tables.special.deallocate()
+        tables.cases.deallocate()
+        tables.steps.deallocate()
+        tables.byProtocol.deallocate()
+    }
+
+    /// The number of the first rule that takes the packet at `data`, else ``ruleCount``; and how many tests that took.
+    ///
+    /// `wireLength` is what filters see as `len`.
+    public func classify(_ data: UnsafeRawBufferPointer, wireLength: UInt32) -> (rule: Int, tests: Int) {
+        var tests = 0
+        // An empty buffer may have no address; nothing is read from it.
+        let start = data.baseAddress ?? UnsafeRawPointer(tables.nodes)
+        let captured = UInt32(clamping: data.count)
+        let rule = tables.classify(start, captured: captured, wire: wireLength, tests: &tests)
+        return (rule, tests)
+    }
+
+    /// How many nodes the decision has.
+    public var nodeCount: Int { listing.nodes.count }
+}
+
+// MARK: Listing
+
+extension DecisionProgram: CustomStringConvertible {
+    /// The nodes of the decision, one a line: what is tested, and where it goes on.
+    public var description: String {
+        var text = ""
+        if !listing.byProtocol.isEmpty {
+            text += "IPv4 behind EtherType at \(listing.etherType), no options, no fragment; by protocol:\n"
+            var last = 0
+            for number in 1...256 where number == 256 || listing.byProtocol[number] != listing.byProtocol[last] {
+                text += "  \(last)" + (number - 1 > last ? "-\(number - 1)" : "") + " -> "
+                text += name(listing.byProtocol[last]) + "\n"
+                last = number
+            }
+        }
+        text += "others -> \(name(listing.root))\n"
+        for (number, node) in listing.nodes.enumerated() { text += "\(number): \(describe(node))\n" }
+        return text
+    }
+
+    private func name(_ link: Int32) -> String {
+        if link >= 0 { return String(Int(link) / MemoryLayout<DecisionNode>.stride) }
+        return Int(~link) == ruleCount ? "other" : "rule \(~link)"
+    }
+
+    private func describe(_ node: DecisionNode) -> String {
+        if node.last != .max {
+            let test = SpecialNode(
+                kind: .bytes,
+                size: 4,
+                offset: Int(node.offset),
+                needed: Int(node.last) + 1,
+                mask: node.mask,
+                low: node.low,
+                span: node.span,
+                yes: node.yes,
+                no: node.no,
+                short: node.short
+            )
+            return describe(test)
+        }
+        return describe(listing.special[Int(node.short)])
+    }
+
+    private func describe(_ node: SpecialNode) -> String {
+        let place = node.behind < 0 ? "" : "header at \(node.behind) + "
+        let bytes = "[\(place)\(node.offset):\(node.size)]"
+        let short = "  short \(name(node.short))"
+        switch node.kind {
+        case .run: return "program at step \(node.first)  yes \(name(node.yes))  no \(name(node.no))"
+        case .choice:
+            let cases = listing.cases[node.first..<node.first + node.count]
+            return "\(bytes) & \(hexadecimal(node.mask)) is "
+                + cases.map { "\(hexadecimal($0.value)): \(name($0.next))" }.joined(separator: ", ")
+                + "  no \(name(node.no))" + short
+        case .length: return "length" + range(node)
+        case .bytes: return (node.mask == 0 ? "\(node.needed) bytes" : bytes) + range(node) + short
+        }
+    }
+
+    private func range(_ node: SpecialNode) -> String {
+        let targets = "  yes \(name(node.yes))  no \(name(node.no))"
+        if node.mask == 0 { return targets }
+        let low = hexadecimal(node.low)
+        let test = node.span == 0 ? " == \(low)" : " in \(low)...\(hexadecimal(node.low + node.span))"
+        return " & \(hexadecimal(node.mask))" + test + targets
+    }
+
+    private func hexadecimal(_ value: UInt32) -> String { "0x" + String(value, radix: 16) }
+}

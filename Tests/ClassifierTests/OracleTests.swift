@@ -1,0 +1,85 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Capture
+import Dataplane
+import Testing
+
+/// Our decisions against libpcap's own interpreter, packet by packet.
+struct OracleTests {
+    /// Captures grouped by how libpcap reads them: link types are few, packets many.
+    struct Corpus {
+        var linkType: UInt16
+        var oracle: Oracle
+        var packets: [Captured]
+    }
+
+    /// Up to `limit` packets of each capture, put together by link type.
+    static func corpora(limit: Int) -> [Corpus] {
+        var byLinkType: [UInt16: Corpus] = [:]
+        for name in captureNames() {
+            guard let oracle = Oracle(path: "\(captureDirectory!)/\(name)") else { continue }
+            let packets = oracle.packets(limit: limit)
+            byLinkType[oracle.linkType, default: Corpus(linkType: oracle.linkType, oracle: oracle, packets: [])]
+                .packets += packets
+        }
+        return byLinkType.values.sorted { $0.linkType < $1.linkType }
+    }
+
+    static func compile(_ filter: String, _ linkType: UInt16) -> [BPFInstruction]? {
+        do { return try FilterCompiler.compile(filter, linkType: linkType) } catch { return nil }
+    }
+
+    /// Classifies all packets with sets of rules and compares with the first filter that libpcap says matches.
+    /// Returns how many decisions were compared.
+    static func compare(_ corpus: Corpus, sets: [[Int]], _ filters: [String]) -> Int {
+        let programs = filters.map { compile($0, corpus.linkType) }
+        let theirs = filters.map { corpus.oracle.filter($0) }
+        for (k, filter) in filters.enumerated() {
+            #expect(
+                (programs[k] == nil) == theirs[k].isRefused,
+                "link type \(corpus.linkType): '\(filter)' is refused by one of us"
+            )
+        }
+        let decisions = sets.map { set in DecisionProgram(set.map { programs[$0] }) }
+        var count = 0
+        for packet in corpus.packets {
+            packet.bytes.withUnsafeBytes { bytes in
+                let matches = theirs.map { $0.matches(bytes, wireLength: packet.wireLength) }
+                for (set, decision) in zip(sets, decisions) {
+                    let expected = set.firstIndex { matches[$0] } ?? set.count
+                    let (rule, tests) = decision.classify(bytes, wireLength: packet.wireLength)
+                    count += 1
+                    if rule != expected {
+                        let rules = set.map { filters[$0] }
+                        Issue.record("link type \(corpus.linkType), \(rules): \(rule), not \(expected): \(packet)")
+                    }
+                    if tests < 0 || tests > 100_000 { Issue.record("\(tests) tests") }
+                }
+            }
+        }
+        return count
+    }
+
+    /// Each filter alone, then sets of 2 to 24 drawn at random.
+    static func sets(_ count: Int, from filters: [String], _ random: inout TestRandom) -> [[Int]] {
+        (0..<count).map { _ in
+            (0..<Int.random(in: 2...24, using: &random)).map { _ in Int.random(in: filters.indices, using: &random) }
+        }
+    }
+
+    @Test(.enabled(if: captureDirectory != nil))
+    func everyCapture() {
+        var random = TestRandom(7)
+        var total = 0
+        var packets = 0
+        for corpus in OracleTests.corpora(limit: 40) {
+            var sets = filters.indices.map { [$0] }
+            sets += OracleTests.sets(24, from: filters, &random)
+            total += OracleTests.compare(corpus, sets: sets, filters)
+            packets += corpus.packets.count
+        }
+        print("compared \(total) decisions on \(packets) packets")
+        #expect(packets > 5_000)
+    }
+}
