@@ -40,6 +40,12 @@ let package = Package(
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
 
+        .executableTarget(
+            name: "spillway-benchmarks",
+            dependencies: ["Spillway", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/Benchmarks"
+        ),
+
         // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),

@@ -1,0 +1,59 @@
+# Copyright 2026 the Spillway authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Results go to standard output, everything else to standard error.
+
+CAPTURE ?= Examples/captures/web.pcap
+SOURCES = Package.swift Plugins Sources Tests $(wildcard Examples/*/Package.swift Examples/*/Sources)
+SPILLWAY = .build/debug/spillway
+
+.PHONY: help demo build test bench format lint docs captures clean
+
+help: ## Lists the goals.
+	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' Makefile | expand -t 12
+
+demo: ## Compares the placements of the flow monitor on a real capture.
+	@scripts/setup.sh build
+	@echo "demo: building the release version" >&2
+	@swift build -c release --product spillway >&2
+	@.build/release/spillway compare graphs/flow-monitor.yaml --wire wire=$(CAPTURE) --profile agilio-cx
+
+build: ## Builds everything for debugging.
+	@scripts/setup.sh build
+	@swift build
+
+test: ## Installs what is missing, builds, and runs all tests.
+	@scripts/setup.sh test
+	@swift build --build-tests
+	@scripts/test-examples.sh
+	@swift test --skip-build
+
+bench: ## Measures CPU time and instructions for each packet.
+	@scripts/setup.sh bench
+	@swift build -c release --product spillway-benchmarks >&2
+	@.build/release/spillway-benchmarks
+	@.build/release/spillway-benchmarks --instructions
+
+format: ## Lays out Swift sources and graph files.
+	@swift format --in-place --parallel --recursive $(SOURCES)
+	@swift build --product spillway >&2
+	@$(SPILLWAY) format $(wildcard graphs/*.yaml graphs/*/*.yaml)
+
+lint: ## Checks the layout of Swift sources and graph files, and the graphs.
+	@swift format lint --strict --parallel --recursive $(SOURCES)
+	@swift build --product spillway >&2
+	@$(SPILLWAY) format --check $(wildcard graphs/*.yaml graphs/*/*.yaml)
+	@$(SPILLWAY) check $(wildcard graphs/*.yaml graphs/*/*.yaml)
+
+docs: ## Writes elements-docs and the JSON schema from the elements' declarations.
+	@scripts/setup.sh build
+	@swift build --product spillway >&2
+	@$(SPILLWAY) docs --write
+	@$(SPILLWAY) schema --write
+
+captures: ## Makes Examples/captures anew (needs root).
+	@scripts/setup.sh captures
+	@scripts/make-captures.sh
+
+clean: ## Removes what was built.
+	@rm -rf .build Examples/*/.build
