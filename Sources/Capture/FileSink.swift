@@ -48,8 +48,10 @@ public final class FileSink: ByteSink {
     }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
-        if bytes.count > buffer.count - used { try drain() }
-        if bytes.count >= buffer.count { return try put(bytes) }
+        // What was put together elsewhere need not be copied once more.
+        let isLarge = bytes.count >= buffer.count / 4
+        if isLarge || bytes.count > buffer.count - used { try drain() }
+        if isLarge { return try put(bytes) }
         guard let start = bytes.baseAddress else { return }
         (buffer.baseAddress! + used).copyMemory(from: start, byteCount: bytes.count)
         used += bytes.count
