@@ -3,7 +3,8 @@
 
 import Dataplane
 
-/// Writes what a wire sends to a capture file: pcapng where the name ends in `.pcapng`, else pcap with nanosecond stamps.
+/// Writes what a wire sends to a capture file: pcapng where the name ends in `.pcapng`, else pcap with nanosecond
+/// stamps.
 public final class CaptureWriter: PacketDestination {
     @exclusivity(unchecked) private var encoder: CaptureEncoder
     private let path: String

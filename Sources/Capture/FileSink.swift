@@ -17,7 +17,8 @@ public final class FileSink: ByteSink {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
     private var used = 0
 
-    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be overwritten.
+    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be
+    /// overwritten.
     public init(_ name: String) throws {
         self.name = name
         ownsDescriptor = name != "-"

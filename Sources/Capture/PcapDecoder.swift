@@ -55,7 +55,8 @@ final class PcapDecoder: Decoder {
                 ahead: 4
             )
         }
-        // Bits 16 to 25 are reserved; above them stands the length of a frame check sequence, which changes nothing here.
+        // Bits 16 to 25 are reserved; above them stands the length of a frame check sequence, which changes nothing
+        // here.
         let network = load(input.next, 20, swapped: isSwapped, as: UInt32.self)
         if network & 0x03ff_0000 != 0 {
             throw input.damage(
@@ -84,8 +85,8 @@ final class PcapDecoder: Decoder {
         return try decodeAny(input, &reading, interface)
     }
 
-    /// The records of nearly all files, as far as nothing about them is unusual: in the machine's byte order, with another
-    /// header behind them in the window, not earlier than the last and before the limit.
+    /// The records of nearly all files, as far as nothing about them is unusual: in the machine's byte order, with
+    /// another header behind them in the window, not earlier than the last and before the limit.
     private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
         if input.available < 16 { return }
         let items = reading.items
