@@ -16,8 +16,8 @@ enum Stop {
     /// The batch is full, or the next packet is not before the limit. In the second case, and in the first where it is
     /// easily known, ``Reading/nextTime`` is set.
     case paused
-    /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header where
-    /// `size` is 0.
+    /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header
+    /// where `size` is 0.
     case needs(_ count: Int, of: String, size: Int = 0)
 }
 
@@ -48,8 +48,8 @@ struct Reading {
     /// The last time a packet can have; the one behind it means that there is none.
     static let lastTime = Int64.max - 1
 
-    /// Sets the next item to a packet; false, with ``nextTime`` set, when the packet is not before the limit. There must
-    /// be room. The caller counts its link type.
+    /// Sets the next item to a packet; false, with ``nextTime`` set, when the packet is not before the limit. There
+    /// must be room. The caller counts its link type.
     @inline(__always)
     mutating func give(
         _ data: UnsafeMutableRawPointer,
