@@ -15,8 +15,8 @@ public struct PlacementResult: Sendable {
     public var firstDrop: Outcome.Drop?
     /// How busy each resource is at the sustainable rate, 0 to 1, the busiest first.
     public var utilisation: [(resource: Resource, share: Double)]
-    /// The rate at which latency was measured, in packets per second.
-    public var load: Int
+    /// The load at which latency was measured.
+    public var load: OfferedLoad
     /// Latency at that load, in picoseconds; nil when no packet came through.
     public var latency: Percentiles?
     /// Items lost at that load, by reason; those that did not occur are left out.
@@ -96,9 +96,9 @@ public struct Comparison: Sendable {
         public var packets = 200_000
         /// Visits of elements recorded at most.
         public var recordLimit = Recording.defaultLimit
-        /// The rate at which latency is measured, in packets per second; nil for half the sustainable rate of the
+        /// The load at which latency is measured; nil for half the sustainable rate of the
         /// slowest placement.
-        public var load: Int?
+        public var load: OfferedLoad?
         public init() {}
     }
 
@@ -135,7 +135,7 @@ public struct Comparison: Sendable {
             )
         }
         let capacities = try scorers.map { try $0.search() }
-        let load = max(1, options.load ?? (capacities.map(\.rate).min() ?? 0) / 2)
+        let load = options.load ?? .rate(max(1, (capacities.map(\.rate).min() ?? 0) / 2))
         results = try zip(zip(placements, scorers), capacities).map { pair, capacity in
             try pair.1.result(pair.0, capacity, load)
         }
@@ -272,8 +272,8 @@ private struct Scorer {
         return limits
     }
 
-    func result(_ placement: GraphSpec.Placement, _ capacity: Capacity, _ load: Int) throws -> PlacementResult {
-        let run = try recording.replay(routes, profile, .rate(load), packets)
+    func result(_ placement: GraphSpec.Placement, _ capacity: Capacity, _ load: OfferedLoad) throws -> PlacementResult {
+        let run = try recording.replay(routes, profile, load, packets)
         let offered = Double(run.offered)
         func cycles(_ side: ExecutorProfile, _ tally: Outcome.ExecutorTally) -> Double {
             let busy = tally.busy.reduce(0) { $0 + Double($1) }
