@@ -303,7 +303,8 @@ private struct CountTable {
 extension Recording {
     /// Puts the recorded work on a device in a placement, with the recording repeated until `packets` have arrived.
     ///
-    /// Virtual time, queues and what is under way go on from one repetition to the next; the work is the same each time.
+    /// Virtual time, queues and what is under way go on from one repetition to the next; the work is the same each
+    /// time.
     public func replay(
         placement sides: [Side],
         profile: DeviceProfile,
