@@ -102,7 +102,7 @@ private func foreignKind(_ bytes: UnsafeRawBufferPointer) -> String {
         return "is compressed with \(name), which is not supported; decompress it, or compress with gzip"
     }
     if isERF(bytes) { return "is an ERF capture, which is not supported; convert it with editcap" }
-    let isText = bytes.allSatisfy { (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) || $0 >= 0x80 }
+    let isText = bytes.allSatisfy { (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) }
     if isText {
         let mark = bytes.first { $0 > 0x20 }
         return mark == UInt8(ascii: "<") ? "is an HTML or XML page, not a capture" : "is text, not a capture"

@@ -108,8 +108,8 @@ public final class CaptureSource: PacketSource {
         return count
     }
 
-    /// Reads on until the batch is full, has reached its limit, or the source ends. Without `pool` the batch is empty and
-    /// this may wait; with one it ends rather than wait for bytes to come.
+    /// Reads on until the batch is full, has reached its limit, or the source ends. Without `pool` the batch is empty
+    /// and this may wait; with one it ends rather than wait for bytes to come.
     private func advance(_ pool: Pool?) {
         while current < files.count {
             do throws(CaptureError) {

@@ -3,9 +3,10 @@
 
 import Dataplane
 
-/// Writes what a wire sends to a capture file: pcapng where the name ends in `.pcapng`, else pcap with nanosecond stamps.
+/// Writes what a wire sends to a capture file: pcapng where the name ends in `.pcapng`, else pcap with nanosecond
+/// stamps.
 public final class CaptureWriter: PacketDestination {
-    private var encoder: CaptureEncoder
+    @exclusivity(unchecked) private var encoder: CaptureEncoder
     private let path: String
 
     /// Creates the file at once, so that a wrong path is told before anything runs; `-` is standard output.

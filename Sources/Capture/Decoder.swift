@@ -16,8 +16,8 @@ enum Stop {
     /// The batch is full, or the next packet is not before the limit. In the second case, and in the first where it is
     /// easily known, ``Reading/nextTime`` is set.
     case paused
-    /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header where
-    /// `size` is 0.
+    /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header
+    /// where `size` is 0.
     case needs(_ count: Int, of: String, size: Int = 0)
 }
 
@@ -48,8 +48,8 @@ struct Reading {
     /// The last time a packet can have; the one behind it means that there is none.
     static let lastTime = Int64.max - 1
 
-    /// Sets the next item to a packet; false, with ``nextTime`` set, when the packet is not before the limit. There must
-    /// be room. The caller counts its link type.
+    /// Sets the next item to a packet; false, with ``nextTime`` set, when the packet is not before the limit. There
+    /// must be room. The caller counts its link type.
     @inline(__always)
     mutating func give(
         _ data: UnsafeMutableRawPointer,
@@ -83,19 +83,24 @@ struct Reading {
     }
 }
 
-/// How many packets came with each link type.
+/// How many packets came with each link type. Counting costs the same for any number of types.
 struct LinkTypeCounts {
-    /// In order of the type's number.
-    private(set) var all: [(linkType: UInt16, packets: UInt64)] = []
+    /// The type counted last, which is most often the next too.
+    private var last: (linkType: UInt16, packets: UInt64) = (0, 0)
+    private var others: [UInt16: UInt64] = [:]
 
     mutating func add(_ linkType: UInt16, _ packets: Int) {
-        if packets == 0 { return }
-        let place = all.firstIndex { $0.linkType >= linkType } ?? all.count
-        if place < all.count && all[place].linkType == linkType {
-            all[place].packets &+= UInt64(packets)
-        } else {
-            all.insert((linkType, UInt64(packets)), at: place)
+        if linkType != last.linkType {
+            if last.packets > 0 { others[last.linkType] = last.packets }
+            last = (linkType, others.removeValue(forKey: linkType) ?? 0)
         }
+        last.packets &+= UInt64(packets)
+    }
+
+    /// In order of the type's number.
+    var all: [(linkType: UInt16, packets: UInt64)] {
+        let counts = others.map { (linkType: $0.key, packets: $0.value) } + (last.packets > 0 ? [last] : [])
+        return counts.sorted { $0.linkType < $1.linkType }
     }
 }
 

@@ -6,8 +6,8 @@ import Synchronization
 
 /// The use of a regular file by this process, for as long as the claim lives.
 ///
-/// Truncating a mapped capture would end the process with SIGBUS, and two writers would garble one file. So who writes a
-/// file needs it alone.
+/// Truncating a mapped capture would end the process with SIGBUS, and two writers would garble one file. So who writes
+/// a file needs it alone.
 final class FileClaim: Sendable {
     enum Use { case reading, writing }
 

@@ -17,7 +17,8 @@ public final class FileSink: ByteSink {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
     private var used = 0
 
-    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be overwritten.
+    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be
+    /// overwritten.
     public init(_ name: String) throws {
         self.name = name
         ownsDescriptor = name != "-"
@@ -48,8 +49,10 @@ public final class FileSink: ByteSink {
     }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
-        if bytes.count > buffer.count - used { try drain() }
-        if bytes.count >= buffer.count { return try put(bytes) }
+        // What was put together elsewhere need not be copied once more.
+        let isLarge = bytes.count >= buffer.count / 4
+        if isLarge || bytes.count > buffer.count - used { try drain() }
+        if isLarge { return try put(bytes) }
         guard let start = bytes.baseAddress else { return }
         (buffer.baseAddress! + used).copyMemory(from: start, byteCount: bytes.count)
         used += bytes.count

@@ -55,7 +55,8 @@ final class PcapDecoder: Decoder {
                 ahead: 4
             )
         }
-        // Bits 16 to 25 are reserved; above them stands the length of a frame check sequence, which changes nothing here.
+        // Bits 16 to 25 are reserved; above them stands the length of a frame check sequence, which changes nothing
+        // here.
         let network = load(input.next, 20, swapped: isSwapped, as: UInt32.self)
         if network & 0x03ff_0000 != 0 {
             throw input.damage(
@@ -84,17 +85,20 @@ final class PcapDecoder: Decoder {
         return try decodeAny(input, &reading, interface)
     }
 
-    /// The records of nearly all files, as far as nothing about them is unusual: in the machine's byte order, with another
-    /// header behind them in the window, not earlier than the last and before the limit.
+    /// The records of nearly all files, as far as nothing about them is unusual: in the machine's byte order, with
+    /// another header behind them in the window, not earlier than the last and before the limit.
     private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
-        let (items, indices, sequence) = (reading.items, reading.indices, reading.sequence)
-        let (linkType, longest, unit, limit, room) = (linkType, longest, unit, reading.limit, reading.room)
+        if input.available < 16 { return }
+        let items = reading.items
+        let (linkType, longest, unit, limit) = (linkType, longest, unit, reading.limit)
         // One comparison shows that a record and the header behind it are there.
         let lastEnd = input.end - 16
-        if input.available < 16 { return }
         // Where the packet begins; its header stands before it.
         var data = input.next + 16
-        var count = reading.count
+        let first = reading.indices + reading.count
+        let last = reading.indices + reading.room
+        var index = first
+        var sequence = reading.sequence &+ UInt64(truncatingIfNeeded: reading.count)
         var time = reading.time
         var bytes: UInt64 = 0
         while true {
@@ -105,30 +109,31 @@ final class PcapDecoder: Decoder {
             let fraction = Int64(data.loadUnaligned(fromByteOffset: -12, as: UInt32.self))
             let stamp = seconds &* 1_000_000_000 &+ fraction &* unit
             if stamp < time || stamp >= limit { break }
-            if count == room {
+            if index == last {
                 // The batch is full, and it is known what comes next.
                 reading.nextTime = stamp
                 break
             }
             let wire = data.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
             time = stamp
-            (items + Int(indices[count])).initialize(
+            (items + Int(index.pointee)).initialize(
                 to: Item(
                     data: data,
                     length: captured,
                     wireLength: wire,
                     time: stamp,
-                    sequence: sequence &+ UInt64(truncatingIfNeeded: count),
+                    sequence: sequence,
                     linkType: linkType,
                     interface: interface
                 )
             )
             bytes &+= UInt64(wire)
-            count &+= 1
+            sequence &+= 1
+            index += 1
             data = end + 16
         }
         input.next = data - 16
-        reading.count = count
+        reading.count += index - first
         reading.time = time
         reading.bytes &+= bytes
     }

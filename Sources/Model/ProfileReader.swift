@@ -43,7 +43,7 @@ extension DeviceProfile {
         let profile = ExecutorProfile(
             cores: section.number("cores", Units.none, 1...65_536),
             threads: section.number("threads", Units.none, 1...1024),
-            clock: section.number("clock", Units.frequencies, 1_000...1_000_000_000_000),
+            clock: section.number("clock", Units.frequencies, 1_000_000...1_000_000_000_000),
             dispatch: section.word("dispatch", ExecutorProfile.Dispatch.self) ?? .shared,
             perItem: section.number("per_item", Units.cycles, 0...Units.mostCycles),
             send: section.number("send", Units.cycles, 0...Units.mostCycles),
@@ -71,7 +71,7 @@ extension DeviceProfile {
             maxPayload: section.number("max_payload", Units.sizes, 128...512, among: [128, 256, 512]),
             maxReadRequest: section.number("max_read_request", Units.sizes, 128...4096),
             completionBoundary: section.number("completion_boundary", Units.sizes, 64...128, among: [64, 128]),
-            cutsAtBoundary: section.number("cut_at_boundary", Units.none, 0...1) == 1
+            cutsAtBoundary: section.optional("cut_at_boundary", Units.none, 0...1) == 1
         )
         let driver = section.word("driver", DriverModel.all.map(\.name)).flatMap { name in
             DriverModel.all.first { $0.name == name }
@@ -116,7 +116,7 @@ private enum Units {
     static let none: Table = []
     /// Cycles are plain decimal numbers, kept in thousandths.
     static let cycles: Table = [("", 1_000)]
-    static let mostCycles = 1_000_000_000_000
+    static let mostCycles = 100_000_000_000
     static let frequencies: Table = [("Hz", 1), ("kHz", 1_000), ("MHz", 1_000_000), ("GHz", 1_000_000_000)]
     /// In MT/s.
     static let transfers: Table = [("MT/s", 1), ("GT/s", 1_000)]

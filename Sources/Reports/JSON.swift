@@ -98,6 +98,110 @@ public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBooleanLite
     }
 }
 
+extension JSON {
+    /// Reads JSON (RFC 8259); nil when the text is not JSON, or is nested deeper than 64. Numbers keep their text.
+    public init?(_ text: String) {
+        var reader = JSONReader(bytes: Array(text.utf8))
+        guard let value = reader.value(depth: 0), reader.isAtEnd else { return nil }
+        self = value
+    }
+}
+
+private struct JSONReader {
+    let bytes: [UInt8]
+    var at = 0
+
+    private mutating func skipSpace() {
+        while at < bytes.count, [0x20, 0x09, 0x0a, 0x0d].contains(bytes[at]) { at += 1 }
+    }
+
+    var isAtEnd: Bool {
+        mutating get {
+            skipSpace()
+            return at == bytes.count
+        }
+    }
+
+    private mutating func take(_ character: Character) -> Bool {
+        skipSpace()
+        guard at < bytes.count, bytes[at] == character.asciiValue else { return false }
+        at += 1
+        return true
+    }
+
+    mutating func value(depth: Int) -> JSON? {
+        skipSpace()
+        guard depth < 64, at < bytes.count else { return nil }
+        if take("{") {
+            var members: [(String, JSON)] = []
+            if take("}") { return .object([]) }
+            repeat {
+                skipSpace()
+                guard let name = string(), take(":"), let value = value(depth: depth + 1) else { return nil }
+                members.append((name, value))
+            } while take(",")
+            return take("}") ? .object(members) : nil
+        }
+        if take("[") {
+            var items: [JSON] = []
+            if take("]") { return .array([]) }
+            repeat {
+                guard let value = value(depth: depth + 1) else { return nil }
+                items.append(value)
+            } while take(",")
+            return take("]") ? .array(items) : nil
+        }
+        if bytes[at] == UInt8(ascii: "\"") { return string().map { .string($0) } }
+        let start = at
+        while at < bytes.count, ![0x20, 0x09, 0x0a, 0x0d, 0x2c, 0x5d, 0x7d].contains(bytes[at]) { at += 1 }
+        let word = String(decoding: bytes[start..<at], as: UTF8.self)
+        switch word {
+        case "true": return .bool(true)
+        case "false": return .bool(false)
+        case "null": return .null
+        default: break
+        }
+        if let n = Int64(word) { return .integer(n) }
+        if let n = UInt64(word) { return .unsigned(n) }
+        guard let x = Double(word), x.isFinite else { return nil }
+        return .decimal(x, digits: word.split(separator: ".").dropFirst().first?.count ?? 0)
+    }
+
+    private mutating func string() -> String? {
+        guard at < bytes.count, bytes[at] == UInt8(ascii: "\"") else { return nil }
+        at += 1
+        var out: [UInt8] = []
+        while at < bytes.count {
+            let byte = bytes[at]
+            at += 1
+            switch byte {
+            case UInt8(ascii: "\""): return String(validating: out, as: UTF8.self)
+            case UInt8(ascii: "\\"):
+                guard at < bytes.count else { return nil }
+                let escape = bytes[at]
+                at += 1
+                switch escape {
+                case UInt8(ascii: "n"): out.append(0x0a)
+                case UInt8(ascii: "r"): out.append(0x0d)
+                case UInt8(ascii: "t"): out.append(0x09)
+                case UInt8(ascii: "b"): out.append(0x08)
+                case UInt8(ascii: "f"): out.append(0x0c)
+                case UInt8(ascii: "u"):
+                    guard at + 4 <= bytes.count,
+                        let code = UInt32(String(decoding: bytes[at..<at + 4], as: UTF8.self), radix: 16),
+                        let scalar = Unicode.Scalar(code)
+                    else { return nil }
+                    at += 4
+                    out.append(contentsOf: Array(String(Character(scalar)).utf8))
+                default: out.append(escape)
+                }
+            default: out.append(byte)
+            }
+        }
+        return nil
+    }
+}
+
 /// `x` with `digits` digits behind the point, rounded half away from zero; the same on every machine.
 public func fixed(_ x: Double, _ digits: Int) -> String {
     guard x.isFinite, abs(x) < 1e15 else { return "\(x)" }

@@ -61,7 +61,7 @@ struct SpillwayRoot: ParsableCommand {
         version: Version.current,
         groupedSubcommands: [
             CommandGroup(name: "Running", subcommands: [Run.self, Tap.self, Trace.self]),
-            //COMPARE
+            CommandGroup(name: "Comparing placements", subcommands: [Compare.self, Plan.self]),
             CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, New.self, Explain.self]),
             CommandGroup(name: "Looking up", subcommands: [List.self, Show.self, Graph.self, Docs.self, Schema.self]),
         ]
@@ -90,7 +90,8 @@ struct Failure: Error {
         case let error as CaptureError:
             self = Failure(code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65, message: "\(error)")
         case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
-        case is InstanceError: self = .badGraph("\(error)")
+        case is InstanceError, is ModelError: self = .badGraph("\(error)")
+        case let error as OutputError: self = Failure(code: error.code == "no_permission" ? 77 : 1, message: "\(error)")
         default: self = Failure(code: 1, message: "\(error)")
         }
     }

@@ -104,6 +104,28 @@ import Testing
         #expect(try GraphFormatter.format(text) == text)
     }
 
+    /// What is written for each element type loads without an error, if the type takes packets at all.
+    @Test func everyNewGraphLoads() throws {
+        var loaded = 0
+        for type in catalog.types where type.name != "Wire" && type.defaultInputs.first?.accepts.allows(.packet) == true
+        {
+            let text = try NewGraph.text("wire.rx -> IPCheck -> FlowTable -> \(type.name)", catalog: catalog)
+            #expect(try GraphFormatter.format(text) == text)
+            let bytes = Array(text.utf8)
+            let loader = GraphLoader(catalog: catalog, services: NoServices()) { _ in bytes }
+            let result = loader.loadGraph("new.yaml")
+            #expect(result.graph != nil, "\(text)\n\(result.diagnostics.map(\.rendered).joined())")
+            loaded += 1
+        }
+        #expect(loaded >= 4)
+    }
+
+    private struct NoServices: Services {
+        struct Refused: Error {}
+        func openSink(_ name: String) throws -> any ByteSink { throw Refused() }
+        func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? { [] }
+    }
+
     @Test(
         arguments: [
             ("", "the chain is empty"), ("Counter", "'Counter' is no chain: two elements need '->' between them"),

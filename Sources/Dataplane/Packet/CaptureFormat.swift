@@ -35,8 +35,8 @@ public struct CaptureEncoder {
     /// Bytes on their way to the sink: `buffer[0 ..< used]`.
     private var buffer: [UInt8]
     private var used = 0
-    /// The link types announced so far; in pcapng a link type's place is its interface number.
-    private var linkTypes: [UInt16] = []
+    /// The interface numbers of the link types announced so far.
+    private var interfaces: [UInt16: UInt32] = [:]
     private var last: (linkType: UInt16, interface: UInt32) = (0, 0)
 
     /// An encoder that writes to `sink` and does not close it. Nothing is written before the first packet.
@@ -50,41 +50,41 @@ public struct CaptureEncoder {
     ///
     /// Throws what the sink throws, and a ``CaptureEncoderError`` when a pcap file would need a second link type.
     public mutating func write(_ item: UnsafePointer<Item>) throws {
-        if linkTypes.isEmpty || item.pointee.linkType != last.linkType { try announce(item.pointee.linkType) }
+        if interfaces.isEmpty || item.pointee.linkType != last.linkType { try announce(item.pointee.linkType) }
         let captured = min(item.pointee.length, CaptureLimit.packet)
-        let packet = UnsafeRawBufferPointer(start: item.pointee.data, count: Int(captured))
         switch format {
         case .pcap:
             let time = min(max(item.pointee.time, 0), Int64(UInt32.max) * 1_000_000_000 + 999_999_999)
             let (seconds, nanoseconds) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
-            try reserve(16)
-            append(UInt32(seconds))
-            append(UInt32(nanoseconds))
-            append(captured)
-            append(item.pointee.wireLength)
-            try append(packet)
+            try append(16 + Int(captured)) { out in
+                out.put(UInt32(truncatingIfNeeded: seconds))
+                out.put(UInt32(truncatingIfNeeded: nanoseconds))
+                out.put(captured)
+                out.put(item.pointee.wireLength)
+                out.put(item.pointee.data, Int(captured))
+            }
         case .pcapng:
             let time = UInt64(max(item.pointee.time, 0))
-            let padding = (4 - captured % 4) % 4
-            let length = 32 + captured + padding
-            try reserve(28)
-            append(PcapngBlock.enhancedPacket)
-            append(length)
-            append(last.interface)
-            append(UInt32(truncatingIfNeeded: time >> 32))
-            append(UInt32(truncatingIfNeeded: time))
-            append(captured)
-            append(item.pointee.wireLength)
-            try append(packet)
-            try reserve(8)
-            for _ in 0..<padding { append(UInt8(0)) }
-            append(length)
+            let padded = (captured + 3) & ~3
+            let interface = last.interface
+            try append(32 + Int(padded)) { out in
+                out.put(PcapngBlock.enhancedPacket)
+                out.put(32 + padded)
+                out.put(interface)
+                out.put(UInt32(truncatingIfNeeded: time >> 32))
+                out.put(UInt32(truncatingIfNeeded: time))
+                out.put(captured)
+                out.put(item.pointee.wireLength)
+                out.put(item.pointee.data, Int(captured))
+                for _ in captured..<padded { out.put(UInt8(0)) }
+                out.put(32 + padded)
+            }
         }
     }
 
     /// Completes the file and hands everything to the sink; a file without packets gets its header (Ethernet, in pcap).
     public mutating func finish() throws {
-        if linkTypes.isEmpty { try announce(LinkType.ethernet) }
+        if interfaces.isEmpty { try announce(LinkType.ethernet) }
         try drain()
         try sink.flush()
     }
@@ -93,59 +93,62 @@ public struct CaptureEncoder {
     private mutating func announce(_ linkType: UInt16) throws {
         switch format {
         case .pcap:
-            if let first = linkTypes.first, first != linkType {
-                throw CaptureEncoderError(first: first, second: linkType)
+            if !interfaces.isEmpty { throw CaptureEncoderError(first: last.linkType, second: linkType) }
+            try append(24) { out in
+                out.put(PcapMagic.nanoseconds)
+                out.put(UInt16(2))
+                out.put(UInt16(4))
+                out.put(UInt64(0))
+                out.put(CaptureLimit.packet)
+                out.put(UInt32(linkType))
             }
-            if linkTypes.isEmpty {
-                linkTypes.append(linkType)
-                try reserve(24)
-                append(PcapMagic.nanoseconds)
-                append(UInt16(2))
-                append(UInt16(4))
-                append(UInt32(0))
-                append(UInt32(0))
-                append(CaptureLimit.packet)
-                append(UInt32(linkType))
-            }
+            interfaces[linkType] = 0
             last = (linkType, 0)
         case .pcapng:
-            if linkTypes.isEmpty {
-                try reserve(28)
-                append(PcapngBlock.section)
-                append(UInt32(28))
-                append(PcapngBlock.byteOrderMagic)
-                append(UInt16(1))
-                append(UInt16(0))
-                // The length of the section is not known.
-                append(UInt64.max)
-                append(UInt32(28))
+            if interfaces.isEmpty {
+                try append(28) { out in
+                    out.put(PcapngBlock.section)
+                    out.put(UInt32(28))
+                    out.put(PcapngBlock.byteOrderMagic)
+                    out.put(UInt16(1))
+                    out.put(UInt16(0))
+                    // The length of the section is not known.
+                    out.put(UInt64.max)
+                    out.put(UInt32(28))
+                }
             }
-            let interface: Int
-            if let known = linkTypes.firstIndex(of: linkType) {
-                interface = known
-            } else {
-                interface = linkTypes.count
-                linkTypes.append(linkType)
-                try reserve(32)
-                append(PcapngBlock.interface)
-                append(UInt32(32))
-                append(linkType)
-                append(UInt16(0))
-                append(CaptureLimit.packet)
-                // if_tsresol: stamps count units of 10^-9 s; then opt_endofopt.
-                append(UInt16(9))
-                append(UInt16(1))
-                append(UInt32(9))
-                append(UInt32(0))
-                append(UInt32(32))
+            let interface = interfaces[linkType] ?? UInt32(interfaces.count)
+            if interfaces.updateValue(interface, forKey: linkType) == nil {
+                try append(32) { out in
+                    out.put(PcapngBlock.interface)
+                    out.put(UInt32(32))
+                    out.put(linkType)
+                    out.put(UInt16(0))
+                    out.put(CaptureLimit.packet)
+                    // if_tsresol: stamps count units of 10^-9 s; then opt_endofopt.
+                    out.put(UInt16(9))
+                    out.put(UInt16(1))
+                    out.put(UInt32(9))
+                    out.put(UInt32(0))
+                    out.put(UInt32(32))
+                }
             }
-            last = (linkType, UInt32(interface))
+            last = (linkType, interface)
         }
     }
 
-    /// Makes room for `count` bytes of header.
-    private mutating func reserve(_ count: Int) throws {
-        if used + count > buffer.count { try drain() }
+    /// Appends `count` bytes, which `fill` puts.
+    @inline(__always)
+    private mutating func append(_ count: Int, _ fill: (inout Output) -> Void) throws {
+        if count > buffer.count - used {
+            try drain()
+            if count > buffer.count { buffer = [UInt8](repeating: 0, count: count) }
+        }
+        buffer.withUnsafeMutableBytes { bytes in
+            var out = Output(next: bytes.baseAddress! + used)
+            fill(&out)
+        }
+        used += count
     }
 
     /// Hands the buffer to the sink.
@@ -156,19 +159,21 @@ public struct CaptureEncoder {
         if count > 0 { try buffer.withUnsafeBytes { try sink.write(UnsafeRawBufferPointer(rebasing: $0[..<count])) } }
     }
 
-    /// Appends one number, for which there must be room.
-    private mutating func append<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
-        buffer.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: used, as: T.self) }
-        used += MemoryLayout<T>.size
-    }
+    /// Where the next bytes go; whoever uses it has made room for them.
+    private struct Output {
+        var next: UnsafeMutableRawPointer
 
-    /// Appends the bytes of a packet; those that the buffer cannot take go to the sink at once.
-    private mutating func append(_ packet: UnsafeRawBufferPointer) throws {
-        if packet.count > buffer.count - used { try drain() }
-        if packet.count > buffer.count { return try sink.write(packet) }
-        guard let start = packet.baseAddress else { return }
-        buffer.withUnsafeMutableBytes { ($0.baseAddress! + used).copyMemory(from: start, byteCount: packet.count) }
-        used += packet.count
+        @inline(__always)
+        mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
+            next.storeBytes(of: value.littleEndian, as: T.self)
+            next += MemoryLayout<T>.size
+        }
+
+        @inline(__always)
+        mutating func put(_ bytes: UnsafeRawPointer, _ count: Int) {
+            next.copyMemory(from: bytes, byteCount: count)
+            next += count
+        }
     }
 }
 

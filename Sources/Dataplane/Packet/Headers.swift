@@ -38,10 +38,8 @@ public enum Headers {
     /// long enough for the headers of TCP. False for everything else, and nothing was changed then.
     @inlinable @inline(__always)
     static func locateUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
-        // Link type, protocol and IP version of the item in one word: Ethernet, and not looked at yet.
-        let fresh = UnsafeRawPointer(p).load(fromByteOffset: MemoryLayout<Item>.offset(of: \.linkType)!, as: UInt32.self)
         let length = p.pointee.length
-        guard UInt32(littleEndian: fresh) == UInt32(LinkType.ethernet), length >= 54 else { return false }
+        guard p.pointee.linkType == LinkType.ethernet, p.pointee.ipVersion == 0, length >= 54 else { return false }
         let data = UnsafeRawPointer(p.pointee.data)
         // EtherType 0x0800, version 4, header of five words.
         guard data.be32(12) & 0xffff_ff00 == 0x0800_4500 else { return false }

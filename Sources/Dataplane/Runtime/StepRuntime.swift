@@ -80,12 +80,14 @@ public final class StepRuntime {
         return collect(wire)
     }
 
-    /// Hands item `i` to an element. An item that crossed back edges too often is dropped as in a direct run.
+    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges too often is dropped as in a direct run.
     public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool) -> Int {
         let node = instance.nodes + number
         node.pointee.entered &+= 1
+        let item = instance.pool.items + Int(i)
+        instance.run.pointee.originTime = item.pointee.time
+        instance.run.pointee.originSequence = item.pointee.sequence
         if isBack {
-            let item = instance.pool.items + Int(i)
             item.pointee.hops &+= 1
             if item.pointee.hops > DirectRuntime.maximumHops {
                 node.pointee.drops[loopReasons[number]] &+= 1
@@ -100,10 +102,8 @@ public final class StepRuntime {
         return collect(number)
     }
 
-    /// Calls back timer `id`, which is disarmed first.
-    public func fireTimer(_ id: Int, of number: Int) -> Int {
-        let due = instance.nodes[number].timers[id]
-        instance.nodes[number].timers[id] = Context.unarmed
+    /// Calls back timer `id`, which was due at `due`.
+    public func fire(_ id: Int, of number: Int, due: Int64) -> Int {
         instance.run.pointee.originTime = due
         instance.elements[number].timer(id, due: due, instance.context(number))
         return collect(number)
@@ -133,15 +133,9 @@ public final class StepRuntime {
     /// Lets go of an item between two elements. No element counts it: the driver must.
     public func drop(_ i: Int32) { instance.pool.state.pointee.release(i) }
 
-    /// Sets the origin that items made without a parent inherit.
-    public func setOrigin(time: Int64, sequence: UInt64) {
-        instance.run.pointee.originTime = time
-        instance.run.pointee.originSequence = sequence
-    }
-
     // MARK: What elements ask of the runtime
 
-    /// The next flow whose end was announced and not yet taken; the table's subscribers must be told of it.
+    /// Takes the flows whose end was announced; the subscribers of their tables must be told, then the table.
     public func takeEndedFlows(_ body: (EndedFlow) -> Void) {
         let run = instance.run
         if run.pointee.endedCount == 0 { return }
@@ -158,8 +152,8 @@ public final class StepRuntime {
     /// No timer is due before this functional time, in nanoseconds; it may be earlier than the first due timer.
     public var nextDue: Int64 { instance.run.pointee.nextDue }
 
-    /// The earliest timer due at or before `time`; brings ``nextDue`` up to date.
-    public func dueTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
+    /// Disarms the earliest timer due at or before `time` and names it; brings ``nextDue`` up to date.
+    public func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
         var due = Int64.max
         var which: (Int, Int)?
         for number in instance.shape.order {
@@ -170,6 +164,7 @@ public final class StepRuntime {
         }
         instance.run.pointee.nextDue = due
         guard let which, due <= time else { return nil }
+        instance.nodes[which.0].timers[which.1] = Context.unarmed
         return (which.0, which.1, due)
     }
 

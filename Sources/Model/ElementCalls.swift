@@ -1,0 +1,156 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// The elements of an instance, called one at a time: what a live run and a recording have in common.
+struct ElementCalls: ~Copyable {
+    /// A call that is not an item.
+    enum Call {
+        case timer(id: Int, due: Int64)
+        case ended(EndedFlow)
+        case finish
+    }
+
+    let step: StepRuntime
+    let children: UnsafeMutablePointer<Child>
+    private let items: UnsafeMutablePointer<Item>
+    /// For each edge the input it leads to, whether it leads back, and whether others lead there too.
+    private let edges: Block<EdgeEnd>
+    /// Bytes of headers of each item of the pool.
+    private let headers: Block<UInt16>
+    /// What each node had counted before the last call, by operation.
+    private let counted: Block<UInt64>
+    private let wires: [(number: Int, source: PacketSource)]
+    private var sequence: UInt64 = 0
+
+    /// Functional time of the next packet; ``Int64/max`` at the end.
+    private(set) var nextTime: Int64 = .max
+    private var nextWire = -1
+    private var limit: Int64 = .max
+
+    private struct EdgeEnd: BitwiseCopyable {
+        var to: Int32 = 0
+        var input: Int32 = 0
+        var rank: Int32 = 0
+        var isBack = false
+        var isMerged = false
+    }
+
+    init(_ instance: Instance) {
+        let spec = instance.spec
+        step = StepRuntime(instance)
+        items = instance.pool.items
+        children = .allocate(capacity: instance.pool.capacity)
+        headers = Block(instance.pool.capacity, 0)
+        counted = Block(spec.nodes.count * Operation.allCases.count, 0)
+        edges = Block(spec.edges.count, EdgeEnd())
+        for (e, edge) in spec.edges.enumerated() {
+            edges[e] = EdgeEnd(
+                to: Int32(edge.to),
+                input: Int32(edge.input),
+                rank: Int32(instance.shape.rank[edge.to]),
+                isBack: instance.shape.isBack[e],
+                isMerged: spec.edges.count { $0.to == edge.to && $0.input == edge.input } > 1
+            )
+        }
+        wires = spec.nodes.indices.compactMap { number in
+            instance.bindings[number]?.source.map { (number: number, source: $0) }
+        }
+        look()
+    }
+
+    deinit { children.deallocate() }
+
+    /// Finds the wire whose next packet is earliest, and until when it stays that.
+    private mutating func look() {
+        nextTime = .max
+        limit = .max
+        for (k, wire) in wires.enumerated() {
+            let next = wire.source.nextTime
+            if next < nextTime {
+                limit = nextTime
+                nextTime = next
+                nextWire = k
+            } else if next < limit {
+                limit = next
+            }
+        }
+        // A tie between two wires must not stop both.
+        if limit == nextTime, limit < .max { limit += 1 }
+    }
+
+    /// The next packet, at the wire it comes in; nil when the pool is empty.
+    mutating func arrive() -> (item: Int32, wire: Int, facts: PacketFacts)? {
+        let wire = wires[nextWire]
+        guard let i = step.take(from: wire.source, before: limit, sequence: sequence) else { return nil }
+        sequence &+= 1
+        look()
+        let item = items[Int(i)]
+        let facts = PacketFacts(item.data, Int(item.length), linkType: item.linkType)
+        headers[Int(i)] = facts.headers
+        return (i, wire.number, facts)
+    }
+
+    func time(of item: Int32) -> Int64 { items[Int(item)].time }
+    func length(of item: Int32) -> UInt32 { items[Int(item)].wireLength }
+    func node(at edge: Int32) -> Int32 { edges[Int(edge)].to }
+
+    /// Lets a packet in: its children are what leaves the wire.
+    func receive(_ i: Int32, at wire: Int) -> Int {
+        collect(step.receive(i, at: wire), from: i, round: 0)
+    }
+
+    /// Hands an item to the element at the end of the edge it is on.
+    func process(_ i: Int32, on edge: Int32, _ order: Order) -> Int {
+        let end = edges[Int(edge)]
+        let n = step.process(i, at: Int(end.to), from: Int(end.input), isBack: end.isBack)
+        return n == 0 ? 0 : collect(n, from: i, round: order.a &>> 40)
+    }
+
+    func make(_ call: Call, of node: Int) -> Int {
+        switch call {
+        case .timer(let id, let due): collect(step.fire(id, of: node, due: due), from: -1, round: 0)
+        case .ended(let flow): collect(step.tell(node, flow), from: -1, round: 0)
+        case .finish: collect(step.finish(node), from: -1, round: 0)
+        }
+    }
+
+    /// Gives what node `number` counted since it was last asked, by operation.
+    @inline(__always)
+    func takeCounts(_ number: Int, _ body: ((Int) -> UInt64) -> Void) {
+        let now = step.operations(number)
+        let before = counted.base + number &* Operation.allCases.count
+        body { now[$0] &- before[$0] }
+        before.update(from: now, count: Operation.allCases.count)
+    }
+
+    private func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
+        for k in 0..<n {
+            let (i, edge) = (step.emitted[k].item, step.emitted[k].edge)
+            let end = edges[Int(edge)]
+            let item = items + Int(i)
+            let isPacket = item.pointee.layout == 0
+            let length = isPacket ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
+            if i != parent {
+                headers[Int(i)] =
+                    isPacket
+                    ? PacketFacts(item.pointee.data, Int(item.pointee.length), linkType: item.pointee.linkType).headers
+                    : UInt16(clamping: length)
+            }
+            // As a direct run: round by round, in the order of elements and inputs; where edges merge, by origin.
+            let a = (round &+ (end.isBack ? 1 : 0)) &<< 40 | UInt64(end.rank) &<< 16 | UInt64(end.input)
+            children[k] = Child(
+                ref: i,
+                edge: edge,
+                length: length,
+                headers: headers[Int(i)],
+                isSame: i == parent,
+                order: end.isMerged
+                    ? Order(a: a, b: item.pointee.sequence, c: UInt64(item.pointee.made) &<< 32 | UInt64(edge))
+                    : Order(a: a)
+            )
+        }
+        return n
+    }
+}

@@ -1,0 +1,185 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// The cores of one side, their hardware threads and queues.
+///
+/// A thread keeps an item for the whole service. Its computing has the core to itself, its waits for memory overlap
+/// with what the core's other threads compute; they are taken to come after the computing. So a core serves
+/// min(1 / compute, threads / (compute + wait)) items per second.
+struct Executor: ~Copyable {
+    let isShared: Bool
+    /// Items that may wait in one queue.
+    let limit: Int32
+    /// Picoseconds for each item that comes in.
+    let perItem: Int64
+    /// Picoseconds for each item handed to the channel.
+    let send: Int64
+    var queues: Block<List>
+    /// For each key bucket when the last item left.
+    let lastLeave: Block<Int64>
+    private(set) var tally: Outcome.ExecutorTally
+
+    private let cores: Int
+    private let threads: Int32
+    /// When each core has computed what it was given.
+    private let coreFree: Block<Int64>
+    /// Free threads of each core, where each core has a queue.
+    private let freeThreads: Block<Int32>
+    /// The cores of free threads, longest free first, where all cores share a queue: as the threads of network
+    /// processors put themselves in line for work.
+    private let line: Block<Int32>
+    private var lineHead = 0
+    private var lineCount = 0
+    /// Picoseconds that the memory behind all cores takes for one thousandth of an access, in units of 2^-20.
+    private let accessTime: Int64
+    private var memoryFree: Int64 = 0
+
+    init(_ profile: ExecutorProfile, _ side: Side) {
+        let costs = CostTable(profile)
+        isShared = profile.dispatch == .shared
+        limit = Int32(profile.queue)
+        perItem = costs.time(Int64(profile.perItem))
+        send = costs.time(Int64(profile.send))
+        cores = profile.cores
+        threads = Int32(profile.threads)
+        queues = Block(isShared ? 1 : cores, List())
+        lastLeave = Block(1 << 14, 0)
+        coreFree = Block(cores, 0)
+        freeThreads = Block(cores, Int32(profile.threads))
+        line = Block(cores * profile.threads, 0)
+        lineCount = cores * profile.threads
+        // The first thread of each core comes first.
+        for k in 0..<lineCount { line[k] = Int32(k % cores) }
+        accessTime = profile.memoryRate.map { scale(1 << 20, by: 1_000_000_000, over: Int64($0)) } ?? 0
+        tally = Outcome.ExecutorTally(cores: cores)
+    }
+
+    /// The queue of items with this key.
+    @inline(__always)
+    func queue(_ key: UInt32) -> Int {
+        isShared ? 0 : Int(truncatingIfNeeded: (UInt64(key) &* UInt64(cores)) &>> 32)
+    }
+
+    /// Takes a free thread for the queue; gives its core.
+    @inline(__always)
+    mutating func takeThread(_ queue: Int) -> Int? {
+        if !isShared {
+            if freeThreads[queue] == 0 { return nil }
+            freeThreads[queue] &-= 1
+            return queue
+        }
+        if lineCount == 0 { return nil }
+        let core = Int(line[lineHead])
+        lineHead = lineHead &+ 1 == line.capacity ? 0 : lineHead &+ 1
+        lineCount &-= 1
+        return core
+    }
+
+    @inline(__always)
+    mutating func giveThread(_ core: Int) {
+        if !isShared {
+            freeThreads[core] &+= 1
+            return
+        }
+        let tail = lineHead &+ lineCount
+        line[tail < line.capacity ? tail : tail &- line.capacity] = Int32(core)
+        lineCount &+= 1
+    }
+
+    /// Plans a service that starts now on a thread of `core`; gives its end.
+    @inline(__always)
+    mutating func serve(_ core: Int, _ now: Int64, _ cost: Cost) -> Int64 {
+        let computed = min(max(now, coreFree[core]) &+ cost.compute, latestTime)
+        coreFree[core] = computed
+        var end = min(computed &+ cost.wait, latestTime)
+        if cost.accesses > 0, accessTime > 0 {
+            let time = (cost.accesses &* accessTime) &>> 20
+            memoryFree = min(max(memoryFree, now) &+ time, latestTime)
+            end = max(end, memoryFree)
+            tally.memoryBusy &+= time
+        }
+        tally.services &+= 1
+        tally.busy[core] &+= cost.compute
+        tally.waited &+= cost.wait
+        return end
+    }
+}
+
+/// One direction of the channel: a queue of items under way.
+struct Direction: ~Copyable {
+    let ring: Int
+    /// Places of the ring that are taken.
+    var places = 0
+    /// Items whose transfer has begun, in order.
+    var items = List()
+    private(set) var tally = Outcome.DirectionTally()
+
+    private let latency: Int64
+    private let latencyPerByte: Int64
+    private let issueInterval: Int64
+    private var nextIssue: Int64 = 0
+    private var lastDelivery: Int64 = 0
+    /// When the last transfers end, as many as may be under way.
+    private let ends: Block<Int64>
+    private let inFlight: Int
+    private var oldestEnd = 0
+    /// How many items until each step of the driver is due.
+    private var steps: DriverModel.Steps
+    private let every: DriverModel.Steps
+
+    init(_ profile: ChannelProfile.Direction, _ steps: DriverModel.Steps) {
+        ring = profile.ring
+        latency = Int64(profile.latency)
+        latencyPerByte = Int64(profile.latencyPerByte)
+        issueInterval = Int64(profile.issueInterval)
+        inFlight = profile.inFlight ?? 0
+        ends = Block(inFlight, 0)
+        every = steps
+        self.steps = DriverModel.Steps(doorbellEvery: 1, fetch: 1, writeBack: 1, interruptEvery: 1, headReadEvery: 1)
+    }
+
+    /// What the driver does with the next item, beside its bytes.
+    @inline(__always)
+    mutating func nextSteps(_ link: PCIeLink) -> LinkBytes {
+        var sum = LinkBytes(up: 0, down: 0)
+        @inline(__always) func due(_ left: inout Int, _ every: Int) -> Bool {
+            left &-= 1
+            if left > 0 { return false }
+            left = every
+            return every > 0
+        }
+        if due(&steps.doorbellEvery, every.doorbellEvery) { sum = sum + link.doorbell }
+        if due(&steps.fetch, every.fetch) { sum = sum + link.read(every.fetch &* PCIeLink.descriptorBytes) }
+        if due(&steps.writeBack, every.writeBack) { sum = sum + link.write(every.writeBack &* PCIeLink.descriptorBytes) }
+        if due(&steps.interruptEvery, every.interruptEvery) { sum = sum + link.interrupt }
+        if due(&steps.headReadEvery, every.headReadEvery) { sum = sum + link.headRead }
+        return sum
+    }
+
+    /// When a transfer that could begin at `time` does.
+    @inline(__always)
+    mutating func start(_ time: Int64) -> Int64 {
+        var start = max(time, nextIssue)
+        if inFlight > 0 { start = max(start, ends[oldestEnd]) }
+        nextIssue = start &+ issueInterval
+        return start
+    }
+
+    /// When the transfer that begins at `start` has come, after all before it.
+    @inline(__always)
+    mutating func deliver(_ start: Int64, onLink: Int64, _ bytes: Int) -> Int64 {
+        let latency = self.latency &+ Int64(bytes) &* latencyPerByte / 1_000
+        let end = start &+ max(onLink, latency)
+        if inFlight > 0 {
+            ends[oldestEnd] = end
+            oldestEnd = oldestEnd &+ 1 == inFlight ? 0 : oldestEnd &+ 1
+            tally.latencies &+= end &- start
+        }
+        tally.transfers &+= 1
+        tally.bytes &+= Int64(bytes)
+        lastDelivery = max(lastDelivery, end)
+        return lastDelivery
+    }
+}

@@ -1,0 +1,98 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import Histogram
+
+/// What one run of the model counted.
+public struct Outcome: Sendable {
+    /// Why an item was lost between elements.
+    public enum Drop: Int, CaseIterable, Sendable {
+        case macRate
+        case nicQueueFull
+        case hostQueueFull
+        case toHostRingFull
+        case toNICRingFull
+
+        /// The name in reports.
+        public var name: String {
+            switch self {
+            case .macRate: "mac_rate"
+            case .nicQueueFull: "nic_queue_full"
+            case .hostQueueFull: "host_queue_full"
+            case .toHostRingFull: "to_host_ring_full"
+            case .toNICRingFull: "to_nic_ring_full"
+            }
+        }
+    }
+
+    /// What one executor did.
+    public struct ExecutorTally: Sendable, Equatable {
+        /// Picoseconds each core computed.
+        public internal(set) var busy: [Int64]
+        /// Picoseconds of waits for memory that other threads could use.
+        public internal(set) var waited: Int64 = 0
+        /// Picoseconds the memory behind all cores was busy.
+        public internal(set) var memoryBusy: Int64 = 0
+        /// Stays of an item on a thread.
+        public internal(set) var services: UInt64 = 0
+
+        init(cores: Int) { busy = Array(repeating: 0, count: cores) }
+    }
+
+    /// What one direction of the channel moved.
+    public struct DirectionTally: Sendable, Equatable {
+        /// Items moved.
+        public internal(set) var transfers: UInt64 = 0
+        /// Their bytes; 0 for those of which only a descriptor crossed.
+        public internal(set) var bytes: Int64 = 0
+        /// Sum of the times transfers took, in picoseconds; only where transfers in flight are limited.
+        public internal(set) var latencies: Int64 = 0
+    }
+
+    /// Packets that arrived.
+    public internal(set) var offered: UInt64 = 0
+    /// Packets of which nothing was lost.
+    public internal(set) var completed: UInt64 = 0
+    /// Lost items, by ``Drop``.
+    public internal(set) var drops: [UInt64]
+    public internal(set) var nic: ExecutorTally
+    public internal(set) var host: ExecutorTally
+    public internal(set) var toHost = DirectionTally()
+    public internal(set) var toNIC = DirectionTally()
+    /// Picoseconds the link was busy from the device to the host, and from the host to the device.
+    public internal(set) var linkUpBusy: Int64 = 0
+    public internal(set) var linkDownBusy: Int64 = 0
+    public internal(set) var macBusy: Int64 = 0
+    /// Virtual times of the first arrival and of the end, in picoseconds.
+    public internal(set) var start: Int64 = 0
+    public internal(set) var end: Int64 = 0
+    /// Time from arrival to the last work on a packet, in picoseconds: its emission, where it is emitted.
+    ///
+    /// Time for which an element holds an item on purpose is not part of it: that time is functional and does not
+    /// depend on the load. Packets of which something was dropped are left out.
+    public internal(set) var latency = Histogram<UInt64>(
+        lowestDiscernibleValue: 1,
+        highestTrackableValue: Outcome.longestLatency,
+        numberOfSignificantValueDigits: .three
+    )
+
+    /// 100 s; longer latencies count as this.
+    static let longestLatency: UInt64 = 100_000_000_000_000
+
+    init(nicCores: Int, hostCores: Int) {
+        drops = Array(repeating: 0, count: Drop.allCases.count)
+        nic = ExecutorTally(cores: nicCores)
+        host = ExecutorTally(cores: hostCores)
+    }
+
+    /// Items lost, for all reasons.
+    public var dropped: UInt64 { drops.reduce(0, +) }
+
+    mutating func finish(_ epoch: Epoch) {
+        if epoch.isDropped { return }
+        completed &+= 1
+        let end = epoch.emitted >= 0 ? epoch.emitted : epoch.lastWork
+        latency.record(min(UInt64(max(0, end &- epoch.arrival)), Outcome.longestLatency))
+    }
+}

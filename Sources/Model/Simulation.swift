@@ -1,0 +1,798 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// The modelled machine: two executors and the channel between them, in virtual time of whole picoseconds.
+///
+/// An item is served run-to-completion through all elements of its side. What it does takes effect when its service
+/// starts; what leaves that side leaves when the service ends. Order within a flow is that of a direct run:
+/// - items of one key start in the order in which they came, since queues are first in, first out;
+/// - they leave an executor in that order, so a short service waits for a longer one that started before (`lastLeave`);
+/// - where paths of different length meet (``Routes/contest``), an item waits until no older item of its key, and no
+///   earlier item of its own origin, can still come there (`pending`).
+struct Simulation<W: Work & ~Copyable>: ~Copyable {
+    var work: W
+    private let routes: Routes
+    private let contests: Int
+
+    private var events = EventQueue()
+    private(set) var now: Int64 = 0
+    /// Limits of queues and rings do not count: the input has ended.
+    private var isUnlimited = false
+    private(set) var result: Outcome
+
+    // Behind pointers, since one step may lead to another while one of them is looked at.
+    private let nic: UnsafeMutablePointer<Executor>
+    private let host: UnsafeMutablePointer<Executor>
+    private let toHost: UnsafeMutablePointer<Direction>
+    private let toNIC: UnsafeMutablePointer<Direction>
+    /// Queues in which something may be served; the outermost ``dispatch(_:_:)`` sees to them.
+    private var unserved: [(executor: UnsafeMutablePointer<Executor>, queue: Int)] = []
+    private var isDispatching = false
+    private var isAdmitting = false
+    private let link: PCIeLink
+    /// When each direction of the link is free again.
+    private var linkFree = (up: Int64(0), down: Int64(0))
+    /// Picoseconds per byte on the link, in units of 2^-20.
+    private let byteTime: Int64
+    private let notification: ChannelProfile.Notification
+    /// Items that wait for the interrupt that announces them.
+    private var announced = List()
+    /// The interrupt that is planned; a number, so that one that came early is not raised again.
+    private var interrupt: Int32 = 0
+    private let interruptTime: Int64
+    private let macInterval: Int64
+    private let macSlack: Int64
+    private var macFree: Int64 = 0
+    private var macWaiting = List()
+
+    private var jobs = Block(4096, Job())
+    private var freeJob: Int32 = -1
+    private var services = Block(1024, Service())
+    private var freeService: Int32 = -1
+
+    // Origins in flight are `oldest ..< newest`, in a ring.
+    private var epochs = Block(4096, Epoch())
+    private var pending: Block<Int32>
+    private var oldest: Int64 = 0
+    private var newest: Int64 = 0
+
+    /// For each key bucket and contested element the jobs that wait there, in order.
+    private var waiting: Block<List>
+    /// For each key bucket and contested element the first origin that can still come there; -1 when none can.
+    private var first: Block<Int64>
+    /// For each key bucket the newest origin in flight; -1 when there is none.
+    private var last: Block<Int64>
+    /// Where a waiting job may be able to go on; looked at when the service under way is through.
+    private var woken: [(bucket: Int, contest: Int)] = []
+
+    private var controls: [Control] = []
+    private var nextWaitingControl = 0
+    private var controlsInFlight = 0
+
+    private let edges: Block<EdgeFacts>
+    private let nodes: Block<NodeFacts>
+    private let worklist: UnsafeMutablePointer<List>
+
+    /// Flows share these; two that meet in one bucket are only kept in order more strictly than needed.
+    private static var buckets: Int { 1 << 14 }
+    /// Calls in flight at one time: as many as a batch of a direct run.
+    private static var mostControls: Int { 64 }
+    /// Bytes of the command that tells the other side of the end of a flow.
+    private static var commandBytes: UInt32 { 16 }
+
+    init(_ work: consuming W, _ spec: GraphSpec, _ routes: Routes, _ profile: DeviceProfile) {
+        self.work = work
+        self.routes = routes
+        contests = routes.contests
+        nic = .allocate(capacity: 1)
+        nic.initialize(to: Executor(profile.nic, .nic))
+        host = .allocate(capacity: 1)
+        host.initialize(to: Executor(profile.host, .host))
+        toHost = .allocate(capacity: 1)
+        toHost.initialize(to: Direction(profile.channel.toHost, profile.channel.driver.toHost))
+        toNIC = .allocate(capacity: 1)
+        toNIC.initialize(to: Direction(profile.channel.toNIC, profile.channel.driver.toNIC))
+        link = profile.channel.link
+        byteTime = scale(8 << 20, by: picosecondsPerSecond, over: Int64(link.tlpBitsPerSecond))
+        notification = profile.channel.notification
+        if case .interrupt(_, _, let cycles) = notification {
+            interruptTime = CostTable(profile.host).time(Int64(cycles))
+        } else {
+            interruptTime = 0
+        }
+        macInterval = picosecondsPerSecond / Int64(profile.mac.packetRate)
+        macSlack = macInterval * Int64(profile.mac.buffer)
+        pending = Block(routes.contests == 0 ? 1 : 4096 * 2 * routes.contests, 0)
+        let slots = routes.contests == 0 ? 1 : Simulation.buckets * routes.contests
+        waiting = Block(slots, List())
+        first = Block(slots, -1)
+        last = Block(routes.contests == 0 ? 1 : Simulation.buckets, -1)
+        edges = Block(spec.edges.count, EdgeFacts())
+        nodes = Block(spec.nodes.count, NodeFacts())
+        for (e, edge) in spec.edges.enumerated() {
+            edges[e] = EdgeFacts(to: Int32(edge.to), crosses: routes.crosses[e], needs: routes.needs[e])
+        }
+        for (n, node) in spec.nodes.enumerated() {
+            nodes[n] = NodeFacts(
+                isHost: routes.sides[n] == .host,
+                isWire: node.isWire,
+                contest: Int32(routes.contest[n]),
+                after: routes.after[n],
+                approaching: routes.approaching(n),
+                entering: routes.entering[n]
+            )
+        }
+        worklist = .allocate(capacity: 1)
+        worklist.initialize(to: List())
+        result = Outcome(nicCores: profile.nic.cores, hostCores: profile.host.cores)
+    }
+
+    deinit {
+        for executor in [nic, host] {
+            executor.deinitialize(count: 1)
+            executor.deallocate()
+        }
+        for direction in [toHost, toNIC] {
+            direction.deinitialize(count: 1)
+            direction.deallocate()
+        }
+        worklist.deallocate()
+    }
+
+    // MARK: Running
+
+    /// Runs until nothing arrives any more and everything has left; throws when a packet can never be taken in.
+    mutating func run() throws {
+        while true {
+            let arrival = work.nextArrival
+            if events.nextTime <= arrival {
+                if events.count == 0 { break }
+                step()
+            } else {
+                now = max(now, arrival)
+                takeControls(watermark: oldest == newest ? work.nextTime : epochs[slot(oldest)].time)
+                if !arrive() {
+                    // Nothing is free for the packet: as a file would, it waits for what is under way.
+                    guard events.count > 0 else { throw RuntimeError.poolExhausted(capacity: work.capacity) }
+                    step()
+                }
+            }
+        }
+        settle()
+    }
+
+    /// Makes a call when nothing else is left, and runs until what it leads to is done.
+    mutating func runToEnd(_ control: Control) throws {
+        isUnlimited = true
+        start(control)
+        try run()
+    }
+
+    private mutating func settle() {
+        result.end = max(result.end, now)
+        result.nic = nic.pointee.tally
+        result.host = host.pointee.tally
+        result.toHost = toHost.pointee.tally
+        result.toNIC = toNIC.pointee.tally
+    }
+
+    private mutating func step() {
+        let event = events.next()
+        now = event.time
+        switch event.kind {
+        case .serviceEnd: serviceEnded(event.subject)
+        case .leave: leave(event.subject)
+        case .delivery: deliver(event.subject == 0 ? .host : .nic)
+        case .interrupt: if event.subject == interrupt { raiseInterrupt() }
+        case .macDone: if let job = macWaiting.popFirst(jobs.base) { enqueue(job) }
+        }
+    }
+
+    // MARK: Origins
+
+    @inline(__always)
+    private func slot(_ epoch: Int64) -> Int { Int(truncatingIfNeeded: epoch) & (epochs.capacity &- 1) }
+
+    private mutating func begin(_ key: UInt32, time: Int64, isPacket: Bool, _ classes: UInt64) -> Int64 {
+        if Int(newest &- oldest) == epochs.capacity { growEpochs() }
+        let number = newest
+        newest &+= 1
+        let bucket = Int(key &>> 1) & (Simulation.buckets &- 1)
+        var epoch = Epoch()
+        epoch.arrival = now
+        epoch.time = time
+        epoch.key = key
+        epoch.bucket = Int32(bucket)
+        epoch.isPacket = isPacket
+        if contests > 0 {
+            (pending.base + slot(number) &* 2 &* contests).update(repeating: 0, count: 2 &* contests)
+            let before = last[bucket]
+            epoch.before = before
+            if before >= 0 { epochs.base[slot(before)].after = number }
+            last[bucket] = number
+            for contest in 0..<contests where classes &>> (2 &* UInt64(contest) &+ 1) & 1 == 1 {
+                if first[bucket &* contests &+ contest] < 0 { first[bucket &* contests &+ contest] = number }
+            }
+        }
+        epochs[slot(number)] = epoch
+        return number
+    }
+
+    private mutating func growEpochs() {
+        let old = epochs.capacity
+        // Numbers keep their place modulo the size, so they are moved to where the new size puts them.
+        var larger = Block(2 * old, Epoch())
+        var counts = Block(contests == 0 ? 1 : 2 * old * 2 * contests, Int32(0))
+        for number in oldest..<newest {
+            let (from, to) = (Int(number) & (old - 1), Int(number) & (2 * old - 1))
+            larger[to] = epochs[from]
+            if contests > 0 {
+                (counts.base + to * 2 * contests).update(from: pending.base + from * 2 * contests, count: 2 * contests)
+            }
+        }
+        swap(&epochs, &larger)
+        swap(&pending, &counts)
+    }
+
+    /// One part of an origin's work has ended.
+    private mutating func release(_ number: Int64) {
+        let epoch = epochs.base + slot(number)
+        epoch.pointee.jobs &-= 1
+        if epoch.pointee.jobs > 0 { return }
+        epoch.pointee.isDone = true
+        if epoch.pointee.isPacket {
+            result.finish(epoch.pointee)
+        } else {
+            controlsInFlight -= 1
+            work.done(epoch.pointee.control)
+        }
+        if contests > 0 { unlink(number) }
+        if number != oldest { return }
+        while oldest < newest, epochs[slot(oldest)].isDone { oldest &+= 1 }
+        takeControls(watermark: oldest == newest ? work.nextTime : epochs[slot(oldest)].time)
+    }
+
+    private mutating func unlink(_ number: Int64) {
+        let epoch = epochs[slot(number)]
+        let bucket = Int(epoch.bucket)
+        for contest in 0..<contests { advance(bucket, contest, past: number) }
+        if epoch.before >= 0 { epochs.base[slot(epoch.before)].after = epoch.after }
+        if epoch.after >= 0 {
+            epochs.base[slot(epoch.after)].before = epoch.before
+        } else {
+            last[bucket] = epoch.before
+        }
+    }
+
+    // MARK: Calls
+
+    private mutating func takeControls(watermark: Int64) {
+        while let control = work.nextControl(watermark: watermark, newest: newest &- 1) { controls.append(control) }
+        while nextWaitingControl < controls.count, controlsInFlight < Simulation.mostControls,
+            controls[nextWaitingControl].after < oldest
+        {
+            nextWaitingControl += 1
+            start(controls[nextWaitingControl - 1])
+        }
+        if nextWaitingControl == controls.count {
+            controls.removeAll(keepingCapacity: true)
+            nextWaitingControl = 0
+        }
+    }
+
+    private mutating func start(_ control: Control) {
+        controlsInFlight += 1
+        var classes: UInt64 = 0
+        for k in 0..<control.count { classes |= nodes[Int(work.call(control.first &+ k).node)].after }
+        let epoch = begin(0, time: control.time, isPacket: false, classes)
+        epochs.base[slot(epoch)].control = control
+        // One part stands for the call as a whole, so that it is not done before all are told.
+        epochs.base[slot(epoch)].jobs = 1
+        let home = nodes[Int(control.node)].isHost
+        for k in 0..<control.count {
+            let call = work.call(control.first &+ k)
+            var job = Job()
+            job.epoch = epoch
+            job.kind = .control
+            job.ref = call.ref
+            job.node = call.node
+            job.length = Simulation.commandBytes
+            let j = add(job)
+            mark(j, nodes[Int(call.node)].after)
+            let isHost = nodes[Int(call.node)].isHost
+            if isHost == home { enqueue(j) } else { send(j, to: isHost ? .host : .nic, .whole) }
+        }
+        release(epoch)
+    }
+
+    // MARK: Jobs
+
+    private mutating func add(_ job: Job) -> Int32 {
+        if freeJob < 0 { growJobs() }
+        let j = freeJob
+        freeJob = jobs.base[Int(j)].next
+        jobs.base[Int(j)] = job
+        epochs.base[slot(job.epoch)].jobs &+= 1
+        return j
+    }
+
+    private mutating func growJobs() {
+        // The first time the block is there and nothing of it is on the list.
+        let old = jobsListed
+        if old == jobs.capacity { jobs.grow(to: 2 * old) }
+        for j in (old..<jobs.capacity).reversed() {
+            jobs.base[j].next = freeJob
+            freeJob = Int32(j)
+        }
+        jobsListed = jobs.capacity
+    }
+    private var jobsListed = 0
+
+    /// The job is over.
+    private mutating func remove(_ j: Int32) {
+        let epoch = jobs.base[Int(j)].epoch
+        jobs.base[Int(j)].next = freeJob
+        freeJob = j
+        release(epoch)
+    }
+
+    private mutating func drop(_ j: Int32, _ reason: Outcome.Drop, _ classes: UInt64) {
+        let job = jobs[Int(j)]
+        result.drops[reason.rawValue] &+= 1
+        epochs.base[slot(job.epoch)].isDropped = true
+        if job.hasPlace { toHost.pointee.places &-= 1 }
+        work.abandon(job)
+        unmark(j, classes)
+        remove(j)
+        admitReady()
+    }
+
+    // MARK: Order where paths meet
+
+    /// The classes a job counts in before it is served.
+    @inline(__always)
+    private func classes(_ job: borrowing Job) -> UInt64 {
+        let node = nodes[Int(job.node)]
+        switch job.kind {
+        case .item: return node.approaching
+        case .arrival: return node.entering
+        case .control: return node.after
+        }
+    }
+
+    @inline(__always)
+    private mutating func mark(_ j: Int32, _ classes: UInt64) {
+        if contests == 0 { return }
+        let base = pending.base + slot(jobs.base[Int(j)].epoch) &* 2 &* contests
+        var rest = classes
+        while rest != 0 {
+            base[rest.trailingZeroBitCount] &+= 1
+            rest &= rest &- 1
+        }
+    }
+
+    @inline(__always)
+    private mutating func unmark(_ j: Int32, _ classes: UInt64) {
+        if contests == 0 || classes == 0 { return }
+        unmarkSome(jobs.base[Int(j)].epoch, classes)
+    }
+
+    private mutating func unmarkSome(_ epoch: Int64, _ classes: UInt64) {
+        let base = pending.base + slot(epoch) &* 2 &* contests
+        let bucket = Int(epochs.base[slot(epoch)].bucket)
+        var rest = classes
+        while rest != 0 {
+            let k = rest.trailingZeroBitCount
+            rest &= rest &- 1
+            base[k] &-= 1
+            if base[k] > 0 { continue }
+            let contest = k &>> 1
+            if k & 1 == 1 { advance(bucket, contest, past: epoch) }
+            if waiting.base[bucket &* contests &+ contest].head >= 0 { woken.append((bucket, contest)) }
+        }
+    }
+
+    /// Moves `first` on when it stands at `epoch`, which can no longer come there.
+    private mutating func advance(_ bucket: Int, _ contest: Int, past epoch: Int64) {
+        let at = bucket &* contests &+ contest
+        if first[at] != epoch { return }
+        var next = epochs[slot(epoch)].after
+        while next >= 0, pending[slot(next) &* 2 &* contests &+ 2 &* contest &+ 1] == 0 {
+            next = epochs[slot(next)].after
+        }
+        first[at] = next
+        if waiting.base[at].head >= 0 { woken.append((bucket, contest)) }
+    }
+
+    /// Whether a job at a contested element must wait for an older or earlier one; `own` of its own origin are itself.
+    private mutating func isBlocked(_ job: Job, _ contest: Int, own: Int32) -> Bool {
+        if pending[slot(job.epoch) &* 2 &* contests &+ 2 &* contest] > own { return true }
+        let oldestThere = first[Int(epochs.base[slot(job.epoch)].bucket) &* contests &+ contest]
+        return oldestThere >= 0 && oldestThere < job.epoch
+    }
+
+    /// Makes a job wait if it must; it then counts as one that has come.
+    private mutating func mustWait(_ j: Int32) -> Bool {
+        let job = jobs[Int(j)]
+        let node = nodes[Int(job.node)]
+        let bucket = Int(epochs.base[slot(job.epoch)].bucket)
+        let at = bucket &* contests &+ Int(node.contest)
+        if waiting.base[at].head < 0, !isBlocked(job, Int(node.contest), own: 1) { return false }
+        insert(j, into: waiting.base + at, byEpoch: true)
+        unmark(j, node.approaching & ~node.after)
+        woken.append((bucket, Int(node.contest)))
+        return true
+    }
+
+    /// Queues what need not wait any more.
+    private mutating func admitReady() {
+        if isAdmitting || woken.isEmpty { return }
+        isAdmitting = true
+        while let (bucket, contest) = woken.popLast() {
+            let at = bucket &* contests &+ contest
+            while waiting.base[at].head >= 0 {
+                let j = waiting.base[at].head
+                let job = jobs[Int(j)]
+                if isBlocked(job, contest, own: 0) { break }
+                _ = waiting.base[at].popFirst(jobs.base)
+                // Until it is served it counts as one that still comes, so that none passes it in the queue.
+                let node = nodes[Int(job.node)]
+                mark(j, node.approaching & ~node.after)
+                if first[at] < 0 || first[at] > job.epoch { first[at] = job.epoch }
+                jobs.base[Int(j)].isAdmitted = true
+                enqueue(j)
+            }
+        }
+        isAdmitting = false
+    }
+
+    private mutating func insert(_ j: Int32, into list: UnsafeMutablePointer<List>, byEpoch: Bool) {
+        let base = jobs.base
+        func precedes(_ x: Int32, _ y: Int32) -> Bool {
+            let (a, b) = (base + Int(x), base + Int(y))
+            if byEpoch, a.pointee.epoch != b.pointee.epoch { return a.pointee.epoch < b.pointee.epoch }
+            return a.pointee.order < b.pointee.order
+        }
+        let tail = list.pointee.tail
+        if tail < 0 || !precedes(j, tail) {
+            list.pointee.append(j, base)
+            return
+        }
+        var before: Int32 = -1
+        var at = list.pointee.head
+        while !precedes(j, at) {
+            before = at
+            at = base[Int(at)].next
+        }
+        base[Int(j)].next = at
+        if before < 0 { list.pointee.head = j } else { base[Int(before)].next = j }
+        list.pointee.count &+= 1
+    }
+
+    // MARK: Arrivals
+
+    private mutating func arrive() -> Bool {
+        guard let (arrived, key, time) = work.arrive() else { return false }
+        result.offered &+= 1
+        if result.offered == 1 { result.start = now }
+        let begin = max(now, macFree)
+        if begin &- now > macSlack, !isUnlimited {
+            result.drops[Outcome.Drop.macRate.rawValue] &+= 1
+            work.abandon(arrived)
+            return true
+        }
+        result.macBusy &+= macInterval
+        macFree = begin &+ macInterval
+        var job = arrived
+        job.epoch = self.begin(key, time: time, isPacket: true, nodes[Int(arrived.node)].entering)
+        let j = add(job)
+        mark(j, nodes[Int(job.node)].entering)
+        if begin == now {
+            enqueue(j)
+        } else {
+            macWaiting.append(j, jobs.base)
+            events.plan(.macDone, at: begin, 0)
+        }
+        return true
+    }
+
+    // MARK: Executors
+
+    private mutating func enqueue(_ j: Int32) {
+        if nodes[Int(jobs.base[Int(j)].node)].isHost {
+            enqueue(j, host, .hostQueueFull)
+        } else {
+            enqueue(j, nic, .nicQueueFull)
+        }
+    }
+
+    @inline(__always)
+    private mutating func enqueue(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ reason: Outcome.Drop) {
+        let job = jobs.base + Int(j)
+        let queue = executor.pointee.queue(epochs.base[slot(job.pointee.epoch)].key)
+        // What waited for its turn was already taken in, and calls must be heard.
+        if executor.pointee.queues[queue].count >= executor.pointee.limit, job.pointee.isNew, !job.pointee.isAdmitted,
+            job.pointee.kind != .control, !isUnlimited
+        {
+            drop(j, reason, classes(job.pointee))
+            return
+        }
+        executor.pointee.queues.base[queue].append(j, jobs.base)
+        dispatch(executor, queue)
+    }
+
+    /// Starts services as long as items wait and threads are free.
+    private mutating func dispatch(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
+        if isDispatching {
+            unserved.append((executor, queue))
+            return
+        }
+        isDispatching = true
+        serveAll(executor, queue)
+        while let (executor, queue) = unserved.popLast() { serveAll(executor, queue) }
+        isDispatching = false
+    }
+
+    private mutating func serveAll(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
+        while executor.pointee.queues[queue].head >= 0, let core = executor.pointee.takeThread(queue) {
+            guard let j = executor.pointee.queues.base[queue].popFirst(jobs.base) else { break }
+            serve(j, executor, core)
+        }
+    }
+
+    private mutating func serve(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ core: Int) {
+        let epochNumber = jobs.base[Int(j)].epoch
+        if jobs.base[Int(j)].hasPlace {
+            jobs.base[Int(j)].hasPlace = false
+            toHost.pointee.places &-= 1
+        }
+        // The service itself is part of the origin's work until it ends.
+        epochs.base[slot(epochNumber)].jobs &+= 1
+        var cost = Cost()
+        var out = List()
+        var visits = 0
+        var emits = false
+        worklist.pointee.append(j, jobs.base)
+        while let v = worklist.pointee.popFirst(jobs.base) {
+            let job = jobs[Int(v)]
+            let node = nodes[Int(job.node)]
+            if node.contest >= 0, job.kind == .item, !job.isAdmitted, mustWait(v) { continue }
+            if job.isNew { cost.compute &+= executor.pointee.perItem }
+            if job.interrupts { cost.compute &+= interruptTime }
+            visits &+= 1
+            if node.isWire, job.kind == .item { emits = true }
+            let n = work.visit(job, &cost)
+            for k in 0..<n {
+                let child = work.children[k]
+                let edge = edges[Int(child.edge)]
+                var next = Job()
+                next.epoch = epochNumber
+                next.order = child.order
+                next.ref = child.ref
+                next.node = edge.to
+                next.edge = child.edge
+                next.length = child.length
+                next.headers = child.headers
+                next.level = child.isSame ? job.level : .whole
+                next.isNew = false
+                let added = add(next)
+                mark(added, nodes[Int(edge.to)].approaching)
+                if edge.crosses {
+                    cost.compute &+= executor.pointee.send
+                    out.append(added, jobs.base)
+                } else {
+                    insert(added, into: worklist, byEpoch: false)
+                }
+            }
+            unmark(v, classes(job))
+            remove(v)
+        }
+        if visits == 0 {
+            executor.pointee.giveThread(core)
+            release(epochNumber)
+            admitReady()
+            return
+        }
+        let end = executor.pointee.serve(core, now, cost)
+        // Two items of a flow leave in the order in which they started, never at one time.
+        let bucket = Int(epochs.base[slot(epochNumber)].bucket)
+        let leaves = max(end, executor.pointee.lastLeave[bucket] &+ 1)
+        executor.pointee.lastLeave[bucket] = leaves
+        epochs.base[slot(epochNumber)].lastWork = max(epochs.base[slot(epochNumber)].lastWork, leaves)
+        if emits { epochs.base[slot(epochNumber)].emitted = leaves }
+        let s = addService(Service(epoch: epochNumber, out: out, core: Int32(core), isHost: executor == host, leaves: leaves))
+        events.plan(.serviceEnd, at: end, s)
+        admitReady()
+    }
+
+    private mutating func addService(_ service: Service) -> Int32 {
+        if freeService < 0 {
+            let old = servicesListed
+            if old == services.capacity { services.grow(to: 2 * old) }
+            for s in (old..<services.capacity).reversed() {
+                services.base[s].next = freeService
+                freeService = Int32(s)
+            }
+            servicesListed = services.capacity
+        }
+        let s = freeService
+        freeService = services.base[Int(s)].next
+        services.base[Int(s)] = service
+        return s
+    }
+    private var servicesListed = 0
+
+    private mutating func serviceEnded(_ s: Int32) {
+        let service = services[Int(s)]
+        if service.leaves > now { events.plan(.leave, at: service.leaves, s) } else { leave(s) }
+        let executor = service.isHost ? host : nic
+        executor.pointee.giveThread(Int(service.core))
+        dispatch(executor, executor.pointee.isShared ? 0 : Int(service.core))
+    }
+
+    /// What a service let go leaves its side.
+    private mutating func leave(_ s: Int32) {
+        var service = services[Int(s)]
+        services.base[Int(s)].next = freeService
+        freeService = s
+        while let j = service.out.popFirst(jobs.base) {
+            send(j, to: service.isHost ? .nic : .host, edges[Int(jobs.base[Int(j)].edge)].needs)
+        }
+        release(service.epoch)
+        admitReady()
+    }
+
+    // MARK: The channel
+
+    private mutating func send(_ j: Int32, to side: Side, _ needs: Routes.Level) {
+        let job = jobs.base + Int(j)
+        // What stayed on the NIC need not come back.
+        let level = side == .host ? needs : min(needs, job.pointee.level)
+        let bytes =
+            switch level {
+            case .descriptor: 0
+            case .headers: min(Int(job.pointee.headers), Int(job.pointee.length))
+            case .whole: Int(job.pointee.length)
+            }
+        job.pointee.isNew = true
+        if side == .host {
+            job.pointee.level = level
+            transfer(j, bytes, toHost, .toHostRingFull, isUp: true)
+        } else {
+            job.pointee.level = .whole
+            transfer(j, bytes, toNIC, .toNICRingFull, isUp: false)
+        }
+    }
+
+    @inline(__always)
+    private mutating func transfer(
+        _ j: Int32,
+        _ bytes: Int,
+        _ direction: UnsafeMutablePointer<Direction>,
+        _ reason: Outcome.Drop,
+        isUp: Bool
+    ) {
+        if direction.pointee.places >= direction.pointee.ring, jobs.base[Int(j)].kind != .control, !isUnlimited {
+            drop(j, reason, classes(jobs.base[Int(j)]))
+            return
+        }
+        direction.pointee.places &+= 1
+        if isUp { jobs.base[Int(j)].hasPlace = true }
+        let moved = direction.pointee.nextSteps(link) + (isUp ? link.write(bytes) : link.read(bytes))
+        let (up, down) = ((Int64(moved.up) &* byteTime) &>> 20, (Int64(moved.down) &* byteTime) &>> 20)
+        let free = isUp ? linkFree.up : linkFree.down
+        let start = direction.pointee.start(max(now, free))
+        // The bytes of the other direction take room there, but do not hold this transfer up.
+        if isUp {
+            linkFree.up = start &+ up
+            linkFree.down = max(linkFree.down, now) &+ down
+        } else {
+            linkFree.down = start &+ down
+            linkFree.up = max(linkFree.up, now) &+ up
+        }
+        result.linkUpBusy &+= up
+        result.linkDownBusy &+= down
+        let delivered = direction.pointee.deliver(start, onLink: isUp ? up : down, bytes)
+        jobs.base[Int(j)].time = delivered
+        direction.pointee.items.append(j, jobs.base)
+        if direction.pointee.items.count == 1 { events.plan(.delivery, at: delivered, isUp ? 0 : 1) }
+    }
+
+    private mutating func deliver(_ side: Side) {
+        if side == .host {
+            guard let j = toHost.pointee.items.popFirst(jobs.base) else { return }
+            if toHost.pointee.items.head >= 0 { events.plan(.delivery, at: jobs.base[Int(toHost.pointee.items.head)].time, 0) }
+            guard case .interrupt(let after, let within, _) = notification else { return enqueue(j) }
+            announced.append(j, jobs.base)
+            if announced.count >= after {
+                raiseInterrupt()
+            } else if announced.count == 1 {
+                events.plan(.interrupt, at: now &+ Int64(within), interrupt)
+            }
+        } else {
+            guard let j = toNIC.pointee.items.popFirst(jobs.base) else { return }
+            if toNIC.pointee.items.head >= 0 { events.plan(.delivery, at: jobs.base[Int(toNIC.pointee.items.head)].time, 1) }
+            toNIC.pointee.places &-= 1
+            enqueue(j)
+        }
+    }
+
+    private mutating func raiseInterrupt() {
+        interrupt &+= 1
+        if announced.head >= 0 { jobs.base[Int(announced.head)].interrupts = true }
+        while let j = announced.popFirst(jobs.base) { enqueue(j) }
+    }
+}
+
+/// A list of jobs, linked through them.
+struct List: BitwiseCopyable {
+    var head: Int32 = -1
+    var tail: Int32 = -1
+    var count: Int32 = 0
+
+    @inline(__always)
+    mutating func append(_ j: Int32, _ jobs: UnsafeMutablePointer<Job>) {
+        jobs[Int(j)].next = -1
+        if tail < 0 { head = j } else { jobs[Int(tail)].next = j }
+        tail = j
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func popFirst(_ jobs: UnsafeMutablePointer<Job>) -> Int32? {
+        let j = head
+        if j < 0 { return nil }
+        head = jobs[Int(j)].next
+        if head < 0 { tail = -1 }
+        count &-= 1
+        return j
+    }
+}
+
+/// An arrival or call and all that it led to, while any of that is under way.
+struct Epoch: BitwiseCopyable {
+    var arrival: Int64 = 0
+    /// Functional time in nanoseconds.
+    var time: Int64 = 0
+    /// The end of the last service that put something on a wire; -1 when none has.
+    var emitted: Int64 = -1
+    var lastWork: Int64 = 0
+    /// Neighbours among the origins in flight with this bucket; -1 for none.
+    var before: Int64 = -1
+    var after: Int64 = -1
+    var control = Control(node: 0, first: 0, count: 0, time: 0, after: 0)
+    var jobs: Int32 = 0
+    var key: UInt32 = 0
+    var bucket: Int32 = 0
+    var isPacket = true
+    var isDropped = false
+    var isDone = false
+}
+
+/// One item's stay on a hardware thread.
+struct Service: BitwiseCopyable {
+    var epoch: Int64 = 0
+    /// What leaves the side when it ends.
+    var out = List()
+    var core: Int32 = 0
+    var isHost = false
+    var leaves: Int64 = 0
+    var next: Int32 = -1
+}
+
+struct EdgeFacts: BitwiseCopyable {
+    var to: Int32 = 0
+    var crosses = false
+    var needs = Routes.Level.whole
+}
+
+struct NodeFacts: BitwiseCopyable {
+    var isHost = false
+    var isWire = false
+    var contest: Int32 = -1
+    var after: UInt64 = 0
+    var approaching: UInt64 = 0
+    var entering: UInt64 = 0
+}

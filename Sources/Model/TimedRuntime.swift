@@ -1,0 +1,186 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Runs a graph in the modelled machine: the same elements as ``DirectRuntime``, in virtual time, on two sides.
+///
+/// Below overload it emits what a direct run emits, in the same order within each flow. The input is run once; where a
+/// longer run is needed to measure a steady load, a ``Recording`` of it is replayed.
+public final class TimedRuntime {
+    public let instance: Instance
+    private var simulation: Simulation<LiveWork>
+
+    /// Throws ``ModelError`` when the placement is not possible.
+    ///
+    /// Items in flight come from the instance's pool: when it is empty the next packet waits, as a file does in a
+    /// direct run. So the pool should be larger than queues and rings together.
+    public init(_ instance: Instance, placement sides: [Side], profile: DeviceProfile, load: OfferedLoad) throws(ModelError) {
+        try checkPlacement(instance.spec, sides)
+        self.instance = instance
+        let routes = try Routes(instance.spec, instance.shape, sides)
+        let work = LiveWork(instance, sides, profile, load)
+        simulation = Simulation(work, instance.spec, routes, profile)
+    }
+
+    /// Runs until all sources end, then ends the elements and writes out what they have buffered.
+    ///
+    /// The outcome is that of the input: what its end makes elements do is done, but is no part of the load.
+    public func run() throws -> Outcome {
+        try simulation.run()
+        let outcome = simulation.result
+        for number in instance.shape.order {
+            let control = simulation.work.finish(number)
+            try simulation.runToEnd(control)
+        }
+        try instance.flush()
+        return outcome
+    }
+
+    /// The work is the elements themselves.
+    struct LiveWork: Work, ~Copyable {
+        private var elements: ElementCalls
+        private let load: OfferedLoad
+        private let nicCosts: CostTable
+        private let hostCosts: CostTable
+        private let isHost: [Bool]
+        private var arrived = 0
+        private let firstTime: Int64
+        private(set) var nextArrival: Int64 = .max
+        let capacity: Int
+        let children: UnsafeMutablePointer<Child>
+
+        /// Calls that are planned or under way: `stride` places for each control.
+        private var calls: [(call: ElementCalls.Call, node: Int32)?] = []
+        private var freeCalls: [Int32] = []
+        private let stride: Int
+        private var ended: [EndedFlow] = []
+        private var nextEnded = 0
+
+        init(_ instance: Instance, _ sides: [Side], _ profile: DeviceProfile, _ load: OfferedLoad) {
+            elements = ElementCalls(instance)
+            self.load = load
+            nicCosts = CostTable(profile.nic)
+            hostCosts = CostTable(profile.host)
+            isHost = sides.map { $0 == .host }
+            capacity = instance.pool.capacity
+            children = elements.children
+            let step = elements.step
+            stride = max(1, instance.spec.nodes.indices.map { step.subscribers(of: $0).count }.max() ?? 1)
+            firstTime = elements.nextTime
+            plan()
+        }
+
+        var nextTime: Int64 { elements.nextTime }
+
+        private mutating func plan() {
+            nextArrival =
+                elements.nextTime == .max
+                ? .max : load.arrival(arrived, elapsed: elements.nextTime &- firstTime)
+        }
+
+        mutating func arrive() -> (job: Job, key: UInt32, time: Int64)? {
+            guard let (item, wire, facts) = elements.arrive() else { return nil }
+            arrived += 1
+            plan()
+            var job = Job()
+            job.kind = .arrival
+            job.ref = item
+            job.node = Int32(wire)
+            job.length = elements.length(of: item)
+            job.headers = facts.headers
+            return (job, facts.key, elements.time(of: item))
+        }
+
+        mutating func visit(_ job: Job, _ cost: inout Cost) -> Int {
+            let n: Int
+            switch job.kind {
+            case .arrival: n = elements.receive(job.ref, at: Int(job.node))
+            case .item: n = elements.process(job.ref, on: job.edge, job.order)
+            case .control: n = calls[Int(job.ref)].map { elements.make($0.call, of: Int($0.node)) } ?? 0
+            }
+            let onHost = isHost[Int(job.node)]
+            elements.takeCounts(Int(job.node)) { count in
+                if onHost { hostCosts.add(&cost, count) } else { nicCosts.add(&cost, count) }
+            }
+            return n
+        }
+
+        mutating func abandon(_ job: Job) {
+            if job.kind != .control { elements.step.drop(job.ref) }
+        }
+
+        mutating func nextControl(watermark: Int64, newest: Int64) -> Control? {
+            if elements.step.hasEndedFlows { elements.step.takeEndedFlows { ended.append($0) } }
+            if nextEnded < ended.count {
+                let flow = ended[nextEnded]
+                nextEnded += 1
+                if nextEnded == ended.count {
+                    ended.removeAll(keepingCapacity: true)
+                    nextEnded = 0
+                }
+                // Items of the flow may be anywhere, so all that are in flight must be through.
+                return control(
+                    at: Int(flow.table),
+                    .ended(flow),
+                    elements.step.subscribers(of: Int(flow.table)),
+                    time: flow.time,
+                    after: newest
+                )
+            }
+            guard watermark < .max, elements.step.nextDue <= watermark,
+                let timer = elements.step.takeTimer(until: watermark)
+            else { return nil }
+            return control(
+                at: timer.number,
+                .timer(id: timer.id, due: timer.due),
+                [timer.number],
+                time: timer.due,
+                after: -1
+            )
+        }
+
+        /// The call that tells one element that the input has ended.
+        mutating func finish(_ number: Int) -> Control { control(at: number, .finish, [number], time: .max, after: -1) }
+
+        private mutating func control(
+            at node: Int,
+            _ call: ElementCalls.Call,
+            _ nodes: [Int],
+            time: Int64,
+            after: Int64
+        ) -> Control {
+            if freeCalls.isEmpty {
+                freeCalls.append(Int32(calls.count))
+                calls.append(contentsOf: Array(repeating: nil, count: stride))
+            }
+            let first = freeCalls.removeLast()
+            // Also where nobody is told: the table must be.
+            calls[Int(first)] = (call, Int32(node))
+            for (k, number) in nodes.enumerated() { calls[Int(first) + k] = (call, Int32(number)) }
+            return Control(node: Int32(node), first: first, count: Int32(nodes.count), time: time, after: after)
+        }
+
+        func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, calls[Int(k)]?.node ?? 0) }
+
+        mutating func done(_ control: Control) {
+            if case .ended(let flow)? = calls[Int(control.first)]?.call { elements.step.release(flow) }
+            freeCalls.append(control.first)
+        }
+    }
+}
+
+/// Wires are on the NIC, and elements where their types and the graph allow.
+func checkPlacement(_ spec: GraphSpec, _ sides: [Side]) throws(ModelError) {
+    for (node, side) in zip(spec.nodes, sides) {
+        if node.isWire, side == .host {
+            throw .badPlacement(element: node.name, reason: "is a wire, a port of the NIC, and cannot be on the host")
+        }
+        if node.type.sides != .either, node.type.sides.rawValue != side.rawValue {
+            throw .badPlacement(element: node.name, reason: "is a \(node.type.name), which cannot be on the \(side.rawValue)")
+        }
+        if let place = node.place, place != side {
+            throw .badPlacement(element: node.name, reason: "is pinned to the \(place.rawValue) by the graph")
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Where an item stands in the order in which a direct run with batches of one would handle it, within its origin.
+struct Order: BitwiseCopyable {
+    var a: UInt64 = 0
+    var b: UInt64 = 0
+    var c: UInt64 = 0
+
+    @inline(__always)
+    static func < (x: Order, y: Order) -> Bool {
+        x.a != y.a ? x.a < y.a : x.b != y.b ? x.b < y.b : x.c < y.c
+    }
+}
+
+/// One item, or one call, on its way to one element.
+struct Job: BitwiseCopyable {
+    enum Kind: UInt8 {
+        /// A packet that comes in at a wire.
+        case arrival
+        /// An item on an edge.
+        case item
+        /// A call: a timer, or the end of a flow or of the input.
+        case control
+    }
+
+    /// The origin it belongs to: the arrival or the call that led to it.
+    var epoch: Int64 = 0
+    var order = Order()
+    /// When it is delivered, while it is in the channel.
+    var time: Int64 = 0
+    /// What the work knows it by.
+    var ref: Int32 = 0
+    var node: Int32 = 0
+    /// The edge it is on; -1 for an arrival or a call.
+    var edge: Int32 = -1
+    var length: UInt32 = 0
+    var next: Int32 = -1
+    /// Bytes of its headers.
+    var headers: UInt16 = 0
+    var kind = Kind.item
+    /// How much of it is on the host, while it is there.
+    var level = Routes.Level.whole
+    /// It has just come to this executor, which has its work for each item still to do.
+    var isNew = true
+    /// It was let through at its contested element.
+    var isAdmitted = false
+    /// It holds a place in the ring towards the host.
+    var hasPlace = false
+    /// It is announced by the interrupt that the host must handle first.
+    var interrupts = false
+}
+
+/// What one visit leaves behind: an item on an edge.
+struct Child: BitwiseCopyable {
+    var ref: Int32
+    var edge: Int32
+    var length: UInt32
+    var headers: UInt16
+    /// It is the item that came in, not one that was made or had been held.
+    var isSame: Bool
+    var order: Order
+}
+
+/// What one visit costs: picoseconds of computing, of waiting, and accesses to memory in thousandths.
+struct Cost: BitwiseCopyable {
+    var compute: Int64 = 0
+    var wait: Int64 = 0
+    var accesses: Int64 = 0
+}
+
+/// A call that the model makes in its time: a timer, or the end of a flow.
+struct Control: BitwiseCopyable {
+    /// The element that caused it; its side tells the others.
+    var node: Int32
+    /// The calls are `first ..< first + count` among those of the work.
+    var first: Int32
+    var count: Int32
+    /// Functional time.
+    var time: Int64
+    /// It may happen when all origins up to this one are done.
+    var after: Int64
+}
+
+/// Packets and what becomes of them: the elements themselves, or the record of a run.
+protocol Work: ~Copyable {
+    /// What the last visit or call let go.
+    var children: UnsafeMutablePointer<Child> { get }
+    /// How many items can exist at one time.
+    var capacity: Int { get }
+    /// The virtual time of the next arrival; ``Int64/max`` when there is none.
+    var nextArrival: Int64 { get }
+    /// Functional time of the next arrival in nanoseconds; ``Int64/max`` when there is none.
+    var nextTime: Int64 { get }
+    /// The next packet. `time` is functional; nil when it cannot be taken in yet.
+    mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
+    /// Does the work of a job: gives the number of children, and adds its cost.
+    mutating func visit(_ job: Job, _ cost: inout Cost) -> Int
+    /// A job was dropped between elements.
+    mutating func abandon(_ job: Job)
+    /// The next call to be made: those announced since, or due now that all items before `watermark` (functional time)
+    /// are done.
+    mutating func nextControl(watermark: Int64, newest: Int64) -> Control?
+    /// The `k`-th call of a control.
+    func call(_ k: Int32) -> (ref: Int32, node: Int32)
+    /// All that a control led to is done.
+    mutating func done(_ control: Control)
+}
+
+/// The cost of operations on one side, in picoseconds.
+struct CostTable: ~Copyable {
+    /// Thousandths of cycles and accesses for one of each operation.
+    private let rows: Block<Row>
+    private let clock: Int64
+
+    private struct Row: BitwiseCopyable {
+        var cycles: Int64 = 0
+        var wait: Int64 = 0
+        var accesses: Int64 = 0
+    }
+
+    init(_ profile: ExecutorProfile) {
+        clock = Int64(profile.clock)
+        rows = Block(profile.costs.count, Row())
+        // With one thread nothing can be done while the core waits, so waiting is as good as computing.
+        let alone = profile.threads == 1
+        for (k, cost) in profile.costs.enumerated() {
+            rows[k] = Row(
+                cycles: Int64(cost.cycles + (alone ? cost.wait : 0)),
+                wait: alone ? 0 : Int64(cost.wait),
+                accesses: Int64(cost.accesses)
+            )
+        }
+    }
+
+    /// Adds the cost of `count(operation)` of each operation.
+    @inline(__always)
+    func add(_ cost: inout Cost, _ count: (Int) -> UInt64) {
+        var sum = Row()
+        for operation in 0..<rows.capacity {
+            let n = Int64(truncatingIfNeeded: min(count(operation), 1 &<< 20))
+            if n == 0 { continue }
+            let row = rows[operation]
+            sum.cycles &+= n &* row.cycles
+            sum.wait &+= n &* row.wait
+            sum.accesses &+= n &* row.accesses
+        }
+        cost.compute &+= time(sum.cycles)
+        if sum.wait != 0 { cost.wait &+= time(sum.wait) }
+        cost.accesses &+= sum.accesses
+    }
+
+    /// Picoseconds of so many thousandths of a cycle.
+    @inline(__always)
+    func time(_ cycles: Int64) -> Int64 { cycles == 0 ? 0 : scale(cycles, by: 1_000_000_000, over: clock) }
+}

@@ -1,0 +1,153 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import GraphFile
+import Model
+import Placement
+import Reports
+
+/// The statistics of two earlier runs side by side.
+public struct RunComparison {
+    /// A file of a run directory that is not as this tool writes it.
+    public struct Failure: Error, CustomStringConvertible {
+        public var description: String
+    }
+
+    /// Which inputs differ, in words; empty when the runs can be compared.
+    public let differentInputs: [String]
+    private let rows: [(name: String, unit: String, first: String?, second: String?)]
+    private let names: (String, String)
+
+    /// Reads two run directories.
+    public init(_ first: String, _ second: String) throws {
+        names = (first, second)
+        let inputs = (try RunComparison.read(first, "manifest.json"), try RunComparison.read(second, "manifest.json"))
+        var different: [String] = []
+        if inputs.0["verb"]?.line != inputs.1["verb"]?.line { different.append("verb") }
+        for key in ["graph", "parameters", "wires", "seed", "profile"] {
+            let a = inputs.0["inputs"]?[key].map(RunComparison.withoutPaths)?.line
+            let b = inputs.1["inputs"]?[key].map(RunComparison.withoutPaths)?.line
+            if a != b { different.append(key) }
+        }
+        differentInputs = different
+        let statistics = (
+            RunComparison.statistics(try RunComparison.read(first, "stats.json")),
+            RunComparison.statistics(try RunComparison.read(second, "stats.json"))
+        )
+        var rows: [(name: String, unit: String, first: String?, second: String?)] = []
+        for a in statistics.0 {
+            rows.append((a.name, a.unit, a.value, statistics.1.first { $0.name == a.name }?.value))
+        }
+        for b in statistics.1 where !statistics.0.contains(where: { $0.name == b.name }) {
+            rows.append((b.name, b.unit, nil, b.value))
+        }
+        self.rows = rows
+    }
+
+    private static func read(_ directory: String, _ name: String) throws -> JSON {
+        let path = "\(directory)/\(name)"
+        let bytes = try Files.read(path)
+        guard let text = String(validating: bytes, as: UTF8.self), let json = JSON(text) else {
+            throw Failure(description: "\(path): is not JSON")
+        }
+        return json
+    }
+
+    /// Inputs are the same when their bytes are; where they lie does not matter.
+    private static func withoutPaths(_ value: JSON) -> JSON {
+        switch value {
+        case .object(let members): .object(members.filter { $0.0 != "path" }.map { ($0.0, withoutPaths($0.1)) })
+        case .array(let items): .array(items.map(withoutPaths))
+        default: value
+        }
+    }
+
+    private static func statistics(_ json: JSON) -> [(name: String, unit: String, value: String)] {
+        guard case .array(let list)? = json["statistics"] else { return [] }
+        return list.compactMap { item in
+            guard case .string(let name)? = item["name"], case .string(let unit)? = item["unit"],
+                let value = item["value"]
+            else { return nil }
+            return (name, unit, value.line)
+        }
+    }
+
+    /// One row for each statistic, with the change where both are numbers.
+    public var table: Table {
+        var table = Table([
+            ("statistic", .left), ("unit", .left), (names.0, .right), (names.1, .right), ("change", .right),
+        ])
+        for row in rows {
+            table.rows.append([
+                row.name, row.unit, row.first ?? "-", row.second ?? "-", change(row.first, row.second) ?? "",
+            ])
+        }
+        return table
+    }
+
+    public var json: JSON {
+        .object([
+            ("different_inputs", .array(differentInputs.map { .string($0) })),
+            (
+                "statistics",
+                .array(
+                    rows.map { row in
+                        .object([
+                            ("name", .string(row.name)), ("unit", .string(row.unit)),
+                            ("first", row.first.flatMap { JSON($0) } ?? .null),
+                            ("second", row.second.flatMap { JSON($0) } ?? .null),
+                        ])
+                    }
+                )
+            ),
+        ])
+    }
+
+    private func change(_ a: String?, _ b: String?) -> String? {
+        guard let a = a.flatMap(Double.init), let b = b.flatMap(Double.init), a != b else { return nil }
+        return a == 0 ? "new" : (b > a ? "+" : "") + fixed((b / a - 1) * 100, 2) + " %"
+    }
+}
+
+/// Placements as files of their own.
+public enum PlacementFile {
+    /// The text of a placement file.
+    public static func text(_ placement: PlacementResult, of graph: GraphSpec, graphPath: String) -> String {
+        let nic = graph.nodes.indices.filter { placement.sides[$0] == .nic && !graph.nodes[$0].isWire }
+        return """
+            placement: \(placement.name)
+            graph: \(graphPath)
+            nic: [\(nic.map { graph.nodes[$0].name }.joined(separator: ", "))]
+            default: host
+
+            """
+    }
+}
+
+extension GraphRun {
+    /// An instance for the model: its captures are read, nothing is written.
+    public static func modelInstance(
+        _ spec: GraphSpec,
+        wires: [WireArgument],
+        options: Instance.Options
+    ) throws -> Instance {
+        let sources = wires.map { WireArgument(name: $0.name, sources: $0.sources) }
+        return try Instance(spec, bindings: try bind(spec, sources), services: MemoryServices(), options: options)
+    }
+}
+
+extension Files {
+    /// `path` as seen from the directory of the file `other`, when both are relative; else `path` as it is.
+    public static func relative(_ path: String, to other: String) -> String {
+        guard !path.hasPrefix("/"), !other.hasPrefix("/") else { return path }
+        let from = other.split(separator: "/").dropLast().filter { $0 != "." }
+        var to = path.split(separator: "/").filter { $0 != "." }[...]
+        var common = from[...]
+        while let a = common.first, let b = to.first, a == b, to.count > 1 {
+            common = common.dropFirst()
+            to = to.dropFirst()
+        }
+        return (common.map { _ in ".." } + to.map(String.init)).joined(separator: "/")
+    }
+}
