@@ -163,7 +163,10 @@ public struct Comparison: Sendable {
         }
         let base = results[baseline]
         if ranking[0] == baseline {
-            return (false, "'\(best.name)' sustains the highest rate, \(tenths((high / max(low, 1) - 1) * 100)) % above '\(second.name)'")
+            return (
+                false,
+                "'\(best.name)' sustains the highest rate, \(tenths((high / max(low, 1) - 1) * 100)) % above '\(second.name)'"
+            )
         }
         return (
             false,
@@ -319,7 +322,8 @@ extension DeviceProfile {
             var bytes = 0
             var flows = 0
             for (number, node) in spec.nodes.enumerated() where sides[number] == side {
-                let table = node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
+                let table =
+                    node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
                 let (state, overflow) = node.type.stateBytesPerFlow.multipliedReportingOverflow(by: table ?? 0)
                 let (sum, tooMuch) = bytes.addingReportingOverflow(state)
                 bytes = overflow || tooMuch ? .max : sum
@@ -334,7 +338,8 @@ extension DeviceProfile {
                 if let limit = executor(side).flows, flows > limit {
                     throw .badPlacement(
                         element: node.name,
-                        reason: "does not fit: flow tables on the \(side.rawValue) would take \(flows) entries of \(limit)"
+                        reason:
+                            "does not fit: flow tables on the \(side.rawValue) would take \(flows) entries of \(limit)"
                     )
                 }
             }

@@ -14,6 +14,7 @@ struct ElementCalls: ~Copyable {
 
     let step: StepRuntime
     let children: UnsafeMutablePointer<Child>
+    private let emitted: UnsafeMutablePointer<StepRuntime.Emitted>
     private let items: UnsafeMutablePointer<Item>
     /// For each edge the input it leads to, whether it leads back, and whether others lead there too.
     private let edges: Block<EdgeEnd>
@@ -21,6 +22,11 @@ struct ElementCalls: ~Copyable {
     private let headers: Block<UInt16>
     /// What each node had counted before the last call, by operation.
     private let counted: Block<UInt64>
+    private let operations = Operation.allCases.count
+    /// What the last call counted: only operations that occurred.
+    let counts = Block(Operation.allCases.count, OperationCount())
+    /// `step` for calls without reference counting.
+    private let borrowed: Unmanaged<StepRuntime>
     private let wires: [(number: Int, source: PacketSource)]
     private var sequence: UInt64 = 0
 
@@ -40,6 +46,8 @@ struct ElementCalls: ~Copyable {
     init(_ instance: Instance) {
         let spec = instance.spec
         step = StepRuntime(instance)
+        borrowed = .passUnretained(step)
+        emitted = step.emitted
         items = instance.pool.items
         children = .allocate(capacity: instance.pool.capacity)
         headers = Block(instance.pool.capacity, 0)
@@ -98,13 +106,15 @@ struct ElementCalls: ~Copyable {
 
     /// Lets a packet in: its children are what leaves the wire.
     func receive(_ i: Int32, at wire: Int) -> Int {
-        collect(step.receive(i, at: wire), from: i, round: 0)
+        collect(borrowed._withUnsafeGuaranteedRef { $0.receive(i, at: wire) }, from: i, round: 0)
     }
 
     /// Hands an item to the element at the end of the edge it is on.
     func process(_ i: Int32, on edge: Int32, _ order: Order) -> Int {
         let end = edges[Int(edge)]
-        let n = step.process(i, at: Int(end.to), from: Int(end.input), isBack: end.isBack)
+        let n = borrowed._withUnsafeGuaranteedRef {
+            $0.process(i, at: Int(end.to), from: Int(end.input), isBack: end.isBack)
+        }
         return n == 0 ? 0 : collect(n, from: i, round: order.a &>> 40)
     }
 
@@ -116,18 +126,22 @@ struct ElementCalls: ~Copyable {
         }
     }
 
-    /// Gives what node `number` counted since it was last asked, by operation.
-    @inline(__always)
-    func takeCounts(_ number: Int, _ body: ((Int) -> UInt64) -> Void) {
-        let now = step.operations(number)
-        let before = counted.base + number &* Operation.allCases.count
-        body { now[$0] &- before[$0] }
-        before.update(from: now, count: Operation.allCases.count)
+    /// Puts what node `number` counted since it was last asked into `counts`; gives how many operations occurred.
+    func takeCounts(_ number: Int) -> Int {
+        let now = borrowed._withUnsafeGuaranteedRef { $0.operations(number) }
+        let before = counted.base + number &* operations
+        var n = 0
+        for operation in 0..<operations where now[operation] != before[operation] {
+            counts[n] = OperationCount(operation: Int32(operation), count: now[operation] &- before[operation])
+            before[operation] = now[operation]
+            n &+= 1
+        }
+        return n
     }
 
     private func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
         for k in 0..<n {
-            let (i, edge) = (step.emitted[k].item, step.emitted[k].edge)
+            let (i, edge) = (emitted[k].item, emitted[k].edge)
             let end = edges[Int(edge)]
             let item = items + Int(i)
             let isPacket = item.pointee.layout == 0

@@ -36,7 +36,7 @@ struct Executor: ~Copyable {
     private let accessTime: Int64
     private var memoryFree: Int64 = 0
 
-    init(_ profile: ExecutorProfile, _ side: Side) {
+    init(_ profile: ExecutorProfile) {
         let costs = CostTable(profile)
         isShared = profile.dispatch == .shared
         limit = Int32(profile.queue)
@@ -152,7 +152,9 @@ struct Direction: ~Copyable {
         }
         if due(&steps.doorbellEvery, every.doorbellEvery) { sum = sum + link.doorbell }
         if due(&steps.fetch, every.fetch) { sum = sum + link.read(every.fetch &* PCIeLink.descriptorBytes) }
-        if due(&steps.writeBack, every.writeBack) { sum = sum + link.write(every.writeBack &* PCIeLink.descriptorBytes) }
+        if due(&steps.writeBack, every.writeBack) {
+            sum = sum + link.write(every.writeBack &* PCIeLink.descriptorBytes)
+        }
         if due(&steps.interruptEvery, every.interruptEvery) { sum = sum + link.interrupt }
         if due(&steps.headReadEvery, every.headReadEvery) { sum = sum + link.headRead }
         return sum

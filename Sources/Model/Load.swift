@@ -57,7 +57,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
         case .tooManyJunctions(let n):
             "in this placement paths of different length meet at \(n) elements; at most \(Routes.maximum) can be kept in order"
         case .noPackets: "the input has no packets, so there is nothing to model"
-        case .tooManyPlacements(let n): "\(n) placements are possible, more than can be tried; pin elements with 'place:'"
+        case .tooManyPlacements(let n):
+            "\(n) placements are possible, more than can be tried; pin elements with 'place:'"
         case .noPlacement(let reason): "no placement is possible: \(reason)"
         }
     }

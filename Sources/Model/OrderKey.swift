@@ -73,7 +73,9 @@ struct PacketFacts {
             mix.0 = mix64(mix.0 ^ UInt64(word(transport)))
             mix.1 = mix64(mix.1 ^ UInt64(word(transport &+ 2)))
             end = transport &+ (ipProtocol == 6 ? 20 : 8)
-            if ipProtocol == 6, transport &+ 12 < length { end = transport &+ max(20, (byte(transport &+ 12) &>> 4) &* 4) }
+            if ipProtocol == 6, transport &+ 12 < length {
+                end = transport &+ max(20, (byte(transport &+ 12) &>> 4) &* 4)
+            }
         }
         headers = UInt16(clamping: min(end, length))
         // A sum does not change when the sides are swapped.

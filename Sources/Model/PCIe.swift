@@ -61,7 +61,6 @@ public struct LinkBytes: Sendable, Equatable {
     }
 
     static func + (a: LinkBytes, b: LinkBytes) -> LinkBytes { LinkBytes(up: a.up &+ b.up, down: a.down &+ b.down) }
-    static func * (a: LinkBytes, n: Int) -> LinkBytes { LinkBytes(up: a.up &* n, down: a.down &* n) }
 }
 
 /// A PCI Express link: what transfers cost on it, by the arithmetic of transaction-layer packets (TLPs).

@@ -60,7 +60,8 @@ public struct Recording: Sendable {
         spec = instance.spec
         shape = instance.shape
         var recorder = Recorder(instance)
-        try recorder.run(limit)
+        // Visits are named by 32-bit numbers.
+        try recorder.run(min(max(1, limit), 1 << 30))
         visits = recorder.visits
         roots = recorder.roots
         counts = recorder.table.counts
@@ -191,9 +192,8 @@ private struct Recorder: ~Copyable {
     /// Notes what a visit counted and let go.
     private mutating func note(_ visit: Int32, _ n: Int) {
         let node = Int(visits[Int(visit)].node)
-        var counts = -1
-        elements.takeCounts(node) { counts = table.index(of: $0) }
-        visits[Int(visit)].counts = Int32(counts)
+        let counted = elements.takeCounts(node)
+        visits[Int(visit)].counts = Int32(table.index(of: elements.counts.base, counted))
         visits[Int(visit)].turn = turns
         turns += 1
         var last: Int32 = -1
@@ -225,14 +225,12 @@ private struct CountTable {
     private var slots: [Int32] = Array(repeating: -1, count: 1024)
     private let width = Operation.allCases.count
 
-    mutating func index(of count: (Int) -> UInt64) -> Int {
-        var hash: UInt64 = 0
+    mutating func index(of given: UnsafePointer<OperationCount>, _ n: Int) -> Int {
         let first = counts.count
-        for k in 0..<width {
-            let n = UInt32(clamping: count(k))
-            counts.append(n)
-            hash = mix64(hash ^ UInt64(n))
-        }
+        for _ in 0..<width { counts.append(0) }
+        for k in 0..<n { counts[first + Int(given[k].operation)] = UInt32(clamping: given[k].count) }
+        var hash: UInt64 = 0
+        for k in 0..<width { hash = mix64(hash ^ UInt64(counts[first + k])) }
         var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[slot] >= 0 {
             let known = Int(slots[slot])
@@ -312,8 +310,11 @@ extension Recording {
             let width = Operation.allCases.count
             func costs(_ table: borrowing CostTable) -> [Cost] {
                 (0..<recording.counts.count / width).map { index in
+                    let counts = (0..<width).map {
+                        OperationCount(operation: Int32($0), count: UInt64(recording.counts[index * width + $0]))
+                    }
                     var cost = Cost()
-                    table.add(&cost) { UInt64(recording.counts[index * width + $0]) }
+                    table.add(&cost, counts, width)
                     return cost
                 }
             }
@@ -361,8 +362,8 @@ extension Recording {
             return (job, root.key, time)
         }
 
-        mutating func visit(_ job: Job, _ cost: inout Cost) -> Int {
-            let visit = recording.visits[Int(job.ref)]
+        mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
+            let visit = recording.visits[Int(job.pointee.ref)]
             let own = isHost[Int(visit.node)] ? hostCosts[Int(visit.counts)] : nicCosts[Int(visit.counts)]
             cost.compute &+= own.compute
             cost.wait &+= own.wait

@@ -13,7 +13,6 @@ import Dataplane
 ///   earlier item of its own origin, can still come there (`pending`).
 struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var work: W
-    private let routes: Routes
     private let contests: Int
 
     private var events = EventQueue()
@@ -84,12 +83,11 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     init(_ work: consuming W, _ spec: GraphSpec, _ routes: Routes, _ profile: DeviceProfile) {
         self.work = work
-        self.routes = routes
         contests = routes.contests
         nic = .allocate(capacity: 1)
-        nic.initialize(to: Executor(profile.nic, .nic))
+        nic.initialize(to: Executor(profile.nic))
         host = .allocate(capacity: 1)
-        host.initialize(to: Executor(profile.host, .host))
+        host.initialize(to: Executor(profile.host))
         toHost = .allocate(capacity: 1)
         toHost.initialize(to: Direction(profile.channel.toHost, profile.channel.driver.toHost))
         toNIC = .allocate(capacity: 1)
@@ -309,12 +307,19 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     // MARK: Jobs
 
-    private mutating func add(_ job: Job) -> Int32 {
+    /// A job of an origin, whose contents are to be set.
+    private mutating func add(_ epoch: Int64) -> Int32 {
         if freeJob < 0 { growJobs() }
         let j = freeJob
         freeJob = jobs.base[Int(j)].next
+        jobs.base[Int(j)].epoch = epoch
+        epochs.base[slot(epoch)].jobs &+= 1
+        return j
+    }
+
+    private mutating func add(_ job: Job) -> Int32 {
+        let j = add(job.epoch)
         jobs.base[Int(j)] = job
-        epochs.base[slot(job.epoch)].jobs &+= 1
         return j
     }
 
@@ -556,38 +561,32 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         var emits = false
         worklist.pointee.append(j, jobs.base)
         while let v = worklist.pointee.popFirst(jobs.base) {
-            let job = jobs[Int(v)]
-            let node = nodes[Int(job.node)]
-            if node.contest >= 0, job.kind == .item, !job.isAdmitted, mustWait(v) { continue }
-            if job.isNew { cost.compute &+= executor.pointee.perItem }
-            if job.interrupts { cost.compute &+= interruptTime }
+            let job = jobs.base + Int(v)
+            let node = nodes[Int(job.pointee.node)]
+            if node.contest >= 0, job.pointee.kind == .item, !job.pointee.isAdmitted, mustWait(v) { continue }
+            if job.pointee.isNew { cost.compute &+= executor.pointee.perItem }
+            if job.pointee.interrupts { cost.compute &+= interruptTime }
             visits &+= 1
-            if node.isWire, job.kind == .item { emits = true }
+            if node.isWire, job.pointee.kind == .item { emits = true }
+            let before = contests == 0 ? 0 : classes(job.pointee)
+            let level = job.pointee.level
             let n = work.visit(job, &cost)
             for k in 0..<n {
                 let child = work.children[k]
                 let edge = edges[Int(child.edge)]
-                var next = Job()
-                next.epoch = epochNumber
-                next.order = child.order
-                next.ref = child.ref
-                next.node = edge.to
-                next.edge = child.edge
-                next.length = child.length
-                next.headers = child.headers
-                next.level = child.isSame ? job.level : .whole
-                next.isNew = false
-                let added = add(next)
-                mark(added, nodes[Int(edge.to)].approaching)
+                // The last child takes the place of the job that made it.
+                let next = k == n &- 1 ? v : add(epochNumber)
+                jobs.base[Int(next)].become(child, at: edge.to, child.isSame ? level : .whole)
+                mark(next, nodes[Int(edge.to)].approaching)
                 if edge.crosses {
                     cost.compute &+= executor.pointee.send
-                    out.append(added, jobs.base)
+                    out.append(next, jobs.base)
                 } else {
-                    insert(added, into: worklist, byEpoch: false)
+                    insert(next, into: worklist, byEpoch: false)
                 }
             }
-            unmark(v, classes(job))
-            remove(v)
+            if before != 0 { unmarkSome(epochNumber, before) }
+            if n == 0 { remove(v) }
         }
         if visits == 0 {
             executor.pointee.giveThread(core)
@@ -602,7 +601,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         executor.pointee.lastLeave[bucket] = leaves
         epochs.base[slot(epochNumber)].lastWork = max(epochs.base[slot(epochNumber)].lastWork, leaves)
         if emits { epochs.base[slot(epochNumber)].emitted = leaves }
-        let s = addService(Service(epoch: epochNumber, out: out, core: Int32(core), isHost: executor == host, leaves: leaves))
+        let s = addService(
+            Service(epoch: epochNumber, out: out, core: Int32(core), isHost: executor == host, leaves: leaves)
+        )
         events.plan(.serviceEnd, at: end, s)
         admitReady()
     }
@@ -703,7 +704,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private mutating func deliver(_ side: Side) {
         if side == .host {
             guard let j = toHost.pointee.items.popFirst(jobs.base) else { return }
-            if toHost.pointee.items.head >= 0 { events.plan(.delivery, at: jobs.base[Int(toHost.pointee.items.head)].time, 0) }
+            if toHost.pointee.items.head >= 0 {
+                events.plan(.delivery, at: jobs.base[Int(toHost.pointee.items.head)].time, 0)
+            }
             guard case .interrupt(let after, let within, _) = notification else { return enqueue(j) }
             announced.append(j, jobs.base)
             if announced.count >= after {
@@ -713,7 +716,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             }
         } else {
             guard let j = toNIC.pointee.items.popFirst(jobs.base) else { return }
-            if toNIC.pointee.items.head >= 0 { events.plan(.delivery, at: jobs.base[Int(toNIC.pointee.items.head)].time, 1) }
+            if toNIC.pointee.items.head >= 0 {
+                events.plan(.delivery, at: jobs.base[Int(toNIC.pointee.items.head)].time, 1)
+            }
             toNIC.pointee.places &-= 1
             enqueue(j)
         }

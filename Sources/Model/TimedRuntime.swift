@@ -15,7 +15,12 @@ public final class TimedRuntime {
     ///
     /// Items in flight come from the instance's pool: when it is empty the next packet waits, as a file does in a
     /// direct run. So the pool should be larger than queues and rings together.
-    public init(_ instance: Instance, placement sides: [Side], profile: DeviceProfile, load: OfferedLoad) throws(ModelError) {
+    public init(
+        _ instance: Instance,
+        placement sides: [Side],
+        profile: DeviceProfile,
+        load: OfferedLoad
+    ) throws(ModelError) {
         try checkPlacement(instance.spec, sides)
         self.instance = instance
         let routes = try Routes(instance.spec, instance.shape, sides)
@@ -43,7 +48,7 @@ public final class TimedRuntime {
         private let load: OfferedLoad
         private let nicCosts: CostTable
         private let hostCosts: CostTable
-        private let isHost: [Bool]
+        private let isHost: Block<Bool>
         private var arrived = 0
         private let firstTime: Int64
         private(set) var nextArrival: Int64 = .max
@@ -62,7 +67,8 @@ public final class TimedRuntime {
             self.load = load
             nicCosts = CostTable(profile.nic)
             hostCosts = CostTable(profile.host)
-            isHost = sides.map { $0 == .host }
+            isHost = Block(sides.count, false)
+            for (k, side) in sides.enumerated() { isHost[k] = side == .host }
             capacity = instance.pool.capacity
             children = elements.children
             let step = elements.step
@@ -92,16 +98,18 @@ public final class TimedRuntime {
             return (job, facts.key, elements.time(of: item))
         }
 
-        mutating func visit(_ job: Job, _ cost: inout Cost) -> Int {
+        mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
             let n: Int
-            switch job.kind {
-            case .arrival: n = elements.receive(job.ref, at: Int(job.node))
-            case .item: n = elements.process(job.ref, on: job.edge, job.order)
-            case .control: n = calls[Int(job.ref)].map { elements.make($0.call, of: Int($0.node)) } ?? 0
+            switch job.pointee.kind {
+            case .arrival: n = elements.receive(job.pointee.ref, at: Int(job.pointee.node))
+            case .item: n = elements.process(job.pointee.ref, on: job.pointee.edge, job.pointee.order)
+            case .control: n = calls[Int(job.pointee.ref)].map { elements.make($0.call, of: Int($0.node)) } ?? 0
             }
-            let onHost = isHost[Int(job.node)]
-            elements.takeCounts(Int(job.node)) { count in
-                if onHost { hostCosts.add(&cost, count) } else { nicCosts.add(&cost, count) }
+            let counted = elements.takeCounts(Int(job.pointee.node))
+            if isHost[Int(job.pointee.node)] {
+                hostCosts.add(&cost, elements.counts.base, counted)
+            } else {
+                nicCosts.add(&cost, elements.counts.base, counted)
             }
             return n
         }
@@ -177,7 +185,10 @@ func checkPlacement(_ spec: GraphSpec, _ sides: [Side]) throws(ModelError) {
             throw .badPlacement(element: node.name, reason: "is a wire, a port of the NIC, and cannot be on the host")
         }
         if node.type.sides != .either, node.type.sides.rawValue != side.rawValue {
-            throw .badPlacement(element: node.name, reason: "is a \(node.type.name), which cannot be on the \(side.rawValue)")
+            throw .badPlacement(
+                element: node.name,
+                reason: "is a \(node.type.name), which cannot be on the \(side.rawValue)"
+            )
         }
         if let place = node.place, place != side {
             throw .badPlacement(element: node.name, reason: "is pinned to the \(place.rawValue) by the graph")

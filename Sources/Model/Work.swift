@@ -51,6 +51,23 @@ struct Job: BitwiseCopyable {
     var hasPlace = false
     /// It is announced by the interrupt that the host must handle first.
     var interrupts = false
+
+    /// Makes it the job of a child that goes on at `node`.
+    @inline(__always)
+    mutating func become(_ child: Child, at node: Int32, _ level: Routes.Level) {
+        order = child.order
+        ref = child.ref
+        self.node = node
+        edge = child.edge
+        length = child.length
+        headers = child.headers
+        kind = .item
+        self.level = level
+        isNew = false
+        isAdmitted = false
+        hasPlace = false
+        interrupts = false
+    }
 }
 
 /// What one visit leaves behind: an item on an edge.
@@ -97,7 +114,7 @@ protocol Work: ~Copyable {
     /// The next packet. `time` is functional; nil when it cannot be taken in yet.
     mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
     /// Does the work of a job: gives the number of children, and adds its cost.
-    mutating func visit(_ job: Job, _ cost: inout Cost) -> Int
+    mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int
     /// A job was dropped between elements.
     mutating func abandon(_ job: Job)
     /// The next call to be made: those announced since, or due now that all items before `watermark` (functional time)
@@ -107,6 +124,12 @@ protocol Work: ~Copyable {
     func call(_ k: Int32) -> (ref: Int32, node: Int32)
     /// All that a control led to is done.
     mutating func done(_ control: Control)
+}
+
+/// How often an operation was counted in one call.
+struct OperationCount: BitwiseCopyable {
+    var operation: Int32 = 0
+    var count: UInt64 = 0
 }
 
 /// The cost of operations on one side, in picoseconds.
@@ -135,14 +158,13 @@ struct CostTable: ~Copyable {
         }
     }
 
-    /// Adds the cost of `count(operation)` of each operation.
+    /// Adds the cost of `n` different operations.
     @inline(__always)
-    func add(_ cost: inout Cost, _ count: (Int) -> UInt64) {
+    func add(_ cost: inout Cost, _ counts: UnsafePointer<OperationCount>, _ n: Int) {
         var sum = Row()
-        for operation in 0..<rows.capacity {
-            let n = Int64(truncatingIfNeeded: min(count(operation), 1 &<< 20))
-            if n == 0 { continue }
-            let row = rows[operation]
+        for k in 0..<n {
+            let n = Int64(truncatingIfNeeded: min(counts[k].count, 1 &<< 20))
+            let row = rows[Int(counts[k].operation)]
             sum.cycles &+= n &* row.cycles
             sum.wait &+= n &* row.wait
             sum.accesses &+= n &* row.accesses

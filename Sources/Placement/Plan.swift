@@ -176,7 +176,8 @@ public struct Plan: Sendable {
         let subject =
             group.members.count == 1
             ? "moved to the \(other) alone"
-            : "moved to the \(other) with " + group.members.dropFirst().map { spec.nodes[$0].name }.joined(separator: ", ")
+            : "moved to the \(other) with "
+                + group.members.dropFirst().map { spec.nodes[$0].name }.joined(separator: ", ")
         guard let moved = results.first(where: { $0.sides == sides }) else {
             return "\(subject) it does not fit"
         }
@@ -221,7 +222,7 @@ private struct Group {
         var group = Array(spec.nodes.indices)
         for set in spec.together {
             guard let first = set.first else { continue }
-            for member in set { 
+            for member in set {
                 let (from, to) = (group[member], group[first])
                 for k in group.indices where group[k] == from { group[k] = to }
             }
@@ -252,7 +253,9 @@ private struct Group {
                     )
                 }
                 result.side = fixed.side
-                result.why = members.count == 1 ? fixed.why : "'\(node.name)' must be on the \(fixed.side.rawValue) and they stay together"
+                result.why =
+                    members.count == 1
+                    ? fixed.why : "'\(node.name)' must be on the \(fixed.side.rawValue) and they stay together"
             }
             groups.append(result)
         }

@@ -18,23 +18,53 @@ import Testing
     }
 
     static let cases = [
-        Case(name: "chain", spec: graph(["w": "Wire", "a": "Numberer", "b": "Toucher", "c": "Numberer"],
-            ["w.rx -> a", "a -> b", "b -> c", "c -> w.tx"])),
-        Case(name: "branch that joins", spec: graph(
-            ["w": "Wire", "p": "Parity", "a": "Toucher", "b": "Numberer", "n": "Numberer"],
-            ["w.rx -> p", "p.even -> a", "a -> b", "b -> n", "p.odd -> n", "n -> w.tx"])),
-        Case(name: "two branches", spec: graph(
-            ["w": "Wire", "p": "Parity", "a": "Toucher", "q": "Parity", "n": "Numberer", "m": "Numberer"],
-            ["w.rx -> p", "p.even -> a", "p.odd -> q", "q.even -> n", "q.odd -> m", "a -> m", "m -> n", "n -> w.tx"])),
-        Case(name: "copies", spec: graph(
-            ["w": "Wire", "d": "Doubler", "a": "Toucher", "n": "Numberer", "m": "Numberer"],
-            ["w.rx -> d", "d.copy -> a", "a -> n", "d.out -> n", "n -> m", "m -> w.tx"])),
-        Case(name: "held in pairs", spec: graph(
-            ["w": "Wire", "p": "Parity", "h": "Pairs", "n": "Numberer"],
-            ["w.rx -> p", "p.even -> h", "h -> n", "p.odd -> n", "n -> w.tx"]), directBatch: 1),
-        Case(name: "round once more", spec: graph(
-            ["w": "Wire", "a": "Numberer", "g": "Again", "t": "Toucher", "n": "Numberer"],
-            ["w.rx -> a", "a -> g", "g.back -> t", "t -> a", "g.out -> n", "n -> w.tx"]), directBatch: 1),
+        Case(
+            name: "chain",
+            spec: graph(
+                ["w": "Wire", "a": "Numberer", "b": "Toucher", "c": "Numberer"],
+                ["w.rx -> a", "a -> b", "b -> c", "c -> w.tx"]
+            )
+        ),
+        Case(
+            name: "branch that joins",
+            spec: graph(
+                ["w": "Wire", "p": "Parity", "a": "Toucher", "b": "Numberer", "n": "Numberer"],
+                ["w.rx -> p", "p.even -> a", "a -> b", "b -> n", "p.odd -> n", "n -> w.tx"]
+            )
+        ),
+        Case(
+            name: "two branches",
+            spec: graph(
+                ["w": "Wire", "p": "Parity", "a": "Toucher", "q": "Parity", "n": "Numberer", "m": "Numberer"],
+                [
+                    "w.rx -> p", "p.even -> a", "p.odd -> q", "q.even -> n", "q.odd -> m", "a -> m", "m -> n",
+                    "n -> w.tx",
+                ]
+            )
+        ),
+        Case(
+            name: "copies",
+            spec: graph(
+                ["w": "Wire", "d": "Doubler", "a": "Toucher", "n": "Numberer", "m": "Numberer"],
+                ["w.rx -> d", "d.copy -> a", "a -> n", "d.out -> n", "n -> m", "m -> w.tx"]
+            )
+        ),
+        Case(
+            name: "held in pairs",
+            spec: graph(
+                ["w": "Wire", "p": "Parity", "h": "Pairs", "n": "Numberer"],
+                ["w.rx -> p", "p.even -> h", "h -> n", "p.odd -> n", "n -> w.tx"]
+            ),
+            directBatch: 1
+        ),
+        Case(
+            name: "round once more",
+            spec: graph(
+                ["w": "Wire", "a": "Numberer", "g": "Again", "t": "Toucher", "n": "Numberer"],
+                ["w.rx -> a", "a -> g", "g.back -> t", "t -> a", "g.out -> n", "n -> w.tx"]
+            ),
+            directBatch: 1
+        ),
     ]
 
     static func direct(_ spec: GraphSpec, _ packets: [TestPacket], batch: Int) throws -> MemoryDestination {

@@ -65,7 +65,9 @@ import Testing
         let plain = Self.errors(try Self.changed("cores: {value: 8, source: assumption}", "cores: 8"))
         #expect(plain.map(\.message) == ["'nic.cores' has no source"])
         #expect(plain[0].suggestion == "{value: 8, source: assumption}")
-        let empty = Self.errors(try Self.changed("cores: {value: 8, source: assumption}", "cores: {value: 8, source: \"\"}"))
+        let empty = Self.errors(
+            try Self.changed("cores: {value: 8, source: assumption}", "cores: {value: 8, source: \"\"}")
+        )
         #expect(empty.map(\.message) == ["the source of 'nic.cores' is empty"])
     }
 
@@ -80,12 +82,18 @@ import Testing
     }
 
     @Test func unitsAndRangesAreChecked() throws {
-        #expect(Self.errors(try Self.changed("1.0 GHz", "1.0")).map(\.message) == ["'1.0' needs a unit: Hz, kHz, MHz, GHz"])
+        #expect(
+            Self.errors(try Self.changed("1.0 GHz", "1.0")).map(\.message) == ["'1.0' needs a unit: Hz, kHz, MHz, GHz"]
+        )
         #expect(Self.errors(try Self.changed("1.0 GHz", "1.0 GHZ")).first?.suggestion == "1.0 GHz")
-        #expect(Self.errors(try Self.changed("8 GT/s", "7 GT/s")).map(\.message)
-            == ["7 GT/s is not one of 2500 MT/s, 5000 MT/s, 8000 MT/s, 16000 MT/s, 32000 MT/s"])
-        #expect(Self.errors(try Self.changed("lanes: {value: 8", "lanes: {value: 12")).map(\.message)
-            == ["12 is not one of 8, 16"])
+        #expect(
+            Self.errors(try Self.changed("8 GT/s", "7 GT/s")).map(\.message)
+                == ["7 GT/s is not one of 2500 MT/s, 5000 MT/s, 8000 MT/s, 16000 MT/s, 32000 MT/s"]
+        )
+        #expect(
+            Self.errors(try Self.changed("lanes: {value: 8", "lanes: {value: 12")).map(\.message)
+                == ["12 is not one of 8, 16"]
+        )
         #expect(Self.errors(try Self.changed("hash: {value: 80", "hash: {value: 80.0005")).count == 1)
         #expect(Self.errors(try Self.changed("hash: {value: 80", "hash: {value: 99999999999999999999")).count == 1)
         #expect(Self.errors(try Self.changed("hash: {value: 80", "hash: {value: -1")).count == 1)

@@ -49,7 +49,9 @@ final class MemorySource: PacketSource {
             return offset
         }
         data = .allocate(byteCount: max(1, offset), alignment: 16)
-        for (k, bytes) in all.enumerated() { data.advanced(by: offsets[k]).copyMemory(from: bytes, byteCount: bytes.count) }
+        for (k, bytes) in all.enumerated() {
+            data.advanced(by: offsets[k]).copyMemory(from: bytes, byteCount: bytes.count)
+        }
         super.init()
     }
 
@@ -338,7 +340,11 @@ final class SmallTable: Element {
                     sequence: batch[k].pointee.sequence
                 )
             }
-            if let slot { batch[k].pointee.flow = FlowRef(index: Int32(slot), generation: generations[slot]) } else { bypassed += 1 }
+            if let slot {
+                batch[k].pointee.flow = FlowRef(index: Int32(slot), generation: generations[slot])
+            } else {
+                bypassed += 1
+            }
             context.emit(batch.index[k], 0)
         }
     }
@@ -451,7 +457,13 @@ func makeInstance(
 }
 
 /// Packets of some flows in both directions, at irregular times; reproducible.
-func traffic(_ count: Int, flows: Int, seed: UInt64 = 1, gap: Int64 = 1_000, sizes: [Int] = [64, 200, 1000]) -> [TestPacket] {
+func traffic(
+    _ count: Int,
+    flows: Int,
+    seed: UInt64 = 1,
+    gap: Int64 = 1_000,
+    sizes: [Int] = [64, 200, 1000]
+) -> [TestPacket] {
     var state = seed
     func next(_ n: Int) -> Int {
         state = mix64(state)
@@ -517,7 +529,8 @@ func testProfile(
 
 /// Files of the third parties' data, next to the repository; nil when they are not there.
 func shared(_ path: String) -> Data? {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
     let base =
         ProcessInfo.processInfo.environment["SPILLWAY_SHARED"].map { URL(filePath: $0) }
         ?? root.deletingLastPathComponent().appending(path: "shared")
