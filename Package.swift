@@ -54,6 +54,7 @@ let package = Package(
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib"]),
         .testTarget(name: "ClassifierTests", dependencies: ["Dataplane", "Capture", "CPcap"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["spillway"]),
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
         .testTarget(name: "ElementTests", dependencies: ["Dataplane", "Capture"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),

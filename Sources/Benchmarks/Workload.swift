@@ -36,6 +36,17 @@ struct Workload: Sendable {
             chains: "wire.rx -> IPCheck -> FlowTable -> Counter -> Discard"
         ),
         Workload(name: "monitor", about: "flow monitor, records written", text: monitor),
+        Workload(name: "timed", about: "flow monitor in the timed runtime, flows on the NIC") { capture in
+            let instance = try instance(monitor, capture)
+            let loader = GraphLoader(catalog: Catalog.standard, services: SystemServices(), readFile: Profiles.read)
+            guard let profile = Profiles.load("agilio-cx", loader).profile else {
+                throw BenchmarkError("the profile agilio-cx is not right")
+            }
+            let onNIC = ["wire", "check", "FlowTable@1"]
+            let sides = instance.spec.nodes.map { onNIC.contains($0.name) ? Side.nic : .host }
+            let runtime = try TimedRuntime(instance, placement: sides, profile: profile, load: .captureTime)
+            _ = try runtime.run()
+        },
     ]
 
     static func named(_ name: String) -> Workload? { all.first { $0.name == name } }

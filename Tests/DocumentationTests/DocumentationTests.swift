@@ -1,0 +1,172 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+/// What the documents say is tried: graphs are checked, commands run, outputs compared, links followed.
+@Suite struct DocumentationTests {
+    static let root = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// Every Markdown file of the repository, without what was built.
+    static let documents: [String] = {
+        let files = FileManager.default.enumerator(
+            at: root,
+            includingPropertiesForKeys: nil,
+            options: [.skipsHiddenFiles]
+        )
+        return (files?.allObjects as? [URL] ?? []).filter { $0.pathExtension == "md" }
+            .map { String($0.path().dropFirst(root.path().count)) }.sorted()
+    }()
+
+    static let graphs: [String] = {
+        let files = FileManager.default.enumerator(at: root.appending(path: "graphs"), includingPropertiesForKeys: nil)
+        return (files?.allObjects as? [URL] ?? []).filter { $0.pathExtension == "yaml" }
+            .map { String($0.path().dropFirst(root.path().count)) }.sorted()
+    }()
+
+    private func read(_ path: String) throws -> Markdown {
+        Markdown(try String(contentsOf: Self.root.appending(path: path), encoding: .utf8))
+    }
+
+    @Test func documentsAreFound() {
+        #expect(Self.documents.contains("README.md"))
+        #expect(Self.documents.contains("Examples/captures/README.md"))
+        #expect(Self.graphs.contains("graphs/flow-monitor.yaml"))
+    }
+
+    @Test(arguments: documents)
+    func graphsInDocumentsAreRight(_ path: String) throws {
+        let kinds = ["graph:", "compound:", "placement:", "profile:", "tests:"]
+        let blocks = try read(path).blocks.filter { $0.language == "yaml" || $0.language == "yml" }
+        for block in blocks {
+            let first = block.lines.first { !$0.isEmpty && !$0.hasPrefix("#") } ?? ""
+            #expect(kinds.contains { first.hasPrefix($0) }, "\(path):\(block.line): not a whole file, so not checked")
+        }
+        if blocks.isEmpty { return }
+        let outcome = try Tool.run("spillway check \(path)", in: Self.root)
+        #expect(outcome.status == 0, "\(path): \(outcome.error)")
+    }
+
+    @Test(arguments: documents)
+    func commandsInDocumentsRun(_ path: String) throws {
+        var document = try read(path)
+        let goals = try String(contentsOf: Self.root.appending(path: "Makefile"), encoding: .utf8)
+        let directory = try Workspace(Self.root)
+        for number in document.blocks.indices where document.blocks[number].language == "sh" {
+            let block = document.blocks[number]
+            var output: [String]?
+            for command in Markdown.commands(block) {
+                if command.hasPrefix("make ") {
+                    let goal = command.split(separator: " ")[1]
+                    #expect(goals.contains("\n\(goal):"), "\(path):\(block.line): there is no goal '\(goal)'")
+                }
+                guard command.hasPrefix("spillway ") else { continue }
+                let outcome = try Tool.run(command, in: directory.url)
+                #expect(outcome.status == 0, "\(path):\(block.line): \(command)\n\(outcome.error)")
+                output = outcome.output.components(separatedBy: "\n")
+                while output?.last == "" { output?.removeLast() }
+            }
+            guard let expected = document.output(block) else { continue }
+            let actual = try #require(output, "\(path):\(block.line): no command that has an output")
+            if ProcessInfo.processInfo.environment["SPILLWAY_UPDATE_DOCS"] == "1" {
+                document.setOutput(number, actual)
+            } else {
+                #expect(expected == actual, "\(path):\(block.line): the output is another; see CONTRIBUTING.md")
+            }
+        }
+        let text = document.lines.joined(separator: "\n")
+        if ProcessInfo.processInfo.environment["SPILLWAY_UPDATE_DOCS"] == "1" {
+            try text.write(to: Self.root.appending(path: path), atomically: true, encoding: .utf8)
+        }
+    }
+
+    @Test(arguments: documents)
+    func linksLeadSomewhere(_ path: String) throws {
+        let directory = Self.root.appending(path: path).deletingLastPathComponent()
+        for target in try read(path).linkedFiles {
+            let there = FileManager.default.fileExists(atPath: directory.appending(path: target).path())
+            #expect(there, "\(path): '\(target)' is not there")
+        }
+    }
+
+    @Test(arguments: graphs)
+    func shippedFilesAreRight(_ path: String) throws {
+        let outcome = try Tool.run("spillway check \(path)", in: Self.root)
+        #expect(outcome.status == 0, "\(outcome.error)")
+        // Warnings count: a shipped graph has none.
+        #expect(outcome.error == "", "\(outcome.error)")
+        #expect(try Tool.run("spillway format --check \(path)", in: Self.root).status == 0, "\(path): not laid out")
+    }
+
+    @Test(arguments: graphs.filter { $0.hasSuffix(".test.yaml") })
+    func shippedTestsPass(_ path: String) throws {
+        let outcome = try Tool.run("spillway test \(path)", in: Self.root)
+        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.output.contains(" 0 failed"))
+        #expect(!outcome.output.hasPrefix("0 passed"))
+    }
+
+    /// Each shipped graph has tests, a first placement that is the baseline, and runs on a shipped capture in balance.
+    @Test(arguments: graphs.filter { !$0.hasSuffix(".test.yaml") && $0.split(separator: "/").count == 2 })
+    func shippedGraphsRun(_ path: String) throws {
+        let name = path.dropLast(".yaml".count)
+        #expect(Self.graphs.contains("\(name).test.yaml"))
+        let text = try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+        #expect(text.contains("\n  host-only: "))
+        #expect(text.hasPrefix("# yaml-language-server: $schema="))
+        let directory = try Workspace(Self.root)
+        let wires = ["wire", "left", "right"].filter { text.contains("\n  \($0):") }
+        let bound = wires.map { "--wire \($0)=Examples/captures/web.pcap" }.joined(separator: " ")
+        let outcome = try Tool.run("spillway run \(path) \(bound) --format json", in: directory.url)
+        #expect(outcome.status == 0, "\(outcome.error)")
+    }
+}
+
+/// A directory for commands that write files: what they read is linked there.
+private final class Workspace {
+    let url: URL
+
+    init(_ root: URL) throws {
+        url = FileManager.default.temporaryDirectory.appending(path: "spillway-docs-\(UUID())")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        for entry in try FileManager.default.contentsOfDirectory(at: root, includingPropertiesForKeys: nil)
+        where !entry.lastPathComponent.hasPrefix(".") {
+            try FileManager.default.createSymbolicLink(
+                at: url.appending(path: entry.lastPathComponent),
+                withDestinationURL: entry
+            )
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+}
+
+/// The command-line tool that was built with the tests.
+private enum Tool {
+    /// Runs a command line in which `spillway` is the tool.
+    static func run(_ command: String, in directory: URL) throws -> (output: String, error: String, status: Int32) {
+        let products = URL(filePath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            .deletingLastPathComponent()
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/bash")
+        process.arguments = ["-c", command]
+        process.currentDirectoryURL = directory
+        var environment = ProcessInfo.processInfo.environment
+        environment["PATH"] = products.path() + ":" + (environment["PATH"] ?? "")
+        process.environment = environment
+        process.standardInput = FileHandle.nullDevice
+        // Through files: a pipe could fill while the other one is read.
+        let scratch = FileManager.default.temporaryDirectory.appending(path: "spillway-output-\(UUID())")
+        let files = [scratch.appendingPathExtension("out"), scratch.appendingPathExtension("err")]
+        for file in files { try Data().write(to: file) }
+        defer { for file in files { try? FileManager.default.removeItem(at: file) } }
+        process.standardOutput = try FileHandle(forWritingTo: files[0])
+        process.standardError = try FileHandle(forWritingTo: files[1])
+        try process.run()
+        process.waitUntilExit()
+        let texts = try files.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
+        return (texts[0], texts[1], process.terminationStatus)
+    }
+}
