@@ -115,7 +115,12 @@ private struct Recorder: ~Copyable {
 
     /// The roots in the order of replay: those of the end of input stand evenly between the packets.
     var spreadRoots: [Recording.Root] {
-        let endings = roots[firstEnding...].filter { $0.count > 0 }
+        // Most elements have nothing to do at the end.
+        let endings = roots[firstEnding...].filter { root in
+            visits[Int(root.visit)..<Int(root.visit + root.count)].contains {
+                $0.firstChild >= 0 || table.hasCounts($0.counts)
+            }
+        }
         var spread: [Recording.Root] = []
         spread.reserveCapacity(firstEnding + endings.count)
         var seen = 0
@@ -286,6 +291,11 @@ private struct CountTable {
         slots[slot] = Int32(index)
         if (index + 1) * 2 > slots.count { grow() }
         return index
+    }
+
+    /// Whether anything was counted.
+    func hasCounts(_ index: Int32) -> Bool {
+        counts[Int(index) * width..<(Int(index) + 1) * width].contains { $0 > 0 }
     }
 
     private mutating func grow() {
