@@ -7,7 +7,8 @@ import Glibc
 
 /// Compiles filters in pcap-filter syntax, with libpcap.
 public enum FilterCompiler {
-    /// The longest filter taken, in bytes. libpcap's optimiser needs time that grows faster than the filter.
+    /// The longest filter taken, in bytes. libpcap's optimiser recurses over the parts of a filter, and its time grows
+    /// with their square: eight times as much overflows a stack of 8 MiB.
     public static let maximumLength = 8_192
 
     /// The BPF program of `filter` for packets of a link type (LINKTYPE_ value); nil when libpcap knows no filters for
@@ -133,7 +134,7 @@ private enum NameScan {
                 tokens.append((text(at + 1..<stop), true))
                 at = stop
             } else if isAlphanumeric(filter[at]) || filter[at] == UInt8(ascii: ":") {
-                // IPv6 and Ethernet addresses come first, as they contain colons, which stand between numbers elsewhere.
+                // IPv6 and Ethernet addresses come first, as their colons stand between numbers elsewhere.
                 let address = end(at) { isAlphanumeric($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }
                 if isColonAddress(text(at..<address)) {
                     at = address

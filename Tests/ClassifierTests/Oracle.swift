@@ -52,7 +52,10 @@ final class Oracle {
 
     /// Ethernet, for packets that come from nowhere.
     init() {
-        handle = pcap_open_dead(DLT_EN10MB, 65_536)
+        // A file without packets: filters such as `inbound` differ between files and interfaces.
+        var header: [UInt32] = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_536, 1]
+        var error = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
+        handle = pcap_fopen_offline(fmemopen(&header, 24, "r"), &error)
         linkType = 1
     }
 

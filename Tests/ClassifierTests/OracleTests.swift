@@ -76,10 +76,53 @@ struct OracleTests {
         for corpus in OracleTests.corpora(limit: 40) {
             var sets = filters.indices.map { [$0] }
             sets += OracleTests.sets(24, from: filters, &random)
+            sets.append(filters.indices.shuffled(using: &random))
             total += OracleTests.compare(corpus, sets: sets, filters)
             packets += corpus.packets.count
         }
-        print("compared \(total) decisions on \(packets) packets")
-        #expect(packets > 5_000)
+        #expect(packets > 5_000 && total > 1_000_000)
+    }
+
+    /// Packets of noise, some with the beginning of a real one.
+    @Test func noise() throws {
+        var random = TestRandom(11)
+        let frames = try ["10.0.0.1:1 > 10.0.0.2:80 A", "[2001:db8::1]:1 > [2001:db8::2]:53 udp"].map {
+            try PacketText.frame($0).bytes
+        }
+        let packets = (0..<600).map { number in
+            var bytes = (0..<Int.random(in: 0...120, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
+            if number % 2 == 0 {
+                let frame = frames[number / 2 % 2]
+                let kept = Int.random(in: 0...min(frame.count, bytes.count), using: &random)
+                bytes.replaceSubrange(0..<kept, with: frame[..<kept])
+            }
+            return Captured(
+                bytes: bytes,
+                wireLength: UInt32(bytes.count) + UInt32.random(in: 0...1_500, using: &random)
+            )
+        }
+        let sets = filters.indices.map { [$0] } + OracleTests.sets(24, from: filters, &random)
+        let corpus = Corpus(linkType: 1, oracle: Oracle(), packets: packets)
+        #expect(OracleTests.compare(corpus, sets: sets, filters) == packets.count * sets.count)
+    }
+
+    /// Every beginning of packets of all kinds.
+    @Test func cutPackets() throws {
+        var random = TestRandom(13)
+        let texts = [
+            "10.0.0.1:1000 > 10.0.0.2:80 S mss=1460", "10.0.0.1:53 > 10.0.0.2:53 udp len=20",
+            "10.0.0.1 > 10.0.0.2 icmp len=8",
+            "[2001:db8::1]:99 > [2001:db8::2]:443 PA len=20 vlan=5", "10.0.0.1 > 10.0.0.2 arp",
+            "10.0.0.1 > 10.0.0.2 udp frag=8+ len=16", "10.0.0.1:80 > 10.0.0.2:80 A vlan=100,5",
+        ]
+        let packets = try texts.flatMap { text in
+            let bytes = try PacketText.frame(text).bytes
+            return (0...bytes.count).map { Captured(bytes: Array(bytes[..<$0]), wireLength: UInt32(bytes.count)) }
+        }
+        let sets = filters.indices.map { [$0] } + OracleTests.sets(24, from: filters, &random)
+        let corpus = Corpus(linkType: 1, oracle: Oracle(), packets: packets)
+        #expect(OracleTests.compare(corpus, sets: sets, filters) == packets.count * sets.count)
     }
 }

@@ -3,7 +3,7 @@
 
 /// Sends each packet to the output of the first rule that takes it, and to `other` when none does.
 ///
-/// A rule is a name and a filter in the syntax of pcap-filter(7), as tcpdump has it; each rule is an output of that name.
+/// A rule is a name and a filter in the syntax of pcap-filter(7), as tcpdump has it; each is an output of that name.
 /// Rules are tried in the order they are written and the first that matches wins, so the special ones come first:
 ///
 /// ```yaml
@@ -15,16 +15,16 @@
 ///     dns: udp port 53
 /// ```
 ///
-/// All rules are made into one decision: what several rules ask is asked once, and the answer is that of the filters run
-/// one after the other. Filters are compiled for the link type of each packet, so one graph serves captures of any kind;
-/// a filter that a link type does not have, such as `ether host` on raw IP, takes none of its packets.
+/// All rules are made into one decision: what several rules ask is asked once, and the answer is that of the filters
+/// run one after the other. Filters are compiled for the link type of each packet, so one graph serves captures of any
+/// kind; a filter that a link type does not have, such as `ether host` on raw IP, takes none of its packets.
 ///
 /// Things that surprise, all as in tcpdump:
 /// - A test of bytes that were not captured fails, also under `not`: the rule as a whole does not match.
 /// - `tcp`, `port 80` and the like look at untagged packets only; packets with a VLAN tag need `vlan and tcp`.
 ///   The word `vlan` moves all that is written behind it by one tag.
-/// - IPv6 extension headers are not followed: `tcp` sees a TCP header only right behind the IPv6 header, and
-///   `tcp[...]` and `udp[...]` look at IPv4 alone.
+/// - IPv6 extension headers are not followed: ports are looked for right behind the IPv6 header only (`tcp` without a
+///   port looks behind one fragment header), and `tcp[...]` and `udp[...]` look at IPv4 alone.
 /// - Ports are looked for in first fragments only; `less` and `greater` mean the length on the wire.
 ///
 /// Names of hosts and networks are not looked up; write addresses. Filters that look behind the headers, such as
@@ -80,7 +80,7 @@ public final class Classifier: Element {
     private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
     /// The decision used last.
     private var linkType: UInt16
-    private var tables: DecisionTables
+    private var tables: UnsafePointer<DecisionTables>
 
     public init(_ config: Config, _ setup: Setup) throws {
         try Classifier.check(config.rules)
@@ -118,7 +118,7 @@ public final class Classifier: Element {
                 })
             else {
                 throw ParameterError(
-                    "a rule cannot be named '\(rule.name)': names are lower-case letters, digits and '_', a letter first",
+                    "a rule cannot be named '\(rule.name)': use lower-case letters, digits and '_', a letter first",
                     at: rule.mark
                 )
             }
@@ -126,31 +126,34 @@ public final class Classifier: Element {
     }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var k = 0
         var tests = 0
-        var tables = tables
-        var linkType = linkType
-        for k in 0..<batch.count {
-            let i = batch.index[k]
-            let p = context[i]
-            if p.pointee.linkType != linkType {
-                linkType = p.pointee.linkType
-                tables = change(to: linkType)
-            }
-            let rule = tables.classify(
-                UnsafeRawPointer(p.pointee.data),
-                captured: p.pointee.length,
-                wire: p.pointee.wireLength,
-                tests: &tests
-            )
-            context.emit(i, rule)
+        while k < batch.count {
+            let linkType = batch[k].pointee.linkType
+            if linkType != self.linkType { change(to: linkType) }
+            let tables = tables
+            repeat {
+                let i = batch.index[k]
+                let p = context[i]
+                if p.pointee.linkType != linkType { break }
+                let rule = DecisionTables.classify(
+                    tables,
+                    UnsafeRawPointer(p.pointee.data),
+                    captured: p.pointee.length,
+                    wire: p.pointee.wireLength,
+                    tests: &tests
+                )
+                context.emit(i, rule)
+                k &+= 1
+            } while k < batch.count
         }
         context.did(.parse, batch.count)
         context.did(.test, tests)
     }
 
-    /// The decision for packets of another link type, compiled when the first of them comes.
+    /// Sets the decision for packets of another link type, compiled when the first of them comes.
     @inline(never)
-    private func change(to linkType: UInt16) -> DecisionTables {
+    private func change(to linkType: UInt16) {
         let program: DecisionProgram
         if let known = decisions.first(where: { $0.linkType == linkType }) {
             program = known.program
@@ -161,6 +164,5 @@ public final class Classifier: Element {
         }
         self.linkType = linkType
         tables = program.tables
-        return tables
     }
 }

@@ -104,8 +104,8 @@ struct BPFProgram {
     /// Words of memory a program has.
     static let memoryWords = 16
 
-    /// Checks and decodes `instructions`. Nil when an instruction is unknown, leads out of the program, names memory that
-    /// does not exist or divides by a constant 0.
+    /// Checks and decodes `instructions`. Nil when an instruction is unknown, leads out of the program, names memory
+    /// that does not exist or divides by a constant 0.
     init?(_ instructions: [BPFInstruction]) {
         var steps: [Step] = []
         steps.reserveCapacity(instructions.count)
@@ -133,36 +133,37 @@ struct BPFProgram {
         self.steps = steps
     }
 
-    /// What the program at `steps` says of a packet; 0 rejects it. Adds the branches taken to `tests`.
+    /// What the program at `steps` says of a packet, 0 to reject it; and how many branches it came by.
     ///
     /// A load that is not wholly among the captured bytes, and a division by 0, reject the packet. A program that jumps
     /// back more often than the packet has bytes (libpcap's loops over header chains consume some each time) rejects
     /// it too, so none can hang.
+    @inline(never)
     static func run(
         _ steps: UnsafePointer<Step>,
         _ data: UnsafeRawPointer,
         captured: UInt32,
-        wire: UInt32,
-        tests: inout Int
-    ) -> UInt32 {
+        wire: UInt32
+    ) -> (value: UInt32, branches: Int) {
         var a: UInt32 = 0
         var x: UInt32 = 0
         var memory = InlineArray<16, UInt32>(repeating: 0)
         var pc = 0
         var jumpsBack = 0
+        var branches = 0
         while true {
             let step = steps[pc]
             let k = step.k
             var next = Int(step.next)
             switch step.operation {
             case .load(let size):
-                guard let value = load(data, captured, at: Int(k), size) else { return 0 }
+                guard let value = load(data, captured, at: Int(k), size) else { return (0, branches) }
                 a = value
             case .loadIndexed(let size):
-                guard let value = load(data, captured, at: Int(x) &+ Int(k), size) else { return 0 }
+                guard let value = load(data, captured, at: Int(x) &+ Int(k), size) else { return (0, branches) }
                 a = value
             case .loadHeaderLength:
-                guard let value = load(data, captured, at: Int(k), 1) else { return 0 }
+                guard let value = load(data, captured, at: Int(k), 1) else { return (0, branches) }
                 x = (value & 15) &<< 2
             case .constant(.a): a = k
             case .constant(.x): x = k
@@ -173,21 +174,21 @@ struct BPFProgram {
             case .store(.a): memory[Int(k)] = a
             case .store(.x): memory[Int(k)] = x
             case .arithmetic(let operation, let source):
-                guard let value = calculate(operation, a, source == .k ? k : x) else { return 0 }
+                guard let value = calculate(operation, a, source == .k ? k : x) else { return (0, branches) }
                 a = value
             case .negate: a = 0 &- a
             case .copyToX: x = a
             case .copyToA: a = x
             case .jump: break
             case .branch(let comparison, let source):
-                tests &+= 1
+                branches &+= 1
                 if !holds(comparison, a, source == .k ? k : x) { next = Int(step.otherwise) }
-            case .end: return k
-            case .endA: return a
+            case .end: return (k, branches)
+            case .endA: return (a, branches)
             }
             if next <= pc {
                 jumpsBack &+= 1
-                if jumpsBack > captured { return 0 }
+                if jumpsBack > captured { return (0, branches) }
             }
             pc = next
         }

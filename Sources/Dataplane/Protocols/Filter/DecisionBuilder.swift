@@ -29,7 +29,7 @@ enum Decision: Hashable {
 struct DecisionBuilder {
     /// Bounds on the graph and on the work to build it; rules beyond are run one by one.
     static let maximumNodes = 8_192
-    static let maximumSteps = 1 << 18
+    static let maximumWork = 1 << 20
     static let maximumDepth = 1_024
 
     private struct State: Hashable {
@@ -50,7 +50,8 @@ struct DecisionBuilder {
     private(set) var comparedBytes: [Int: Set<UInt8>] = [:]
     private var shared: [Decision: DecisionTarget] = [:]
     private var visited: [State: DecisionTarget] = [:]
-    private var steps = 0
+    /// Instructions walked and facts compared, what both cost being much the same.
+    private var work = 0
     private var depth = 0
     /// For each rule the decision that runs it and those behind it, one by one.
     private var fallback: [DecisionTarget] = []
@@ -69,13 +70,11 @@ struct DecisionBuilder {
 
     /// The decision among the rules from `rule` on.
     private mutating func firstRule(from rule: Int, _ facts: PacketFacts) -> DecisionTarget {
-        if rule == programs.count { return .answer(rule) }
-        let start = State(rule: rule, facts: facts)
-        return isExhausted ? fallback[rule] : remember(start) { $0.walk(start) }
+        rule == programs.count ? .answer(rule) : walk(State(rule: rule, facts: facts))
     }
 
     private var isExhausted: Bool {
-        nodes.count >= DecisionBuilder.maximumNodes || steps >= DecisionBuilder.maximumSteps
+        nodes.count >= DecisionBuilder.maximumNodes || work >= DecisionBuilder.maximumWork
             || depth >= DecisionBuilder.maximumDepth
     }
 
@@ -83,6 +82,7 @@ struct DecisionBuilder {
         _ state: State,
         _ make: (inout DecisionBuilder) -> DecisionTarget
     ) -> DecisionTarget {
+        work += state.facts.count
         if let known = visited[state] { return known }
         depth += 1
         let target = make(&self)
@@ -91,26 +91,26 @@ struct DecisionBuilder {
         return target
     }
 
-    /// Walks the program of one rule until the packet decides where to go on.
+    /// Walks the programs until the packet decides where to go on.
     private mutating func walk(_ start: State) -> DecisionTarget {
         var state = start
-        let rule = state.rule
-        let program = programs[rule]
-        while true {
-            steps += 1
-            let step = program.steps[state.pc]
+        while state.rule < programs.count {
+            work += 1
+            let step = programs[state.rule].steps[state.pc]
             let k = step.k
             var next = Int(step.next)
+            var loaded: Field?
             switch step.operation {
             case .load(let size):
-                let field = Field.bytes(size: size, offset: Int(k), behind: nil)
-                if let target = load(field, into: .a, &state) { return target }
+                loaded = .bytes(size: size, offset: Int(k), behind: nil)
+                state.a = SymbolicValue(loaded!)
             case .loadIndexed(let size):
-                guard let field = indexed(size, state.facts.resolve(state.x), k) else { return runRule(state) }
-                if let target = load(field, into: .a, &state) { return target }
+                loaded = indexed(size, state.facts.resolve(state.x), k)
+                guard let loaded else { return runRule(state) }
+                state.a = SymbolicValue(loaded)
             case .loadHeaderLength:
-                if let target = load(.bytes(size: 1, offset: Int(k), behind: nil), into: .x, &state) { return target }
-                state.x = .calculated(.shiftLeft, .calculated(.and, state.x, .constant(15)), .constant(2))
+                loaded = .bytes(size: 1, offset: Int(k), behind: nil)
+                state.x = .field(loaded!, mask: 15, shift: 2)
             case .constant(.a): state.a = .constant(k)
             case .constant(.x): state.x = .constant(k)
             case .memory(.a): state.a = state.memory.isEmpty ? .constant(0) : state.memory[Int(k)]
@@ -127,7 +127,10 @@ struct DecisionBuilder {
                 if operation == .divide || operation == .modulo {
                     // A divisor that depends on the packet may be 0.
                     guard case .constant(let divisor) = operand else { return runRule(state) }
-                    if divisor == 0 { return firstRule(from: rule + 1, state.facts) }
+                    if divisor == 0 {
+                        state = State(rule: state.rule + 1, facts: state.facts)
+                        continue
+                    }
                 }
                 state.a = .calculated(operation, state.facts.resolve(state.a), operand)
             case .negate: state.a = .calculated(.subtract, .constant(0), state.facts.resolve(state.a))
@@ -144,27 +147,30 @@ struct DecisionBuilder {
                     guard let holds = state.facts.decide(test) else { return branch(state, step, test, negated) }
                     if holds == negated { next = Int(step.otherwise) }
                 }
-            case .end: return end(state, k != 0)
+            case .end:
+                if k != 0 { return .answer(state.rule) }
+                state = State(rule: state.rule + 1, facts: state.facts)
+                continue
             case .endA:
-                switch Condition(.equal, state.facts.resolve(state.a), .constant(0)) {
-                case .unknown: return runRule(state)
-                case .always(let isZero): return end(state, !isZero)
-                case .test(let test, _):
-                    if let isZero = state.facts.decide(test) { return end(state, !isZero) }
-                    var facts = state.facts
-                    facts.learn(test, true)
-                    let no = firstRule(from: rule + 1, facts)
-                    return self.test(test, yes: no, no: .answer(rule))
+                guard case .constant(let value) = state.facts.resolve(state.a) else { return runRule(state) }
+                if value != 0 { return .answer(state.rule) }
+                state = State(rule: state.rule + 1, facts: state.facts)
+                continue
+            }
+            if case .bytes(let size, let offset, let behind)? = loaded {
+                switch state.facts.areCaptured(offset + size, behind: behind) {
+                case true?: break
+                case false?:
+                    state = State(rule: state.rule + 1, facts: state.facts)
+                    continue
+                case nil: return load(state, offset + size, behind)
                 }
             }
             // Only loops lead back, and what they do depends on the packet.
             if next <= state.pc { return runRule(state) }
             state.pc = next
         }
-    }
-
-    private mutating func end(_ state: State, _ taken: Bool) -> DecisionTarget {
-        taken ? .answer(state.rule) : firstRule(from: state.rule + 1, state.facts)
+        return .answer(state.rule)
     }
 
     /// Goes both ways from a test.
@@ -186,32 +192,18 @@ struct DecisionBuilder {
         }
     }
 
-    /// Loads a field into a register, which then has its symbol. Where the facts do not say that it was captured the walk
-    /// goes both ways; the result is then the whole decision.
-    private mutating func load(
-        _ field: Field,
-        into register: BPFOperation.Register,
-        _ state: inout State
-    ) -> DecisionTarget? {
-        guard case .bytes(let size, let offset, let behind) = field else { return nil }
-        let needed = offset + size
-        switch state.facts.areCaptured(needed, behind: behind) {
-        case true?:
-            if register == .a { state.a = SymbolicValue(field) } else { state.x = SymbolicValue(field) }
-            return nil
-        case false?: return firstRule(from: state.rule + 1, state.facts)
-        case nil:
-            if isExhausted { return fallback[state.rule] }
-            let state = state
-            return remember(state) { builder in
-                var there = state
-                there.facts.learn(captured: needed, behind: behind, true)
-                var short = state.facts
-                short.learn(captured: needed, behind: behind, false)
-                let yes = builder.walk(there)
-                let no = builder.firstRule(from: state.rule + 1, short)
-                return builder.extent(needed, behind, yes: yes, no: no)
-            }
+    /// Goes both ways from a load, which needs so many captured bytes.
+    private mutating func load(_ state: State, _ needed: Int, _ behind: Int?) -> DecisionTarget {
+        if isExhausted { return fallback[state.rule] }
+        return remember(state) { builder in
+            var there = state
+            there.pc += 1
+            there.facts.learn(captured: needed, behind: behind, true)
+            var short = state.facts
+            short.learn(captured: needed, behind: behind, false)
+            let yes = builder.walk(there)
+            let no = builder.firstRule(from: state.rule + 1, short)
+            return builder.extent(needed, behind, yes: yes, no: no)
         }
     }
 
@@ -227,8 +219,11 @@ struct DecisionBuilder {
 
     /// Runs the rule from its beginning; the rules behind it are walked on.
     private mutating func runRule(_ state: State) -> DecisionTarget {
-        let no = firstRule(from: state.rule + 1, state.facts)
-        return node(.run(rule: state.rule, yes: .answer(state.rule), no: no))
+        if isExhausted { return fallback[state.rule] }
+        return remember(state) { builder in
+            let no = builder.firstRule(from: state.rule + 1, state.facts)
+            return builder.node(.run(rule: state.rule, yes: .answer(state.rule), no: no))
+        }
     }
 
     /// Notes what tells usual IPv4 packets apart.

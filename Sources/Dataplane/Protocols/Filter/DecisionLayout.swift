@@ -8,9 +8,9 @@ struct DecisionLayout {
     private(set) var nodes: [DecisionNode] = []
     private(set) var special: [SpecialNode] = []
     private(set) var cases: [DecisionCase] = []
-    private(set) var root: Int32 = 0
+    private(set) var root: UInt32 = 0
     /// Where usual IPv4 packets go on, by protocol; empty when no rule asks for IPv4.
-    private(set) var byProtocol: [Int32] = []
+    private(set) var byProtocol: [UInt32] = []
     private(set) var etherType = 0
 
     /// Equalities on one field that follow each other become a choice from this many on.
@@ -75,10 +75,10 @@ struct DecisionLayout {
             case .extent(_, _, let yes, let no), .run(_, let yes, let no): waiting += [no, yes]
             }
         }
-        func link(_ target: DecisionTarget) -> Int32 {
+        func link(_ target: DecisionTarget) -> UInt32 {
             switch target {
-            case .node(let number): Int32(places[number]! * MemoryLayout<DecisionNode>.stride)
-            case .answer(let rule): ~Int32(rule)
+            case .node(let number): UInt32(places[number]! * MemoryLayout<DecisionNode>.stride)
+            case .answer(let rule): ~UInt32(rule)
             }
         }
         for number in order {
@@ -124,7 +124,7 @@ struct DecisionLayout {
         }
     }
 
-    private mutating func add(_ choice: Choice, _ link: (DecisionTarget) -> Int32) {
+    private mutating func add(_ choice: Choice, _ link: (DecisionTarget) -> UInt32) {
         guard case .bytes(let size, let offset, let behind) = choice.test.field else { return }
         add(
             SpecialNode(
@@ -143,12 +143,11 @@ struct DecisionLayout {
         cases += choice.cases.map { DecisionCase(value: $0.value, next: link($0.target)) }
     }
 
-    private mutating func add(_ decision: Decision, _ starts: [Int], _ link: (DecisionTarget) -> Int32) {
+    private mutating func add(_ decision: Decision, _ starts: [Int], _ link: (DecisionTarget) -> UInt32) {
         switch decision {
         case .run(let rule, let yes, let no):
             add(SpecialNode(kind: .run, first: starts[rule], yes: link(yes), no: link(no)))
         case .extent(let needed, let behind, let yes, let no):
-            // Nothing is asked of the bytes, so any four will do.
             let test = FieldTest(field: .bytes(size: 0, offset: 0, behind: behind), mask: 0, low: 0, span: 0)
             add(test, needed, behind, link(yes), link(no), link(no))
         case .test(let test, let needed, let behind, let yes, let no, let short):
@@ -160,9 +159,9 @@ struct DecisionLayout {
         _ test: FieldTest,
         _ needed: Int,
         _ behind: Int?,
-        _ yes: Int32,
-        _ no: Int32,
-        _ short: Int32
+        _ yes: UInt32,
+        _ no: UInt32,
+        _ short: UInt32
     ) {
         guard case .bytes(let size, let offset, _) = test.field else {
             let node = SpecialNode(
@@ -176,15 +175,12 @@ struct DecisionLayout {
             )
             return add(node)
         }
-        let first = size == 0 ? 0 : offset + size - 4
-        if behind == nil, first >= 0, needed >= 4, needed <= Int(UInt32.max) {
+        if behind == nil, test.span == 0, size > 0, needed == offset + size, needed >= 4, needed <= Int(UInt32.max) {
             nodes.append(
                 DecisionNode(
                     last: UInt32(needed - 1),
-                    offset: UInt32(first),
-                    mask: test.mask,
-                    low: test.low,
-                    span: test.span,
+                    mask: test.mask.bigEndian,
+                    value: test.low.bigEndian,
                     yes: yes,
                     no: no,
                     short: short
@@ -210,19 +206,18 @@ struct DecisionLayout {
     }
 
     private mutating func add(_ node: SpecialNode) {
-        let reference = Int32(special.count)
+        nodes.append(DecisionNode(last: .max, mask: 0, value: 0, yes: 0, no: 0, short: UInt32(special.count)))
         special.append(node)
-        nodes.append(DecisionNode(last: .max, offset: 0, mask: 0, low: 0, span: 0, yes: 0, no: 0, short: reference))
     }
 
     /// Copies everything to memory that per-packet code reads by pointer.
     func allocate() -> DecisionTables {
-        func copy<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutablePointer<T> {
+        func copy<T: BitwiseCopyable>(_ values: [T]) -> UnsafePointer<T> {
             let pointer = UnsafeMutablePointer<T>.allocate(capacity: max(1, values.count))
             values.withUnsafeBufferPointer { source in
                 if let start = source.baseAddress { pointer.initialize(from: start, count: source.count) }
             }
-            return pointer
+            return UnsafePointer(pointer)
         }
         return DecisionTables(
             nodes: copy(nodes),

@@ -3,31 +3,30 @@
 
 /// Several filters made into one decision: which of them is the first to take a packet.
 ///
-/// The answer is exactly that of running the filters' BPF programs one after the other; tests that filters have in common
-/// are made once, and what one test says of another is used.
+/// The answer is exactly that of running the filters' BPF programs one after the other; tests that filters have in
+/// common are made once, and what one test says of another is used.
 public final class DecisionProgram {
     /// How many rules there are; also the answer for packets that no rule takes.
     public let ruleCount: Int
-    let tables: DecisionTables
+    let tables: UnsafePointer<DecisionTables>
     /// The steps, for the listing.
     private let listing: DecisionLayout
 
     /// Builds the decision from one program for each rule, in order. Nil stands for a rule that takes no packet, and so
-    /// does a program that is not valid (an unknown instruction, a jump out of the program, a division by the constant 0).
+    /// does a program that is not valid: an unknown instruction, a jump out of the program, a division by a constant 0.
     public init(_ rules: [[BPFInstruction]?]) {
         let nothing = BPFInstruction(code: 6, jt: 0, jf: 0, k: 0)
         let programs = rules.map { $0.flatMap(BPFProgram.init) ?? BPFProgram([nothing])! }
         ruleCount = programs.count
         listing = DecisionLayout(programs)
-        tables = listing.allocate()
+        let tables = UnsafeMutablePointer<DecisionTables>.allocate(capacity: 1)
+        tables.initialize(to: listing.allocate())
+        self.tables = UnsafePointer(tables)
     }
 
     deinit {
-        tables.nodes.deallocate()
-        tables.special.deallocate()
-        tables.cases.deallocate()
-        tables.steps.deallocate()
-        tables.byProtocol.deallocate()
+        tables.pointee.deallocate()
+        tables.deallocate()
     }
 
     /// The number of the first rule that takes the packet at `data`, else ``ruleCount``; and how many tests that took.
@@ -36,9 +35,9 @@ public final class DecisionProgram {
     public func classify(_ data: UnsafeRawBufferPointer, wireLength: UInt32) -> (rule: Int, tests: Int) {
         var tests = 0
         // An empty buffer may have no address; nothing is read from it.
-        let start = data.baseAddress ?? UnsafeRawPointer(tables.nodes)
+        let start = data.baseAddress ?? UnsafeRawPointer(tables)
         let captured = UInt32(clamping: data.count)
-        let rule = tables.classify(start, captured: captured, wire: wireLength, tests: &tests)
+        let rule = DecisionTables.classify(tables, start, captured: captured, wire: wireLength, tests: &tests)
         return (rule, tests)
     }
 
@@ -66,8 +65,8 @@ extension DecisionProgram: CustomStringConvertible {
         return text
     }
 
-    private func name(_ link: Int32) -> String {
-        if link >= 0 { return String(Int(link) / MemoryLayout<DecisionNode>.stride) }
+    private func name(_ link: UInt32) -> String {
+        if link <= UInt32(Int32.max) { return String(Int(link) / MemoryLayout<DecisionNode>.stride) }
         return Int(~link) == ruleCount ? "other" : "rule \(~link)"
     }
 
@@ -76,11 +75,10 @@ extension DecisionProgram: CustomStringConvertible {
             let test = SpecialNode(
                 kind: .bytes,
                 size: 4,
-                offset: Int(node.offset),
+                offset: Int(node.last) - 3,
                 needed: Int(node.last) + 1,
-                mask: node.mask,
-                low: node.low,
-                span: node.span,
+                mask: UInt32(bigEndian: node.mask),
+                low: UInt32(bigEndian: node.value),
                 yes: node.yes,
                 no: node.no,
                 short: node.short

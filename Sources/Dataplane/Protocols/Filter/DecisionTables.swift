@@ -1,23 +1,22 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A test of one field at a fixed offset; or, where `last` is `UInt32.max`, a step of another kind.
+/// Whether a field at a fixed offset has a value; or, where `last` is `UInt32.max`, a step of another kind.
 struct DecisionNode: BitwiseCopyable {
-    /// The last byte that must be captured, else the decision goes on at `short`.
+    /// The last byte of the field, which must be captured, else the decision goes on at `short`. The four bytes that
+    /// end there are compared.
     var last: UInt32
-    /// Where the four bytes begin of which the field is the end.
-    var offset: UInt32
+    /// The bits of these bytes that count, and their value, in the order of the packet's bytes.
     var mask: UInt32
-    var low: UInt32
-    var span: UInt32
+    var value: UInt32
     /// Where to go on: the place of a node in bytes from the first, or the complement of a rule's number.
-    var yes: Int32
-    var no: Int32
+    var yes: UInt32
+    var no: UInt32
     /// The same; for a step of another kind its number.
-    var short: Int32
+    var short: UInt32
 }
 
-/// A step that is not a test of a field at a fixed offset.
+/// A step that is not a comparison of a field at a fixed offset with one value.
 struct SpecialNode: BitwiseCopyable {
     enum Kind: BitwiseCopyable {
         /// Tests the length on the wire.
@@ -42,77 +41,108 @@ struct SpecialNode: BitwiseCopyable {
     var span: UInt32 = 0
     var first = 0
     var count = 0
-    var yes: Int32 = 0
-    var no: Int32 = 0
-    var short: Int32 = 0
+    var yes: UInt32 = 0
+    var no: UInt32 = 0
+    var short: UInt32 = 0
 }
 
 /// One value of a choice.
 struct DecisionCase: BitwiseCopyable {
     var value: UInt32
-    var next: Int32
+    var next: UInt32
 }
 
 /// The memory of a ``DecisionProgram``, as per-packet code reads it.
 struct DecisionTables {
-    let nodes: UnsafeMutablePointer<DecisionNode>
-    let special: UnsafeMutablePointer<SpecialNode>
-    let cases: UnsafeMutablePointer<DecisionCase>
-    let steps: UnsafeMutablePointer<BPFProgram.Step>
+    let nodes: UnsafePointer<DecisionNode>
+    let special: UnsafePointer<SpecialNode>
+    let cases: UnsafePointer<DecisionCase>
+    let steps: UnsafePointer<BPFProgram.Step>
     /// Where the decision begins.
-    let root: Int32
+    let root: UInt32
     /// Where it begins for usual IPv4 packets, by protocol.
-    let byProtocol: UnsafeMutablePointer<Int32>
-    /// Where the EtherType stands, and the last byte of the IPv4 header behind it; `UInt32.max` where no rule asks for one.
+    let byProtocol: UnsafePointer<UInt32>
+    /// Where the EtherType stands, and the last byte of the IPv4 header behind it; `UInt32.max` where no rule asks for
+    /// one.
     let etherType: Int
     let headerEnd: UInt32
 
+    func deallocate() {
+        nodes.deallocate()
+        special.deallocate()
+        cases.deallocate()
+        steps.deallocate()
+        byProtocol.deallocate()
+    }
+
     /// The rule that takes a packet; the number of rules when none does. Adds the steps it took to `tests`.
     ///
-    /// Usual IPv4 packets (EtherType 0x0800 or what stands in its place, no options, no fragment) are told by three loads,
-    /// and go on at once by protocol.
+    /// Usual IPv4 packets (EtherType 0x0800 or what stands in its place, no options, no fragment) are told by three
+    /// loads, and go on at once by protocol. It works on a pointer: what the loop over packets does not need in a
+    /// register stays where it is.
     @inline(__always)
-    func classify(_ data: UnsafeRawPointer, captured: UInt32, wire: UInt32, tests: inout Int) -> Int {
-        var next = root
-        if captured > headerEnd {
-            let header = data + etherType
+    static func classify(
+        _ tables: UnsafePointer<DecisionTables>,
+        _ data: UnsafeRawPointer,
+        captured: UInt32,
+        wire: UInt32,
+        tests: inout Int
+    ) -> Int {
+        var next = tables.pointee.root
+        if captured > tables.pointee.headerEnd {
+            let header = data + tables.pointee.etherType
             if header.be32(0) & 0xffff_ff00 == 0x0800_4500, header.be16(8) & 0x1fff == 0 {
-                next = byProtocol[Int(header.byte(11))]
+                next = tables.pointee.byProtocol[Int(header.byte(11))]
                 tests &+= 1
             }
         }
-        while next >= 0 {
+        let nodes = UnsafeRawPointer(tables.pointee.nodes)
+        while next <= UInt32(Int32.max) {
             tests &+= 1
-            let node = UnsafeRawPointer(nodes).advanced(by: Int(next)).assumingMemoryBound(to: DecisionNode.self)
-            if captured > node.pointee.last {
-                let value = data.be32(Int(node.pointee.offset)) & node.pointee.mask
-                next = value &- node.pointee.low <= node.pointee.span ? node.pointee.yes : node.pointee.no
-            } else if node.pointee.last != .max {
+            let node = (nodes + Int(next)).assumingMemoryBound(to: DecisionNode.self)
+            let last = node.pointee.last
+            if captured > last {
+                let bytes = data.loadUnaligned(fromByteOffset: Int(last) &- 3, as: UInt32.self)
+                next = bytes & node.pointee.mask == node.pointee.value ? node.pointee.yes : node.pointee.no
+            } else if last != .max {
                 next = node.pointee.short
             } else {
-                next = follow(special + Int(node.pointee.short), data, captured, wire, &tests)
+                let step = follow(tables, Int(node.pointee.short), data, captured, wire)
+                next = step.next
+                tests &+= step.branches
             }
         }
         return Int(~next)
     }
 
-    /// Where to go on from a special step.
+    /// Where to go on from a step that is not a test of a field at a fixed offset; and the branches that a program took
+    /// there.
     @inline(never)
-    private func follow(
-        _ node: UnsafePointer<SpecialNode>,
+    private static func follow(
+        _ tables: UnsafePointer<DecisionTables>,
+        _ number: Int,
         _ data: UnsafeRawPointer,
         _ captured: UInt32,
-        _ wire: UInt32,
-        _ tests: inout Int
-    ) -> Int32 {
+        _ wire: UInt32
+    ) -> (next: UInt32, branches: Int) {
+        let node = tables.pointee.special + number
+        if node.pointee.kind != .run { return (test(node, tables.pointee.cases, data, captured, wire), 0) }
+        let program = tables.pointee.steps + node.pointee.first
+        let (value, branches) = BPFProgram.run(program, data, captured: captured, wire: wire)
+        return (value != 0 ? node.pointee.yes : node.pointee.no, branches)
+    }
+
+    /// Where to go on from a test of the length, of a field behind an IPv4 header, or among many values.
+    @inline(__always)
+    private static func test(
+        _ node: UnsafePointer<SpecialNode>,
+        _ cases: UnsafePointer<DecisionCase>,
+        _ data: UnsafeRawPointer,
+        _ captured: UInt32,
+        _ wire: UInt32
+    ) -> UInt32 {
         var value = wire
-        switch node.pointee.kind {
-        case .run:
-            let steps = UnsafePointer(steps + node.pointee.first)
-            let result = BPFProgram.run(steps, data, captured: captured, wire: wire, tests: &tests)
-            return result != 0 ? node.pointee.yes : node.pointee.no
-        case .length: break
-        case .bytes, .choice:
+        if node.pointee.kind != .length {
             var base = 0
             if node.pointee.behind >= 0 {
                 guard node.pointee.behind < captured else { return node.pointee.short }

@@ -11,12 +11,6 @@ struct PacketFacts: Hashable {
         /// The field lies in `low ... high`.
         var low: UInt32 = 0
         var high: UInt32
-        /// Values that the field, masked, does not have.
-        var excluded: Set<Exclusion> = []
-    }
-    private struct Exclusion: Hashable {
-        var mask: UInt32
-        var value: UInt32
     }
     /// How many captured bytes there are behind some place: at least `minimum`, and fewer than `limit`.
     private struct Extent: Hashable {
@@ -25,7 +19,12 @@ struct PacketFacts: Hashable {
     }
 
     private var fields: [Field: Knowledge] = [:]
+    /// Equalities that do not hold.
+    private var excluded: Set<FieldTest> = []
     private var extents: [Int?: Extent] = [:]
+
+    /// How much there is to copy and compare.
+    var count: Int { fields.count + excluded.count + extents.count }
 
     /// Whether `count` bytes are captured, from the first byte or behind the IPv4 header at `behind`; nil when unknown.
     func areCaptured(_ count: Int, behind: Int?) -> Bool? {
@@ -56,7 +55,7 @@ struct PacketFacts: Hashable {
         if test.mask & ~known.knownBits == 0 { return test.holds(known.bits) }
         if test.span == 0 {
             if (known.bits ^ test.low) & known.knownBits & test.mask != 0 { return false }
-            if known.excluded.contains(Exclusion(mask: test.mask, value: test.low)) { return false }
+            if excluded.contains(test) { return false }
         }
         if test.mask == test.field.mask {
             let high = test.low + test.span
@@ -78,7 +77,7 @@ struct PacketFacts: Hashable {
             known.knownBits |= test.mask
             known.bits = known.bits & ~test.mask | ~test.low & test.mask
         case (false, 0):
-            known.excluded.insert(Exclusion(mask: test.mask, value: test.low))
+            excluded.insert(test)
         default: break
         }
         if whole && answer {
@@ -90,7 +89,7 @@ struct PacketFacts: Hashable {
             known.high = min(known.high, test.low - 1)
         }
         // Where the field is known, what it is not adds nothing: equal knowledge must compare equal.
-        if known.knownBits == test.field.mask { known.excluded = [] }
+        if known.knownBits == test.field.mask, answer { excluded = excluded.filter { $0.field != test.field } }
         fields[test.field] = known
     }
 }

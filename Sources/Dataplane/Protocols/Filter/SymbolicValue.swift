@@ -4,8 +4,8 @@
 /// Something a filter looks at: bytes of the packet, or its length.
 enum Field: Hashable {
     case wireLength
-    /// The big-endian number of `size` bytes at `offset`; counted from the end of the IPv4 header that begins at `behind`,
-    /// else from the first byte.
+    /// The big-endian number of `size` bytes at `offset`; counted from the end of the IPv4 header that begins at
+    /// `behind`, else from the first byte.
     case bytes(size: Int, offset: Int, behind: Int?)
 
     /// The bits the field can have.
