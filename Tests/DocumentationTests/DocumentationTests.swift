@@ -91,6 +91,14 @@ import Testing
         }
     }
 
+    /// `make docs` writes both.
+    @Test func generatedFilesAreUpToDate() throws {
+        let pages = try Tool.run("spillway docs --check", in: Self.root)
+        #expect(pages.status == 0, "\(pages.output)\(pages.error)")
+        let schema = try Tool.run("spillway schema | cmp - graphs/schema/graph.json", in: Self.root)
+        #expect(schema.status == 0, "\(schema.output)\(schema.error)")
+    }
+
     @Test(arguments: graphs)
     func shippedFilesAreRight(_ path: String) throws {
         let outcome = try Tool.run("spillway check \(path)", in: Self.root)
