@@ -9,7 +9,8 @@ public struct PlacementResult: Sendable {
     public var sides: [Side]
     /// The largest fixed rate of packets per second at which nothing was dropped, to 0.1 %.
     ///
-    /// It is never above what the busiest resource can serve in the long run, even where a short run would fit in queues.
+    /// It is never above what the busiest resource can serve in the long run, even where a short run would fit in
+    /// queues.
     public var sustainableRate: Int
     /// What gave way at a rate just above; nil when the busiest resource was full before anything was dropped.
     public var firstDrop: Outcome.Drop?
@@ -85,9 +86,9 @@ public struct Comparison: Sendable {
     /// Bytes per packet on the wire, of those recorded.
     public var bytesPerPacket: Double
 
-    /// Rates that differ by less than this share are not told apart. The search itself resolves 0.1 %; the best published
-    /// model of a real NIC of this kind is off by up to 1.7 % (Krude et al., CoNEXT 2021), but shares its error between
-    /// placements, so 1 % is taken.
+    /// Rates that differ by less than this share are not told apart. The search itself resolves 0.1 %; the best
+    /// published model of a real NIC of this kind is off by up to 1.7 % (Krude et al., CoNEXT 2021), but part of that
+    /// error is common to the placements compared, so 1 % is taken.
     public static let resolution = 0.01
 
     /// How a comparison is made.
@@ -165,12 +166,14 @@ public struct Comparison: Sendable {
         if ranking[0] == baseline {
             return (
                 false,
-                "'\(best.name)' sustains the highest rate, \(tenths((high / max(low, 1) - 1) * 100)) % above '\(second.name)'"
+                "'\(best.name)' sustains the highest rate, "
+                    + "\(tenths((high / max(low, 1) - 1) * 100)) % above '\(second.name)'"
             )
         }
         return (
             false,
-            "'\(best.name)' sustains the highest rate, \(tenths(high / max(Double(base.sustainableRate), 1))) times that of '\(base.name)'"
+            "'\(best.name)' sustains the highest rate, "
+                + "\(tenths(high / max(Double(base.sustainableRate), 1))) times that of '\(base.name)'"
         )
     }
 

@@ -111,7 +111,7 @@ public struct ChannelProfile: Sendable, Equatable {
     public enum Notification: Sendable, Equatable {
         /// It looks all the time.
         case polling
-        /// By an interrupt after so many items, or so many picoseconds after the first, which takes cycles (in thousandths).
+        /// By an interrupt after so many items, or so many picoseconds after the first; it takes cycles (thousandths).
         case interrupt(after: Int, within: Int, cycles: Int)
     }
 

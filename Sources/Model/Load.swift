@@ -3,7 +3,8 @@
 
 import Dataplane
 
-/// When the packets of a capture arrive in virtual time. Their functional time, which elements see, stays the capture's.
+/// When the packets of a capture arrive in virtual time. Their functional time, which elements see, stays the
+/// capture's.
 public enum OfferedLoad: Sendable, Equatable {
     /// As they were captured.
     case captureTime
@@ -55,7 +56,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
         switch self {
         case .badPlacement(let element, let reason): "element '\(element)' \(reason)"
         case .tooManyJunctions(let n):
-            "in this placement paths of different length meet at \(n) elements; at most \(Routes.maximum) can be kept in order"
+            "in this placement paths of different length meet at \(n) elements; "
+                + "at most \(Routes.maximum) can be kept in order"
         case .noPackets: "the input has no packets, so there is nothing to model"
         case .tooManyPlacements(let n):
             "\(n) placements are possible, more than can be tried; pin elements with 'place:'"

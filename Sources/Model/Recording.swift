@@ -7,7 +7,8 @@ import Dataplane
 /// what was counted there, and what left on which edge.
 ///
 /// Replaying it scores any placement on any device without touching a packet again. What elements do at the end of the
-/// input (flows that end with the capture, for example) is not recorded: it is no part of a steady load.
+/// input is spread evenly over the packets: under a steady load as many flows end as begin, and no flow waits for the end of
+/// the capture to become a record.
 public struct Recording: Sendable {
     /// One item at one element.
     struct Visit: BitwiseCopyable, Sendable {
@@ -63,7 +64,7 @@ public struct Recording: Sendable {
         // Visits are named by 32-bit numbers.
         try recorder.run(min(max(1, limit), 1 << 30))
         visits = recorder.visits
-        roots = recorder.roots
+        roots = recorder.spreadRoots
         counts = recorder.table.counts
         packets = recorder.packets
         bytes = recorder.bytes
@@ -90,6 +91,8 @@ private struct Recorder: ~Copyable {
     private(set) var bytes = 0
     private(set) var isPrefix = false
     private var turns: Int32 = 0
+    /// Where in `roots` the work at the end of the input begins.
+    private var firstEnding = 0
     /// Visits to be made, in their order.
     private var pending: [(visit: Int32, child: Child)] = []
     private var nextPending = 0
@@ -100,6 +103,50 @@ private struct Recorder: ~Copyable {
     }
 
     mutating func run(_ limit: Int) throws {
+        try runPackets(limit)
+        firstEnding = roots.count
+        let time = roots.last(where: \.isPacket)?.time ?? 0
+        for number in instance.shape.order {
+            begin(time: time, [number], at: number)
+            call(.finish, roots[roots.count - 1])
+            drain()
+        }
+    }
+
+    /// The roots in the order of replay: those of the end of input stand evenly between the packets.
+    var spreadRoots: [Recording.Root] {
+        // Most elements have nothing to do at the end.
+        let endings = roots[firstEnding...].filter { root in
+            visits[Int(root.visit)..<Int(root.visit + root.count)].contains {
+                $0.firstChild >= 0 || table.hasCounts($0.counts)
+            }
+        }
+        var spread: [Recording.Root] = []
+        spread.reserveCapacity(firstEnding + endings.count)
+        var seen = 0
+        var placed = 0
+        var time: Int64 = 0
+        func place(upTo n: Int) {
+            while placed < n {
+                var ending = endings[placed]
+                ending.time = time
+                spread.append(ending)
+                placed += 1
+            }
+        }
+        for root in roots[..<firstEnding] {
+            if root.isPacket {
+                place(upTo: endings.count * seen / max(1, packets))
+                seen += 1
+                time = root.time
+            }
+            spread.append(root)
+        }
+        place(upTo: endings.count)
+        return spread
+    }
+
+    private mutating func runPackets(_ limit: Int) throws {
         while elements.nextTime < .max {
             if visits.count >= limit {
                 isPrefix = true
@@ -246,6 +293,11 @@ private struct CountTable {
         return index
     }
 
+    /// Whether anything was counted.
+    func hasCounts(_ index: Int32) -> Bool {
+        counts[Int(index) * width..<(Int(index) + 1) * width].contains { $0 > 0 }
+    }
+
     private mutating func grow() {
         slots = Array(repeating: -1, count: slots.count * 2)
         for index in 0..<counts.count / width {
@@ -261,7 +313,8 @@ private struct CountTable {
 extension Recording {
     /// Puts the recorded work on a device in a placement, with the recording repeated until `packets` have arrived.
     ///
-    /// Virtual time, queues and what is under way go on from one repetition to the next; the work is the same each time.
+    /// Virtual time, queues and what is under way go on from one repetition to the next; the work is the same each
+    /// time.
     public func replay(
         placement sides: [Side],
         profile: DeviceProfile,

@@ -33,8 +33,9 @@ struct Routes {
     let contest: [Int]
     /// How many elements that are.
     let contests: Int
-    /// For each node the contested elements that an item can reach after it, as a set of classes: class `2k` is contested
-    /// element `k` reached without a back edge, class `2k + 1` reached at all. Nothing follows the input of a wire.
+    /// For each node the contested elements that an item can reach after it, as a set of classes: class `2k` is
+    /// contested element `k` reached without a back edge, class `2k + 1` reached at all. Nothing follows the input of a
+    /// wire.
     let after: [UInt64]
     /// For each node what an item can reach that comes out of it from outside.
     let entering: [UInt64]

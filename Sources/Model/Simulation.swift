@@ -69,6 +69,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private var controls: [Control] = []
     private var nextWaitingControl = 0
     private var controlsInFlight = 0
+    private var isTakingControls = false
 
     private let edges: Block<EdgeFacts>
     private let nodes: Block<NodeFacts>
@@ -150,7 +151,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 step()
             } else {
                 now = max(now, arrival)
-                takeControls(watermark: oldest == newest ? work.nextTime : epochs[slot(oldest)].time)
+                takeControls()
                 if !arrive() {
                     // Nothing is free for the packet: as a file would, it waits for what is under way.
                     guard events.count > 0 else { throw RuntimeError.poolExhausted(capacity: work.capacity) }
@@ -249,7 +250,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         if contests > 0 { unlink(number) }
         if number != oldest { return }
         while oldest < newest, epochs[slot(oldest)].isDone { oldest &+= 1 }
-        takeControls(watermark: oldest == newest ? work.nextTime : epochs[slot(oldest)].time)
+        takeControls()
     }
 
     private mutating func unlink(_ number: Int64) {
@@ -266,18 +267,26 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     // MARK: Calls
 
-    private mutating func takeControls(watermark: Int64) {
-        while let control = work.nextControl(watermark: watermark, newest: newest &- 1) { controls.append(control) }
-        while nextWaitingControl < controls.count, controlsInFlight < Simulation.mostControls,
-            controls[nextWaitingControl].after < oldest
-        {
+    /// Makes the calls whose time has come, and those they lead to.
+    private mutating func takeControls() {
+        // A call may end at once and lead back here; the outer loop goes on with what follows, however many there are.
+        if isTakingControls { return }
+        isTakingControls = true
+        while true {
+            // Nothing with an earlier functional time can come any more.
+            let watermark = oldest == newest ? work.nextTime : epochs[slot(oldest)].time
+            while let control = work.nextControl(watermark: watermark, newest: newest &- 1) { controls.append(control) }
+            guard nextWaitingControl < controls.count, controlsInFlight < Simulation.mostControls,
+                controls[nextWaitingControl].after < oldest
+            else { break }
             nextWaitingControl += 1
             start(controls[nextWaitingControl - 1])
         }
-        if nextWaitingControl == controls.count {
-            controls.removeAll(keepingCapacity: true)
+        if nextWaitingControl > 64, nextWaitingControl * 2 > controls.count {
+            controls.removeFirst(nextWaitingControl)
             nextWaitingControl = 0
         }
+        isTakingControls = false
     }
 
     private mutating func start(_ control: Control) {

@@ -35,8 +35,8 @@ public enum Objective: String, Sendable, CaseIterable {
 /// the model and the capture.
 public struct Plan: Sendable {
     public var objective: Objective
-    /// All placements, the best first. Of those with the same figure the one with the higher rate is first, then the one
-    /// with fewer elements on the NIC.
+    /// All placements, the best first. Of those with the same figure the one with the higher rate is first, then the
+    /// one with fewer elements on the NIC.
     public var ranked: [PlacementResult]
     /// The placements with everything on the host, and with all that can be on the NIC there; where they are possible.
     public var allHost: PlacementResult?
@@ -140,7 +140,8 @@ public struct Plan: Sendable {
         completeness =
             tried == possible
             ? "all \(possible) possible placements were tried, so none is better in this model"
-            : "all \(tried) placements that fit were tried, so none is better in this model; \(possible - tried) do not fit"
+            : "all \(tried) placements that fit were tried, so none is better in this model; "
+                + "\(possible - tried) do not fit"
         recordedPackets = comparison.recordedPackets
         isPrefix = comparison.isPrefix
         reasons = spec.nodes.indices.map { number in
@@ -249,7 +250,7 @@ private struct Group {
                 guard let fixed else { continue }
                 if let side = result.side, side != fixed.side {
                     throw .noPlacement(
-                        "'\(node.name)' must be on the \(fixed.side.rawValue), but together with an element that must not"
+                        "'\(node.name)' must be on the \(fixed.side.rawValue), together with an element that must not"
                     )
                 }
                 result.side = fixed.side

@@ -24,7 +24,7 @@ public struct ComparisonReport: Sendable {
         let c = comparison
         return "Modelled on profile \(profile.name): \(grouped(UInt64(c.recordedPackets))) packets recorded"
             + (c.isPrefix ? " (the capture goes on)" : "") + ", \(fixed(c.bytesPerPacket, 1)) B each; latency at "
-            + loadText(c.load) + "."
+            + loadText(c.results[0].load) + "."
     }
 
     private var tail: String {
@@ -59,7 +59,7 @@ public struct ComparisonReport: Sendable {
             ("modelled", true),
             ("packets", .integer(Int64(comparison.recordedPackets))),
             ("is_prefix", .bool(comparison.isPrefix)),
-            ("load", .string(loadText(comparison.load))),
+            ("load", .string(loadText(comparison.results[0].load))),
             ("baseline", .string(comparison.results[comparison.baseline].name)),
             ("placements", .array(comparison.results.map { resultJSON($0, comparison.results[comparison.baseline]) })),
             ("verdict", .string(comparison.verdict)),

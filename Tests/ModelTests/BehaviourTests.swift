@@ -40,6 +40,20 @@ import Testing
         #expect(outcome.toHost.transfers > 4500)
     }
 
+    /// However many flows end at once, neither the stack nor the number of calls under way grows with them.
+    @Test(arguments: [false, true]) func veryManyFlowsEndAtOnce(_ watched: Bool) throws {
+        let spec =
+            watched
+            ? graph(["w": "Wire", "m": "MassEnder", "f": "FlowWatcher"], ["w.rx -> m", "m -> f", "f -> w.tx"])
+            : graph(["w": "Wire", "m": "MassEnder"], ["w.rx -> m", "m -> w.tx"])
+        for sides in [spec.onHost(), spec.onHost("m"), spec.onHost("f")] {
+            let instance = try makeInstance(spec, traffic(50, flows: 3))
+            let outcome = try TimedRuntime(instance, placement: sides, profile: testProfile(), load: .captureTime).run()
+            #expect(outcome.completed == 50)
+            #expect(instance.counts(1).handlers.map(\.value) == [40_000])
+        }
+    }
+
     /// Timers fire as functional time passes, on either side; nothing is lost or made up.
     @Test func timersFireOnBothSides() throws {
         let spec = graph(

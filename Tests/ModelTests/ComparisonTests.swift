@@ -61,7 +61,7 @@ import Testing
         #expect(comparison.baseline == 1)
         #expect(!comparison.isTie)
         let slowest = comparison.results.map(\.sustainableRate).min()!
-        #expect(comparison.results.allSatisfy { $0.load == slowest / 2 })
+        #expect(comparison.results.allSatisfy { $0.load == .rate(slowest / 2) })
         #expect(comparison.verdict.contains("sustains the highest rate"))
         #expect(comparison.results[comparison.ranking[0]].sustainableRate > slowest)
         let tie = try Self.compare(spec, ["one": host, "two": host])

@@ -390,11 +390,44 @@ final class FlowWatcher: Element {
     }
 }
 
+/// Ends very many flows at once, at the end of the input or at the tenth packet.
+final class MassEnder: Element {
+    typealias Config = NoConfig
+    static let summary = "ends flows"
+    static let category = Category.testing
+    static let depends = Depends.order
+    static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .headers, "packets")] }
+    static func outputs(_: Config) -> [Output] { [Output("hit", .sameAs(input: 0), "packets")] }
+    static func flowCapacity(_: Config) -> Int? { 8 }
+    static let handlers = [Handler<MassEnder>("released", "flows whose slots came back") { $0.released }]
+    private var seen = 0
+    private var released = 0
+    init(_: Config, _: Setup) { super.init() }
+
+    override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        for _ in 0..<batch.count {
+            seen += 1
+            if seen == 10 { endAll(context) }
+        }
+        context.emit(batch, 0)
+    }
+
+    private func endAll(_ context: borrowing Context) {
+        for k in 0..<20_000 {
+            context.endFlow(FlowRef(index: Int32(k % 8), generation: 0), .eof, time: 0, sequence: 0)
+        }
+    }
+
+    override func flowReleased(_ flow: FlowRef) { released += 1 }
+    override func finish(_ context: borrowing Context) { endAll(context) }
+}
+
 let testCatalog = Catalog([
     ElementDescriptor(Wire.self), ElementDescriptor(Counter.self), ElementDescriptor(Discard.self),
     ElementDescriptor(Numberer.self), ElementDescriptor(Parity.self), ElementDescriptor(Toucher.self),
     ElementDescriptor(Doubler.self), ElementDescriptor(Again.self), ElementDescriptor(Pairs.self),
     ElementDescriptor(Ticker.self), ElementDescriptor(SmallTable.self), ElementDescriptor(FlowWatcher.self),
+    ElementDescriptor(MassEnder.self),
 ])
 
 /// A graph from `name: Type` and `name.port -> name.port`.

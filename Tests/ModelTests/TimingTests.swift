@@ -198,7 +198,7 @@ import Testing
         #expect(result.bottleneck == .inFlightToNIC)
     }
 
-    /// With interrupts the first item of a quiet time waits for the time-out, and the cost is shared when there are many.
+    /// With interrupts the first item of a quiet time waits for the time-out; many items share the cost.
     @Test func interruptsAreModerated() throws {
         var profile = testProfile(host: executor(cores: 1, clock: 1_000_000_000, queue: 100_000))
         profile.channel.driver = .kernel

@@ -3,9 +3,9 @@
 
 /// Runs an instance one call at a time: whoever drives it decides which item meets which element when.
 ///
-/// The timed runtime is built on it. Every call leaves what the element let go in ``emitted``; the driver must hand each
-/// of those items on with ``process(_:at:from:isBack:)`` or let it go with ``drop(_:)``. The instance's counters stay
-/// those of ``DirectRuntime``, so conservation is checked in the same way.
+/// The timed runtime is built on it. Every call leaves what the element let go in ``emitted``; the driver must hand
+/// each of those items on with ``process(_:at:from:isBack:)`` or let it go with ``drop(_:)``. The instance's counters
+/// stay those of ``DirectRuntime``, so conservation is checked in the same way.
 public final class StepRuntime {
     /// An item that left an element, and the edge it left on.
     @frozen
@@ -80,7 +80,8 @@ public final class StepRuntime {
         return collect(wire)
     }
 
-    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges too often is dropped as in a direct run.
+    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges
+    /// too often is dropped as in a direct run.
     public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool) -> Int {
         let node = instance.nodes + number
         node.pointee.entered &+= 1
