@@ -67,6 +67,8 @@ import Testing
                 #expect(outcome.status == 0, "\(path):\(block.line): \(command)\n\(outcome.error)")
                 output = outcome.output.components(separatedBy: "\n")
                 while output?.last == "" { output?.removeLast() }
+                // A report's title; the document has its own.
+                if output?.first?.hasPrefix("# ") == true { output = Array(output!.dropFirst().drop { $0.isEmpty }) }
             }
             guard let expected = document.output(block) else { continue }
             let actual = try #require(output, "\(path):\(block.line): no command that has an output")
@@ -159,7 +161,7 @@ private enum Tool {
             .deletingLastPathComponent()
         let process = Process()
         process.executableURL = URL(filePath: "/bin/bash")
-        process.arguments = ["-c", command]
+        process.arguments = ["-o", "pipefail", "-c", command]
         process.currentDirectoryURL = directory
         var environment = ProcessInfo.processInfo.environment
         environment["PATH"] = products.path() + ":" + (environment["PATH"] ?? "")
