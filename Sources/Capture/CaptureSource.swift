@@ -17,6 +17,9 @@ public final class CaptureSource: PacketSource {
     private let attention = Attention()
     /// In memory of its own, so that it is used without access checks.
     private let state = UnsafeMutablePointer<Reading>.allocate(capacity: 1)
+    /// The file being read when it is of the kind nearly all are: mapped and plain pcap. Borrowed from `files`, so that a
+    /// batch costs no reference counting.
+    private var usual: (input: Unmanaged<Input>, decoder: Unmanaged<PcapDecoder>)?
     /// ``nextTime``, when it has been found out.
     private var known: Int64?
     private var trouble: CaptureError?
@@ -111,9 +114,19 @@ public final class CaptureSource: PacketSource {
     /// Reads on until the batch is full, has reached its limit, or the source ends. Without `pool` the batch is empty
     /// and this may wait; with one it ends rather than wait for bytes to come.
     private func advance(_ pool: Pool?) {
+        if let usual {
+            usual.decoder._withUnsafeGuaranteedRef { decoder in
+                usual.input._withUnsafeGuaranteedRef { decoder.decodeUsual($0, into: &state.pointee) }
+            }
+            // The batch is full; otherwise something unusual is next.
+            if state.pointee.nextTime != .max { return }
+        }
         while current < files.count {
             do throws(CaptureError) {
                 let (input, decoder) = try files[current].open()
+                if usual == nil, input.lasts, let decoder = decoder as? PcapDecoder, decoder.isPlain {
+                    usual = (Unmanaged.passUnretained(input), Unmanaged.passUnretained(decoder))
+                }
                 let first = state.pointee.count
                 // The bytes of a stream move when more are needed, so the items get their own.
                 defer {
@@ -135,9 +148,11 @@ public final class CaptureSource: PacketSource {
                     throw input.damage("truncated_\(what)", reason)
                 }
                 files[current].finish()
+                usual = nil
                 current += 1
             } catch {
                 trouble = error
+                usual = nil
                 current = files.count
             }
         }

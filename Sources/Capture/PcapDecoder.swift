@@ -17,7 +17,7 @@ final class PcapDecoder: Decoder {
     private let unit: Int64
     private let longest: UInt32
     /// Records are as `decodePlain` expects them.
-    private let isPlain: Bool
+    let isPlain: Bool
     /// The number of the capture interface, once there was a packet to look at.
     private var interface: UInt16?
 
@@ -75,6 +75,14 @@ final class PcapDecoder: Decoder {
         lengthsMayBeSwapped = version.major == 2 && version.minor == 3
         isPlain = !isSwapped && headerBytes == 16 && !isOldOrder && !lengthsMayBeSwapped
         input.next += headerSize
+    }
+
+    /// Reads on as long as nothing is unusual; the file must be plain. ``Reading/nextTime`` is set when the batch is full.
+    func decodeUsual(_ input: Input, into reading: inout Reading) {
+        let interface = self.interface ?? nextInterface(&reading)
+        let before = reading.count
+        decodePlain(input, &reading, interface)
+        reading.linkTypes.add(linkType, reading.count - before)
     }
 
     func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop {

@@ -39,19 +39,22 @@ public enum Headers {
     @inlinable @inline(__always)
     static func locateUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
         let length = p.pointee.length
-        guard p.pointee.linkType == LinkType.ethernet, p.pointee.ipVersion == 0, length >= 54 else { return false }
+        // One branch for each condition, all nearly always taken: putting them together costs more.
+        guard _fastPath(p.pointee.linkType == LinkType.ethernet), _fastPath(p.pointee.ipVersion == 0),
+            _fastPath(length >= 54)
+        else { return false }
         let data = UnsafeRawPointer(p.pointee.data)
         // EtherType 0x0800, version 4, header of five words.
-        guard data.be32(12) & 0xffff_ff00 == 0x0800_4500 else { return false }
+        guard _fastPath(data.be32(12) & 0xffff_ff00 == 0x0800_4500) else { return false }
         let end = UInt32(data.be16(16)) &+ 14
-        guard end <= length, data.be16(20) & 0x3fff == 0 else { return false }
+        guard _fastPath(end <= length), _fastPath(data.be16(20) & 0x3fff == 0) else { return false }
         let proto = data.byte(23)
         var payload: UInt32 = 42
         if proto == 6 {
             payload = 34 &+ UInt32(data.byte(46) &>> 4) &* 4
-            guard payload >= 54, payload <= end else { return false }
+            guard _fastPath(payload >= 54), _fastPath(payload <= end) else { return false }
         } else {
-            guard proto == 17, end >= 42 else { return false }
+            guard _fastPath(proto == 17), _fastPath(end >= 42) else { return false }
         }
         p.pointee.l3 = 14
         p.pointee.l4 = 34

@@ -14,6 +14,8 @@ public final class DirectRuntime {
     /// How often an item may cross back edges before it is dropped.
     public static let maximumHops: UInt16 = 64
 
+    /// Whether there is an observer; asked for every batch, without an access check.
+    private var isObserved = false
     private let batch: Int
     private var sequence: UInt64 = 0
     // What every batch touches, kept here so that it is reached without reference counting.
@@ -46,6 +48,7 @@ public final class DirectRuntime {
     public func run() throws {
         let sources = instance.spec.nodes.indices.filter { instance.bindings[$0]?.source != nil }
             .map { (number: $0, source: Unmanaged.passUnretained(instance.bindings[$0]!.source!)) }
+        isObserved = observer != nil
         var rounds = 0
         while true {
             // Asked now and then: a signal need not be seen within a batch.
@@ -140,7 +143,7 @@ public final class DirectRuntime {
             let index = queue.pointee.buffer + queue.pointee.head
             queue.pointee.head &+= n
             queue.pointee.moved &+= UInt64(n)
-            if let observer { observer.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
+            if isObserved { observer?.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
             handOver(UnsafePointer(index), n, to: number, input)
             // An element that feeds itself appends behind what was taken.
             if queue.pointee.head >= poolCapacity {
@@ -175,8 +178,8 @@ public final class DirectRuntime {
                 }
                 if best < 0 { break }
                 scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
-                if let observer {
-                    observer.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
+                if isObserved {
+                    observer?.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
                 }
                 queues[best].pointee.head &+= 1
                 queues[best].pointee.moved &+= 1
@@ -218,7 +221,7 @@ public final class DirectRuntime {
         let batch = Batch(items: items, index: index, count: n)
         let context = Context(items: items, node: node)
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
-        if let observer { observer.processed(number) }
+        if isObserved { observer?.processed(number) }
     }
 
     /// Tells elements of ended flows; true when there were any.
