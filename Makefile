@@ -49,7 +49,8 @@ docs: ## Writes elements-docs and the JSON schema from the elements' declaration
 	@scripts/setup.sh build
 	@swift build --product spillway >&2
 	@$(SPILLWAY) docs --write
-	@$(SPILLWAY) schema --write
+	@mkdir -p graphs/schema
+	@$(SPILLWAY) schema > graphs/schema/graph.json
 
 captures: ## Makes Examples/captures anew (needs root).
 	@scripts/setup.sh captures

@@ -51,7 +51,7 @@ struct Markdown {
     /// Puts `output` where output stands behind block `number`; what comes after moves.
     mutating func setOutput(_ number: Int, _ output: [String]) {
         guard let range = blocks[number].output else { return }
-        let isMarkdown = output.first?.hasPrefix("|") == true || output.first?.hasPrefix("#") == true
+        let isMarkdown = output.contains { $0.hasPrefix("| ---") }
         let text = [""] + (isMarkdown ? output : ["```text"] + output + ["```"]) + [""]
         lines.replaceSubrange(range, with: text)
         for k in blocks.indices where k > number {
