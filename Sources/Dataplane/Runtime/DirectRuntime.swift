@@ -8,13 +8,21 @@
 public final class DirectRuntime {
     public let instance: Instance
     /// Sees every item that moves along an edge; for taps and traces.
-    public var observer: (any RunObserver)?
-    /// Checked once a batch; true ends the run as if the input had ended.
-    public var shouldStop: (() -> Bool)?
+    public var observer: (any RunObserver)? {
+        get { watcher }
+        set { watcher = newValue }
+    }
+    /// Asked now and then; true ends the run as if the input had ended.
+    public var shouldStop: (() -> Bool)? {
+        get { stopAsked }
+        set { stopAsked = newValue }
+    }
     /// How often an item may cross back edges before it is dropped.
     public static let maximumHops: UInt16 = 64
 
-    /// Whether there is an observer; asked for every batch, without an access check.
+    // Stored privately, so that no batch pays for an access check.
+    private var watcher: (any RunObserver)?
+    private var stopAsked: (() -> Bool)?
     private var isObserved = false
     private let batch: Int
     private var sequence: UInt64 = 0
@@ -48,11 +56,11 @@ public final class DirectRuntime {
     public func run() throws {
         let sources = instance.spec.nodes.indices.filter { instance.bindings[$0]?.source != nil }
             .map { (number: $0, source: Unmanaged.passUnretained(instance.bindings[$0]!.source!)) }
-        isObserved = observer != nil
+        isObserved = watcher != nil
         var rounds = 0
         while true {
             // Asked now and then: a signal need not be seen within a batch.
-            if rounds & 63 == 0, shouldStop?() == true { break }
+            if rounds & 63 == 0, stopAsked?() == true { break }
             rounds &+= 1
             // The source whose next packet is earliest goes first, up to the next packet of any other.
             var first = -1
@@ -137,13 +145,26 @@ public final class DirectRuntime {
 
     /// Hands everything on one edge to its element, a batch at a time.
     private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int, _ input: Int) {
+        let waiting = queue.pointee.tail &- queue.pointee.head
+        if waiting <= batch, !queue.pointee.isBack, !isObserved {
+            // Nearly always: one batch, and the queue is empty before the element appends to what may be its own.
+            let index = queue.pointee.buffer + queue.pointee.head
+            queue.pointee.head = queue.pointee.tail
+            queue.pointee.moved &+= UInt64(waiting)
+            handOver(UnsafePointer(index), waiting, to: number, input)
+            if queue.pointee.head == queue.pointee.tail {
+                queue.pointee.head = 0
+                queue.pointee.tail = 0
+                return
+            }
+        }
         if queue.pointee.isBack { countHops(queue, to: number) }
         while queue.pointee.head < queue.pointee.tail {
             let n = min(batch, queue.pointee.tail &- queue.pointee.head)
             let index = queue.pointee.buffer + queue.pointee.head
             queue.pointee.head &+= n
             queue.pointee.moved &+= UInt64(n)
-            if isObserved { observer?.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
+            if isObserved { watcher?.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
             handOver(UnsafePointer(index), n, to: number, input)
             // An element that feeds itself appends behind what was taken.
             if queue.pointee.head >= poolCapacity {
@@ -179,7 +200,7 @@ public final class DirectRuntime {
                 if best < 0 { break }
                 scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
                 if isObserved {
-                    observer?.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
+                    watcher?.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
                 }
                 queues[best].pointee.head &+= 1
                 queues[best].pointee.moved &+= 1
@@ -221,7 +242,7 @@ public final class DirectRuntime {
         let batch = Batch(items: items, index: index, count: n)
         let context = Context(items: items, node: node)
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
-        if isObserved { observer?.processed(number) }
+        if isObserved { watcher?.processed(number) }
     }
 
     /// Tells elements of ended flows; true when there were any.
