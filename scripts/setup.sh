@@ -78,7 +78,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
     if ! can_install; then
         say "missing: ${missing[*]}"
-        say "installing needs root and sudo asks for a password here; run: sudo apt-get install -y ${missing[*]}"
+        say "installing needs root, and sudo is missing or asks for a password; run: sudo apt-get install -y ${missing[*]}"
         exit 77
     fi
     update

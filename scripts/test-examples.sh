@@ -2,14 +2,14 @@
 # Copyright 2026 the Spillway authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the example packages, which use Spillway as a library, and runs each on a shipped capture.
+# Builds the package that uses Spillway as a library with an element of its own, and tries it as its README says.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
-for package in Examples/*/Package.swift; do
-    [ -e "$package" ] || continue
-    directory=$(dirname "$package")
-    echo "examples: $directory" >&2
-    swift build --package-path "$directory" >&2
-    [ ! -x "$directory/try.sh" ] || "$directory/try.sh" >&2
-done
+cd "$(dirname "$0")/../Examples/custom-element"
+echo "examples: building and running Examples/custom-element" >&2
+swift build >&2
+tool=.build/debug/custom-spillway
+$tool show TTLGuard > /dev/null
+$tool check ttl-guard.yaml >&2
+$tool test ttl-guard.test.yaml >&2
+$tool run ttl-guard.yaml --wire wire=../captures/web.pcap > /dev/null
