@@ -98,7 +98,8 @@ final class PcapDecoder: Decoder {
     private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
         if input.available < 16 { return }
         let items = reading.items
-        let (linkType, longest, unit, limit) = (linkType, longest, unit, reading.limit)
+        let (longest, unit, limit) = (longest, unit, reading.limit)
+        let tail = Item.tail(linkType: linkType, interface: interface)
         // One comparison shows that a record and the header behind it are there.
         let lastEnd = input.end - 16
         // Where the packet begins; its header stands before it.
@@ -124,16 +125,14 @@ final class PcapDecoder: Decoder {
             }
             let wire = data.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
             time = stamp
-            (items + Int(index.pointee)).initialize(
-                to: Item(
-                    data: data,
-                    length: captured,
-                    wireLength: wire,
-                    time: stamp,
-                    sequence: sequence,
-                    linkType: linkType,
-                    interface: interface
-                )
+            Item.set(
+                items + Int(index.pointee),
+                data: data,
+                length: captured,
+                wireLength: wire,
+                time: stamp,
+                sequence: sequence,
+                tail: tail
             )
             bytes &+= UInt64(wire)
             sequence &+= 1

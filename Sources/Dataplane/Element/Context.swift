@@ -20,6 +20,13 @@ struct EdgeQueue {
     // A whole cache line each: queues are found by a shift, and none shares a line with another.
     @usableFromInline let padding: (UInt64, UInt64, UInt64) = (0, 0, 0)
 
+    /// Puts an item at the end.
+    @inlinable @inline(__always)
+    mutating func append(_ i: Int32) {
+        buffer[tail] = i
+        tail &+= 1
+    }
+
     @usableFromInline
     init(buffer: UnsafeMutablePointer<Int32>) {
         self.buffer = buffer
@@ -129,6 +136,10 @@ public struct Context {
         queue.pointee.buffer[tail] = i
         queue.pointee.tail = tail &+ 1
     }
+
+    /// The queues of the outputs, for elements that sort packets one by one; kept in a register, they cost a load less.
+    @inlinable @inline(__always)
+    var outputs: UnsafeMutablePointer<EdgeQueue> { node.pointee.outputs }
 
     /// All items of the batch leave by `output`, in order.
     @inlinable @inline(__always)

@@ -45,7 +45,7 @@ public enum Headers {
         else { return false }
         let data = UnsafeRawPointer(p.pointee.data)
         // EtherType 0x0800, version 4, header of five words.
-        guard _fastPath(data.be32(12) & 0xffff_ff00 == 0x0800_4500) else { return false }
+        guard _fastPath(data.isUsualIPv4(12)) else { return false }
         let end = UInt32(data.be16(16)) &+ 14
         guard _fastPath(end <= length), _fastPath(data.be16(20) & 0x3fff == 0) else { return false }
         let proto = data.byte(23)

@@ -122,12 +122,25 @@ public final class DirectRuntime {
     /// One round over all elements; true when items wait on back edges.
     private func runOnce() -> Bool {
         for feed in feeds {
-            if feed.queues.count == 1 {
-                let queue = feed.queues[0]
-                if queue.pointee.head != queue.pointee.tail { deliver(queue, to: feed.node, feed.input) }
-            } else {
+            guard let queue = feed.single else {
                 deliverMerged(feed.queues, to: feed.node, feed.input)
+                continue
             }
+            let waiting = queue.pointee.tail &- queue.pointee.head
+            if waiting == 0 { continue }
+            if waiting <= batch, !isObserved, !queue.pointee.isBack {
+                // Nearly always: one batch, and the queue is empty before the element appends to what may be its own.
+                let index = queue.pointee.buffer + queue.pointee.head
+                queue.pointee.head = queue.pointee.tail
+                queue.pointee.moved &+= UInt64(truncatingIfNeeded: waiting)
+                process(UnsafePointer(index), waiting, at: feed.node, feed.input)
+                if queue.pointee.head == queue.pointee.tail {
+                    queue.pointee.head = 0
+                    queue.pointee.tail = 0
+                    continue
+                }
+            }
+            deliver(queue, to: feed.node, feed.input)
         }
         for unused in unused where unused.queue.pointee.tail != 0 { discard(unused) }
         for queue in backQueues where queue.pointee.head != queue.pointee.tail { return true }
@@ -144,20 +157,8 @@ public final class DirectRuntime {
     }
 
     /// Hands everything on one edge to its element, a batch at a time.
+    @inline(never)
     private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int, _ input: Int) {
-        let waiting = queue.pointee.tail &- queue.pointee.head
-        if waiting <= batch, !queue.pointee.isBack, !isObserved {
-            // Nearly always: one batch, and the queue is empty before the element appends to what may be its own.
-            let index = queue.pointee.buffer + queue.pointee.head
-            queue.pointee.head = queue.pointee.tail
-            queue.pointee.moved &+= UInt64(waiting)
-            handOver(UnsafePointer(index), waiting, to: number, input)
-            if queue.pointee.head == queue.pointee.tail {
-                queue.pointee.head = 0
-                queue.pointee.tail = 0
-                return
-            }
-        }
         if queue.pointee.isBack { countHops(queue, to: number) }
         while queue.pointee.head < queue.pointee.tail {
             let n = min(batch, queue.pointee.tail &- queue.pointee.head)
@@ -235,14 +236,18 @@ public final class DirectRuntime {
         queue.pointee.tail = kept
     }
 
-    @inline(__always)
     private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to number: Int, _ input: Int) {
+        process(index, n, at: number, input)
+        if isObserved { watcher?.processed(number) }
+    }
+
+    @inline(__always)
+    private func process(_ index: UnsafePointer<Int32>, _ n: Int, at number: Int, _ input: Int) {
         let node = nodes + number
-        node.pointee.entered &+= UInt64(n)
+        node.pointee.entered &+= UInt64(truncatingIfNeeded: n)
         let batch = Batch(items: items, index: index, count: n)
         let context = Context(items: items, node: node)
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
-        if isObserved { watcher?.processed(number) }
     }
 
     /// Tells elements of ended flows; true when there were any.

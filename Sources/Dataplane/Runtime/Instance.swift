@@ -31,6 +31,8 @@ public final class Instance {
     struct Feed: BitwiseCopyable {
         var node: Int
         var input: Int
+        /// The one queue, where there is only one.
+        var single: UnsafeMutablePointer<EdgeQueue>?
         var queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
     }
     /// One output without an edge.
@@ -133,9 +135,15 @@ public final class Instance {
         feeds = heap(
             shape.order.flatMap { number in
                 spec.nodes[number].element.inputs.indices.compactMap { input -> Feed? in
-                    let feeding = spec.edges.filter { $0.to == number && $0.input == input }
-                    if feeding.isEmpty { return nil }
-                    return Feed(node: number, input: input, queues: heap(feeding.map { queues[$0.from][$0.output] }))
+                    let edges = spec.edges.filter { $0.to == number && $0.input == input }
+                    if edges.isEmpty { return nil }
+                    let feeding = edges.map { queues[$0.from][$0.output] }
+                    return Feed(
+                        node: number,
+                        input: input,
+                        single: feeding.count == 1 ? feeding[0] : nil,
+                        queues: heap(feeding)
+                    )
                 }
             }
         )

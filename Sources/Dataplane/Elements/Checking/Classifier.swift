@@ -126,29 +126,47 @@ public final class Classifier: Element {
     }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        var k = 0
-        var tests = 0
-        while k < batch.count {
-            let linkType = batch[k].pointee.linkType
+        var next = batch.index
+        let end = next + batch.count
+        var tests = batch.count
+        while next < end {
+            let linkType = batch.items[Int(next.pointee)].linkType
             if linkType != self.linkType { change(to: linkType) }
-            let tables = tables
-            repeat {
-                let i = batch.index[k]
-                let p = context[i]
-                if p.pointee.linkType != linkType { break }
-                let rule = DecisionTables.classify(
-                    tables,
-                    UnsafeRawPointer(p.pointee.data),
-                    captured: p.pointee.length,
-                    wire: p.pointee.wireLength,
-                    tests: &tests
-                )
-                context.emit(i, rule)
-                k &+= 1
-            } while k < batch.count
+            next = sort(next, end, batch.items, context.outputs, &tests)
         }
         context.did(.parse, batch.count)
         context.did(.test, tests)
+    }
+
+    /// Sorts packets as long as their link type is the present one; returns where it stopped.
+    @inline(never)
+    private func sort(
+        _ first: UnsafePointer<Int32>,
+        _ end: UnsafePointer<Int32>,
+        _ items: UnsafeMutablePointer<Item>,
+        _ outputs: UnsafeMutablePointer<EdgeQueue>,
+        _ tests: inout Int
+    ) -> UnsafePointer<Int32> {
+        let tables = tables
+        let linkType = linkType
+        var next = first
+        var count = 0
+        while next < end {
+            let i = next.pointee
+            let p = items + Int(i)
+            if p.pointee.linkType != linkType { break }
+            let rule = DecisionTables.classify(
+                tables,
+                UnsafeRawPointer(p.pointee.data),
+                captured: p.pointee.length,
+                wire: p.pointee.wireLength,
+                tests: &count
+            )
+            outputs[rule].append(i)
+            next += 1
+        }
+        tests &+= count
+        return next
     }
 
     /// Sets the decision for packets of another link type, compiled when the first of them comes.

@@ -62,29 +62,41 @@ public final class IPCheck: Element {
         super.init()
     }
 
-    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+    /// What a batch adds up to, beside what is nearly always the case.
+    private struct Tally {
+        /// Where the packets begin that have passed and not been emitted yet.
         var start = 0
+        /// Bytes summed beyond 20 for each packet; less than 0 where fewer were.
         var extraSummed = 0
         var bad: UInt64 = 0
+    }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var tally = Tally()
         for k in 0..<batch.count {
             let p = batch[k]
-            if Headers.locateUsual(p), Checksum.foldedSum20(UnsafeRawPointer(p.pointee.data) + 14) == 0xffff { continue }
-            let (status, summed) = check(p)
-            extraSummed &+= summed &- 20
-            if status == .badChecksum { bad &+= 1 }
-            if status == nil || (status == .badChecksum && !verify) { continue }
-            context.emit(batch, from: start, to: k, 0)
-            start = k &+ 1
-            context.drop(batch.index[k], status!)
+            if Headers.locateUsual(p), Checksum.isRight20(UnsafeRawPointer(p.pointee.data) + 14) { continue }
+            look(k, of: batch, &tally, context)
         }
-        context.emit(batch, from: start, to: batch.count, 0)
-        badChecksums &+= bad
+        context.emit(batch, from: tally.start, to: batch.count, 0)
+        badChecksums &+= tally.bad
         context.did(.parse, batch.count)
-        context.did(.checksumBytes, batch.count &* 20 &+ extraSummed)
+        context.did(.checksumBytes, batch.count &* 20 &+ tally.extraSummed)
+    }
+
+    /// Looks closer at packet `k`; when it must go, those before it are emitted and it is dropped.
+    @inline(never)
+    private func look(_ k: Int, of batch: Batch, _ tally: inout Tally, _ context: borrowing Context) {
+        let (wrong, summed) = check(batch[k])
+        tally.extraSummed += summed - 20
+        if wrong == .badChecksum { tally.bad += 1 }
+        guard let wrong, wrong != .badChecksum || verify else { return }
+        context.emit(batch, from: tally.start, to: k, 0)
+        tally.start = k + 1
+        context.drop(batch.index[k], wrong)
     }
 
     /// What is wrong with a packet, and how many bytes were summed to know; nil when nothing is.
-    @inline(never)
     private func check(_ p: UnsafeMutablePointer<Item>) -> (Drop?, Int) {
         let status = Headers.locate(p)
         guard status == .ip else { return (Drop(rawValue: Int(status.rawValue) - 1), 0) }

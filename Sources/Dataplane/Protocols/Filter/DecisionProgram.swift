@@ -33,7 +33,7 @@ public final class DecisionProgram {
     ///
     /// `wireLength` is what filters see as `len`.
     public func classify(_ data: UnsafeRawBufferPointer, wireLength: UInt32) -> (rule: Int, tests: Int) {
-        var tests = 0
+        var tests = 1
         // An empty buffer may have no address; nothing is read from it.
         let start = data.baseAddress ?? UnsafeRawPointer(tables)
         let captured = UInt32(clamping: data.count)

@@ -75,7 +75,8 @@ struct DecisionTables {
         byProtocol.deallocate()
     }
 
-    /// The rule that takes a packet; the number of rules when none does. Adds the steps it took to `tests`.
+    /// The rule that takes a packet; the number of rules when none does. Adds the steps it took to `tests`, without
+    /// the first, which every packet takes: telling usual packets from others.
     ///
     /// Usual IPv4 packets (EtherType 0x0800 or what stands in its place, no options, no fragment) are told by three
     /// loads, and go on at once by protocol. It works on a pointer: what the loop over packets does not need in a
@@ -88,31 +89,31 @@ struct DecisionTables {
         wire: UInt32,
         tests: inout Int
     ) -> Int {
-        var next = tables.pointee.root
+        // Links are widened where they are loaded, which costs nothing there.
+        var next = UInt(tables.pointee.root)
         if captured > tables.pointee.headerEnd {
             let header = data + tables.pointee.etherType
-            if header.be32(0) & 0xffff_ff00 == 0x0800_4500, header.be16(8) & 0x1fff == 0 {
-                next = tables.pointee.byProtocol[Int(header.byte(11))]
-                tests &+= 1
+            if header.isUsualIPv4(0), header.be16(8) & 0x1fff == 0 {
+                next = UInt(tables.pointee.byProtocol[Int(header.byte(11))])
             }
         }
         let nodes = UnsafeRawPointer(tables.pointee.nodes)
-        while next <= UInt32(Int32.max) {
+        while next <= UInt(Int32.max) {
             tests &+= 1
-            let node = (nodes + Int(next)).assumingMemoryBound(to: DecisionNode.self)
+            let node = (nodes + Int(bitPattern: next)).assumingMemoryBound(to: DecisionNode.self)
             let last = node.pointee.last
             if captured > last {
                 let bytes = data.loadUnaligned(fromByteOffset: Int(last) &- 3, as: UInt32.self)
-                next = bytes & node.pointee.mask == node.pointee.value ? node.pointee.yes : node.pointee.no
+                next = UInt(bytes & node.pointee.mask == node.pointee.value ? node.pointee.yes : node.pointee.no)
             } else if last != .max {
-                next = node.pointee.short
+                next = UInt(node.pointee.short)
             } else {
                 let step = follow(tables, Int(node.pointee.short), data, captured, wire)
-                next = step.next
+                next = UInt(step.next)
                 tests &+= step.branches
             }
         }
-        return Int(~next)
+        return Int(~UInt32(truncatingIfNeeded: next))
     }
 
     /// Where to go on from a step that is not a test of a field at a fixed offset; and the branches that a program took
