@@ -13,12 +13,21 @@ struct CatalogPlugin: BuildToolPlugin {
         let tool = try context.tool(named: "catalog-tool").url
         let elements = target.sourceFiles(withSuffix: "swift").map(\.url).filter { $0.path().contains("/Elements/") }
         if !elements.isEmpty {
-            return [command(tool, "elements", elements, to: context.pluginWorkDirectoryURL.appending(path: "Catalog.swift"))]
+            return [
+                command(tool, "elements", elements, to: context.pluginWorkDirectoryURL.appending(path: "Catalog.swift"))
+            ]
         }
         let folder = context.package.directoryURL.appending(path: "graphs/profiles")
         let profiles = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
             .filter { $0.pathExtension == "yaml" }
-        return [command(tool, "profiles", profiles, to: context.pluginWorkDirectoryURL.appending(path: "ShippedProfiles.swift"))]
+        return [
+            command(
+                tool,
+                "profiles",
+                profiles,
+                to: context.pluginWorkDirectoryURL.appending(path: "ShippedProfiles.swift")
+            )
+        ]
     }
 
     private func command(_ tool: URL, _ what: String, _ inputs: [URL], to output: URL) -> Command {

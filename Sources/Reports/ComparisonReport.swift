@@ -36,7 +36,8 @@ public struct ComparisonReport: Sendable {
         }
         let assumptions = profile.assumptions.count
         if assumptions > 0 {
-            out += "\(assumptions) of the profile's \(profile.figures.count) numbers are assumptions that nobody measured.\n"
+            out +=
+                "\(assumptions) of the profile's \(profile.figures.count) numbers are assumptions that nobody measured.\n"
         }
         if !profile.notModelled.isEmpty { out += "Not modelled: \(profile.notModelled.joined(separator: "; ")).\n" }
         return out
@@ -134,7 +135,8 @@ public struct PlanReport: Sendable {
 public func loadText(_ load: OfferedLoad) -> String {
     switch load {
     case .captureTime: "the capture's own times"
-    case .factor(let n, let d): d == 1 ? "\(n)x the capture's speed" : "\(fixed(Double(n) / Double(d), 3))x the capture's speed"
+    case .factor(let n, let d):
+        d == 1 ? "\(n)x the capture's speed" : "\(fixed(Double(n) / Double(d), 3))x the capture's speed"
     case .rate(let rate): "\(mega(Double(rate))) Mpps"
     }
 }
@@ -176,7 +178,10 @@ private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult) -> JS
         ("name", .string(r.name)),
         ("sustainable_mpps", .decimal(Double(r.sustainableRate) / 1e6, digits: 6)),
         ("relative", base > 0 ? .decimal(Double(r.sustainableRate) / base, digits: 4) : .null),
-        ("latency_ns", .object([("p50", ns(r.latency?.p50)), ("p99", ns(r.latency?.p99)), ("p999", ns(r.latency?.p999))])),
+        (
+            "latency_ns",
+            .object([("p50", ns(r.latency?.p50)), ("p99", ns(r.latency?.p99)), ("p999", ns(r.latency?.p999))])
+        ),
         ("load", .string(loadText(r.load))),
         ("host_cycles_per_packet", .decimal(r.hostCyclesPerPacket, digits: 3)),
         ("nic_cycles_per_packet", .decimal(r.nicCyclesPerPacket, digits: 3)),
@@ -187,7 +192,8 @@ private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult) -> JS
         (
             "dma_transfers_per_packet",
             .object([
-                ("to_host", .decimal(r.toHost.transfers, digits: 4)), ("to_nic", .decimal(r.toNIC.transfers, digits: 4)),
+                ("to_host", .decimal(r.toHost.transfers, digits: 4)),
+                ("to_nic", .decimal(r.toNIC.transfers, digits: 4)),
             ])
         ),
         ("drops", .object(r.drops.map { ($0.reason.name, .unsigned($0.count)) })),
@@ -215,9 +221,32 @@ private func resultStatistics(_ r: PlacementResult) -> [JSON] {
         statistic("latency_p999", ns(r.latency?.p999), "ns", "latency of 99.9 % of packets at the stated load"),
         statistic("host_cycles", .decimal(r.hostCyclesPerPacket, digits: 3), "cycles/packet", "host core cycles"),
         statistic("nic_cycles", .decimal(r.nicCyclesPerPacket, digits: 3), "cycles/packet", "NIC core cycles"),
-        statistic("dma_bytes_to_host", .decimal(r.toHost.bytes, digits: 3), "bytes/packet", "bytes that cross to the host"),
-        statistic("dma_bytes_to_nic", .decimal(r.toNIC.bytes, digits: 3), "bytes/packet", "bytes that cross to the NIC"),
-        statistic("dma_transfers_to_host", .decimal(r.toHost.transfers, digits: 4), "transfers/packet", "transfers to the host"),
-        statistic("dma_transfers_to_nic", .decimal(r.toNIC.transfers, digits: 4), "transfers/packet", "transfers to the NIC"),
-    ] + r.drops.map { statistic("drops.\($0.reason.name)", .unsigned($0.count), "items", "items dropped at the stated load") }
+        statistic(
+            "dma_bytes_to_host",
+            .decimal(r.toHost.bytes, digits: 3),
+            "bytes/packet",
+            "bytes that cross to the host"
+        ),
+        statistic(
+            "dma_bytes_to_nic",
+            .decimal(r.toNIC.bytes, digits: 3),
+            "bytes/packet",
+            "bytes that cross to the NIC"
+        ),
+        statistic(
+            "dma_transfers_to_host",
+            .decimal(r.toHost.transfers, digits: 4),
+            "transfers/packet",
+            "transfers to the host"
+        ),
+        statistic(
+            "dma_transfers_to_nic",
+            .decimal(r.toNIC.transfers, digits: 4),
+            "transfers/packet",
+            "transfers to the NIC"
+        ),
+    ]
+        + r.drops.map {
+            statistic("drops.\($0.reason.name)", .unsigned($0.count), "items", "items dropped at the stated load")
+        }
 }

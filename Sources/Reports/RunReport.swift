@@ -53,7 +53,8 @@ public struct RunReport: Sendable {
             ])
         }
         var wires = Table([
-            ("wire", .left), ("packets in", .right), ("bytes in", .right), ("packets out", .right), ("bytes out", .right),
+            ("wire", .left), ("packets in", .right), ("bytes in", .right), ("packets out", .right),
+            ("bytes out", .right),
         ])
         for w in self.wires {
             wires.rows.append([
@@ -159,7 +160,12 @@ public struct RunReport: Sendable {
                 add("element.\(e.name).drops.\(d.reason)", .unsigned(d.count), "items", "items dropped for this reason")
             }
             for o in e.operations {
-                add("element.\(e.name).operations.\(o.operation.name)", .unsigned(o.count), "operations", o.operation.about)
+                add(
+                    "element.\(e.name).operations.\(o.operation.name)",
+                    .unsigned(o.count),
+                    "operations",
+                    o.operation.about
+                )
             }
             for h in e.handlers {
                 add("element.\(e.name).\(h.name)", .integer(Int64(h.value)), "", "a value the element shows")

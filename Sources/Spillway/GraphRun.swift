@@ -40,7 +40,8 @@ public struct WireArgument: Sendable, Equatable {
                 if write!.isEmpty { throw Failure(description: "'\(text)' names no file to write") }
             } else if part.hasPrefix("iface:") || part.hasPrefix("workload:") {
                 throw Failure(
-                    description: "'\(part)': only captures can be bound to a wire in this version, not interfaces or workloads"
+                    description:
+                        "'\(part)': only captures can be bound to a wire in this version, not interfaces or workloads"
                 )
             } else {
                 let path = part.hasPrefix("file:") ? part.dropFirst(5) : part

@@ -23,14 +23,18 @@ public enum Profiles {
     /// The bytes of a file, or of a shipped profile by its path.
     @Sendable
     public static func read(_ path: String) throws -> [UInt8] {
-        if path.hasPrefix("profile:"), let shipped = shippedProfiles.first(where: { "profile:\($0.name).yaml" == path }) {
+        if path.hasPrefix("profile:"), let shipped = shippedProfiles.first(where: { "profile:\($0.name).yaml" == path })
+        {
             return Array(shipped.text.utf8)
         }
         return try Files.read(path)
     }
 
     /// Reads a profile by name or file.
-    public static func load(_ name: String, _ loader: GraphLoader) -> (profile: DeviceProfile?, diagnostics: [Diagnostic]) {
+    public static func load(
+        _ name: String,
+        _ loader: GraphLoader
+    ) -> (profile: DeviceProfile?, diagnostics: [Diagnostic]) {
         let (value, diagnose, diagnostics) = loader.loadValue(path(name))
         guard let value else { return (nil, diagnostics) }
         let (profile, errors) = DeviceProfile.read(value)

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
-import GraphFile
 import Glibc
+import GraphFile
 import Reports
 
 /// A directory that keeps what a run was made of and what it gave: `resolved.yaml`, `manifest.json`, `stats.json` and

@@ -58,7 +58,9 @@ struct Compare: ParsableCommand {
             chosen = try placements.split(separator: ",").map { try placement(String($0), of: graph) }
         }
         if chosen.isEmpty {
-            throw Failure.badGraph("graph '\(graph.name)' has no placements; name files with --placements, or use 'plan'")
+            throw Failure.badGraph(
+                "graph '\(graph.name)' has no placements; name files with --placements, or use 'plan'"
+            )
         }
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
@@ -113,7 +115,8 @@ struct Compare: ParsableCommand {
 struct Plan: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Finds the best placement of a graph on a device, and says why.",
-        discussion: "Tries every placement that the constraints of the graph allow, up to 64. Everything it prints is modelled."
+        discussion:
+            "Tries every placement that the constraints of the graph allow, up to 64. Everything it prints is modelled."
     )
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: RunOptions
@@ -121,7 +124,9 @@ struct Plan: ParsableCommand {
     @Option(help: ArgumentHelp("The device: a shipped profile or a file.", valueName: "name|file"))
     var profile = "agilio-cx"
 
-    @Option(help: "What the placement should be best at: \(Objective.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(
+        help: "What the placement should be best at: \(Objective.allCases.map(\.rawValue).joined(separator: ", "))."
+    )
     var objective: Objective = .rate
 
     @Option(help: ArgumentHelp("Writes the best placement to a file.", valueName: "file"))

@@ -50,7 +50,8 @@ enum Session {
 struct SpillwayRoot: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spillway",
-        abstract: "Runs packet-processing graphs and compares where their elements could run: on the NIC or on the host.",
+        abstract:
+            "Runs packet-processing graphs and compares where their elements could run: on the NIC or on the host.",
         discussion: """
             A graph is a YAML file of elements and chains between them. 'spillway list' names the elements, 'spillway new' \
             writes a first graph, 'spillway check' says what is wrong with one.
@@ -62,7 +63,10 @@ struct SpillwayRoot: ParsableCommand {
         groupedSubcommands: [
             CommandGroup(name: "Running", subcommands: [Run.self, Tap.self, Trace.self]),
             CommandGroup(name: "Comparing placements", subcommands: [Compare.self, Plan.self]),
-            CommandGroup(name: "Writing graphs", subcommands: [Check.self, Test.self, Format.self, New.self, Explain.self]),
+            CommandGroup(
+                name: "Writing graphs",
+                subcommands: [Check.self, Test.self, Format.self, New.self, Explain.self]
+            ),
             CommandGroup(name: "Looking up", subcommands: [List.self, Show.self, Graph.self, Docs.self, Schema.self]),
         ]
     )
@@ -88,7 +92,10 @@ struct Failure: Error {
         case let error as Files.Failure:
             self = Failure(code: error.isMissing ? 66 : error.errno == EACCES ? 77 : 74, message: "\(error)")
         case let error as CaptureError:
-            self = Failure(code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65, message: "\(error)")
+            self = Failure(
+                code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65,
+                message: "\(error)"
+            )
         case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
         case is InstanceError, is ModelError: self = .badGraph("\(error)")
         case let error as OutputError: self = Failure(code: error.code == "no_permission" ? 77 : 1, message: "\(error)")

@@ -5,7 +5,9 @@ import ArgumentParser
 import Spillway
 
 struct Graph: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Draws a graph, with its sides when a placement is named.")
+    static let configuration = CommandConfiguration(
+        abstract: "Draws a graph, with its sides when a placement is named."
+    )
     enum Drawing: String, ExpressibleByArgument, CaseIterable {
         case text
         case dot
@@ -17,7 +19,10 @@ struct Graph: ParsableCommand {
     @Option(help: "How it is drawn; svg needs Graphviz.")
     var format: Drawing = .text
 
-    @Option(name: .customLong("placement"), help: ArgumentHelp("Draws the sides of a placement.", valueName: "name|file"))
+    @Option(
+        name: .customLong("placement"),
+        help: ArgumentHelp("Draws the sides of a placement.", valueName: "name|file")
+    )
     var placementName: String?
 
     func run() throws {
@@ -34,7 +39,9 @@ struct Graph: ParsableCommand {
 }
 
 struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the element types, and the shipped device profiles.")
+    static let configuration = CommandConfiguration(
+        abstract: "Lists the element types, and the shipped device profiles."
+    )
 
     @Option(help: "How the list is written.")
     var format: ResultFormat = .text
@@ -75,7 +82,8 @@ struct Show: ParsableCommand {
 
     func run() throws {
         guard let type = Session.catalog[element] else {
-            let guess = nearest(to: element, among: Session.catalog.types.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
+            let guess =
+                nearest(to: element, among: Session.catalog.types.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
             throw Failure.usage("there is no element type '\(element)'\(guess)")
         }
         try Output.result(ElementPages.terminal(type))

@@ -55,7 +55,9 @@ struct Test: ParsableCommand {
                 }
                 paths += try Files.list(file).filter { $0.hasSuffix(".test.yaml") }.map { "\(file)/\($0)" }
             }
-            if paths.isEmpty { throw Failure.usage("no files that end in .test.yaml in \(files.joined(separator: ", "))") }
+            if paths.isEmpty {
+                throw Failure.usage("no files that end in .test.yaml in \(files.joined(separator: ", "))")
+            }
             var passed = 0
             var failed = 0
             for path in paths {

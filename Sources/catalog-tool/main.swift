@@ -17,7 +17,10 @@ func elements(_ paths: [String]) throws -> String {
     var found: [(name: String, documentation: [Substring])] = []
     for path in paths {
         var comment: [Substring] = []
-        for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false) {
+        for line in try String(contentsOfFile: path, encoding: .utf8).split(
+            separator: "\n",
+            omittingEmptySubsequences: false
+        ) {
             if line.hasPrefix("///") {
                 comment.append(line.dropFirst(line.hasPrefix("/// ") ? 4 : 3))
                 continue
@@ -36,7 +39,8 @@ func elements(_ paths: [String]) throws -> String {
         """
     for (name, documentation) in found.sorted(by: { $0.name < $1.name }) {
         let words = literal(documentation, indent: "                ")
-        text += "        ElementDescriptor(\n            \(name).self,\n            documentation: \(words)\n        ),\n"
+        text +=
+            "        ElementDescriptor(\n            \(name).self,\n            documentation: \(words)\n        ),\n"
     }
     return text + "    ])\n}\n"
 }
@@ -49,7 +53,10 @@ func profiles(_ paths: [String]) throws -> String {
         """
     for path in paths {
         let name = URL(filePath: path).deletingPathExtension().lastPathComponent
-        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(
+            separator: "\n",
+            omittingEmptySubsequences: false
+        )
         text += "    (\n        \"\(name)\",\n        \(literal(lines, indent: "        "))\n    ),\n"
     }
     return text + "]\n"

@@ -80,9 +80,13 @@ struct SeededGenerator: RandomNumberGenerator {
             bytes[11] = 0
             let before = ~slowSum(bytes)
             let at = [12, 16, 20][round % 3]
-            let old = UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8 | UInt32(bytes[at + 3])
+            let old =
+                UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8
+                | UInt32(bytes[at + 3])
             // Additions that wrap are the case that needs care when the update works on 32-bit sums.
-            let new = round % 2 == 0 ? old &+ UInt32.random(in: 0xf000_0000...UInt32.max, using: &generator) : generator.next32()
+            let new =
+                round % 2 == 0
+                ? old &+ UInt32.random(in: 0xf000_0000...UInt32.max, using: &generator) : generator.next32()
             for k in 0..<4 { bytes[at + k] = UInt8(truncatingIfNeeded: new >> UInt32(24 - 8 * k)) }
             let again = ~slowSum(bytes)
             #expect(Checksum.update(before, old, new) == again)

@@ -18,7 +18,12 @@ import Testing
         var flags: ItemFlags = []
     }
 
-    private func find(_ bytes: [UInt8], linkType: UInt16 = LinkType.ethernet, wireLength: Int? = nil, slowly: Bool = false) -> Found {
+    private func find(
+        _ bytes: [UInt8],
+        linkType: UInt16 = LinkType.ethernet,
+        wireLength: Int? = nil,
+        slowly: Bool = false
+    ) -> Found {
         // The bytes stand at the very end of their block, so that a checker of memory sees a read behind them.
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, bytes.count), alignment: 1)
         defer { block.deallocate() }
@@ -53,23 +58,25 @@ import Testing
     private static let macs = [UInt8](repeating: 2, count: 12)
 
     /// Each link type in front of the same packet.
-    @Test(arguments: [
-        (LinkType.ethernet, macs + [8, 0]),
-        (LinkType.ethernet, macs + [0x81, 0, 0, 5, 8, 0]),
-        (LinkType.ethernet, macs + [0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]),
-        (LinkType.ethernet, macs + [0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0, 0x21]),
-        (LinkType.ethernet, macs + [0, 48, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
-        (LinkType.raw, []),
-        (LinkType.ipv4, []),
-        (LinkType.linuxSLL, [0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0]),
-        (LinkType.linuxSLL2, [8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0]),
-        (LinkType.null, [2, 0, 0, 0]),
-        (LinkType.null, [0, 0, 0, 2]),
-        (LinkType.loop, [0, 0, 0, 2]),
-        (LinkType.ppp, [0xff, 0x03, 0, 0x21]),
-        (LinkType.ppp, [0, 0x21]),
-        (LinkType.ppp, [0x21]),
-    ] as [(UInt16, [UInt8])])
+    @Test(
+        arguments: [
+            (LinkType.ethernet, macs + [8, 0]),
+            (LinkType.ethernet, macs + [0x81, 0, 0, 5, 8, 0]),
+            (LinkType.ethernet, macs + [0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]),
+            (LinkType.ethernet, macs + [0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0, 0x21]),
+            (LinkType.ethernet, macs + [0, 48, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+            (LinkType.raw, []),
+            (LinkType.ipv4, []),
+            (LinkType.linuxSLL, [0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0]),
+            (LinkType.linuxSLL2, [8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0]),
+            (LinkType.null, [2, 0, 0, 0]),
+            (LinkType.null, [0, 0, 0, 2]),
+            (LinkType.loop, [0, 0, 0, 2]),
+            (LinkType.ppp, [0xff, 0x03, 0, 0x21]),
+            (LinkType.ppp, [0, 0x21]),
+            (LinkType.ppp, [0x21]),
+        ] as [(UInt16, [UInt8])]
+    )
     func linkHeaders(_ linkType: UInt16, _ link: [UInt8]) {
         let bytes = link + Self.ip4 + Self.tcp
         let l3 = UInt16(link.count)
@@ -154,7 +161,8 @@ import Testing
     @Test func theShortWayAgreesWithTheGeneralOne() throws {
         var generator = SeededGenerator(5)
         let usual = try [
-            "10.0.0.1:1000 > 10.0.0.2:80 A seq=1 ack=2 data=\"hello\"", "10.0.0.1:1000 > 10.0.0.2:80 S mss=1460 ts=1/2 wscale=7",
+            "10.0.0.1:1000 > 10.0.0.2:80 A seq=1 ack=2 data=\"hello\"",
+            "10.0.0.1:1000 > 10.0.0.2:80 S mss=1460 ts=1/2 wscale=7",
             "10.0.0.1:1000 > 10.0.0.2:53 udp data=\"some bytes of a request\"",
         ].map { try PacketText.frame($0).bytes }
         for round in 0..<30_000 {

@@ -34,7 +34,8 @@ public struct FlowKey: Equatable, Sendable {
     @inlinable
     public static func isComplete(_ p: UnsafeMutablePointer<Item>) -> Bool {
         let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
-        return !hasPorts(p.pointee.ipProtocol) || p.pointee.flags.contains(.laterFragment) || Int(p.pointee.l4) &+ 4 <= end
+        return !hasPorts(p.pointee.ipProtocol) || p.pointee.flags.contains(.laterFragment)
+            || Int(p.pointee.l4) &+ 4 <= end
     }
 
     /// The key of a packet whose headers were found, and whether its source is the upper end.

@@ -57,7 +57,12 @@ public enum Checksum {
     /// The sum of the pseudo-header of TCP, UDP and ICMPv6 (RFC 9293 section 3.1, RFC 8200 section 8.1):
     /// `addresses` are both addresses, 8 or 32 bytes.
     @inlinable
-    public static func pseudoHeader(addresses: UnsafeRawPointer, _ addressBytes: Int, proto: UInt8, length: Int) -> UInt64 {
+    public static func pseudoHeader(
+        addresses: UnsafeRawPointer,
+        _ addressBytes: Int,
+        proto: UInt8,
+        length: Int
+    ) -> UInt64 {
         sum(addresses, addressBytes) &+ UInt64(UInt16(proto).bigEndian)
             &+ UInt64(UInt16(truncatingIfNeeded: length).bigEndian)
             &+ UInt64(UInt16(truncatingIfNeeded: length &>> 16).bigEndian)

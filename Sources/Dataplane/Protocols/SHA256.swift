@@ -40,7 +40,9 @@ public struct SHA256: Sendable {
         var last = self
         var tail = last.pending + [0x80]
         while tail.count % 64 != 56 { tail.append(0) }
-        for shift in stride(from: 56, through: 0, by: -8) { tail.append(UInt8(truncatingIfNeeded: (length &* 8) >> shift)) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            tail.append(UInt8(truncatingIfNeeded: (length &* 8) >> shift))
+        }
         tail.withUnsafeBytes { bytes in
             for at in stride(from: 0, to: bytes.count, by: 64) { last.compress(bytes.baseAddress! + at) }
         }
@@ -84,7 +86,8 @@ public struct SHA256: Sendable {
                 }
             }
             state = (
-                state.0 &+ a, state.1 &+ b, state.2 &+ c, state.3 &+ d, state.4 &+ e, state.5 &+ f, state.6 &+ g, state.7 &+ h
+                state.0 &+ a, state.1 &+ b, state.2 &+ c, state.3 &+ d, state.4 &+ e, state.5 &+ f, state.6 &+ g,
+                state.7 &+ h
             )
         }
     }

@@ -180,7 +180,11 @@ public final class DirectRuntime {
     }
 
     /// Hands over what several edges bring to one input, in origin order, so that branches cannot reorder a flow.
-    private func deliverMerged(_ queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>, to number: Int, _ input: Int) {
+    private func deliverMerged(
+        _ queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>,
+        to number: Int,
+        _ input: Int
+    ) {
         for queue in queues where queue.pointee.isBack && queue.pointee.head != queue.pointee.tail {
             countHops(queue, to: number)
         }
@@ -201,7 +205,10 @@ public final class DirectRuntime {
                 if best < 0 { break }
                 scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
                 if isObserved {
-                    watcher?.moved(Batch(items: items, index: scratch + n, count: 1), edge: Int(queues[best].pointee.edge))
+                    watcher?.moved(
+                        Batch(items: items, index: scratch + n, count: 1),
+                        edge: Int(queues[best].pointee.edge)
+                    )
                 }
                 queues[best].pointee.head &+= 1
                 queues[best].pointee.moved &+= 1

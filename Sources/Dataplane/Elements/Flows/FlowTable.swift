@@ -228,7 +228,9 @@ public final class FlowTable: Element {
     /// The key of a packet that is not plain TCP or UDP over IPv4.
     @inline(never)
     private func lookUnusual(_ p: UnsafeMutablePointer<Item>) -> Looked {
-        guard p.pointee.ipVersion != Item.noIP, FlowKey.isComplete(p) else { return Looked(ends: 0, a0: 0, hash: 0, upper: 0) }
+        guard p.pointee.ipVersion != Item.noIP, FlowKey.isComplete(p) else {
+            return Looked(ends: 0, a0: 0, hash: 0, upper: 0)
+        }
         let (key, upper) = FlowKey.of(p)
         // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
         return Looked(
