@@ -52,7 +52,7 @@ struct ScratchDirectory {
         path = String(cString: made)
     }
 
-    func remove() { try? Child.run(["rm", "-r", path]) }
+    func remove() { _ = try? Child.run(["rm", "-r", path]) }
 }
 
 /// Counts instructions and calls with valgrind's callgrind.

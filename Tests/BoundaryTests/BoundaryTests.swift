@@ -21,6 +21,7 @@ import Testing
         ],
         "SpillwayCommand": ["Spillway", "ArgumentParser", "Glibc", "Synchronization"],
         "spillway": ["SpillwayCommand"],
+        "Benchmarks": ["Spillway", "Glibc", "ArgumentParser"],
         // Runs at build time only.
         "catalog-tool": ["Foundation"],
     ]

@@ -7,12 +7,21 @@
 /// Rules are tried in the order they are written and the first that matches wins, so the special ones come first:
 ///
 /// ```yaml
-/// sort:
-///   type: Classifier
-///   rules:
-///     syn: tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn
-///     web: tcp dst port 80
-///     dns: udp port 53
+/// graph: sort-packets
+/// elements:
+///   wire: {type: Wire}
+///   sort:
+///     type: Classifier
+///     rules:
+///       syn: tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn
+///       web: tcp dst port 80
+///       dns: udp port 53
+/// chains:
+///   - wire.rx -> sort
+///   - sort.syn -> Counter -> Discard
+///   - sort.web -> Counter -> Discard
+///   - sort.dns -> Counter -> Discard
+///   - sort.other -> Discard
 /// ```
 ///
 /// All rules are made into one decision: what several rules ask is asked once, and the answer is that of the filters
