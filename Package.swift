@@ -50,16 +50,20 @@ let package = Package(
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
+        // Runs the built tool, for the tests of two targets.
+        .target(name: "CommandSupport", path: "Tests/CommandSupport"),
         .testTarget(name: "BoundaryTests"),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib"]),
         .testTarget(name: "ClassifierTests", dependencies: ["Dataplane", "Capture", "CPcap"]),
+        .testTarget(name: "CommandTests", dependencies: ["CommandSupport", "spillway"], exclude: ["Snapshots"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
-        .testTarget(name: "DocumentationTests", dependencies: ["spillway"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["CommandSupport", "spillway"]),
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
         .testTarget(name: "ElementTests", dependencies: ["Dataplane", "Capture"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
         .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),
         .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
         .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
+        .testTarget(name: "SpillwayTests", dependencies: ["Spillway"]),
     ]
 )

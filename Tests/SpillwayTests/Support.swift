@@ -1,0 +1,160 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Spillway
+import Synchronization
+import Testing
+
+/// The repository.
+let root = URL(filePath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+/// Captures of other projects; nil where they are not on this machine.
+let sharedCaptures: String? = {
+    let shared =
+        ProcessInfo.processInfo.environment["SPILLWAY_SHARED"] ?? root.appending(path: "../shared").standardized.path()
+    let captures = shared + "/captures"
+    return FileManager.default.fileExists(atPath: captures) ? captures : nil
+}()
+
+/// The graphs that come with Spillway, by file name without ending.
+let shippedGraphs: [String] = {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: root.appending(path: "graphs").path())) ?? []
+    return names.filter { $0.hasSuffix(".yaml") && !$0.hasSuffix(".test.yaml") }.map { String($0.dropLast(5)) }.sorted()
+}()
+
+func shippedCapture(_ name: String) -> String { root.appending(path: "Examples/captures/\(name)").path() }
+
+/// Reads a shipped graph.
+func shippedGraph(_ name: String, _ settings: [(key: String, value: String)] = []) throws -> GraphSpec {
+    let loader = GraphLoader(catalog: .standard, services: SystemServices(), readFile: { try Files.read($0) })
+    let loaded = loader.loadGraph(root.appending(path: "graphs/\(name).yaml").path(), settings: settings)
+    return try #require(loaded.graph, "\(loaded.diagnostics)")
+}
+
+/// Reads a graph written in a test.
+func graph(yaml: String) throws -> GraphSpec {
+    let loader = GraphLoader(catalog: .standard, services: SystemServices()) { _ in Array(yaml.utf8) }
+    let loaded = loader.loadGraph("test.yaml")
+    return try #require(loaded.graph, "\(yaml)\n\(loaded.diagnostics.map(\.rendered).joined())")
+}
+
+/// Keeps in memory what elements write.
+final class KeptFiles: Services {
+    private let files = Mutex<[String: [UInt8]]>([:])
+
+    var contents: [String: [UInt8]] { files.withLock { $0 } }
+
+    func openSink(_ name: String) -> any ByteSink {
+        files.withLock { $0[name] = [] }
+        return Sink(name, self)
+    }
+
+    func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
+        try SystemServices().compileFilter(filter, linkType: linkType)
+    }
+
+    private final class Sink: ByteSink {
+        let name: String
+        let files: KeptFiles
+
+        init(_ name: String, _ files: KeptFiles) {
+            self.name = name
+            self.files = files
+        }
+
+        func write(_ bytes: UnsafeRawBufferPointer) { files.files.withLock { $0[name]!.append(contentsOf: bytes) } }
+        func flush() {}
+    }
+}
+
+/// The first packets of captures.
+final class FirstPackets: PacketSource {
+    private let source: CaptureSource
+    private var left: Int
+
+    init(_ path: String, _ count: Int) throws {
+        source = try CaptureSource(paths: [path])
+        left = count
+    }
+
+    override var nextTime: Int64 { left > 0 ? source.nextTime : .max }
+
+    override func fill(
+        _ pool: Pool,
+        _ indices: UnsafeMutablePointer<Int32>,
+        max: Int,
+        before limit: Int64,
+        sequence: UInt64
+    ) -> Int {
+        let n = source.fill(pool, indices, max: min(max, left), before: limit, sequence: sequence)
+        left -= n
+        counters.pointee.packets += UInt64(n)
+        return n
+    }
+
+    override var failure: (any Error)? { source.failure }
+    override var linkTypes: [(linkType: UInt16, packets: UInt64)] { source.linkTypes }
+}
+
+/// An instance of a graph with every wire that leads into it bound to the same capture.
+struct Bound {
+    let instance: Instance
+    let files = KeptFiles()
+    /// By the wires' names.
+    var sent: [String: CollectedPackets] = [:]
+
+    init(_ spec: GraphSpec, capture: String, packets: Int = .max, options: Instance.Options = .init()) throws {
+        var bindings: [Int: WireBinding] = [:]
+        for (number, node) in spec.nodes.enumerated() where node.isWire {
+            let packets = spec.edges.contains { $0.from == number } ? try FirstPackets(capture, packets) : nil
+            let destination = CollectedPackets()
+            sent[node.name] = destination
+            bindings[number] = WireBinding(source: packets, destination: destination)
+        }
+        instance = try Instance(spec, bindings: bindings, services: files, options: options)
+    }
+
+    /// The names of elements whose counters do not balance, and items nobody has.
+    var imbalances: [String] {
+        var out = instance.spec.nodes.indices.map { instance.counts($0) }.filter { !$0.balances }.map { "\($0)" }
+        if instance.lostItems != 0 { out.append("\(instance.lostItems) items lost") }
+        return out
+    }
+}
+
+/// A direct run of a graph.
+func runDirect(_ spec: GraphSpec, capture: String, packets: Int = .max, batch: Int) throws -> Bound {
+    var options = Instance.Options()
+    options.batch = batch
+    let bound = try Bound(spec, capture: capture, packets: packets, options: options)
+    try DirectRuntime(bound.instance).run()
+    return bound
+}
+
+/// A timed run of a graph at the capture's own speed, on a device that can queue everything.
+func runTimed(_ spec: GraphSpec, capture: String, packets: Int = .max, sides: [Side]) throws -> Bound {
+    let bound = try Bound(spec, capture: capture, packets: packets)
+    let outcome = try TimedRuntime(
+        bound.instance,
+        placement: sides,
+        profile: try patientDevice(),
+        load: .captureTime
+    ).run()
+    #expect(outcome.dropped == 0)
+    return bound
+}
+
+/// The shipped example, with so much room that it drops nothing.
+func patientDevice() throws -> DeviceProfile {
+    let loader = GraphLoader(catalog: .standard, services: SystemServices(), readFile: Profiles.read)
+    let (profile, diagnostics) = Profiles.load("example-nic", loader)
+    var device = try #require(profile, "\(diagnostics)")
+    device.nic.queue = 65_536
+    device.host.queue = 65_536
+    device.mac.buffer = 65_536
+    device.channel.toHost.ring = 65_536
+    device.channel.toNIC.ring = 65_536
+    return device
+}
