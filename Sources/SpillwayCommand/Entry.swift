@@ -97,6 +97,8 @@ struct Failure: Error {
                 message: "\(error)"
             )
         case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
+        // An element that could not write is no fault of its graph.
+        case let error as InstanceError where error.cause is OutputError: self = Failure(code: 1, message: "\(error)")
         case is InstanceError, is ModelError: self = .badGraph("\(error)")
         case let error as OutputError: self = Failure(code: error.code == "no_permission" ? 77 : 1, message: "\(error)")
         default: self = Failure(code: 1, message: "\(error)")
