@@ -10,7 +10,8 @@ import Testing
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
     static let verbs = [
-        "", "run", "tap", "trace", "compare", "plan", "check", "test", "format", "new", "explain", "list", "show", "graph",
+        "", "run", "tap", "trace", "compare", "plan", "check", "test", "format", "new", "explain", "list", "show",
+        "graph",
         "docs", "schema",
     ]
 
@@ -28,31 +29,39 @@ import Testing
     static let web = "--wire wire=Examples/captures/web.pcap --set records=/dev/null"
 
     /// Exit codes are part of the interface; so is the word that says what is wrong.
-    @Test(arguments: [
-        ("spillway run graphs/flow-monitor.yaml \(web)", 0, ""),
-        ("spillway fly", 64, "fly"),
-        ("spillway run graphs/flow-monitor.yaml --what", 64, "--what"),
-        ("spillway run graphs/flow-monitor.yaml", 64, "wire 'wire' has no capture"),
-        ("spillway run graphs/flow-monitor.yaml --wire wir=x.pcap", 64, "did you mean 'wire'?"),
-        ("spillway run graphs/flow-monitor.yaml --wire wire=iface:eth0", 64, "only captures"),
-        ("spillway run graphs/flow-monitor.yaml \(web) --set records", 64, "not key=value"),
-        ("spillway run graphs/flow-monitor.yaml \(web) --batch 0", 64, "--batch"),
-        ("spillway run graphs/flow-monitor.yaml \(web) --pool 1", 64, "--pool"),
-        ("spillway compare graphs/flow-monitor.yaml \(web) --load 0x", 64, "--load"),
-        ("spillway tap graphs/flow-monitor.yaml check.uot \(web)", 64, "did you mean 'check.out'?"),
-        ("spillway show Countr", 64, "did you mean 'Counter'?"),
-        ("spillway run graphs/flow-monitor.yaml --wire wire=README.md", 65, "is text, not a capture"),
-        ("spillway run graphs/flow-monitor.yaml --wire wire=/dev/null", 65, ""),
-        ("head -c 5000 Examples/captures/web.pcap | spillway run graphs/flow-monitor.yaml --wire wire=-", 65, "byte "),
-        ("spillway run graphs/flow-monitor.yaml --wire wire=missing.pcap", 66, "missing.pcap"),
-        ("spillway run missing.yaml", 66, "missing.yaml"),
-        ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
-        ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
-        ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),
-        ("spillway compare graphs/flow-monitor.yaml \(web) --placements hots-only", 78, "did you mean 'host-only'?"),
-        ("spillway check graphs/profiles/example-nic.yaml graphs/flow-monitor.yaml", 0, ""),
-        ("spillway check Examples/captures/web.pcap", 78, ""),
-    ] as [(String, Int32, String)])
+    @Test(
+        arguments: [
+            ("spillway run graphs/flow-monitor.yaml \(web)", 0, ""),
+            ("spillway fly", 64, "fly"),
+            ("spillway run graphs/flow-monitor.yaml --what", 64, "--what"),
+            ("spillway run graphs/flow-monitor.yaml", 64, "wire 'wire' has no capture"),
+            ("spillway run graphs/flow-monitor.yaml --wire wir=x.pcap", 64, "did you mean 'wire'?"),
+            ("spillway run graphs/flow-monitor.yaml --wire wire=iface:eth0", 64, "only captures"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records", 64, "not key=value"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --batch 0", 64, "--batch"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --pool 1", 64, "--pool"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --load 0x", 64, "--load"),
+            ("spillway tap graphs/flow-monitor.yaml check.uot \(web)", 64, "did you mean 'check.out'?"),
+            ("spillway show Countr", 64, "did you mean 'Counter'?"),
+            ("spillway run graphs/flow-monitor.yaml --wire wire=README.md", 65, "is text, not a capture"),
+            ("spillway run graphs/flow-monitor.yaml --wire wire=/dev/null", 65, ""),
+            (
+                "head -c 5000 Examples/captures/web.pcap | spillway run graphs/flow-monitor.yaml --wire wire=-", 65,
+                "byte "
+            ),
+            ("spillway run graphs/flow-monitor.yaml --wire wire=missing.pcap", 66, "missing.pcap"),
+            ("spillway run missing.yaml", 66, "missing.yaml"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --placements hots-only", 78,
+                "did you mean 'host-only'?"
+            ),
+            ("spillway check graphs/profiles/example-nic.yaml graphs/flow-monitor.yaml", 0, ""),
+            ("spillway check Examples/captures/web.pcap", 78, ""),
+        ] as [(String, Int32, String)]
+    )
     func exitCodes(_ command: String, _ status: Int32, _ word: String) throws {
         let outcome = try Tool.run(command, in: Self.root)
         #expect(outcome.status == status, "\(command): \(outcome.error)")
@@ -151,7 +160,8 @@ import Testing
 
 /// Every capture of the shared collection, where it is there: no crash, conservation, and flows as independent tools count them.
 @Suite struct SharedCaptureTests {
-    static let shared = ProcessInfo.processInfo.environment["SPILLWAY_SHARED"].map { URL(filePath: $0) }
+    static let shared =
+        ProcessInfo.processInfo.environment["SPILLWAY_SHARED"].map { URL(filePath: $0) }
         ?? CommandTests.root.deletingLastPathComponent().appending(path: "shared")
     static let captures = shared.appending(path: "captures")
 

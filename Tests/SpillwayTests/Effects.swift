@@ -110,7 +110,8 @@ func promisesSameEffects(_ spec: GraphSpec) -> Bool {
 }
 
 /// Runs a graph in every way and compares with the first.
-func expectInvariance(_ spec: GraphSpec, capture: String, packets: Int = .max, placements: [GraphSpec.Placement]) throws {
+func expectInvariance(_ spec: GraphSpec, capture: String, packets: Int = .max, placements: [GraphSpec.Placement]) throws
+{
     let strict = strictElements(spec)
     let reference = try runDirect(spec, capture: capture, packets: packets, batch: 64)
     let expected = Effects(reference, strict: strict)

@@ -110,7 +110,9 @@ enum RandomGraph {
                 lead(to: check)
             case 2: lead(to: add("VLANStrip", "levels: \(1 + random.below(2))"))
             case 3:
-                let filters = ["tcp", "udp port 53", "ip6", "tcp port 80", "icmp", "less 100", "tcp[tcpflags] & tcp-syn != 0"]
+                let filters = [
+                    "tcp", "udp port 53", "ip6", "tcp port 80", "icmp", "less 100", "tcp[tcpflags] & tcp-syn != 0",
+                ]
                 let sort = add(
                     "Classifier",
                     "rules: {a: \"\(random.one(of: filters))\", b: \"\(random.one(of: filters))\"}"
