@@ -395,12 +395,14 @@ public final class FlowTable: Element {
                 map.moveToBack(flow, due)
             }
         }
-        armed = map.oldest >= 0
-        if armed {
-            // Not a timer for each flow: a sixteenth of the idle time late is early enough to give memory back. Whether a
-            // flow has idled out is decided by its own packets' times, so lateness never shows in a result.
-            context.arm(0, at: max(adding(map.checked(map.oldest), idle), adding(due, idle / 16)))
-        }
+        armed = false
+        guard map.oldest >= 0 else { return }
+        // Not a timer for each flow: a sixteenth of the idle time late is early enough to give memory back. Whether a flow
+        // has idled out is decided by its own packets' times, so lateness never shows in a result.
+        let next = max(adding(map.checked(map.oldest), idle), adding(due, idle / 16))
+        // At the end of representable time nothing is later; `finish` ends the flows that are left.
+        armed = next > due
+        if armed { context.arm(0, at: next) }
     }
 
     public override func finish(_ context: borrowing Context) {
