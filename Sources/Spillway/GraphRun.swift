@@ -131,6 +131,7 @@ public enum GraphRun {
     ) throws -> Outcome {
         let services = ObservedServices()
         let bindings = try bind(spec, wires)
+        for binding in bindings.values { (binding.source as? CaptureSource)?.shouldStop = shouldStop }
         let instance = try Instance(spec, bindings: bindings, services: services, options: options)
         let runtime = DirectRuntime(instance)
         runtime.observer = observer?(instance)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Glibc
 import Spillway
 
 struct Compare: ParsableCommand {
@@ -70,6 +71,8 @@ struct Compare: ParsableCommand {
             var modelOptions = Comparison.Options()
             modelOptions.load = try load.map(parseLoad)
             let directory = try runDir.map { try RunDirectory($0) }
+            // The model has nothing to show of half its work: an interrupt ends it.
+            signal(SIGINT, SIG_DFL)
             Output.progress("modelling \(chosen.count) placements of \(graph.name) on \(device.name) ...")
             let comparison = try Comparison.run(chosen, profile: device, options: modelOptions) {
                 try GraphRun.modelInstance(graph, wires: wires, options: options.instance)
@@ -140,6 +143,8 @@ struct Plan: ParsableCommand {
         let (device, _) = try loadProfile(profile)
         let wires = try options.bindings()
         try reporting {
+            // The model has nothing to show of half its work: an interrupt ends it.
+            signal(SIGINT, SIG_DFL)
             Output.progress("modelling the placements of \(graph.name) on \(device.name) ...")
             let plan = try Spillway.Plan.make(graph, for: objective, profile: device) {
                 try GraphRun.modelInstance(graph, wires: wires, options: options.instance)

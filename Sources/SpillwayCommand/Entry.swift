@@ -14,7 +14,11 @@ import Synchronization
 public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
     // A reader that goes away is an error of the write, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
-    signal(SIGINT) { _ in interrupted.store(true, ordering: .relaxed) }
+    // Without SA_RESTART, so that waiting for a pipe ends too. A second interrupt ends the process at once.
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in interrupted.store(true, ordering: .relaxed) }
+    action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
+    sigaction(SIGINT, &action, nil)
     let catalog = Catalog.standard.adding(elements)
     Session.$catalog.withValue(catalog) {
         do {

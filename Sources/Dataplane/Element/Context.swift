@@ -17,8 +17,10 @@ struct EdgeQueue {
     @usableFromInline var isBack: Bool
     /// The number of the edge in the graph; -1 where no edge leads.
     @usableFromInline var edge: Int32 = -1
+    /// Where the round in progress ends; what is appended behind waits for the next.
+    @usableFromInline var end = 0
     // A whole cache line each: queues are found by a shift, and none shares a line with another.
-    @usableFromInline let padding: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    @usableFromInline let padding: (UInt64, UInt64) = (0, 0)
 
     /// Puts an item at the end.
     @inlinable @inline(__always)

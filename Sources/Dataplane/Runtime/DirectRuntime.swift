@@ -33,7 +33,6 @@ public final class DirectRuntime {
     private let nodes: UnsafeMutablePointer<NodeState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
-    private let poolCapacity: Int
     /// Room for one batch, for inputs with several producers and for sources.
     private let scratch: UnsafeMutablePointer<Int32>
 
@@ -46,7 +45,6 @@ public final class DirectRuntime {
         nodes = instance.nodes
         borrowed = instance.borrowed
         items = instance.pool.items
-        poolCapacity = instance.pool.capacity
         scratch = .allocate(capacity: batch)
     }
 
@@ -156,27 +154,33 @@ public final class DirectRuntime {
         queue.pointee.tail = 0
     }
 
-    /// Hands everything on one edge to its element, a batch at a time.
+    /// Hands what waits on one edge to its element, a batch at a time.
+    ///
+    /// An element that feeds itself appends behind that; it is for the next round, in which its hops are counted. So no cycle
+    /// goes on for ever, and no queue holds more than the pool has items.
     @inline(never)
     private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int, _ input: Int) {
         if queue.pointee.isBack { countHops(queue, to: number) }
-        while queue.pointee.head < queue.pointee.tail {
-            let n = min(batch, queue.pointee.tail &- queue.pointee.head)
+        let end = queue.pointee.tail
+        while queue.pointee.head < end {
+            let n = min(batch, end &- queue.pointee.head)
             let index = queue.pointee.buffer + queue.pointee.head
             queue.pointee.head &+= n
             queue.pointee.moved &+= UInt64(n)
             if isObserved { watcher?.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
             handOver(UnsafePointer(index), n, to: number, input)
-            // An element that feeds itself appends behind what was taken.
-            if queue.pointee.head >= poolCapacity {
-                let waiting = queue.pointee.tail &- queue.pointee.head
-                queue.pointee.buffer.update(from: queue.pointee.buffer + queue.pointee.head, count: waiting)
-                queue.pointee.head = 0
-                queue.pointee.tail = waiting
-            }
+        }
+        moveDown(queue)
+    }
+
+    /// Moves what still waits on a queue to its beginning.
+    private func moveDown(_ queue: UnsafeMutablePointer<EdgeQueue>) {
+        let waiting = queue.pointee.tail &- queue.pointee.head
+        if waiting > 0 {
+            queue.pointee.buffer.update(from: queue.pointee.buffer + queue.pointee.head, count: waiting)
         }
         queue.pointee.head = 0
-        queue.pointee.tail = 0
+        queue.pointee.tail = waiting
     }
 
     /// Hands over what several edges bring to one input, in origin order, so that branches cannot reorder a flow.
@@ -185,15 +189,16 @@ public final class DirectRuntime {
         to number: Int,
         _ input: Int
     ) {
-        for queue in queues where queue.pointee.isBack && queue.pointee.head != queue.pointee.tail {
-            countHops(queue, to: number)
+        for queue in queues {
+            if queue.pointee.isBack { countHops(queue, to: number) }
+            queue.pointee.end = queue.pointee.tail
         }
         while true {
             var n = 0
             while n < batch {
                 var best = -1
                 var bestKey: (UInt64, UInt16) = (.max, .max)
-                for q in 0..<queues.count where queues[q].pointee.head < queues[q].pointee.tail {
+                for q in 0..<queues.count where queues[q].pointee.head < queues[q].pointee.end {
                     let queue = queues[q]
                     let item = items + Int(queue.pointee.buffer[queue.pointee.head])
                     let key = (item.pointee.sequence, item.pointee.made)
@@ -214,13 +219,10 @@ public final class DirectRuntime {
                 queues[best].pointee.moved &+= 1
                 n &+= 1
             }
-            for queue in queues where queue.pointee.head == queue.pointee.tail {
-                queue.pointee.head = 0
-                queue.pointee.tail = 0
-            }
-            if n == 0 { return }
+            if n == 0 { break }
             handOver(UnsafePointer(scratch), n, to: number, input)
         }
+        for queue in queues { moveDown(queue) }
     }
 
     /// Counts a back edge for all items that wait on it; those that went round too often are dropped, so no cycle hangs.
