@@ -49,7 +49,10 @@ public enum Checksum {
         let a = header.loadUnaligned(as: UInt64.self)
         let b = header.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
         let c = header.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
-        let sum = (a & 0xffff_ffff) &+ (a &>> 32) &+ (b & 0xffff_ffff) &+ (b &>> 32) &+ UInt64(c)
+        // With the carries added back in, the sum keeps its remainder by 0xffff, of which 2^64 - 1 is a multiple.
+        let (ab, carry) = a.addingReportingOverflow(b)
+        let (abc, carry2) = ab.addingReportingOverflow(UInt64(c) &+ (carry ? 1 : 0))
+        let sum = abc &+ (carry2 ? 1 : 0)
         // 0xfffe_fffe_fffe_ffff * 0xffff is 1 modulo 2^64.
         return sum &* 0xfffe_fffe_fffe_ffff <= UInt64.max / 0xffff
     }

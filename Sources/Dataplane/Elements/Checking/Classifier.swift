@@ -141,40 +141,46 @@ public final class Classifier: Element {
         while next < end {
             let linkType = batch.items[Int(next.pointee)].linkType
             if linkType != self.linkType { change(to: linkType) }
-            next = sort(next, end, batch.items, context.outputs, &tests)
+            let stop = Classifier.sortUsual(tables, linkType, next, end, batch.items, context.outputs)
+            tests &+= (stop - next) &* tables.pointee.levels
+            next = stop
+            if next == end || batch.items[Int(next.pointee)].linkType != linkType { continue }
+            let p = batch.items + Int(next.pointee)
+            let found = DecisionTables.classify(
+                tables,
+                UnsafeRawPointer(p.pointee.data),
+                captured: p.pointee.length,
+                wire: p.pointee.wireLength
+            )
+            tests &+= found.tests
+            context.outputs[found.rule].append(next.pointee)
+            next += 1
         }
         context.did(.parse, batch.count)
         context.did(.test, tests)
     }
 
-    /// Sorts packets as long as their link type is the present one; returns where it stopped.
+    /// Sorts packets as long as they are usual ones of this link type; returns where it stopped. A function of its own: a loop
+    /// without calls keeps what it needs in registers.
     @inline(never)
-    private func sort(
+    private static func sortUsual(
+        _ tables: UnsafePointer<DecisionTables>,
+        _ linkType: UInt16,
         _ first: UnsafePointer<Int32>,
         _ end: UnsafePointer<Int32>,
         _ items: UnsafeMutablePointer<Item>,
-        _ outputs: UnsafeMutablePointer<EdgeQueue>,
-        _ tests: inout Int
+        _ outputs: UnsafeMutablePointer<EdgeQueue>
     ) -> UnsafePointer<Int32> {
-        let tables = tables
-        let linkType = linkType
         var next = first
-        var count = 0
         while next < end {
             let i = next.pointee
             let p = items + Int(i)
-            if p.pointee.linkType != linkType { break }
-            let rule = DecisionTables.classify(
-                tables,
-                UnsafeRawPointer(p.pointee.data),
-                captured: p.pointee.length,
-                wire: p.pointee.wireLength,
-                tests: &count
-            )
+            guard p.pointee.linkType == linkType else { break }
+            let data = UnsafeRawPointer(p.pointee.data)
+            guard let rule = DecisionTables.classifyUsual(tables, data, captured: p.pointee.length) else { break }
             outputs[rule].append(i)
             next += 1
         }
-        tests &+= count
         return next
     }
 

@@ -73,15 +73,29 @@ public final class IPCheck: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var tally = Tally()
-        for k in 0..<batch.count {
-            let p = batch[k]
-            if Headers.locateUsual(p), Checksum.isRight20(UnsafeRawPointer(p.pointee.data) + 14) { continue }
+        var k = IPCheck.firstUnusual(batch, from: 0)
+        while k < batch.count {
             look(k, of: batch, &tally, context)
+            k = IPCheck.firstUnusual(batch, from: k + 1)
         }
         context.emit(batch, from: tally.start, to: batch.count, 0)
         badChecksums &+= tally.bad
         context.did(.parse, batch.count)
         context.did(.checksumBytes, batch.count &* 20 &+ tally.extraSummed)
+    }
+
+    /// The first packet from `k` on that is not a usual one with a right checksum. A function of its own: a loop without calls
+    /// keeps its constants in registers.
+    @inline(never)
+    private static func firstUnusual(_ batch: Batch, from k: Int) -> Int {
+        var k = k
+        while k < batch.count {
+            let p = batch[k]
+            let data = UnsafeRawPointer(p.pointee.data)
+            if !Headers.locateUsual(p) || !Checksum.isRight20(data + 14) { break }
+            k &+= 1
+        }
+        return k
     }
 
     /// Looks closer at packet `k`; when it must go, those before it are emitted and it is dropped.

@@ -12,11 +12,23 @@ struct DecisionLayout {
     /// Where usual IPv4 packets go on, by protocol; empty when no rule asks for IPv4.
     private(set) var byProtocol: [UInt32] = []
     private(set) var etherType = 0
+    /// How many tests from `byProtocol` on are made in step, and the last byte that they read.
+    private(set) var levels = 0
+    private(set) var levelsEnd = UInt32.max
+    /// Rules, and the answer of none.
+    private let answers: Int
+
+    /// More tests than these would make packets that need few of them wait for those that need many.
+    private static let mostLevels = 4
+    /// Bytes behind the IPv4 header that tests made in step may read: the fixed header of TCP.
+    private static let transportBytes: UInt32 = 20
 
     /// Equalities on one field that follow each other become a choice from this many on.
     private static let fewestCases = 4
 
     init(_ programs: [BPFProgram]) {
+        answers = programs.count + 1
+        nodes = (0..<answers).map { DecisionNode.answer(DecisionLayout.place($0)) }
         var starts: [Int] = []
         for program in programs {
             starts.append(steps.count)
@@ -30,6 +42,36 @@ struct DecisionLayout {
             usual = DecisionLayout.usualPackets(&builder, etherType)
         }
         place([root] + usual, builder.nodes, starts)
+        findLevels()
+    }
+
+    /// The place of the node of this number.
+    static func place(_ number: Int) -> UInt32 { UInt32(number * MemoryLayout<DecisionNode>.stride) }
+    /// The number of the node at this place.
+    static func number(_ place: UInt32) -> Int { Int(place) / MemoryLayout<DecisionNode>.stride }
+
+    /// The rule whose answer stands at this place, the number of rules for that of none; nil where a test stands.
+    func answer(at place: UInt32) -> Int? {
+        let number = DecisionLayout.number(place)
+        return number < answers ? number : nil
+    }
+
+    /// Finds how many tests can be made in step: as long as each compares a field of the headers at a fixed offset.
+    private mutating func findLevels() {
+        if byProtocol.isEmpty { return }
+        var reached = Set(byProtocol)
+        var end = UInt32(etherType) + 21
+        for level in 1...DecisionLayout.mostLevels {
+            let tests = reached.map { nodes[DecisionLayout.number($0)] }
+            end = max(end, tests.map(\.last).max() ?? .max)
+            if end > UInt32(etherType) + 21 + DecisionLayout.transportBytes { return }
+            reached = Set(tests.flatMap { [$0.yes, $0.no] })
+            // Two at a time; more only where they are needed.
+            if level % 2 == 1 { continue }
+            levels = level
+            levelsEnd = end
+            if reached.allSatisfy({ answer(at: $0) != nil }) { return }
+        }
     }
 
     /// The decisions for IPv4 packets without options that are not fragments, by protocol.
@@ -63,7 +105,7 @@ struct DecisionLayout {
         var waiting = Array(targets.reversed())
         while let target = waiting.popLast() {
             guard case .node(let number) = target, places[number] == nil else { continue }
-            places[number] = order.count
+            places[number] = answers + order.count
             order.append(number)
             if let choice = Choice(number, decisions) {
                 choices[number] = choice
@@ -77,8 +119,8 @@ struct DecisionLayout {
         }
         func link(_ target: DecisionTarget) -> UInt32 {
             switch target {
-            case .node(let number): UInt32(places[number]! * MemoryLayout<DecisionNode>.stride)
-            case .answer(let rule): ~UInt32(rule)
+            case .node(let number): DecisionLayout.place(places[number]!)
+            case .answer(let rule): DecisionLayout.place(rule)
             }
         }
         for number in order {
@@ -227,7 +269,10 @@ struct DecisionLayout {
             root: root,
             byProtocol: copy(byProtocol),
             etherType: etherType,
-            headerEnd: byProtocol.isEmpty ? .max : UInt32(etherType + 21)
+            headerEnd: byProtocol.isEmpty ? .max : UInt32(etherType + 21),
+            firstTest: DecisionLayout.place(answers),
+            levels: levels,
+            levelsEnd: levelsEnd
         )
     }
 }

@@ -33,16 +33,18 @@ public final class DecisionProgram {
     ///
     /// `wireLength` is what filters see as `len`.
     public func classify(_ data: UnsafeRawBufferPointer, wireLength: UInt32) -> (rule: Int, tests: Int) {
-        var tests = 1
         // An empty buffer may have no address; nothing is read from it.
         let start = data.baseAddress ?? UnsafeRawPointer(tables)
         let captured = UInt32(clamping: data.count)
-        let rule = DecisionTables.classify(tables, start, captured: captured, wire: wireLength, tests: &tests)
-        return (rule, tests)
+        if let rule = DecisionTables.classifyUsual(tables, start, captured: captured) {
+            return (rule, tables.pointee.levels + 1)
+        }
+        let found = DecisionTables.classify(tables, start, captured: captured, wire: wireLength)
+        return (found.rule, found.tests + 1)
     }
 
     /// How many nodes the decision has.
-    public var nodeCount: Int { listing.nodes.count }
+    public var nodeCount: Int { listing.nodes.count - ruleCount - 1 }
 }
 
 // MARK: Listing
@@ -61,13 +63,17 @@ extension DecisionProgram: CustomStringConvertible {
             }
         }
         text += "others -> \(name(listing.root))\n"
-        for (number, node) in listing.nodes.enumerated() { text += "\(number): \(describe(node))\n" }
+        for (number, node) in listing.nodes.dropFirst(ruleCount + 1).enumerated() {
+            text += "\(number): \(describe(node))\n"
+        }
         return text
     }
 
     private func name(_ link: UInt32) -> String {
-        if link <= UInt32(Int32.max) { return String(Int(link) / MemoryLayout<DecisionNode>.stride) }
-        return Int(~link) == ruleCount ? "other" : "rule \(~link)"
+        guard let rule = listing.answer(at: link) else {
+            return String(DecisionLayout.number(link) - ruleCount - 1)
+        }
+        return rule == ruleCount ? "other" : "rule \(rule)"
     }
 
     private func describe(_ node: DecisionNode) -> String {

@@ -9,11 +9,27 @@ struct DecisionNode: BitwiseCopyable {
     /// The bits of these bytes that count, and their value, in the order of the packet's bytes.
     var mask: UInt32
     var value: UInt32
-    /// Where to go on: the place of a node in bytes from the first, or the complement of a rule's number.
+    /// Where to go on: the place of a node, in bytes from the first.
     var yes: UInt32
     var no: UInt32
     /// The same; for a step of another kind its number.
     var short: UInt32
+    /// Makes the size a power of two, so that a place becomes a number by a shift.
+    private let padding: UInt64 = 0
+
+    init(last: UInt32, mask: UInt32, value: UInt32, yes: UInt32, no: UInt32, short: UInt32) {
+        self.last = last
+        self.mask = mask
+        self.value = value
+        self.yes = yes
+        self.no = no
+        self.short = short
+    }
+
+    /// The node that stands for an answer: a test that always holds and leads to itself.
+    static func answer(_ place: UInt32) -> DecisionNode {
+        DecisionNode(last: 3, mask: 0, value: 0, yes: place, no: place, short: place)
+    }
 }
 
 /// A step that is not a comparison of a field at a fixed offset with one value.
@@ -54,6 +70,7 @@ struct DecisionCase: BitwiseCopyable {
 
 /// The memory of a ``DecisionProgram``, as per-packet code reads it.
 struct DecisionTables {
+    /// First come the answers, the rules' and that of none, in their order; then the tests.
     let nodes: UnsafePointer<DecisionNode>
     let special: UnsafePointer<SpecialNode>
     let cases: UnsafePointer<DecisionCase>
@@ -66,6 +83,12 @@ struct DecisionTables {
     /// one.
     let etherType: Int
     let headerEnd: UInt32
+    /// The place of the first node that is not an answer.
+    let firstTest: UInt32
+    /// How many tests from `byProtocol` on are made in step, 2 or 4; and the last byte that is read for that, `UInt32.max`
+    /// where it cannot be done.
+    let levels: Int
+    let levelsEnd: UInt32
 
     func deallocate() {
         nodes.deallocate()
@@ -75,45 +98,75 @@ struct DecisionTables {
         byProtocol.deallocate()
     }
 
-    /// The rule that takes a packet; the number of rules when none does. Adds the steps it took to `tests`, without
-    /// the first, which every packet takes: telling usual packets from others.
-    ///
-    /// Usual IPv4 packets (EtherType 0x0800 or what stands in its place, no options, no fragment) are told by three
-    /// loads, and go on at once by protocol. It works on a pointer: what the loop over packets does not need in a
-    /// register stays where it is.
+    /// Where usual IPv4 packets go on by protocol: EtherType 0x0800 or what stands in its place, no options, no fragment,
+    /// which three loads tell; nil for all others. The IPv4 header must be captured.
     @inline(__always)
+    static func usualStart(_ tables: UnsafePointer<DecisionTables>, _ data: UnsafeRawPointer) -> UInt? {
+        let header = data + tables.pointee.etherType
+        guard _fastPath(header.isUsualIPv4(0)), _fastPath(header.be16(8) & 0x1fff == 0) else { return nil }
+        // Places are widened where they are loaded, which costs nothing there.
+        return UInt(tables.pointee.byProtocol[Int(header.byte(11))])
+    }
+
+    /// The rule that takes a usual IPv4 packet, or none does; nil where that takes more than the tests that are made in step.
+    ///
+    /// All packets go through as many of these, those that are through stay where they are, and nothing depends on a branch
+    /// that could only be guessed. It works on a pointer: what the loop over packets does not need in a register stays
+    /// where it is.
+    @inline(__always)
+    static func classifyUsual(
+        _ tables: UnsafePointer<DecisionTables>,
+        _ data: UnsafeRawPointer,
+        captured: UInt32
+    ) -> Int? {
+        guard _fastPath(captured > tables.pointee.levelsEnd), var next = usualStart(tables, data) else { return nil }
+        let nodes = UnsafeRawPointer(tables.pointee.nodes)
+        next = test(nodes, test(nodes, next, data), data)
+        if tables.pointee.levels > 2 { next = test(nodes, test(nodes, next, data), data) }
+        return _fastPath(next < UInt(tables.pointee.firstTest)) ? rule(next) : nil
+    }
+
+    /// The rule whose answer stands at a place.
+    @inline(__always)
+    private static func rule(_ place: UInt) -> Int { Int(bitPattern: place) / MemoryLayout<DecisionNode>.stride }
+
+    /// The rule that takes a packet, found one test after the other; the number of rules when none does. And how many tests
+    /// that took, without the first, which every packet takes: telling usual packets from others.
+    @inline(never)
     static func classify(
         _ tables: UnsafePointer<DecisionTables>,
         _ data: UnsafeRawPointer,
         captured: UInt32,
-        wire: UInt32,
-        tests: inout Int
-    ) -> Int {
-        // Links are widened where they are loaded, which costs nothing there.
+        wire: UInt32
+    ) -> (rule: Int, tests: Int) {
         var next = UInt(tables.pointee.root)
-        if captured > tables.pointee.headerEnd {
-            let header = data + tables.pointee.etherType
-            if header.isUsualIPv4(0), header.be16(8) & 0x1fff == 0 {
-                next = UInt(tables.pointee.byProtocol[Int(header.byte(11))])
-            }
-        }
+        if captured > tables.pointee.headerEnd, let start = usualStart(tables, data) { next = start }
+        var count = 0
         let nodes = UnsafeRawPointer(tables.pointee.nodes)
-        while next <= UInt(Int32.max) {
-            tests &+= 1
+        let firstTest = UInt(tables.pointee.firstTest)
+        while next >= firstTest {
+            count &+= 1
             let node = (nodes + Int(bitPattern: next)).assumingMemoryBound(to: DecisionNode.self)
             let last = node.pointee.last
             if captured > last {
-                let bytes = data.loadUnaligned(fromByteOffset: Int(last) &- 3, as: UInt32.self)
-                next = UInt(bytes & node.pointee.mask == node.pointee.value ? node.pointee.yes : node.pointee.no)
+                next = test(nodes, next, data)
             } else if last != .max {
                 next = UInt(node.pointee.short)
             } else {
                 let step = follow(tables, Int(node.pointee.short), data, captured, wire)
                 next = UInt(step.next)
-                tests &+= step.branches
+                count &+= step.branches
             }
         }
-        return Int(~UInt32(truncatingIfNeeded: next))
+        return (rule(next), count)
+    }
+
+    /// Where to go on from a test of a field whose bytes are captured.
+    @inline(__always)
+    private static func test(_ nodes: UnsafeRawPointer, _ place: UInt, _ data: UnsafeRawPointer) -> UInt {
+        let node = (nodes + Int(bitPattern: place)).assumingMemoryBound(to: DecisionNode.self)
+        let bytes = data.loadUnaligned(fromByteOffset: Int(node.pointee.last) &- 3, as: UInt32.self)
+        return UInt(bytes & node.pointee.mask == node.pointee.value ? node.pointee.yes : node.pointee.no)
     }
 
     /// Where to go on from a step that is not a test of a field at a fixed offset; and the branches that a program took
