@@ -23,11 +23,16 @@ struct ElementCalls: ~Copyable {
     /// What each node had counted before the last call, by operation.
     private let counted: Block<UInt64>
     private let operations = Operation.allCases.count
+    /// For each node what it has counted so far.
+    private let totals: Block<UnsafePointer<UInt64>>
+    private let key = HashKey(seed: 0)
     /// What the last call counted: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
     /// `step` for calls without reference counting.
     private let borrowed: Unmanaged<StepRuntime>
-    private let wires: [(number: Int, source: PacketSource)]
+    /// The wires with a source, and their sources, which the instance keeps.
+    private let wires: Block<(number: Int, source: Unmanaged<PacketSource>)>
+    private let wireCount: Int
     private var sequence: UInt64 = 0
 
     /// Functional time of the next packet; ``Int64/max`` at the end.
@@ -62,9 +67,14 @@ struct ElementCalls: ~Copyable {
                 isMerged: spec.edges.count { $0.to == edge.to && $0.input == edge.input } > 1
             )
         }
-        wires = spec.nodes.indices.compactMap { number in
-            instance.bindings[number]?.source.map { (number: number, source: $0) }
+        totals = Block(spec.nodes.count, step.operations(0))
+        for number in spec.nodes.indices { totals[number] = step.operations(number) }
+        let bound = spec.nodes.indices.compactMap { number in
+            instance.bindings[number]?.source.map { (number: number, source: Unmanaged.passUnretained($0)) }
         }
+        wireCount = bound.count
+        wires = Block(bound.count, bound.first ?? (0, Unmanaged.passUnretained(PacketSource())))
+        for k in bound.indices { wires[k] = bound[k] }
         look()
     }
 
@@ -74,8 +84,8 @@ struct ElementCalls: ~Copyable {
     private mutating func look() {
         nextTime = .max
         limit = .max
-        for (k, wire) in wires.enumerated() {
-            let next = wire.source.nextTime
+        for k in 0..<wireCount {
+            let next = wires[k].source._withUnsafeGuaranteedRef { $0.nextTime }
             if next < nextTime {
                 limit = nextTime
                 nextTime = next
@@ -89,15 +99,16 @@ struct ElementCalls: ~Copyable {
     }
 
     /// The next packet, at the wire it comes in; nil when the pool is empty.
-    mutating func arrive() -> (item: Int32, wire: Int, facts: PacketFacts)? {
+    mutating func arrive() -> (item: Int32, wire: Int, key: UInt32, headers: UInt16)? {
         let wire = wires[nextWire]
-        guard let i = step.take(from: wire.source, before: limit, sequence: sequence) else { return nil }
+        guard
+            let i = borrowed._withUnsafeGuaranteedRef({ $0.take(from: wire.source, before: limit, sequence: sequence) })
+        else { return nil }
         sequence &+= 1
         look()
-        let item = items[Int(i)]
-        let facts = PacketFacts(item.data, Int(item.length), linkType: item.linkType)
+        let facts = order(items + Int(i), key)
         headers[Int(i)] = facts.headers
-        return (i, wire.number, facts)
+        return (i, wire.number, facts.key, facts.headers)
     }
 
     func time(of item: Int32) -> Int64 { items[Int(item)].time }
@@ -105,12 +116,12 @@ struct ElementCalls: ~Copyable {
     func node(at edge: Int32) -> Int32 { edges[Int(edge)].to }
 
     /// Lets a packet in: its children are what leaves the wire.
-    func receive(_ i: Int32, at wire: Int) -> Int {
+    mutating func receive(_ i: Int32, at wire: Int) -> Int {
         collect(borrowed._withUnsafeGuaranteedRef { $0.receive(i, at: wire) }, from: i, round: 0)
     }
 
     /// Hands an item to the element at the end of the edge it is on.
-    func process(_ i: Int32, on edge: Int32, _ order: Order) -> Int {
+    mutating func process(_ i: Int32, on edge: Int32, _ order: Order) -> Int {
         let end = edges[Int(edge)]
         let n = borrowed._withUnsafeGuaranteedRef {
             $0.process(i, at: Int(end.to), from: Int(end.input), isBack: end.isBack)
@@ -118,7 +129,7 @@ struct ElementCalls: ~Copyable {
         return n == 0 ? 0 : collect(n, from: i, round: order.a &>> 40)
     }
 
-    func make(_ call: Call, of node: Int) -> Int {
+    mutating func make(_ call: Call, of node: Int) -> Int {
         switch call {
         case .timer(let id, let due): collect(step.fire(id, of: node, due: due), from: -1, round: 0)
         case .ended(let flow): collect(step.tell(node, flow), from: -1, round: 0)
@@ -127,11 +138,15 @@ struct ElementCalls: ~Copyable {
     }
 
     /// Puts what node `number` counted since it was last asked into `counts`; gives how many operations occurred.
-    func takeCounts(_ number: Int) -> Int {
-        let now = borrowed._withUnsafeGuaranteedRef { $0.operations(number) }
+    mutating func takeCounts(_ number: Int) -> Int {
+        var touched = borrowed._withUnsafeGuaranteedRef { $0.takeTouched(number) }
+        let now = totals[number]
         let before = counted.base + number &* operations
         var n = 0
-        for operation in 0..<operations where now[operation] != before[operation] {
+        while touched != 0 {
+            let operation = touched.trailingZeroBitCount
+            touched &= touched &- 1
+            if now[operation] == before[operation] { continue }
             counts[n] = OperationCount(operation: Int32(operation), count: now[operation] &- before[operation])
             before[operation] = now[operation]
             n &+= 1
@@ -139,7 +154,7 @@ struct ElementCalls: ~Copyable {
         return n
     }
 
-    private func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
+    private mutating func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
         for k in 0..<n {
             let (i, edge) = (emitted[k].item, emitted[k].edge)
             let end = edges[Int(edge)]
@@ -147,10 +162,7 @@ struct ElementCalls: ~Copyable {
             let isPacket = item.pointee.layout == 0
             let length = isPacket ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
             if i != parent {
-                headers[Int(i)] =
-                    isPacket
-                    ? PacketFacts(item.pointee.data, Int(item.pointee.length), linkType: item.pointee.linkType).headers
-                    : UInt16(clamping: length)
+                headers[Int(i)] = isPacket ? order(item, key).headers : UInt16(clamping: length)
             }
             // As a direct run: round by round, in the order of elements and inputs; where edges merge, by origin.
             let a = (round &+ (end.isBack ? 1 : 0)) &<< 40 | UInt64(end.rank) &<< 16 | UInt64(end.input)

@@ -160,7 +160,7 @@ private struct Recorder: ~Copyable {
                 drain()
                 continue
             }
-            guard let (item, wire, facts) = elements.arrive() else {
+            guard let (item, wire, key, headers) = elements.arrive() else {
                 throw RuntimeError.poolExhausted(capacity: instance.pool.capacity)
             }
             let length = elements.length(of: item)
@@ -172,13 +172,13 @@ private struct Recorder: ~Copyable {
                     time: time,
                     visit: visit,
                     count: 1,
-                    key: facts.key,
+                    key: key,
                     node: Int32(wire),
                     isPacket: true
                 )
             )
             visits.append(
-                Recording.Visit(node: Int32(wire), edge: -1, length: length, headers: facts.headers, isSame: true)
+                Recording.Visit(node: Int32(wire), edge: -1, length: length, headers: headers, isSame: true)
             )
             let n = elements.receive(item, at: wire)
             note(visit, n)

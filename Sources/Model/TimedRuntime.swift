@@ -86,7 +86,7 @@ public final class TimedRuntime {
         }
 
         mutating func arrive() -> (job: Job, key: UInt32, time: Int64)? {
-            guard let (item, wire, facts) = elements.arrive() else { return nil }
+            guard let (item, wire, key, headers) = elements.arrive() else { return nil }
             arrived += 1
             plan()
             var job = Job()
@@ -94,8 +94,8 @@ public final class TimedRuntime {
             job.ref = item
             job.node = Int32(wire)
             job.length = elements.length(of: item)
-            job.headers = facts.headers
-            return (job, facts.key, elements.time(of: item))
+            job.headers = headers
+            return (job, key, elements.time(of: item))
         }
 
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {

@@ -51,6 +51,8 @@ struct NodeState {
     @usableFromInline let drops: UnsafeMutablePointer<UInt64>
     /// Operations counted, by ``Operation``.
     @usableFromInline let operations: UnsafeMutablePointer<UInt64>
+    /// Bits of the operations counted since somebody last looked.
+    @usableFromInline var touched: UInt32 = 0
     /// Due times by timer identity, in functional nanoseconds; ``Context/unarmed`` where none is armed.
     @usableFromInline let timers: UnsafeMutablePointer<Int64>
     @usableFromInline let pool: UnsafeMutablePointer<PoolState>
@@ -261,6 +263,7 @@ public struct Context {
     @inlinable @inline(__always)
     public func did(_ operation: Operation, _ n: Int) {
         node.pointee.operations[operation.rawValue] &+= UInt64(truncatingIfNeeded: n)
+        node.pointee.touched |= 1 &<< UInt32(truncatingIfNeeded: operation.rawValue)
     }
 
     /// Arms timer `id` of this element at functional time `due`, in nanoseconds; an armed one is moved.

@@ -21,6 +21,11 @@ public final class StepRuntime {
     }
 
     public let instance: Instance
+    // Read by pointer: what drives an instance asks often.
+    private let nodes: UnsafeMutablePointer<NodeState>
+    private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
+    private let items: UnsafeMutablePointer<Item>
+    @usableFromInline let run: UnsafeMutablePointer<RunState>
     /// What the last call let go: in order of the outputs, then in order of emission. Valid until the next call.
     public let emitted: UnsafeMutablePointer<Emitted>
     private let scratch: UnsafeMutablePointer<Int32>
@@ -32,6 +37,10 @@ public final class StepRuntime {
 
     public init(_ instance: Instance) {
         self.instance = instance
+        nodes = instance.nodes
+        borrowed = instance.borrowed
+        items = instance.pool.items
+        run = instance.run
         let spec = instance.spec
         let outputs = spec.nodes.reduce(0) { $0 + $1.element.outputs.count }
         emitted = .allocate(capacity: instance.pool.capacity)
@@ -63,17 +72,19 @@ public final class StepRuntime {
     // MARK: Calls; each returns how many items are in `emitted`
 
     /// The next packet of `source` enters at a wire; nil when the source has none before `limit` or the pool is empty.
-    public func take(from source: PacketSource, before limit: Int64, sequence: UInt64) -> Int32? {
-        source.fill(instance.pool, scratch, max: 1, before: limit, sequence: sequence) == 1 ? scratch[0] : nil
+    public func take(from source: Unmanaged<PacketSource>, before limit: Int64, sequence: UInt64) -> Int32? {
+        source._withUnsafeGuaranteedRef {
+            $0.fill(instance.pool, scratch, max: 1, before: limit, sequence: sequence) == 1 ? scratch[0] : nil
+        }
     }
 
     /// Item `i`, taken from a source, leaves the wire by its output `rx`.
     public func receive(_ i: Int32, at wire: Int) -> Int {
-        let node = instance.nodes + wire
+        let node = nodes + wire
         node.pointee.made &+= 1
-        let item = instance.pool.items + Int(i)
-        instance.run.pointee.originTime = item.pointee.time
-        instance.run.pointee.originSequence = item.pointee.sequence
+        let item = items + Int(i)
+        run.pointee.originTime = item.pointee.time
+        run.pointee.originSequence = item.pointee.sequence
         let queue = node.pointee.outputs
         queue.pointee.buffer[queue.pointee.tail] = i
         queue.pointee.tail &+= 1
@@ -83,11 +94,11 @@ public final class StepRuntime {
     /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges
     /// too often is dropped as in a direct run.
     public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool) -> Int {
-        let node = instance.nodes + number
+        let node = nodes + number
         node.pointee.entered &+= 1
-        let item = instance.pool.items + Int(i)
-        instance.run.pointee.originTime = item.pointee.time
-        instance.run.pointee.originSequence = item.pointee.sequence
+        let item = items + Int(i)
+        run.pointee.originTime = item.pointee.time
+        run.pointee.originSequence = item.pointee.sequence
         if isBack {
             item.pointee.hops &+= 1
             if item.pointee.hops > DirectRuntime.maximumHops {
@@ -97,22 +108,21 @@ public final class StepRuntime {
             }
         }
         scratch[0] = i
-        let batch = Batch(items: instance.pool.items, index: UnsafePointer(scratch), count: 1)
-        let context = Context(items: instance.pool.items, node: node)
-        instance.borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
+        let batch = Batch(items: items, index: UnsafePointer(scratch), count: 1)
+        let context = Context(items: items, node: node)
+        borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
         return collect(number)
     }
 
     /// Calls back timer `id`, which was due at `due`.
     public func fire(_ id: Int, of number: Int, due: Int64) -> Int {
-        instance.run.pointee.originTime = due
+        run.pointee.originTime = due
         instance.elements[number].timer(id, due: due, instance.context(number))
         return collect(number)
     }
 
     /// Tells one element that a flow has ended.
     public func tell(_ number: Int, _ ended: EndedFlow) -> Int {
-        let run = instance.run
         let origin = (run.pointee.originTime, run.pointee.originSequence)
         run.pointee.originTime = ended.time
         run.pointee.originSequence = ended.sequence
@@ -138,46 +148,55 @@ public final class StepRuntime {
 
     /// Takes the flows whose end was announced; the subscribers of their tables must be told, then the table.
     public func takeEndedFlows(_ body: (EndedFlow) -> Void) {
-        let run = instance.run
         if run.pointee.endedCount == 0 { return }
         for k in 0..<run.pointee.endedCount { body(run.pointee.ended[k]) }
         run.pointee.endedCount = 0
     }
 
     /// Whether flow ends wait to be taken.
-    public var hasEndedFlows: Bool { instance.run.pointee.endedCount > 0 }
+    @inlinable
+    public var hasEndedFlows: Bool { run.pointee.endedCount > 0 }
 
     /// The elements that keep state for the flows of `table`, in the order in which they are told.
     public func subscribers(of table: Int) -> [Int] { instance.subscribers[table] }
 
     /// No timer is due before this functional time, in nanoseconds; it may be earlier than the first due timer.
-    public var nextDue: Int64 { instance.run.pointee.nextDue }
+    @inlinable
+    public var nextDue: Int64 { run.pointee.nextDue }
 
     /// Disarms the earliest timer due at or before `time` and names it; brings ``nextDue`` up to date.
     public func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
         var due = Int64.max
         var which: (Int, Int)?
         for number in instance.shape.order {
-            for id in 0..<Context.timerCount where instance.nodes[number].timers[id] < due {
-                due = instance.nodes[number].timers[id]
+            for id in 0..<Context.timerCount where nodes[number].timers[id] < due {
+                due = nodes[number].timers[id]
                 which = (number, id)
             }
         }
-        instance.run.pointee.nextDue = due
+        run.pointee.nextDue = due
         guard let which, due <= time else { return nil }
-        instance.nodes[which.0].timers[which.1] = Context.unarmed
+        nodes[which.0].timers[which.1] = Context.unarmed
         return (which.0, which.1, due)
     }
 
     /// What node `number` has counted so far, by ``Operation``.
-    public func operations(_ number: Int) -> UnsafePointer<UInt64> { UnsafePointer(instance.nodes[number].operations) }
+    public func operations(_ number: Int) -> UnsafePointer<UInt64> { UnsafePointer(nodes[number].operations) }
+
+    /// The operations that node `number` has counted since this was last asked: bit `n` stands for the operation with raw value
+    /// `n`.
+    public func takeTouched(_ number: Int) -> UInt32 {
+        let touched = nodes[number].touched
+        nodes[number].touched = 0
+        return touched
+    }
 
     // MARK: -
 
     /// Moves what stands on the outputs of a node to `emitted`; what no edge takes is dropped and counted.
     @inline(__always)
     private func collect(_ number: Int) -> Int {
-        let node = instance.nodes + number
+        let node = nodes + number
         let first = Int(firstOutput[number])
         let count = Int(firstOutput[number &+ 1]) &- first
         var n = 0
