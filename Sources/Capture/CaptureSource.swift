@@ -116,7 +116,10 @@ public final class CaptureSource: PacketSource {
     private func advance(_ pool: Pool?) {
         if let usual {
             usual.decoder._withUnsafeGuaranteedRef { decoder in
-                usual.input._withUnsafeGuaranteedRef { decoder.decodeUsual($0, into: &state.pointee) }
+                usual.input._withUnsafeGuaranteedRef {
+                    decoder.decodeUsual($0, into: &state.pointee)
+                    if $0.next > $0.giveBackAt { $0.giveBack() }
+                }
             }
             // The batch is full; otherwise something unusual is next.
             if state.pointee.nextTime != .max { return }
@@ -127,6 +130,7 @@ public final class CaptureSource: PacketSource {
                 if usual == nil, input.lasts, let decoder = decoder as? PcapDecoder, decoder.isPlain {
                     usual = (Unmanaged.passUnretained(input), Unmanaged.passUnretained(decoder))
                 }
+                if input.next > input.giveBackAt { input.giveBack() }
                 let first = state.pointee.count
                 // The bytes of a stream move when more are needed, so the items get their own.
                 defer {

@@ -12,6 +12,9 @@ class Input {
     @exclusivity(unchecked) final var next: UnsafeMutableRawPointer
     @exclusivity(unchecked) final var end: UnsafeMutableRawPointer
 
+    /// When `next` is beyond this, ``giveBack()`` is to be called.
+    @exclusivity(unchecked) final var giveBackAt = UnsafeMutableRawPointer(bitPattern: UInt.max)!
+
     init(name: String, window: UnsafeMutableRawBufferPointer) {
         self.name = name
         next = window.baseAddress!
@@ -27,6 +30,8 @@ class Input {
     /// Makes the window hold at least `count` bytes from `next` on; false when the input ends before.
     /// This may move the bytes, and may wait for a pipe.
     func fetch(_ count: Int) throws(CaptureError) -> Bool { available >= count }
+    /// Lets the system have the memory of what was read long ago.
+    func giveBack() {}
 
     /// An error that begins `ahead` bytes behind `next`.
     final func damage(_ code: String, _ reason: String, ahead: Int = 0) -> CaptureError {
@@ -42,7 +47,7 @@ final class Attention {
     var shouldStop: (() -> Bool)?
 }
 
-/// A regular file, mapped as a whole.
+/// A regular file, mapped as a whole; of what was read only the last part stays in memory.
 final class MappedInput: Input {
     private let map: UnsafeMutableRawBufferPointer
     private let claim: FileClaim
@@ -57,9 +62,24 @@ final class MappedInput: Input {
         map = UnsafeMutableRawBufferPointer(start: start, count: size)
         self.claim = claim
         super.init(name: name, window: map)
+        giveBackAt = next + MappedInput.step
     }
 
     deinit { munmap(map.baseAddress!, map.count) }
+
+    /// How much is given back at a time, and how much of what was read is kept: items mostly are gone by then, and are read
+    /// again from the file when not.
+    private static let step = 32 << 20
+    private static let kept = 8 << 20
+
+    override func giveBack() {
+        let page = Int(getpagesize())
+        let end = max(0, position - MappedInput.kept) / page * page
+        if end > givenBack { madvise(map.baseAddress! + givenBack, end - givenBack, MADV_DONTNEED) }
+        givenBack = max(givenBack, end)
+        giveBackAt = next + MappedInput.step
+    }
+    private var givenBack = 0
 
     override var position: Int { next - map.baseAddress! }
     override var lasts: Bool { true }

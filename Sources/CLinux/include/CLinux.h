@@ -5,14 +5,28 @@
 #ifndef SPILLWAY_CLINUX_H
 #define SPILLWAY_CLINUX_H
 
+#include <stddef.h>
+#include <sys/mman.h>
+
 /// Asks the processor to fetch the cache line at `address`, for reading.
-static inline __attribute__((always_inline)) void clinux_prefetch(const void *address) {
+static inline __attribute__((always_inline)) void clinux_prefetch(const void *_Nonnull address) {
     __builtin_prefetch(address, 0, 3);
 }
 
 /// Asks the processor to fetch the cache line at `address`, for writing.
-static inline __attribute__((always_inline)) void clinux_prefetch_for_write(const void *address) {
+static inline __attribute__((always_inline)) void clinux_prefetch_for_write(const void *_Nonnull address) {
     __builtin_prefetch(address, 1, 3);
 }
+
+/// Memory of `bytes` zeros, touched by nobody yet; NULL when there is none. Large pages are used for what is large.
+static inline void *_Nullable clinux_map_zeroed(size_t bytes) {
+    void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) return NULL;
+    madvise(start, bytes, MADV_HUGEPAGE);
+    return start;
+}
+
+/// Gives back what `clinux_map_zeroed` gave.
+static inline void clinux_unmap(void *_Nonnull start, size_t bytes) { munmap(start, bytes); }
 
 #endif

@@ -46,16 +46,20 @@ final class FlowMap {
     let slots: UnsafeMutablePointer<UInt32>
     private let slotCount: Int
     let mask: UInt64
-    private let free: UnsafeMutablePointer<Int32>
-    private var freeCount: Int
-    private let links: UnsafeMutablePointer<Link>
+    private let slotMemory: ZeroedMemory<UInt32>
+    private let recordMemory: ZeroedMemory<FlowRecord>
+    private let links: ZeroedMemory<Link>
+    /// Records that were used and released; those from `fresh` on were never used.
+    private let free: ZeroedMemory<Int32>
+    private var freeCount = 0
+    private var fresh: Int32 = 0
     let key: HashKey
     private(set) var count = 0
     /// The first and last flow of the list; -1 when it is empty.
     private(set) var oldest: Int32 = -1
     private var newest: Int32 = -1
 
-    struct Link {
+    struct Link: BitwiseCopyable {
         var previous: Int32
         var next: Int32
         /// Functional time when the flow was last put at the back.
@@ -71,18 +75,17 @@ final class FlowMap {
         while slotCount < 2 * capacity { slotCount *= 2 }
         self.slotCount = slotCount
         mask = UInt64(slotCount - 1)
-        // Zeroed memory of this size comes from the system untouched, so an empty table costs nothing.
-        slots = calloc(slotCount, of: UInt32.self)
-        records = calloc(total, of: FlowRecord.self)
-        links = .allocate(capacity: total)
-        free = .allocate(capacity: total)
-        for i in 0..<total { free[i] = Int32(total - 1 - i) }
-        freeCount = total
+        slotMemory = ZeroedMemory(slotCount)
+        recordMemory = ZeroedMemory(total)
+        slots = slotMemory.base
+        records = recordMemory.base
+        links = ZeroedMemory(total)
+        free = ZeroedMemory(total)
     }
 
     deinit {
-        slots.deallocate()
-        records.deallocate()
+        slotMemory.deallocate()
+        recordMemory.deallocate()
         links.deallocate()
         free.deallocate()
     }
@@ -109,9 +112,15 @@ final class FlowMap {
     /// Puts in a flow that is not there; -1 when all records are in use by ended flows not yet released. The caller has
     /// made sure that `count < capacity`.
     func insert(_ key: FlowKey, _ hash: UInt64, upperFirst: Bool, time: Int64) -> Int32 {
-        guard freeCount > 0 else { return -1 }
-        freeCount -= 1
-        let i = free[freeCount]
+        let i: Int32
+        if freeCount > 0 {
+            freeCount -= 1
+            i = free.base[freeCount]
+        } else {
+            guard Int(fresh) < capacity + FlowMap.spare else { return -1 }
+            i = fresh
+            fresh += 1
+        }
         let record = records + Int(i)
         record.pointee.key = key
         record.pointee.last = time
@@ -150,7 +159,7 @@ final class FlowMap {
 
     /// The record of a removed flow may be used again.
     func release(_ i: Int32) {
-        free[freeCount] = i
+        free.base[freeCount] = i
         freeCount += 1
     }
 
@@ -161,10 +170,10 @@ final class FlowMap {
     // MARK: The list
 
     /// When flow `i` was last put at the back of the list.
-    func checked(_ i: Int32) -> Int64 { links[Int(i)].checked }
+    func checked(_ i: Int32) -> Int64 { links.base[Int(i)].checked }
 
     /// The flow behind `i` in the list; -1 at the end.
-    func next(_ i: Int32) -> Int32 { links[Int(i)].next }
+    func next(_ i: Int32) -> Int32 { links.base[Int(i)].next }
 
     /// Puts flow `i` at the back of the list.
     func moveToBack(_ i: Int32, _ time: Int64) {
@@ -173,22 +182,14 @@ final class FlowMap {
     }
 
     private func append(_ i: Int32, _ time: Int64) {
-        links[Int(i)] = Link(previous: newest, next: -1, checked: time)
-        if newest >= 0 { links[Int(newest)].next = i } else { oldest = i }
+        links.base[Int(i)] = Link(previous: newest, next: -1, checked: time)
+        if newest >= 0 { links.base[Int(newest)].next = i } else { oldest = i }
         newest = i
     }
 
     private func unlink(_ i: Int32) {
-        let link = links[Int(i)]
-        if link.previous >= 0 { links[Int(link.previous)].next = link.next } else { oldest = link.next }
-        if link.next >= 0 { links[Int(link.next)].previous = link.previous } else { newest = link.previous }
+        let link = links.base[Int(i)]
+        if link.previous >= 0 { links.base[Int(link.previous)].next = link.next } else { oldest = link.next }
+        if link.next >= 0 { links.base[Int(link.next)].previous = link.previous } else { newest = link.previous }
     }
-}
-
-/// Zeroed memory for `count` values, on whole cache lines where it is large.
-private func calloc<T: BitwiseCopyable>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
-    let bytes = count * MemoryLayout<T>.stride
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    return raw.bindMemory(to: T.self, capacity: count)
 }

@@ -14,7 +14,7 @@ public enum HeaderStatus: UInt8, Sendable {
     case truncated
     /// The version of the IP header is not the one announced before it.
     case badVersion
-    /// An IPv4 header length below 20 bytes, or beyond the packet.
+    /// An IPv4 header length below 20 bytes, or beyond the packet; IPv6 extension headers of 64 KiB.
     case badHeaderLength
     /// An IP length shorter than its header, or longer than what was on the wire.
     case badLength
@@ -76,7 +76,8 @@ public enum Headers {
         let length = Int(p.pointee.length)
         let link = network(data, length, linkType: p.pointee.linkType)
         guard link.status == .ip else { return link.status }
-        guard link.offset < Int(UInt16.max) else { return .truncated }
+        // Offsets of headers are kept in 16 bits; thousands of tags are no way to IP.
+        guard link.offset <= Int(Int16.max) else { return .notIP }
         guard link.offset < length else { return .truncated }
         let version = data.byte(link.offset) &>> 4
         if link.version != 0, version != link.version { return .badVersion }
@@ -249,9 +250,10 @@ public enum Headers {
                 }
             default: break chain
             }
-            if at > Int(UInt16.max) { break }
+            // Only a jumbogram can hold so many; where the transport header of one begins could not be noted.
+            if at > Int(UInt16.max) - 64 { return .badHeaderLength }
         }
-        set(p, data, 6, l3: l3, l4: min(at, Int(UInt16.max)), proto: next, ipLength: total, flags)
+        set(p, data, 6, l3: l3, l4: at, proto: next, ipLength: total, flags)
         return .ip
     }
 

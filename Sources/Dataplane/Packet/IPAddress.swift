@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An IPv4 or IPv6 address, with its text forms.
-public struct IPAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
+public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomStringConvertible {
     /// 4 or 6.
     public var version: UInt8
     /// The first eight bytes of an IPv6 address as a number; 0 for IPv4.

@@ -107,9 +107,11 @@ public final class Instance {
             let first = UnsafeMutablePointer<EdgeQueue>.allocate(capacity: max(1, outputs))
             owned.append(UnsafeMutableRawPointer(first))
             let connected = allocate(outputs, false)
-            for edge in spec.edges where edge.from == number { connected[edge.output] = true }
             for o in 0..<outputs {
-                (first + o).initialize(to: EdgeQueue(buffer: allocate(2 * pool.capacity, Int32(0))))
+                // Written before it is read, so it is left as it comes: memory is touched as items need it.
+                let buffer = UnsafeMutablePointer<Int32>.allocate(capacity: 2 * pool.capacity)
+                owned.append(UnsafeMutableRawPointer(buffer))
+                (first + o).initialize(to: EdgeQueue(buffer: buffer))
             }
             queues.append((0..<outputs).map { first + $0 })
             (nodes + number).initialize(
@@ -126,7 +128,11 @@ public final class Instance {
             )
             (borrowed + number).initialize(to: Unmanaged.passUnretained(elements[number]))
         }
+        /// For each node the edges that lead to it.
+        var arriving: [[Int]] = Array(repeating: [], count: count)
         for (number, edge) in spec.edges.enumerated() {
+            arriving[edge.to].append(number)
+            nodes[edge.from].connected[edge.output] = true
             queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
             queues[edge.from][edge.output].pointee.edge = Int32(number)
         }
@@ -135,9 +141,9 @@ public final class Instance {
         feeds = heap(
             shape.order.flatMap { number in
                 spec.nodes[number].element.inputs.indices.compactMap { input -> Feed? in
-                    let edges = spec.edges.filter { $0.to == number && $0.input == input }
-                    if edges.isEmpty { return nil }
-                    let feeding = edges.map { queues[$0.from][$0.output] }
+                    let feeding = arriving[number].map { spec.edges[$0] }.filter { $0.input == input }
+                        .map { queues[$0.from][$0.output] }
+                    if feeding.isEmpty { return nil }
                     return Feed(
                         node: number,
                         input: input,
@@ -147,10 +153,11 @@ public final class Instance {
                 }
             }
         )
+        let nodes = nodes
         unused = heap(
             spec.nodes.indices.flatMap { number in
                 spec.nodes[number].element.outputs.indices.compactMap { output -> Unused? in
-                    if spec.edges.contains(where: { $0.from == number && $0.output == output }) { return nil }
+                    if nodes[number].connected[output] { return nil }
                     return Unused(node: number, output: output, queue: queues[number][output])
                 }
             }

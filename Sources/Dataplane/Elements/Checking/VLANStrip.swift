@@ -98,7 +98,8 @@ public final class VLANStrip: Element {
             p.pointee.data = data + count
         }
         p.pointee.length = UInt32(truncatingIfNeeded: length)
-        p.pointee.wireLength &-= UInt32(truncatingIfNeeded: count)
+        // A capture may state less than it holds.
+        p.pointee.wireLength -= min(p.pointee.wireLength, UInt32(truncatingIfNeeded: count))
         if p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6 {
             let shift = UInt16(truncatingIfNeeded: count)
             p.pointee.l3 &-= shift

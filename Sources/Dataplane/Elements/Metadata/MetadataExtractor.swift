@@ -49,6 +49,14 @@ public final class MetadataExtractor: Element {
             .timeNs, .proto, .src, .dst, .sport, .dport, .length, .ipLength, .payloadLength, .ttl, .flags, .direction,
         ]
     }
+    public enum Drop: Int, DropReason {
+        case linkType
+        public var about: String {
+            switch self {
+            case .linkType: "the headers of its link type are not known, so there is nothing to say of it"
+            }
+        }
+    }
     public static let summary = "makes a record of each packet or each flow"
     public static let category = Category.metadata
     public static let depends = Depends.flow
@@ -103,7 +111,7 @@ public final class MetadataExtractor: Element {
     ]
 
     /// What every packet of a flow changes, in one cache line; index 0 is forward and 1 reverse.
-    struct Counts {
+    struct Counts: BitwiseCopyable {
         var generation: UInt32 = 0
         var isLive = false
         var flags: (UInt8, UInt8) = (0, 0)
@@ -115,7 +123,7 @@ public final class MetadataExtractor: Element {
         var spare: UInt64 = 0
     }
     /// What the first packet of a flow sets.
-    struct Ends {
+    struct Ends: BitwiseCopyable {
         var source = IPAddress(v4: 0)
         var destination = IPAddress(v4: 0)
         var sourcePort: UInt16 = 0
@@ -129,6 +137,8 @@ public final class MetadataExtractor: Element {
     private let recordSize: Int
     private let fields: [(field: Config.Field, offset: Int)]
     private let flows: Int
+    private let countMemory: ZeroedMemory<Counts>
+    private let endMemory: ZeroedMemory<Ends>
     private let counts: UnsafeMutablePointer<Counts>
     private let ends: UnsafeMutablePointer<Ends>
     private var records: UInt64 = 0
@@ -153,20 +163,16 @@ public final class MetadataExtractor: Element {
         recordSize = layout.size
         fields = zip(chosen, layout.fields).map { ($0, $1.offset) }
         flows = isPerFlow ? setup.flows : 0
-        let bytes = UnsafeMutableRawPointer.allocate(
-            byteCount: max(1, flows) * MemoryLayout<Counts>.stride,
-            alignment: 64
-        )
-        counts = bytes.bindMemory(to: Counts.self, capacity: max(1, flows))
-        counts.initialize(repeating: Counts(), count: max(1, flows))
-        ends = .allocate(capacity: max(1, flows))
-        ends.initialize(repeating: Ends(), count: max(1, flows))
+        countMemory = ZeroedMemory(flows)
+        endMemory = ZeroedMemory(flows)
+        counts = countMemory.base
+        ends = endMemory.base
         super.init()
     }
 
     deinit {
-        UnsafeMutableRawPointer(counts).deallocate()
-        ends.deallocate()
+        countMemory.deallocate()
+        endMemory.deallocate()
     }
 
     private static func type(of field: Config.Field) -> Layout.FieldType {
@@ -189,9 +195,15 @@ public final class MetadataExtractor: Element {
             count(batch)
             context.did(.update, batch.count)
         } else {
-            for k in 0..<batch.count { recordPacket(batch.index[k], context) }
-            context.did(.parse, batch.count)
+            recordPackets(batch, context)
+            return
         }
+        pass(batch, context)
+    }
+
+    /// The packets go on where `out` is connected; else their way ends here.
+    @inline(__always)
+    private func pass(_ batch: Batch, _ context: borrowing Context) {
         if context.isConnected(1) { context.emit(batch, 1) } else { context.use(batch) }
     }
 
@@ -311,9 +323,21 @@ public final class MetadataExtractor: Element {
 
     // MARK: Packets
 
+    private func recordPackets(_ batch: Batch, _ context: borrowing Context) {
+        for k in 0..<batch.count {
+            let one = Batch(items: batch.items, index: batch.index + k, count: 1)
+            if Headers.locate(batch[k]) == .linkType {
+                context.drop(batch.index[k], Drop.linkType)
+            } else {
+                recordPacket(batch.index[k], context)
+                pass(one, context)
+            }
+        }
+        context.did(.parse, batch.count)
+    }
+
     private func recordPacket(_ parent: Int32, _ context: borrowing Context) {
         let p = context[parent]
-        _ = Headers.locate(p)
         guard let i = context.make(from: parent, capacity: recordSize) else {
             missed &+= 1
             return

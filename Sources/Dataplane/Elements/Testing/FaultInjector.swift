@@ -91,8 +91,12 @@ public final class FaultInjector: Element {
     private let seed: UInt64
     private let waiting = HeldItems(capacity: heldAtMost)
     private let delaying = HeldItems(capacity: heldAtMost)
-    /// Items that arrived.
-    private var seen: UInt64 = 0
+    /// Items that passed without being held back.
+    private var passed: UInt64 = 0
+    /// Place in the input of the last item, and how many items before it had the same.
+    private var lastSequence = UInt64.max
+    private var lastMade: UInt16 = 0
+    private var sameOrigin: UInt64 = 0
     private var duplicated: UInt64 = 0
     private var corrupted: UInt64 = 0
     private var reordered: UInt64 = 0
@@ -112,9 +116,8 @@ public final class FaultInjector: Element {
             let p = batch[k]
             // What was to leave by now leaves first, so that it makes no difference where batches are cut.
             release(until: p.pointee.time, context)
-            seen &+= 1
             take(i, p, context)
-            while let since = waiting.seen, seen &- since >= UInt64(config.reorderBy) {
+            while let since = waiting.seen, passed &- since >= UInt64(config.reorderBy) {
                 letGo(waiting, at: p.pointee.time, context)
             }
         }
@@ -125,6 +128,7 @@ public final class FaultInjector: Element {
 
     /// Does to one item what it was chosen for.
     private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+        note(p)
         if chosen(p, .loss, config.loss) {
             context.drop(i, Drop.lost)
             return
@@ -148,7 +152,10 @@ public final class FaultInjector: Element {
             isHeld = hold(i, in: delaying, until: later(p.pointee.time, by: config.delayBy), context)
             if isHeld { delayed &+= 1 }
         }
-        if !isHeld { context.emit(i, 0) }
+        if !isHeld {
+            passed &+= 1
+            context.emit(i, 0)
+        }
         if let copy { context.emit(copy, 0) }
     }
 
@@ -168,7 +175,16 @@ public final class FaultInjector: Element {
     }
 
     private func random(_ p: UnsafeMutablePointer<Item>, _ purpose: Purpose) -> UInt64 {
-        mix64(mix64(mix64(seed ^ purpose.rawValue) ^ p.pointee.sequence) ^ UInt64(p.pointee.made))
+        mix64(mix64(mix64(seed ^ purpose.rawValue) ^ p.pointee.sequence) ^ (UInt64(p.pointee.made) | sameOrigin &<< 16))
+    }
+
+    /// Tells items of one origin apart: records of all flows that end with the input have the last packet's.
+    @inline(__always)
+    private func note(_ p: UnsafeMutablePointer<Item>) {
+        let isSame = p.pointee.sequence == lastSequence && p.pointee.made == lastMade
+        sameOrigin = isSame ? sameOrigin &+ 1 : 0
+        lastSequence = p.pointee.sequence
+        lastMade = p.pointee.made
     }
 
     /// Flips one bit; what was known of the headers may not hold any more.
@@ -187,7 +203,7 @@ public final class FaultInjector: Element {
             notHeld &+= 1
             return false
         }
-        held.push(i, due: due, seen: seen)
+        held.push(i, due: due, seen: passed)
         context.hold(i)
         context.did(.timer, 1)
         return true

@@ -155,7 +155,9 @@ struct DecisionLayout {
             self.short = short
             otherwise = .node(number)
             var values: Set<UInt32> = []
-            while case .node(let next) = otherwise, case .test(let other, _, _, let yes, let no, _) = decisions[next],
+            // A later test may ask for more captured bytes, when it took over what a load behind it needs: it stays a node.
+            while case .node(let next) = otherwise,
+                case .test(let other, let more, _, let yes, let no, _) = decisions[next], more <= needed,
                 other.span == 0, other.field == test.field, other.mask == test.mask, values.insert(other.low).inserted
             {
                 cases.append((other.low, yes))

@@ -1,0 +1,22 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+
+/// Memory for `count` values of which all bytes are zero, on whole pages of its own.
+///
+/// It comes from the system untouched: a table made for many flows takes the memory of those that there are. Its owner keeps
+/// it to the end and gives it back with ``deallocate()``.
+struct ZeroedMemory<T: BitwiseCopyable>: BitwiseCopyable {
+    let base: UnsafeMutablePointer<T>
+    private let byteCount: Int
+
+    /// `T` must mean something when all its bytes are zero. Ends the program when the system has no memory left.
+    init(_ count: Int) {
+        byteCount = max(1, count) * MemoryLayout<T>.stride
+        guard let raw = clinux_map_zeroed(byteCount) else { fatalError("no memory for \(byteCount) bytes") }
+        base = raw.bindMemory(to: T.self, capacity: max(1, count))
+    }
+
+    func deallocate() { clinux_unmap(base, byteCount) }
+}
