@@ -211,7 +211,9 @@ private struct Scorer {
         // are, are left out; the search finds what they take.
         var idle = profile
         idle.channel.notification = .polling
-        let work = try recording.replay(routes, idle, .rate(1_000), packets)
+        var work = try recording.replay(routes, idle, .rate(1_000), packets)
+        // Slow devices lose packets at that rate already.
+        if firstDrop(work) != nil { work = try recording.replay(routes, idle, .rate(1), packets) }
         let limits = limits(work)
         let bound = limits.map(\.rate).min() ?? 0
         var capacity = Capacity(rate: 0, firstDrop: nil, limits: limits)

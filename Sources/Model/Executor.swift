@@ -114,7 +114,10 @@ struct Direction: ~Copyable {
     var places = 0
     /// Items whose transfer has begun, in order.
     var items = List()
-    private(set) var tally = Outcome.DirectionTally()
+    /// Items that wait for a place in the ring, in order. As long as there are any, the sending side starts no service: that is
+    /// the ring's back-pressure, and what piles up behind it is dropped at the queue's limit.
+    var blocked = List()
+    var tally = Outcome.DirectionTally()
 
     private let latency: Int64
     private let latencyPerByte: Int64

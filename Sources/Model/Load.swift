@@ -47,6 +47,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     case tooManyJunctions(Int)
     /// There is nothing to replay.
     case noPackets
+    /// The input lasts longer, at the load offered, than virtual time can count.
+    case tooSlow
     /// A planner has too many placements to try.
     case tooManyPlacements(Int)
     /// No placement keeps to the constraints.
@@ -59,6 +61,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
             "in this placement paths of different length meet at \(n) elements; "
                 + "at most \(Routes.maximum) can be kept in order"
         case .noPackets: "the input has no packets, so there is nothing to model"
+        case .tooSlow:
+            "at this load the input takes longer than the 26 days that are modelled; offer it at a rate or sped up"
         case .tooManyPlacements(let n):
             "\(n) placements are possible, more than can be tried; pin elements with 'place:'"
         case .noPlacement(let reason): "no placement is possible: \(reason)"

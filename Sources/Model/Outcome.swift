@@ -11,8 +11,6 @@ public struct Outcome: Sendable {
         case macRate
         case nicQueueFull
         case hostQueueFull
-        case toHostRingFull
-        case toNICRingFull
 
         /// The name in reports.
         public var name: String {
@@ -20,8 +18,6 @@ public struct Outcome: Sendable {
             case .macRate: "mac_rate"
             case .nicQueueFull: "nic_queue_full"
             case .hostQueueFull: "host_queue_full"
-            case .toHostRingFull: "to_host_ring_full"
-            case .toNICRingFull: "to_nic_ring_full"
             }
         }
     }
@@ -42,6 +38,8 @@ public struct Outcome: Sendable {
 
     /// What one direction of the channel moved.
     public struct DirectionTally: Sendable, Equatable {
+        /// Items that found the ring full and waited, while their executor stood still.
+        public internal(set) var stalls: UInt64 = 0
         /// Items moved.
         public internal(set) var transfers: UInt64 = 0
         /// Their bytes; 0 for those of which only a descriptor crossed.

@@ -328,10 +328,21 @@ extension Recording {
     }
 
     func replay(_ routes: Routes, _ profile: DeviceProfile, _ load: OfferedLoad, _ packets: Int) throws -> Outcome {
-        let work = ReplayedWork(self, routes.sides, profile, load, packets)
+        let work = ReplayedWork(self, routes.sides, profile, load, try atMost(packets, load))
         var simulation = Simulation(work, spec, routes, profile)
         try simulation.run()
         return simulation.result
+    }
+
+    /// So many packets, or fewer: whole repetitions that end before the latest virtual time, when all arrivals after it would
+    /// come at once.
+    private func atMost(_ packets: Int, _ load: OfferedLoad) throws(ModelError) -> Int {
+        if case .rate = load { return packets }
+        let time = max(1, load.arrival(0, elapsed: span.length &+ span.gap))
+        let repetitions = latestTime / 2 / time
+        if repetitions == 0 { throw .tooSlow }
+        let (limit, overflow) = self.packets.multipliedReportingOverflow(by: Int(repetitions))
+        return overflow ? packets : min(packets, limit)
     }
 
     /// The work is that of a recorded run.

@@ -50,12 +50,10 @@ struct Routes {
 
         var out: [[Int]] = Array(repeating: [], count: spec.nodes.count)
         for (e, edge) in edges.enumerated() { out[edge.from].append(e) }
+        func isPacket(_ edge: Int) -> Bool { shape.kinds[edge] == .packet || shape.kinds[edge] == .stream }
         needs = edges.indices.map { first in
-            switch shape.kinds[first] {
-            case .packet?, .stream?: break
             // Records and commands are made to be moved, and are small.
-            default: return .whole
-            }
+            if !isPacket(first) { return .whole }
             var level = Level.descriptor
             var seen: Set<Int> = []
             var stack = [first]
@@ -63,7 +61,10 @@ struct Routes {
                 let edge = edges[e]
                 level = max(level, Level(spec.nodes[edge.to].element.inputs[edge.input].reads))
                 if spec.nodes[edge.to].isWire { continue }
-                for next in out[edge.to] where sides[edges[next].to] == sides[edge.to] && seen.insert(next).inserted {
+                // What an element makes of packets, such as records, is made there: only the packets themselves are followed.
+                for next in out[edge.to]
+                where isPacket(next) && sides[edges[next].to] == sides[edge.to] && seen.insert(next).inserted
+                {
                     stack.append(next)
                 }
             }

@@ -309,7 +309,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             let j = add(job)
             mark(j, nodes[Int(call.node)].after)
             let isHost = nodes[Int(call.node)].isHost
-            if isHost == home { enqueue(j) } else { send(j, to: isHost ? .host : .nic, .whole) }
+            if isHost == home { enqueue(j) } else { send(j, to: isHost ? .host : .nic) }
         }
         release(epoch)
     }
@@ -356,7 +356,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         let job = jobs[Int(j)]
         result.drops[reason.rawValue] &+= 1
         epochs.base[slot(job.epoch)].isDropped = true
-        if job.hasPlace { toHost.pointee.places &-= 1 }
+        freePlace(j)
         work.abandon(job)
         unmark(j, classes)
         remove(j)
@@ -550,7 +550,10 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     }
 
     private mutating func serveAll(_ executor: UnsafeMutablePointer<Executor>, _ queue: Int) {
-        while executor.pointee.queues[queue].head >= 0, let core = executor.pointee.takeThread(queue) {
+        let outwards = executor == nic ? toHost : toNIC
+        while executor.pointee.queues[queue].head >= 0, outwards.pointee.blocked.head < 0,
+            let core = executor.pointee.takeThread(queue)
+        {
             guard let j = executor.pointee.queues.base[queue].popFirst(jobs.base) else { break }
             serve(j, executor, core)
         }
@@ -558,10 +561,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     private mutating func serve(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ core: Int) {
         let epochNumber = jobs.base[Int(j)].epoch
-        if jobs.base[Int(j)].hasPlace {
-            jobs.base[Int(j)].hasPlace = false
-            toHost.pointee.places &-= 1
-        }
+        freePlace(j)
         // The service itself is part of the origin's work until it ends.
         epochs.base[slot(epochNumber)].jobs &+= 1
         var cost = Cost()
@@ -648,7 +648,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         services.base[Int(s)].next = freeService
         freeService = s
         while let j = service.out.popFirst(jobs.base) {
-            send(j, to: service.isHost ? .nic : .host, edges[Int(jobs.base[Int(j)].edge)].needs)
+            send(j, to: service.isHost ? .nic : .host)
         }
         release(service.epoch)
         admitReady()
@@ -656,8 +656,44 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     // MARK: The channel
 
-    private mutating func send(_ j: Int32, to side: Side, _ needs: Routes.Level) {
+    /// Sends an item to the other side, when the ring has a place for it and for all before it. Calls need none.
+    private mutating func send(_ j: Int32, to side: Side) {
+        let direction = side == .host ? toHost : toNIC
+        if direction.pointee.blocked.head >= 0
+            || direction.pointee.places >= direction.pointee.ring && jobs.base[Int(j)].kind != .control && !isUnlimited
+        {
+            direction.pointee.blocked.append(j, jobs.base)
+            direction.pointee.tally.stalls &+= 1
+            return
+        }
+        move(j, to: side)
+    }
+
+    /// A place in the ring towards `side` is free: what waited for it goes, and its executor goes on when nothing waits any more.
+    private mutating func unblock(_ side: Side) {
+        let direction = side == .host ? toHost : toNIC
+        if direction.pointee.blocked.head < 0 { return }
+        while direction.pointee.places < direction.pointee.ring || isUnlimited,
+            let j = direction.pointee.blocked.popFirst(jobs.base)
+        {
+            move(j, to: side)
+        }
+        if direction.pointee.blocked.head >= 0 { return }
+        let sender = side == .host ? nic : host
+        for queue in 0..<sender.pointee.queues.capacity { dispatch(sender, queue) }
+    }
+
+    /// The item leaves its place in the ring towards the host.
+    private mutating func freePlace(_ j: Int32) {
+        if !jobs.base[Int(j)].hasPlace { return }
+        jobs.base[Int(j)].hasPlace = false
+        toHost.pointee.places &-= 1
+        unblock(.host)
+    }
+
+    private mutating func move(_ j: Int32, to side: Side) {
         let job = jobs.base + Int(j)
+        let needs = job.pointee.kind == .control ? .whole : edges[Int(job.pointee.edge)].needs
         // What stayed on the NIC need not come back.
         let level = side == .host ? needs : min(needs, job.pointee.level)
         let bytes =
@@ -669,10 +705,10 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         job.pointee.isNew = true
         if side == .host {
             job.pointee.level = level
-            transfer(j, bytes, toHost, .toHostRingFull, isUp: true)
+            transfer(j, bytes, toHost, isUp: true)
         } else {
             job.pointee.level = .whole
-            transfer(j, bytes, toNIC, .toNICRingFull, isUp: false)
+            transfer(j, bytes, toNIC, isUp: false)
         }
     }
 
@@ -681,13 +717,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         _ j: Int32,
         _ bytes: Int,
         _ direction: UnsafeMutablePointer<Direction>,
-        _ reason: Outcome.Drop,
         isUp: Bool
     ) {
-        if direction.pointee.places >= direction.pointee.ring, jobs.base[Int(j)].kind != .control, !isUnlimited {
-            drop(j, reason, classes(jobs.base[Int(j)]))
-            return
-        }
         direction.pointee.places &+= 1
         if isUp { jobs.base[Int(j)].hasPlace = true }
         let moved = direction.pointee.nextSteps(link) + (isUp ? link.write(bytes) : link.read(bytes))
@@ -729,6 +760,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 events.plan(.delivery, at: jobs.base[Int(toNIC.pointee.items.head)].time, 1)
             }
             toNIC.pointee.places &-= 1
+            unblock(.nic)
             enqueue(j)
         }
     }

@@ -101,15 +101,21 @@ import Testing
         )
         #expect(flooded.drops[Outcome.Drop.macRate.rawValue] == flooded.dropped)
         #expect(abs(Double(flooded.dropped) - 50_000) < 200)
-        // A slow host behind a short ring, and behind a short queue.
-        var slow = testProfile(host: executor(cores: 1, perItem: 10_000_000, queue: 100_000))
+        // A slow host behind a full ring, which holds the NIC back, and behind a short queue.
+        var slow = testProfile(
+            nic: executor(cores: 2, queue: 64),
+            host: executor(cores: 1, perItem: 10_000_000, queue: 100_000)
+        )
         let host = try recording.replay(
             placement: Self.sink.onHost("d"),
             profile: slow,
             load: .rate(1_000_000),
             packets: 10_000
         )
-        #expect(host.drops[Outcome.Drop.toHostRingFull.rawValue] == host.dropped && host.dropped > 1000)
+        #expect(host.drops[Outcome.Drop.nicQueueFull.rawValue] == host.dropped && host.dropped > 1000)
+        #expect(host.toHost.stalls > 0)
+        // What came in and was not dropped at the NIC's queue came through: a full ring loses nothing.
+        #expect(host.completed + host.dropped == host.offered)
         slow.host.queue = 64
         let queue = try recording.replay(
             placement: Self.sink.onHost("d"),
@@ -122,9 +128,11 @@ import Testing
         var narrow = testProfile()
         narrow.channel.toNIC.ring = 1
         narrow.channel.toNIC.latency = 10_000_000
+        narrow.host.queue = 64
         let ring = try Self.recording(back, traffic(100, flows: 30))
             .replay(placement: back.onHost("t"), profile: narrow, load: .rate(1_000_000), packets: 1000)
-        #expect(ring.drops[Outcome.Drop.toNICRingFull.rawValue] == ring.dropped && ring.dropped > 500)
+        #expect(ring.drops[Outcome.Drop.hostQueueFull.rawValue] == ring.dropped && ring.dropped > 500)
+        #expect(ring.toNIC.stalls > 0)
     }
 
     /// Lindley's recursion for one core, packet by packet.

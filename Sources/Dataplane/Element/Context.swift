@@ -267,6 +267,8 @@ public struct Context {
     }
 
     /// Arms timer `id` of this element at functional time `due`, in nanoseconds; an armed one is moved.
+    ///
+    /// A timer that is armed again when it fires must be due later than it was: otherwise it fires without end.
     @inlinable
     public func arm(_ id: Int, at due: Int64) {
         node.pointee.timers[id] = due

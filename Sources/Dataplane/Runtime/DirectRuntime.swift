@@ -288,20 +288,9 @@ public final class DirectRuntime {
 
     /// Fires all timers due at or before `time`, earliest first, and what they arm up to then.
     private func fireTimers(until time: Int64) {
-        while true {
-            var due = Int64.max
-            var which: (number: Int, id: Int)?
-            for number in instance.shape.order {
-                for id in 0..<Context.timerCount where instance.nodes[number].timers[id] < due {
-                    due = instance.nodes[number].timers[id]
-                    which = (number, id)
-                }
-            }
-            instance.run.pointee.nextDue = due
-            guard let which, due <= time else { return }
-            instance.nodes[which.number].timers[which.id] = Context.unarmed
-            instance.run.pointee.originTime = due
-            instance.elements[which.number].timer(which.id, due: due, instance.context(which.number))
+        while let timer = instance.takeTimer(until: time) {
+            instance.run.pointee.originTime = timer.due
+            instance.elements[timer.number].timer(timer.id, due: timer.due, instance.context(timer.number))
             drain()
         }
     }

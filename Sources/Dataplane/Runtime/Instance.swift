@@ -189,6 +189,22 @@ public final class Instance {
     /// What the calls of node `number` are given.
     func context(_ number: Int) -> Context { Context(items: pool.items, node: nodes + number) }
 
+    /// Disarms the earliest timer due at or before `time` and names it; brings the next due time up to date.
+    func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
+        var due = Int64.max
+        var which: (number: Int, id: Int)?
+        for number in shape.order {
+            for id in 0..<Context.timerCount where nodes[number].timers[id] < due {
+                due = nodes[number].timers[id]
+                which = (number, id)
+            }
+        }
+        run.pointee.nextDue = due
+        guard let which, due <= time else { return nil }
+        nodes[which.number].timers[which.id] = Context.unarmed
+        return (which.number, which.id, due)
+    }
+
     // MARK: Reading the counters
 
     /// The counters of node `number`.

@@ -166,18 +166,7 @@ public final class StepRuntime {
 
     /// Disarms the earliest timer due at or before `time` and names it; brings ``nextDue`` up to date.
     public func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
-        var due = Int64.max
-        var which: (Int, Int)?
-        for number in instance.shape.order {
-            for id in 0..<Context.timerCount where nodes[number].timers[id] < due {
-                due = nodes[number].timers[id]
-                which = (number, id)
-            }
-        }
-        run.pointee.nextDue = due
-        guard let which, due <= time else { return nil }
-        nodes[which.0].timers[which.1] = Context.unarmed
-        return (which.0, which.1, due)
+        instance.takeTimer(until: time)
     }
 
     /// What node `number` has counted so far, by ``Operation``.
