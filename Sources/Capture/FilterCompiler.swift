@@ -7,9 +7,9 @@ import Glibc
 
 /// Compiles filters in pcap-filter syntax, with libpcap.
 public enum FilterCompiler {
-    /// The longest filter taken, in bytes. libpcap's optimiser recurses over the parts of a filter, and its time grows
-    /// with their square: eight times as much overflows a stack of 8 MiB.
-    public static let maximumLength = 8_192
+    /// The longest filter taken, in bytes. The time of libpcap's optimiser grows faster than the square of a filter's parts:
+    /// a second for this many bytes of ports, a minute for four times as many.
+    public static let maximumLength = 2_048
 
     /// The BPF program of `filter` for packets of a link type (LINKTYPE_ value); nil when libpcap knows no filters for
     /// that link type, or refuses this one for it, as `wlan type mgt` on Ethernet: no such packet is then taken.

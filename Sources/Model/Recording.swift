@@ -328,22 +328,31 @@ extension Recording {
     }
 
     func replay(_ routes: Routes, _ profile: DeviceProfile, _ load: OfferedLoad, _ packets: Int) throws -> Outcome {
-        let work = ReplayedWork(self, routes.sides, profile, load, try atMost(packets, load))
+        let work = ReplayedWork(self, routes.sides, profile, load, try howMany(packets, load))
         var simulation = Simulation(work, spec, routes, profile)
         try simulation.run()
         return simulation.result
     }
 
-    /// So many packets, or fewer: whole repetitions that end before the latest virtual time, when all arrivals after it would
-    /// come at once.
-    private func atMost(_ packets: Int, _ load: OfferedLoad) throws(ModelError) -> Int {
-        if case .rate = load { return packets }
+    /// About as many packets as wanted, fewer where each leads to very much work.
+    ///
+    /// Of a short recording these are whole repetitions, so that what a packet costs does not depend on how many are wanted;
+    /// and they end before the latest virtual time, since all arrivals after it would come at once.
+    private func howMany(_ wanted: Int, _ load: OfferedLoad) throws(ModelError) -> Int {
+        let affordable = max(1, min(wanted, Recording.mostReplayed / max(1, visits.count / packets)))
+        var repetitions = affordable / packets
+        if case .rate = load {
+            return repetitions == 0 ? affordable : repetitions * packets
+        }
         let time = max(1, load.arrival(0, elapsed: span.length &+ span.gap))
-        let repetitions = latestTime / 2 / time
-        if repetitions == 0 { throw .tooSlow }
-        let (limit, overflow) = self.packets.multipliedReportingOverflow(by: Int(repetitions))
-        return overflow ? packets : min(packets, limit)
+        let possible = Int(latestTime / 2 / time)
+        if possible == 0 { throw .tooSlow }
+        repetitions = min(repetitions, possible)
+        return repetitions == 0 ? affordable : repetitions * packets
     }
+
+    /// Visits of elements in one replay at most, about: loops can make hundreds for each packet.
+    private static let mostReplayed = 4_000_000
 
     /// The work is that of a recorded run.
     struct ReplayedWork: Work, ~Copyable {

@@ -277,7 +277,7 @@ import Testing
             (UInt32($0), UInt32(0), [UInt8](repeating: UInt8($0 % 251), count: 1000), UInt32(1000))
         }
         let source = try CaptureSource(paths: [scratch.file("v.gz", gzip(pcap(records)))])
-        let pool = Pool(capacity: 1000)
+        let pool = try Pool(capacity: 1000)
         var held: [Int32] = []
         var indices = [Int32](repeating: 0, count: 64)
         while source.nextTime != .max {
@@ -300,7 +300,7 @@ import Testing
         let descriptor = open(path, O_RDWR)
         #expect(bytes[..<130].withUnsafeBytes { write(descriptor, $0.baseAddress!, $0.count) } == 130)
         let source = try CaptureSource(paths: [path])
-        let pool = Pool(capacity: 16)
+        let pool = try Pool(capacity: 16)
         var indices = [Int32](repeating: 0, count: 16)
         #expect(source.fill(pool, &indices, max: 16, before: .max, sequence: 0) == 2)
         #expect(bytes[130...].withUnsafeBytes { write(descriptor, $0.baseAddress!, $0.count) } == bytes.count - 130)
@@ -317,7 +317,7 @@ import Testing
         let records = [1, 2, 2, 3, 5].map { (UInt32($0), UInt32(0), a, UInt32(60)) }
         for bytes in [pcap(records), gzip(pcap(records)), pcap(isBig: true, records)] {
             let source = try CaptureSource(paths: [scratch.file("v", bytes)])
-            let pool = Pool(capacity: 16)
+            let pool = try Pool(capacity: 16)
             var indices = [Int32](repeating: 0, count: 16)
             func fill(_ limit: Int64) -> Int { source.fill(pool, &indices, max: 16, before: limit, sequence: 0) }
             #expect(fill(1 * second) == 0)

@@ -54,7 +54,7 @@ func read(_ paths: [String], batch: Int = 64, pool capacity: Int = 256) throws -
         outcome.atStart = true
         return outcome
     }
-    let pool = Pool(capacity: capacity)
+    let pool = try Pool(capacity: capacity)
     var indices = [Int32](repeating: 0, count: batch)
     while true {
         let next = source.nextTime

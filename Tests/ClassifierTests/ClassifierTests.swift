@@ -75,7 +75,7 @@ struct ClassifierTests {
 
     /// The output of each packet, and the tests counted.
     static func run(_ element: Classifier, _ packets: [(UInt16, [UInt8])], batch: Int) -> ([Int], UInt64) {
-        let pool = Pool(capacity: packets.count)
+        let pool = try! Pool(capacity: packets.count)
         let indices = UnsafeMutablePointer<Int32>.allocate(capacity: packets.count)
         let storage = packets.map { UnsafeMutableRawPointer.allocate(byteCount: max(1, $0.1.count), alignment: 1) }
         let outputs = 3

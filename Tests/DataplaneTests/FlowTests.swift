@@ -65,8 +65,8 @@ import Testing
     private func key(_ n: UInt64) -> FlowKey { FlowKey(ends: n << 8 | 4 << 40, a0: n % 7, a1: 0, b0: 0, b1: 0) }
 
     /// Against a dictionary, with a load near the bound and many removals, so that runs of slots move back.
-    @Test(arguments: [1, 2, 3]) func agreesWithADictionary(_ seed: UInt64) {
-        let map = FlowMap(capacity: 600, key: HashKey(seed: seed))
+    @Test(arguments: [1, 2, 3]) func agreesWithADictionary(_ seed: UInt64) throws {
+        let map = try FlowMap(capacity: 600, key: HashKey(seed: seed))
         var expected: [UInt64: Int32] = [:]
         var generator = SeededGenerator(seed)
         for step in 0..<40_000 {
@@ -95,8 +95,8 @@ import Testing
         #expect(listed == Set(expected.values))
     }
 
-    @Test func aSlotUsedAgainHasAnotherGeneration() {
-        let map = FlowMap(capacity: 1, key: HashKey(seed: 1))
+    @Test func aSlotUsedAgainHasAnotherGeneration() throws {
+        let map = try FlowMap(capacity: 1, key: HashKey(seed: 1))
         let first = map.insert(key(1), map.hash(key(1)), upperFirst: false, time: 0)
         let old = map.reference(first)
         map.remove(first)

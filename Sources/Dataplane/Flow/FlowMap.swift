@@ -66,7 +66,7 @@ final class FlowMap {
         var checked: Int64
     }
 
-    init(capacity: Int, key: HashKey) {
+    init(capacity: Int, key: HashKey) throws(OutOfMemory) {
         precondition(capacity > 0 && capacity <= FlowMap.maximumFlows - FlowMap.spare, "flow capacity out of range")
         self.capacity = capacity
         self.key = key
@@ -75,12 +75,12 @@ final class FlowMap {
         while slotCount < 2 * capacity { slotCount *= 2 }
         self.slotCount = slotCount
         mask = UInt64(slotCount - 1)
-        slotMemory = ZeroedMemory(slotCount)
-        recordMemory = ZeroedMemory(total)
+        slotMemory = try ZeroedMemory(slotCount)
+        recordMemory = try ZeroedMemory(total)
         slots = slotMemory.base
         records = recordMemory.base
-        links = ZeroedMemory(total)
-        free = ZeroedMemory(total)
+        links = try ZeroedMemory(total)
+        free = try ZeroedMemory(total)
     }
 
     deinit {

@@ -5,7 +5,7 @@
 ///
 /// A slot is used again after its flow has ended; the generation then differs, so an old reference never names a new flow.
 @frozen
-public struct FlowRef: Equatable, Sendable {
+public struct FlowRef: Equatable, Sendable, BitwiseCopyable {
     /// The slot in the flow table, `0 ..< capacity`; -1 for no flow.
     public var index: Int32
     /// How often the slot had been used before this flow.
@@ -24,7 +24,7 @@ public struct FlowRef: Equatable, Sendable {
 
 /// Facts about an item that take one bit.
 @frozen
-public struct ItemFlags: OptionSet, Sendable {
+public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     public var rawValue: UInt16
 
     @inlinable @inline(__always)
@@ -53,7 +53,7 @@ public struct ItemFlags: OptionSet, Sendable {
 /// Items live in one ``Pool`` and are named by their Int32 index there. A packet's bytes point into the mapped
 /// capture until an element must write; ``Context/own(_:)`` copies then.
 @frozen
-public struct Item {
+public struct Item: BitwiseCopyable {
     /// The first byte. Read-only unless `flags` has `owned` or `large`.
     public var data: UnsafeMutableRawPointer
     /// Functional time in nanoseconds since 1970: the capture's stamp as a running maximum, or the workload's clock.

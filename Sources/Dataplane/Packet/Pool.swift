@@ -17,31 +17,33 @@ public final class Pool {
     public let items: UnsafeMutablePointer<Item>
     let slots: UnsafeMutableRawPointer
     let state: UnsafeMutablePointer<PoolState>
+    private let itemMemory: ZeroedMemory<Item>
+    private let slotMemory: ZeroedMemory<UInt8>
 
-    /// A pool of `capacity` free items.
-    public init(capacity: Int) {
+    /// A pool of `capacity` free items. Throws where the system has no memory for so many.
+    public init(capacity: Int) throws(OutOfMemory) {
         precondition(capacity > 0 && capacity < Int(Int32.max), "pool capacity out of range")
         self.capacity = capacity
-        items = .allocate(capacity: capacity)
-        slots = .allocate(byteCount: capacity * Pool.slotBytes, alignment: 64)
+        // Whoever takes an item sets it, so nothing is touched before it is needed.
+        itemMemory = try ZeroedMemory(capacity)
+        slotMemory = try ZeroedMemory(capacity * Pool.slotBytes)
+        items = itemMemory.base
+        slots = UnsafeMutableRawPointer(slotMemory.base)
         let free = UnsafeMutablePointer<Int32>.allocate(capacity: capacity)
-        for i in 0..<capacity {
-            (items + i).initialize(
-                to: Item(data: slots, length: 0, wireLength: 0, time: 0, sequence: 0, linkType: 0, interface: 0)
-            )
-            // The last is handed out first: low indices are used first, and the same few stay in the cache.
-            free[i] = Int32(capacity - 1 - i)
-        }
+        // The last is handed out first: low indices are used first, and the same few stay in the cache.
+        for i in 0..<capacity { free[i] = Int32(capacity - 1 - i) }
         state = .allocate(capacity: 1)
         state.initialize(to: PoolState(items: items, free: free, freeCount: capacity, slots: slots))
     }
 
     deinit {
-        for i in 0..<capacity where items[i].flags.contains(.large) { items[i].data.deallocate() }
+        if state.pointee.largeCount > 0 {
+            for i in 0..<capacity where items[i].flags.contains(.large) { items[i].data.deallocate() }
+        }
         state.pointee.free.deallocate()
         state.deallocate()
-        slots.deallocate()
-        items.deallocate()
+        itemMemory.deallocate()
+        slotMemory.deallocate()
     }
 
     /// How many items are free now.

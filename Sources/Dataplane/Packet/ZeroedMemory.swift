@@ -11,12 +11,19 @@ struct ZeroedMemory<T: BitwiseCopyable>: BitwiseCopyable {
     let base: UnsafeMutablePointer<T>
     private let byteCount: Int
 
-    /// `T` must mean something when all its bytes are zero. Ends the program when the system has no memory left.
-    init(_ count: Int) {
+    /// `T` must mean something when all its bytes are zero, or not be read before it was written.
+    init(_ count: Int) throws(OutOfMemory) {
         byteCount = max(1, count) * MemoryLayout<T>.stride
-        guard let raw = clinux_map_zeroed(byteCount) else { fatalError("no memory for \(byteCount) bytes") }
+        guard let raw = clinux_map_zeroed(byteCount) else { throw OutOfMemory(bytes: byteCount) }
         base = raw.bindMemory(to: T.self, capacity: max(1, count))
     }
 
     func deallocate() { clinux_unmap(base, byteCount) }
+}
+
+/// The system has no memory for a table or pool of the size asked for.
+public struct OutOfMemory: Error, CustomStringConvertible {
+    /// How many bytes were asked for.
+    public var bytes: Int
+    public var description: String { "the system has no \(bytes) bytes of memory left for it" }
 }

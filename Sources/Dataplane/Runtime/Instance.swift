@@ -70,7 +70,7 @@ public final class Instance {
         self.bindings = bindings
         let shape = GraphShape(spec)
         self.shape = shape
-        let pool = Pool(capacity: options.poolCapacity)
+        let pool = try Pool(capacity: options.poolCapacity)
         self.pool = pool
         let key = HashKey(seed: options.seed)
         let layouts = LayoutTable()

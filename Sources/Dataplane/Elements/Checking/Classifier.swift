@@ -80,8 +80,9 @@ public final class Classifier: Element {
             ]
         )
     ]
-    /// How many rules there may be.
+    /// How many rules there may be, and how many bytes their filters may have together: time to compile grows with both.
     public static let maximumRules = 256
+    public static let maximumBytes = 32_768
 
     private let rules: [NamedFilter]
     private let services: any Services
@@ -114,6 +115,10 @@ public final class Classifier: Element {
         guard let first = rules.first else { throw ParameterError("there are no rules", at: 0) }
         guard rules.count <= maximumRules else {
             throw ParameterError("\(rules.count) rules are too many, at most \(maximumRules)", at: first.mark)
+        }
+        let bytes = rules.reduce(0) { $0 + $1.filter.utf8.count }
+        guard bytes <= maximumBytes else {
+            throw ParameterError("\(bytes) bytes of filters are too many, at most \(maximumBytes)", at: first.mark)
         }
         for rule in rules {
             if rule.name == "in" || rule.name == "other" {

@@ -113,8 +113,8 @@ public final class FlowTable: Element {
     /// Packets looked up together: their slots and records are fetched while others are worked on.
     private static let stage = 64
 
-    public init(_ config: Config, _ setup: Setup) {
-        map = FlowMap(capacity: config.capacity, key: setup.hashKey)
+    public init(_ config: Config, _ setup: Setup) throws {
+        map = try FlowMap(capacity: config.capacity, key: setup.hashKey)
         idle = config.idle
         evicts = config.onFull == .evict
         keys = .allocate(capacity: FlowTable.stage)

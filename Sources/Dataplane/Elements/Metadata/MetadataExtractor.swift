@@ -163,8 +163,8 @@ public final class MetadataExtractor: Element {
         recordSize = layout.size
         fields = zip(chosen, layout.fields).map { ($0, $1.offset) }
         flows = isPerFlow ? setup.flows : 0
-        countMemory = ZeroedMemory(flows)
-        endMemory = ZeroedMemory(flows)
+        countMemory = try ZeroedMemory(flows)
+        endMemory = try ZeroedMemory(flows)
         counts = countMemory.base
         ends = endMemory.base
         super.init()
