@@ -116,7 +116,8 @@ public final class FrameSource: PacketSource {
         var clock: Int64 = 0
         self.linkType = linkType
         self.frames = frames.map { frame in
-            clock = max(clock, frame.time ?? clock + 1_000)
+            // Time stops rather than reach what stands for the end of the input.
+            clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
             let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, frame.bytes.count), alignment: 8)
             bytes.copyBytes(from: frame.bytes)
             return (UnsafeMutableRawBufferPointer(rebasing: bytes[..<frame.bytes.count]), frame.wireLength, clock)
