@@ -272,15 +272,3 @@ extension Value {
         }
     }
 }
-
-extension GraphSpec.Node {
-    /// The only side the element can be on, and why; nil when it is free.
-    var pin: (side: Side, reason: String)? {
-        if isWire { return (.nic, "a Wire is a port of the NIC") }
-        switch type.sides {
-        case .nic: return (.nic, "\(article(type.name)) runs on the nic only")
-        case .host: return (.host, "\(article(type.name)) runs on the host only")
-        case .either: return place.map { ($0, "the graph pins it to the \($0)") }
-        }
-    }
-}

@@ -235,28 +235,16 @@ private struct Group {
             var result = Group(members: members, side: nil, why: nil)
             for member in members {
                 let node = spec.nodes[member]
-                let fixed: (side: Side, why: String)? =
-                    if node.isWire {
-                        (.nic, "a wire is a port of the NIC")
-                    } else if let place = node.place {
-                        (place, "the graph pins it to the \(place.rawValue)")
-                    } else if node.type.sides == .nic {
-                        (.nic, "a \(node.type.name) can only be on the NIC")
-                    } else if node.type.sides == .host {
-                        (.host, "a \(node.type.name) can only be on the host")
-                    } else {
-                        nil
-                    }
-                guard let fixed else { continue }
-                if let side = result.side, side != fixed.side {
+                guard let pin = node.pin else { continue }
+                if let side = result.side, side != pin.side {
                     throw .noPlacement(
-                        "'\(node.name)' must be on the \(fixed.side.rawValue), together with an element that must not"
+                        "'\(node.name)' must be on the \(pin.side), together with an element that must not"
                     )
                 }
-                result.side = fixed.side
+                result.side = pin.side
                 result.why =
                     members.count == 1
-                    ? fixed.why : "'\(node.name)' must be on the \(fixed.side.rawValue) and they stay together"
+                    ? pin.reason : "'\(node.name)' must be on the \(pin.side) and they stay together"
             }
             groups.append(result)
         }

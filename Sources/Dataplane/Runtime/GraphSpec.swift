@@ -27,6 +27,16 @@ public struct GraphSpec: Sendable {
 
         /// Wires stand for the outside world; they are ports of the NIC.
         public var isWire: Bool { type.name == "Wire" }
+
+        /// The only side the element can be on, and why, as a clause; nil where every placement may choose.
+        public var pin: (side: Side, reason: String)? {
+            if isWire { return (.nic, "a Wire is a port of the NIC") }
+            switch type.sides {
+            case .nic: return (.nic, "the type \(type.name) runs on the nic only")
+            case .host: return (.host, "the type \(type.name) runs on the host only")
+            case .either: return place.map { ($0, "the graph pins it to the \($0)") }
+            }
+        }
     }
 
     /// An edge from an output to an input, by numbers.
