@@ -225,8 +225,8 @@ enum Code: String, CaseIterable, Sendable {
             )
         case .unknownParameterType:
             (
-                "The parameters of a graph have one of the types ipv4, ipv6, integer, boolean, string, duration, "
-                    + "size, rate and choice (with 'values').",
+                "The parameters of a graph have one of the types \(GraphParameterType.names.joined(separator: ", ")); "
+                    + "a probability is a number from 0 to 1, and a choice has 'values'.",
                 "  port: {type: int}"
             )
         case .unknownParameter:

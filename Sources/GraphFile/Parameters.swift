@@ -13,9 +13,12 @@ enum GraphParameterType: Sendable, Equatable {
     case duration
     case size
     case rate
+    case probability
     case choice([String])
 
-    static let names = ["ipv4", "ipv6", "integer", "boolean", "string", "duration", "size", "rate", "choice"]
+    static let names = [
+        "ipv4", "ipv6", "integer", "boolean", "string", "duration", "size", "rate", "probability", "choice",
+    ]
 
     init?(_ name: String, values: [String]) {
         switch name {
@@ -27,6 +30,7 @@ enum GraphParameterType: Sendable, Equatable {
         case "duration": self = .duration
         case "size": self = .size
         case "rate": self = .rate
+        case "probability": self = .probability
         case "choice": self = .choice(values)
         default: return nil
         }
@@ -47,6 +51,7 @@ enum GraphParameterType: Sendable, Equatable {
         case .duration: _ = try value.duration(in: 0 ... .max)
         case .size: _ = try value.size(in: 0 ... .max)
         case .rate: _ = try value.rate()
+        case .probability: _ = try value.probability()
         case .choice(let words): _ = try value.choice(of: words)
         }
         return text
@@ -63,6 +68,7 @@ enum GraphParameterType: Sendable, Equatable {
         case .duration: "1 s"
         case .size: "1 KiB"
         case .rate: "1 Mpps"
+        case .probability: "1"
         case .choice(let words): words.first ?? ""
         }
     }

@@ -144,10 +144,9 @@ public enum GraphSchema {
     // MARK: Parts of graphs
 
     private static var params: JSON {
-        let types = ["ipv4", "ipv6", "integer", "boolean", "string", "duration", "size", "rate", "choice"]
         let param = object(
             [
-                ("type", ["enum": .array(types.map(JSON.string))]),
+                ("type", ["enum": .array(GraphParameterType.names.map(JSON.string))]),
                 ("default", described("Without it the parameter must be given.", reference("scalar"))),
                 ("about", reference("about")),
                 ("values", described("The words of a choice.", ["type": "array", "items": reference("scalar")])),

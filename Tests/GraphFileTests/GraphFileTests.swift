@@ -604,7 +604,7 @@ import Testing
         for (type, good, bad) in [
             ("ipv4", "192.0.2.1", "192.0.2"), ("ipv4", "192.0.2.1", "'::1'"), ("ipv6", "'::1'", "1"),
             ("ipv6", "'::ffff:192.0.2.1'", "192.0.2.1"), ("integer", "-5", "5.0"),
-            ("boolean", "true", "yes"),
+            ("boolean", "true", "yes"), ("probability", "0.25", "1.5"),
             ("duration", "20 us", "20"), ("size", "64 MiB", "64 MB/s"), ("rate", "64 Gbps", "64 Gb"),
             ("choice, values: [red, green]", "red", "blue"),
         ] {
