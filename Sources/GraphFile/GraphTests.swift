@@ -141,7 +141,7 @@ extension Session {
                     )
                     continue
                 }
-                let reasons = node.type.drops.map(\.name) + ["loop"] + node.element.outputs.map { "unused_\($0.name)" }
+                let reasons = node.dropReasons
                 guard !reasons.contains(drop.reason) else { continue }
                 report(
                     .unknownDrop,

@@ -28,6 +28,12 @@ public struct GraphSpec: Sendable {
         /// Wires stand for the outside world; they are ports of the NIC.
         public var isWire: Bool { type.name == "Wire" }
 
+        /// The names of its drop counters: the type's own, then those of the runtime, for items that went round a cycle too
+        /// often and for those that left by an output without an edge.
+        public var dropReasons: [String] {
+            type.drops.map(\.name) + ["loop"] + element.outputs.map { "unused_\($0.name)" }
+        }
+
         /// The only side the element can be on, and why, as a clause; nil where every placement may choose.
         public var pin: (side: Side, reason: String)? {
             if isWire { return (.nic, "a Wire is a port of the NIC") }

@@ -189,7 +189,7 @@ public final class Instance {
         let node = nodes[number]
         let spec = spec.nodes[number]
         var drops: [(reason: String, count: UInt64)] = []
-        let reasons = dropReasons(number)
+        let reasons = spec.dropReasons
         for (k, reason) in reasons.enumerated() where node.drops[k] > 0 { drops.append((reason, node.drops[k])) }
         return ElementCounts(
             name: spec.name,
@@ -206,12 +206,6 @@ public final class Instance {
             },
             handlers: spec.element.readHandlers(elements[number])
         )
-    }
-
-    /// The names of the drop counters of node `number`: the type's own, then those of the runtime.
-    func dropReasons(_ number: Int) -> [String] {
-        let node = spec.nodes[number]
-        return node.type.drops.map(\.name) + ["loop"] + node.element.outputs.map { "unused_\($0.name)" }
     }
 
     /// The drop counter of node `number` for items that went round a cycle too often.
