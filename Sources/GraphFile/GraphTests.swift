@@ -9,6 +9,9 @@ public struct GraphTests: Sendable {
     public var path: String
     /// The graph's file, as a path that can be read from where the tests' path can.
     public var graph: String
+    /// Where the file names the graph.
+    let graphMark: Mark
+    /// The tests, in the order of the file.
     public var cases: [Case]
     let map: SourceMap
 
@@ -28,6 +31,8 @@ public struct GraphTests: Sendable {
         public var outputs: [Packets]
         /// Drops expected, by `element.reason`.
         public var drops: [Drop]
+        /// The graph with the settings of this test; nil where it cannot be used, or lacks what the test names.
+        public var graph: GraphSpec?
     }
     /// The packets of one wire.
     public struct Packets: Sendable {
@@ -64,7 +69,8 @@ extension Session {
             let list = fields["tests"], let items = items(list, "'tests'")
         else { return nil }
         let cases = items.compactMap(testCase)
-        return errorCount == errors ? GraphTests(path: path, graph: resolve(graph), cases: cases, map: map) : nil
+        return errorCount == errors
+            ? GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map) : nil
     }
 
     private func testCase(_ value: Value) -> GraphTests.Case? {
@@ -116,40 +122,38 @@ extension Session {
         return GraphTests.Packets(wire: entry.key, mark: entry.keyMark, packets: texts)
     }
 
-    /// Reports wires, elements and drop reasons that the graph does not have.
-    func check(_ tests: GraphTests, _ spec: GraphSpec) {
+    /// Reports wires, elements and drop reasons of a test that its graph does not have; whether there are none such.
+    func check(_ test: GraphTests.Case, _ spec: GraphSpec) -> Bool {
+        let errors = errorCount
         let wires = spec.nodes.filter(\.isWire).map(\.name)
-        let isWire = Set(wires)
-        let nodes = Dictionary(spec.nodes.map { ($0.name, $0) }) { first, _ in first }
-        for test in tests.cases {
-            for packets in test.inputs + test.outputs where !isWire.contains(packets.wire) {
-                report(
-                    .unknownElement,
-                    "the graph has no wire '\(packets.wire)'; it has \(wires.isEmpty ? "none" : wires.joined(separator: ", "))",
-                    at: packets.mark,
-                    suggestion: suggest(packets.wire, among: wires)
-                )
-            }
-            for drop in test.drops {
-                guard let node = nodes[drop.element] else {
-                    let suggestion = suggest(drop.element, among: spec.nodes.map(\.name))
-                    report(
-                        .unknownElement,
-                        "the graph has no element '\(drop.element)'",
-                        at: drop.mark,
-                        suggestion: suggestion
-                    )
-                    continue
-                }
-                let reasons = node.dropReasons
-                guard !reasons.contains(drop.reason) else { continue }
-                report(
-                    .unknownDrop,
-                    "'\(drop.element)' never drops for '\(drop.reason)'; its reasons are \(reasons.joined(separator: ", "))",
-                    at: drop.mark,
-                    suggestion: likely(drop.reason, among: reasons).map { didYouMean("\(drop.element).\($0)") }
-                )
-            }
+        for packets in test.inputs + test.outputs where !wires.contains(packets.wire) {
+            report(
+                .unknownElement,
+                "the graph has no wire '\(packets.wire)'; it has \(wires.isEmpty ? "none" : wires.joined(separator: ", "))",
+                at: packets.mark,
+                suggestion: suggest(packets.wire, among: wires)
+            )
         }
+        for drop in test.drops {
+            guard let node = node(drop.element, spec, at: drop.mark), !node.dropReasons.contains(drop.reason) else {
+                continue
+            }
+            let reasons = node.dropReasons
+            report(
+                .unknownDrop,
+                "'\(drop.element)' never drops for '\(drop.reason)'; its reasons are \(reasons.joined(separator: ", "))",
+                at: drop.mark,
+                suggestion: likely(drop.reason, among: reasons).map { didYouMean("\(drop.element).\($0)") }
+            )
+        }
+        return errorCount == errors && !isFull
+    }
+
+    /// The element of the graph that a test names; reported where there is none.
+    private func node(_ name: String, _ spec: GraphSpec, at mark: Mark) -> GraphSpec.Node? {
+        if let number = spec.index(of: name) { return spec.nodes[number] }
+        let suggestion = suggest(name, among: spec.nodes.map(\.name))
+        report(.unknownElement, "the graph has no element '\(name)'", at: mark, suggestion: suggestion)
+        return nil
     }
 }

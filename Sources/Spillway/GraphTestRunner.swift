@@ -14,21 +14,13 @@ public enum GraphTestRunner {
         public var failures: [Diagnostic]
     }
 
-    /// Runs all tests of a file. Diagnostics are about the files; failures are about the graph.
+    /// Runs all tests of a file that can be run. Diagnostics are about the files, and about what they name that is not
+    /// there: with an error among them some tests were not run. Failures are about the graph.
     public static func run(_ path: String, _ loader: GraphLoader) -> (results: [Result], diagnostics: [Diagnostic]) {
         let (tests, diagnostics) = loader.loadTests(path)
         guard let tests else { return ([], diagnostics) }
-        var all = diagnostics
-        var results: [Result] = []
-        for test in tests.cases {
-            let loaded = loader.loadGraph(tests.graph, settings: test.settings)
-            guard let graph = loaded.graph else {
-                all += loaded.diagnostics
-                break
-            }
-            results.append(run(test, tests, graph))
-        }
-        return (results, all)
+        let results = tests.cases.compactMap { test in test.graph.map { run(test, tests, $0) } }
+        return (results, diagnostics)
     }
 
     private static func run(_ test: GraphTests.Case, _ tests: GraphTests, _ graph: GraphSpec) -> Result {

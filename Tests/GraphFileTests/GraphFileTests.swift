@@ -511,6 +511,29 @@ import Testing
         )
     }
 
+    /// One test that cannot be run is told where it stands, and the others have their graphs.
+    @Test func everyTestHasTheGraphOfItsSettings() throws {
+        let text = """
+            graph: g.yaml
+            tests:
+              - {name: fine, in: {}, out: {}}
+              - {name: set, set: {port: 81}, in: {}, out: {}}
+              - {name: no such parameter, set: {prt: 81}, in: {}, out: {}}
+              - {name: misspelt, set: {port: 82}, in: {}, out: {drops: {cookie.bad_cooky: 0}}}
+              - {name: bad value, set: {port: many}, in: {}, out: {}}
+              - {name: fine again, in: {wire: []}, out: {}}
+
+            """
+        let all = loader(["a.test.yaml": text, "g.yaml": synFront])
+        let (read, diagnostics) = all.loadTests("a.test.yaml")
+        let expected = ["5:12 bad_graph", "6:61 unknown_drop", "7:12 bad_graph"]
+        #expect(diagnostics.map { "\($0.line):\($0.column) \($0.code)" } == expected)
+        #expect(diagnostics.first?.suggestion == "did you mean 'port'?")
+        #expect(all.check("a.test.yaml", profile: { _ in [] }) == diagnostics)
+        let tests = try #require(read)
+        #expect(tests.cases.map { $0.graph != nil } == [true, true, false, false, false, true])
+    }
+
     @Test func anyFileCanBeReadAsAValue() throws {
         let files = loader(["p.yaml": "profile: x\nnic:\n  clock: {value: 2 GHz}\n"])
         let (read, diagnose, diagnostics) = files.loadValue("p.yaml")

@@ -6,6 +6,40 @@ import Testing
 
 /// What `spillway test` does with tests of graphs: nothing that is misspelt holds, and nothing that is given ends the program.
 @Suite struct GraphTestTests {
+    /// Runs tests of a graph with an IPCheck `check` between `wire` and itself.
+    private func run(_ tests: String) -> (results: [GraphTestRunner.Result], diagnostics: [Diagnostic]) {
+        let files = [
+            "g.yaml": """
+            graph: g
+            params: {checksum: {type: string, default: verify}}
+            elements: {wire: {type: Wire}, check: {type: IPCheck, checksum: $checksum}}
+            chains: [wire.rx -> check -> wire.tx]
+            """,
+            "g.test.yaml": "graph: g.yaml\ntests:\n" + tests,
+        ]
+        let loader = GraphLoader(catalog: .standard, services: MemoryServices()) { Array((files[$0] ?? "").utf8) }
+        return GraphTestRunner.run("g.test.yaml", loader)
+    }
+
+    /// A drop that cannot happen is never counted, and nothing leaves a wire that is not there: neither proves anything.
+    @Test(
+        arguments: [
+            ("in: {wyre: []}, out: {}", "unknown_element"),
+            ("in: {}, out: {wyre: []}", "unknown_element"),
+            ("in: {}, out: {drops: {chek.not_ip: 0}}", "unknown_element"),
+            ("in: {}, out: {drops: {check.not_up: 0}}", "unknown_drop"),
+            ("set: {checksum: never}, in: {}, out: {}", "bad_graph"),
+        ]
+    )
+    func misspeltNamesDoNotHold(_ test: String, _ code: String) {
+        let (results, diagnostics) = run(
+            "  - {name: wrong, \(test)}\n  - {name: fine, in: {wire: []}, out: {wire: []}}\n"
+        )
+        #expect(diagnostics.map(\.code) == [code])
+        #expect(results.map(\.name) == ["fine"])
+        #expect(results.allSatisfy { $0.failures.isEmpty })
+    }
+
     /// The last time there is stands for the end of the input, so no packet may have it.
     @Test func packetsAtTheEndOfTimeAreSentAllTheSame() throws {
         var frame = try PacketText.frame("10.0.0.1:1 > 10.0.0.2:2 A")
