@@ -18,7 +18,7 @@ public struct GraphTests: Sendable {
     /// Where a mark of these tests stands, for telling what failed.
     public func place(of mark: Mark) -> Place? { map.span(mark).map(map.place) }
 
-    /// One test: packets in, packets and drops expected.
+    /// One test: packets in; packets, records and drops expected.
     public struct Case: Sendable {
         public var name: String
         /// Where the name stands, for failures.
@@ -31,6 +31,8 @@ public struct GraphTests: Sendable {
         public var outputs: [Packets]
         /// Drops expected, by `element.reason`.
         public var drops: [Drop]
+        /// For each element the records expected to reach it.
+        public var records: [Records]
         /// The graph with the settings of this test; nil where it cannot be used, or lacks what the test names.
         public var graph: GraphSpec?
     }
@@ -40,7 +42,14 @@ public struct GraphTests: Sendable {
         public var mark: Mark
         public var packets: [Text]
     }
-    /// One packet in text form, or a pattern for one.
+    /// The records that reach one element, in the order in which they do.
+    public struct Records: Sendable {
+        public var element: String
+        public var mark: Mark
+        /// Patterns, `name=value` words of which each record has to have all.
+        public var records: [Text]
+    }
+    /// One packet in text form, or a pattern for a packet or record.
     public struct Text: Sendable {
         public var text: String
         public var mark: Mark
@@ -84,25 +93,15 @@ extension Session {
         let inputs = (fields["in"].flatMap { entries($0, "'in'") } ?? []).map(packets)
         var outputs: [GraphTests.Packets] = []
         var drops: [GraphTests.Drop] = []
+        var records: [GraphTests.Records] = []
         for entry in fields["out"].flatMap({ entries($0, "'out'") }) ?? [] {
-            if entry.key != "drops" {
-                outputs.append(packets(entry))
-                continue
-            }
-            for (key, keyMark, value) in entries(entry.value, "'drops'") ?? [] {
-                guard let dot = key.lastIndex(of: ".") else {
-                    report(.badValue, "'\(key)' is not an element and a reason, as in 'cookie.bad_cookie'", at: keyMark)
-                    continue
+            switch entry.key {
+            case "drops": drops = (entries(entry.value, "'drops'") ?? []).compactMap(drop)
+            case "records":
+                records = (entries(entry.value, "'records'") ?? []).map { element, mark, value in
+                    GraphTests.Records(element: element, mark: mark, records: patterns(value, of: element))
                 }
-                do throws(ParameterError) {
-                    let count = try value.integer(in: 0 ... .max)
-                    let reason = String(key[key.index(after: dot)...])
-                    drops.append(
-                        GraphTests.Drop(element: String(key[..<dot]), reason: reason, count: count, mark: keyMark)
-                    )
-                } catch {
-                    report(error)
-                }
+            default: outputs.append(packets(entry))
             }
         }
         return GraphTests.Case(
@@ -111,18 +110,36 @@ extension Session {
             settings: settings,
             inputs: inputs,
             outputs: outputs,
-            drops: drops
+            drops: drops,
+            records: records
         )
     }
 
     private func packets(_ entry: (key: String, keyMark: Mark, value: Value)) -> GraphTests.Packets {
-        let texts = texts(entry.value, "the packets of '\(entry.key)'").map {
-            GraphTests.Text(text: $0.text, mark: $0.mark)
-        }
-        return GraphTests.Packets(wire: entry.key, mark: entry.keyMark, packets: texts)
+        GraphTests.Packets(wire: entry.key, mark: entry.keyMark, packets: patterns(entry.value, of: entry.key))
     }
 
-    /// Reports wires, elements and drop reasons of a test that its graph does not have; whether there are none such.
+    private func patterns(_ value: Value, of name: String) -> [GraphTests.Text] {
+        texts(value, "what is listed for '\(name)'").map { GraphTests.Text(text: $0.text, mark: $0.mark) }
+    }
+
+    private func drop(_ key: String, _ mark: Mark, _ value: Value) -> GraphTests.Drop? {
+        guard let dot = key.lastIndex(of: ".") else {
+            report(.badValue, "'\(key)' is not an element and a reason, as in 'cookie.bad_cookie'", at: mark)
+            return nil
+        }
+        do throws(ParameterError) {
+            let count = try value.integer(in: 0 ... .max)
+            let reason = String(key[key.index(after: dot)...])
+            return GraphTests.Drop(element: String(key[..<dot]), reason: reason, count: count, mark: mark)
+        } catch {
+            report(error)
+            return nil
+        }
+    }
+
+    /// Reports what a test names and its graph does not have: wires, elements, drop reasons, records that reach an element.
+    /// Gives whether there is nothing of the kind.
     func check(_ test: GraphTests.Case, _ spec: GraphSpec) -> Bool {
         let errors = errorCount
         let wires = spec.nodes.filter(\.isWire).map(\.name)
@@ -146,7 +163,26 @@ extension Session {
                 suggestion: likely(drop.reason, among: reasons).map { didYouMean("\(drop.element).\($0)") }
             )
         }
+        let isReached = test.records.isEmpty ? [] : reachedByRecords(spec)
+        for records in test.records {
+            guard let node = node(records.element, spec, at: records.mark), !isReached.contains(node.name) else {
+                continue
+            }
+            report(
+                .badValue,
+                "no records reach '\(node.name)'; they reach "
+                    + (isReached.isEmpty ? "no element" : isReached.joined(separator: ", ")),
+                at: records.mark
+            )
+        }
         return errorCount == errors && !isFull
+    }
+
+    /// The names of the elements that records reach.
+    private func reachedByRecords(_ spec: GraphSpec) -> [String] {
+        let kinds = GraphShape(spec).kinds
+        let reached = zip(spec.edges, kinds).filter { if case .record = $1 { true } else { false } }.map(\.0.to)
+        return Set(reached).sorted().map { spec.nodes[$0].name }
     }
 
     /// The element of the graph that a test names; reported where there is none.

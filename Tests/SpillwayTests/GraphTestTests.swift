@@ -6,17 +6,12 @@ import Testing
 
 /// What `spillway test` does with tests of graphs: nothing that is misspelt holds, and nothing that is given ends the program.
 @Suite struct GraphTestTests {
-    /// Runs tests of a graph with an IPCheck `check` between `wire` and itself.
-    private func run(_ tests: String) -> (results: [GraphTestRunner.Result], diagnostics: [Diagnostic]) {
-        let files = [
-            "g.yaml": """
-            graph: g
-            params: {checksum: {type: string, default: verify}}
-            elements: {wire: {type: Wire}, check: {type: IPCheck, checksum: $checksum}}
-            chains: [wire.rx -> check -> wire.tx]
-            """,
-            "g.test.yaml": "graph: g.yaml\ntests:\n" + tests,
-        ]
+    /// Runs tests of a graph.
+    private func run(
+        _ tests: String,
+        graph: String = check
+    ) -> (results: [GraphTestRunner.Result], diagnostics: [Diagnostic]) {
+        let files = ["g.yaml": graph, "g.test.yaml": "graph: g.yaml\ntests:\n" + tests]
         let loader = GraphLoader(catalog: .standard, services: MemoryServices()) { Array((files[$0] ?? "").utf8) }
         return GraphTestRunner.run("g.test.yaml", loader)
     }
@@ -39,6 +34,62 @@ import Testing
         #expect(results.map(\.name) == ["fine"])
         #expect(results.allSatisfy { $0.failures.isEmpty })
     }
+
+    /// What tests say about records is compared in order, one by one though they travel together, by the fields they name.
+    @Test(
+        arguments: [
+            (#"["proto=udp src=10.0.0.1", "dport=2"]"#, []),
+            (#"["proto=udp src=10.0.0.1", ""]"#, []),
+            (
+                #"["proto=udp src=10.0.0.9", ""]"#,
+                ["a: 'src=10.0.0.1 proto=udp dport=1' reached 'sink', not 'proto=udp src=10.0.0.9'"]
+            ),
+            (#"[""]"#, ["a: 'src=10.0.0.1 proto=udp dport=2' also reached 'sink'"]),
+            (#"["", "", "proto=udp"]"#, ["a: no record 'proto=udp' reached 'sink'"]),
+            (
+                #"["", "dprt=2"]"#,
+                [
+                    "a: the records that reach 'sink' have no field 'dprt'; they have src, proto, dport did you mean 'dport'?"
+                ]
+            ),
+        ] as [(String, [String])]
+    )
+    func recordsAreCompared(_ patterns: String, _ failures: [String]) throws {
+        let packets = #"["10.0.0.1:7 > 10.0.0.2:1 udp", "10.0.0.1:7 > 10.0.0.2:2 udp"]"#
+        let test = "  - {name: a, in: {wire: \(packets)}, out: {records: {sink: \(patterns)}}}\n"
+        let (results, diagnostics) = run(test, graph: Self.log)
+        #expect(diagnostics == [])
+        let found = results.flatMap(\.failures).map { $0.message + ($0.suggestion.map { " \($0)" } ?? "") }
+        #expect(found == failures)
+    }
+
+    @Test func recordsAreExpectedWhereTheyCome() {
+        let test = "  - {name: a, in: {}, out: {records: {wire: [], snk: []}}}\n"
+        let (results, diagnostics) = run(test, graph: Self.log)
+        #expect(results.isEmpty)
+        #expect(
+            diagnostics.map { $0.message + ($0.suggestion.map { " \($0)" } ?? "") } == [
+                "no records reach 'wire'; they reach pack, sink",
+                "the graph has no element 'snk' did you mean 'sink'?",
+            ]
+        )
+    }
+
+    private static let log = """
+        graph: g
+        elements:
+          wire: {type: Wire}
+          each: {type: MetadataExtractor, per: packet, fields: [src, proto, dport]}
+          pack: {type: Coalescer}
+          sink: {type: RecordSink}
+        chains: [wire.rx -> each.records -> pack -> sink]
+        """
+    private static let check = """
+        graph: g
+        params: {checksum: {type: string, default: verify}}
+        elements: {wire: {type: Wire}, check: {type: IPCheck, checksum: $checksum}}
+        chains: [wire.rx -> check -> wire.tx]
+        """
 
     /// The last time there is stands for the end of the input, so no packet may have it.
     @Test func packetsAtTheEndOfTimeAreSentAllTheSame() throws {

@@ -168,6 +168,13 @@ extension Layout {
         }.joined(separator: "; ")
     }
 
+    /// The name in a pattern for one record that no field has; nil when there is none such.
+    public func unknownField(in pattern: String) -> String? {
+        pattern.split(separator: " ").map { $0.prefix { $0 != "=" } }.first { name in
+            !fields.contains { $0.name == name }
+        }.map(String.init)
+    }
+
     /// Whether a record is all that `pattern` says: `name=value` words, of which only those named are compared, as text.
     /// For records that stand together the patterns are divided by `;`.
     public func matches(_ pattern: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
