@@ -147,6 +147,26 @@ struct GraphChecker {
         return targets
     }
 
+    // MARK: Size
+
+    /// Reports a graph that has more elements, or more outputs, than are run; at the first that is too many.
+    func checkSize() {
+        var outputs = 0
+        for (n, node) in spec.nodes.enumerated() {
+            outputs += node.element.outputs.count
+            let isFull = n >= session.limits.elements
+            guard isFull || outputs > session.limits.outputs else { continue }
+            session.report(
+                .tooManyElements,
+                isFull
+                    ? "the graph has \(spec.nodes.count) elements; at most \(session.limits.elements) are run"
+                    : "the elements of the graph have more outputs than are run, \(session.limits.outputs)",
+                at: mark(n)
+            )
+            return
+        }
+    }
+
     // MARK: Kinds and flows
 
     private func mark(_ node: Int) -> Mark { builder.vertices[vertexOf[node]].mark }

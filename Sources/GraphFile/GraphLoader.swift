@@ -95,6 +95,7 @@ public struct GraphLoader: Sendable {
         let bindings = session.bind(module.parameters, arguments, of: "the graph", .reportedAtDeclaration)
         builder.place(module, bindings, at: module.nameMark)
         let checker = GraphChecker(builder, name: module.name, about: module.about)
+        checker.checkSize()
         checker.checkKinds()
         checker.checkTogether()
         // Where something is missing, flows would seem to be missing too.
