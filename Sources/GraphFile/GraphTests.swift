@@ -20,6 +20,7 @@ public struct GraphTests: Sendable {
 
     /// One test: packets in; packets, records and drops expected.
     public struct Case: Sendable {
+        /// What holds, as a sentence.
         public var name: String
         /// Where the name stands, for failures.
         public var mark: Mark
@@ -38,27 +39,38 @@ public struct GraphTests: Sendable {
     }
     /// The packets of one wire.
     public struct Packets: Sendable {
+        /// The wire's name in the graph.
         public var wire: String
+        /// Where the wire is named.
         public var mark: Mark
+        /// In order of time.
         public var packets: [Text]
     }
     /// The records that reach one element, in the order in which they do.
     public struct Records: Sendable {
+        /// The element's name in the graph.
         public var element: String
+        /// Where the element is named.
         public var mark: Mark
         /// Patterns, `name=value` words of which each record has to have all.
         public var records: [Text]
     }
     /// One packet in text form, or a pattern for a packet or record.
     public struct Text: Sendable {
+        /// As written.
         public var text: String
+        /// Where it stands.
         public var mark: Mark
     }
     /// A drop counter of an element and its value after the test.
     public struct Drop: Sendable {
+        /// The element's name in the graph.
         public var element: String
+        /// One of the element's reasons, in snake case.
         public var reason: String
+        /// Items dropped for that reason.
         public var count: Int
+        /// Where the counter is named.
         public var mark: Mark
     }
 }

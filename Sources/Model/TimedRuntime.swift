@@ -8,6 +8,7 @@ import Dataplane
 /// Below overload it emits what a direct run emits, in the same order within each flow. The input is run once; where a
 /// longer run is needed to measure a steady load, a ``Recording`` of it is replayed.
 public final class TimedRuntime {
+    /// What is run; its counters can be read afterwards.
     public let instance: Instance
     private var simulation: Simulation<LiveWork>
 

@@ -34,12 +34,14 @@ public enum Objective: String, Sendable, CaseIterable {
 /// Every placement that the constraints allow is scored with the work of one recorded run, so the result is exact for
 /// the model and the capture.
 public struct Plan: Sendable {
+    /// What the placements were ranked by.
     public var objective: Objective
     /// All placements, the best first. Of those with the same figure the one with the higher rate is first, then the
     /// one with fewer elements on the NIC.
     public var ranked: [PlacementResult]
     /// The placements with everything on the host, and with all that can be on the NIC there; where they are possible.
     public var allHost: PlacementResult?
+    /// The placement with all on the NIC that can be there; nil where that is not possible.
     public var allNIC: PlacementResult?
     /// For each element, in the graph's order, why it is where the best placement has it.
     public var reasons: [Reason]
@@ -47,14 +49,19 @@ public struct Plan: Sendable {
     public var isTie: Bool
     /// One sentence about what was tried.
     public var completeness: String
+    /// Packets recorded, whose work was replayed.
     public var recordedPackets: Int
+    /// The capture went on after them.
     public var isPrefix: Bool
 
+    /// The placement that is best by the objective.
     public var best: PlacementResult { ranked[0] }
 
     /// Why one element is on its side.
     public struct Reason: Sendable, Equatable {
+        /// The element's name in the graph.
         public var element: String
+        /// The side the best placement has it on.
         public var side: Side
         /// A sentence: what moving it alone to the other side would change, or why it cannot be moved.
         public var text: String

@@ -10,6 +10,7 @@ import GraphFile
 public enum GraphTestRunner {
     /// How one test went.
     public struct Result: Sendable {
+        /// The test's name.
         public var name: String
         /// What did not hold; empty when the test passed.
         public var failures: [Diagnostic]
@@ -178,6 +179,7 @@ public final class FrameSource: PacketSource {
     private let linkType: UInt16
     private var next = 0
 
+    /// Holds `frames`, in order; one whose time is before that of the last has the last one's.
     public init(_ frames: [PacketText.Frame], linkType: UInt16 = LinkType.ethernet) {
         var clock: Int64 = 0
         self.linkType = linkType
@@ -229,6 +231,7 @@ public final class FrameSource: PacketSource {
 
 /// Packets that left a wire, kept in memory.
 public final class CollectedPackets: PacketDestination {
+    /// In the order in which they left, each with its bytes as they were then.
     public private(set) var packets: [(bytes: [UInt8], item: Item)] = []
 
     public init() {}

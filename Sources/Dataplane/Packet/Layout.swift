@@ -46,7 +46,9 @@ public struct Layout: Sendable, Equatable {
 
     /// One field of a layout.
     public struct Field: Sendable, Equatable {
+        /// The name, as records show it.
         public let name: String
+        /// What the field holds, and so how many bytes it takes.
         public let type: FieldType
         /// Where the field begins, in bytes from the start of the record.
         public let offset: Int
@@ -54,6 +56,7 @@ public struct Layout: Sendable, Equatable {
 
     /// The name in `record(NAME)` and `command(NAME)`.
     public let name: String
+    /// In the order in which they stand.
     public let fields: [Field]
     /// Bytes of one record.
     public let size: Int

@@ -64,6 +64,7 @@ public enum PacketText {
     public struct Pattern: Sendable {
         let fields: PacketFields
 
+        /// Reads a pattern; throws what is wrong with it, and where.
         public init(_ text: String) throws(Failure) { fields = try PacketFields(text) }
 
         /// Whether the packet is all that the pattern says.

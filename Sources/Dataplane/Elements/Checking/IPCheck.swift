@@ -10,7 +10,9 @@
 /// are not looked at.
 public final class IPCheck: Element {
     public struct Config: ElementConfig {
+        /// What becomes of a packet with a wrong IPv4 header checksum: it is dropped, or passes and is counted.
         public enum Policy: String, CaseIterable, Sendable { case verify, count }
+        /// What is done about wrong IPv4 header checksums.
         public var checksum = Policy.verify
         public init() {}
     }

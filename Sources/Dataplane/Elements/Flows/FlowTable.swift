@@ -20,9 +20,13 @@ import CLinux
 /// list tells; `on_full: drop` drops the packet.
 public final class FlowTable: Element {
     public struct Config: ElementConfig {
+        /// What gives way when the table is full: the flow unused longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
+        /// Flows the table has room for.
         public var capacity = 65_536
+        /// Nanoseconds without a packet after which a flow ends; 0 for never.
         public var idle: Int64 = 300_000_000_000
+        /// What gives way when the table is full.
         public var onFull = Policy.evict
         public init() {}
     }
