@@ -61,6 +61,7 @@ public enum GraphTestRunner {
             for expected in test.records {
                 compare(expected, graph.index(of: expected.element).flatMap { arrived.records[$0] } ?? [], fail)
             }
+            if instance.lostItems != 0 { fail("\(instance.lostItems) items are lost", test.mark) }
             for number in graph.nodes.indices {
                 let counts = instance.counts(number)
                 if !counts.balances { fail("element '\(counts.name)' does not balance", test.mark) }
