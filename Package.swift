@@ -22,7 +22,7 @@ let package = Package(
         // The layers, lowest first. Arrows point at what may be imported (Tests/BoundaryTests checks them).
         .target(name: "Dataplane", dependencies: ["CLinux"], plugins: ["CatalogPlugin"]),
         .target(name: "GraphFile", dependencies: ["Dataplane", "CYAML"]),
-        .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib", "CLinux"]),
+        .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib"]),
         .target(
             name: "Model",
             dependencies: ["Dataplane", .product(name: "Histogram", package: "hdrhistogram-swift")]

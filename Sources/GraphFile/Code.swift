@@ -72,6 +72,7 @@ enum Code: String, CaseIterable, Sendable {
     case compoundCycle = "compound_cycle"
     case compoundsTooDeep = "compounds_too_deep"
     case tooLarge = "too_large"
+    case tooManyElements = "too_many_elements"
 
     // MARK: Placements and tests
 
@@ -225,8 +226,8 @@ enum Code: String, CaseIterable, Sendable {
             )
         case .unknownParameterType:
             (
-                "The parameters of a graph have one of the types ipv4, ipv6, integer, boolean, string, duration, "
-                    + "size, rate and choice (with 'values').",
+                "The parameters of a graph have one of the types \(GraphParameterType.names.joined(separator: ", ")); "
+                    + "a probability is a number from 0 to 1, and a choice has 'values'.",
                 "  port: {type: int}"
             )
         case .unknownParameter:
@@ -375,6 +376,12 @@ enum Code: String, CaseIterable, Sendable {
                 "Once every compound and parameter is in place, the graph is larger than is read. Compounds that "
                     + "use others several times over grow fast.",
                 ""
+            )
+        case .tooManyElements:
+            (
+                "A graph has more than \(Limits().elements) elements, or they have more than \(Limits().outputs) outputs, once every "
+                    + "compound is in place. In a run every output has a queue, so memory grows with them.",
+                "  - wire.rx -> Counter -> Counter -> Discard"
             )
         case .badSide:
             (

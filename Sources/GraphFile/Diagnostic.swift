@@ -3,6 +3,7 @@
 
 /// What is wrong with a file, where, and what could be meant: in the shape compilers use.
 public struct Diagnostic: Sendable, Equatable {
+    /// How bad it is.
     public enum Severity: String, Sendable, CaseIterable {
         case error
         case warning
@@ -10,6 +11,7 @@ public struct Diagnostic: Sendable, Equatable {
         case note
     }
 
+    /// How bad it is: only an error keeps a file from being used.
     public var severity: Severity
     /// A stable name of this kind of problem, in snake case; ``explain(_:)`` says more about it. Empty for notes.
     public var code: String
@@ -38,6 +40,7 @@ public struct Diagnostic: Sendable, Equatable {
         self.notes = notes
     }
 
+    /// The file it is in, as it was named.
     public var file: String { place.file }
     /// Counted from 1.
     public var line: Int { place.line }

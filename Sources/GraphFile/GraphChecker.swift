@@ -147,6 +147,26 @@ struct GraphChecker {
         return targets
     }
 
+    // MARK: Size
+
+    /// Reports a graph that has more elements, or more outputs, than are run; at the first that is too many.
+    func checkSize() {
+        var outputs = 0
+        for (n, node) in spec.nodes.enumerated() {
+            outputs += node.element.outputs.count
+            let isFull = n >= session.limits.elements
+            guard isFull || outputs > session.limits.outputs else { continue }
+            session.report(
+                .tooManyElements,
+                isFull
+                    ? "the graph has \(spec.nodes.count) elements; at most \(session.limits.elements) are run"
+                    : "the elements of the graph have more outputs than are run, \(session.limits.outputs)",
+                at: mark(n)
+            )
+            return
+        }
+    }
+
     // MARK: Kinds and flows
 
     private func mark(_ node: Int) -> Mark { builder.vertices[vertexOf[node]].mark }
@@ -269,18 +289,6 @@ extension Value {
         case .scalar: false
         case .list(let items, _): items.contains { $0.holds(mark) }
         case .map(let entries, _): entries.contains { $0.keyMark == mark || $0.value.holds(mark) }
-        }
-    }
-}
-
-extension GraphSpec.Node {
-    /// The only side the element can be on, and why; nil when it is free.
-    var pin: (side: Side, reason: String)? {
-        if isWire { return (.nic, "a Wire is a port of the NIC") }
-        switch type.sides {
-        case .nic: return (.nic, "\(article(type.name)) runs on the nic only")
-        case .host: return (.host, "\(article(type.name)) runs on the host only")
-        case .either: return place.map { ($0, "the graph pins it to the \($0)") }
         }
     }
 }

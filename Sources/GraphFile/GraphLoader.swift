@@ -95,6 +95,7 @@ public struct GraphLoader: Sendable {
         let bindings = session.bind(module.parameters, arguments, of: "the graph", .reportedAtDeclaration)
         builder.place(module, bindings, at: module.nameMark)
         let checker = GraphChecker(builder, name: module.name, about: module.about)
+        checker.checkSize()
         checker.checkKinds()
         checker.checkTogether()
         // Where something is missing, flows would seem to be missing too.
@@ -227,12 +228,34 @@ public struct GraphLoader: Sendable {
 
     // MARK: Tests and values
 
-    /// Reads a tests file. The graph it names is not read; its path is given relative to nothing else.
+    /// Reads a tests file, and its graph once for each set of settings in it.
+    ///
+    /// What is wrong with one test, or with the graph under its settings, leaves the others usable.
     public func loadTests(_ path: String) -> (tests: GraphTests?, diagnostics: [Diagnostic]) {
         let session = Session(limits: limits)
         guard let value = read(path, session), isKind(.tests, value, session) else { return (nil, session.diagnostics) }
-        let tests = session.tests(value, path: path) { resolve($0, from: path) }
+        let tests = tests(value, path: path, settings: [], session)
         return (tests, session.diagnostics)
+    }
+
+    /// The tests in `value`; `settings` go before those of a test.
+    private func tests(
+        _ value: Value,
+        path: String,
+        settings: [(key: String, value: String)],
+        _ session: Session
+    ) -> GraphTests? {
+        guard var tests = session.tests(value, path: path, resolve: { resolve($0, from: path) }) else { return nil }
+        var known: [[String]: LoadedGraph] = [:]
+        for (k, test) in tests.cases.enumerated() where !session.isFull {
+            let given = settings + test.settings.filter { set in !settings.contains { $0.key == set.key } }
+            let key = given.map { "\($0.key)=\($0.value)" }
+            let loaded = known[key] ?? loadGraph(tests.graph, settings: given)
+            known[key] = loaded
+            guard let spec = graph(loaded, at: tests.graphMark, ofSettings: test.mark, session) else { continue }
+            if session.check(test, spec) { tests.cases[k].graph = spec }
+        }
+        return tests
     }
 
     /// Reads any file as a value. Whoever makes sense of the value hands what is wrong with it to `diagnose`.
@@ -298,20 +321,12 @@ public struct GraphLoader: Sendable {
                 let spec = graphNamed(graph, path, settings, session)
             else { break }
             _ = placement(value, spec, session)
-        case .tests:
-            guard let tests = session.tests(value, path: path, resolve: { resolve($0, from: path) }),
-                case .map(let entries, _) = value, let graph = entries.first(where: { $0.key == "graph" })?.value
-            else { break }
-            // The tests may set what has no default.
-            let given =
-                settings
-                + (tests.cases.first?.settings ?? []).filter { set in !settings.contains { $0.key == set.key } }
-            if let spec = graphNamed(graph, path, given, session) { session.check(tests, spec) }
+        case .tests: _ = tests(value, path: path, settings: settings, session)
         }
         return session.diagnostics
     }
 
-    /// The graph that a placement or tests file names; what is wrong with it is said in one line.
+    /// The graph that a placement names.
     private func graphNamed(
         _ value: Value,
         _ path: String,
@@ -319,11 +334,27 @@ public struct GraphLoader: Sendable {
         _ session: Session
     ) -> GraphSpec? {
         guard let text = session.text(value, "'graph'") else { return nil }
-        let loaded = loadGraph(resolve(text, from: path), settings: settings)
+        return graph(loadGraph(resolve(text, from: path), settings: settings), at: value.mark, session)
+    }
+
+    /// The graph that another file names at `mark`; what is wrong with it is said in one line, and what is wrong with its
+    /// settings where those are.
+    private func graph(
+        _ loaded: LoadedGraph,
+        at mark: Mark,
+        ofSettings settings: Mark? = nil,
+        _ session: Session
+    ) -> GraphSpec? {
         if loaded.graph == nil {
             let first = loaded.diagnostics.first { $0.severity == .error }
             let reason = first.map { "\($0.file):\($0.line):\($0.column): \($0.message)" } ?? ""
-            session.report(.badGraph, "the graph cannot be used: \(reason)", at: value.mark)
+            let isSetting = first?.file == Self.settingsPath
+            session.report(
+                .badGraph,
+                "the graph cannot be used: \(reason)",
+                at: isSetting ? settings ?? mark : mark,
+                suggestion: isSetting ? first?.suggestion : nil
+            )
         }
         return loaded.graph
     }

@@ -9,14 +9,18 @@ public struct GraphTests: Sendable {
     public var path: String
     /// The graph's file, as a path that can be read from where the tests' path can.
     public var graph: String
+    /// Where the file names the graph.
+    let graphMark: Mark
+    /// The tests, in the order of the file.
     public var cases: [Case]
     let map: SourceMap
 
     /// Where a mark of these tests stands, for telling what failed.
     public func place(of mark: Mark) -> Place? { map.span(mark).map(map.place) }
 
-    /// One test: packets in, packets and drops expected.
+    /// One test: packets in; packets, records and drops expected.
     public struct Case: Sendable {
+        /// What holds, as a sentence.
         public var name: String
         /// Where the name stands, for failures.
         public var mark: Mark
@@ -28,23 +32,45 @@ public struct GraphTests: Sendable {
         public var outputs: [Packets]
         /// Drops expected, by `element.reason`.
         public var drops: [Drop]
+        /// For each element the records expected to reach it.
+        public var records: [Records]
+        /// The graph with the settings of this test; nil where it cannot be used, or lacks what the test names.
+        public var graph: GraphSpec?
     }
     /// The packets of one wire.
     public struct Packets: Sendable {
+        /// The wire's name in the graph.
         public var wire: String
+        /// Where the wire is named.
         public var mark: Mark
+        /// In order of time.
         public var packets: [Text]
     }
-    /// One packet in text form, or a pattern for one.
+    /// The records that reach one element, in the order in which they do.
+    public struct Records: Sendable {
+        /// The element's name in the graph.
+        public var element: String
+        /// Where the element is named.
+        public var mark: Mark
+        /// Patterns, `name=value` words of which each record has to have all.
+        public var records: [Text]
+    }
+    /// One packet in text form, or a pattern for a packet or record.
     public struct Text: Sendable {
+        /// As written.
         public var text: String
+        /// Where it stands.
         public var mark: Mark
     }
     /// A drop counter of an element and its value after the test.
     public struct Drop: Sendable {
+        /// The element's name in the graph.
         public var element: String
+        /// One of the element's reasons, in snake case.
         public var reason: String
+        /// Items dropped for that reason.
         public var count: Int
+        /// Where the counter is named.
         public var mark: Mark
     }
 }
@@ -64,7 +90,8 @@ extension Session {
             let list = fields["tests"], let items = items(list, "'tests'")
         else { return nil }
         let cases = items.compactMap(testCase)
-        return errorCount == errors ? GraphTests(path: path, graph: resolve(graph), cases: cases, map: map) : nil
+        return errorCount == errors
+            ? GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map) : nil
     }
 
     private func testCase(_ value: Value) -> GraphTests.Case? {
@@ -78,25 +105,15 @@ extension Session {
         let inputs = (fields["in"].flatMap { entries($0, "'in'") } ?? []).map(packets)
         var outputs: [GraphTests.Packets] = []
         var drops: [GraphTests.Drop] = []
+        var records: [GraphTests.Records] = []
         for entry in fields["out"].flatMap({ entries($0, "'out'") }) ?? [] {
-            if entry.key != "drops" {
-                outputs.append(packets(entry))
-                continue
-            }
-            for (key, keyMark, value) in entries(entry.value, "'drops'") ?? [] {
-                guard let dot = key.lastIndex(of: ".") else {
-                    report(.badValue, "'\(key)' is not an element and a reason, as in 'cookie.bad_cookie'", at: keyMark)
-                    continue
+            switch entry.key {
+            case "drops": drops = (entries(entry.value, "'drops'") ?? []).compactMap(drop)
+            case "records":
+                records = (entries(entry.value, "'records'") ?? []).map { element, mark, value in
+                    GraphTests.Records(element: element, mark: mark, records: patterns(value, of: element))
                 }
-                do throws(ParameterError) {
-                    let count = try value.integer(in: 0 ... .max)
-                    let reason = String(key[key.index(after: dot)...])
-                    drops.append(
-                        GraphTests.Drop(element: String(key[..<dot]), reason: reason, count: count, mark: keyMark)
-                    )
-                } catch {
-                    report(error)
-                }
+            default: outputs.append(packets(entry))
             }
         }
         return GraphTests.Case(
@@ -105,51 +122,86 @@ extension Session {
             settings: settings,
             inputs: inputs,
             outputs: outputs,
-            drops: drops
+            drops: drops,
+            records: records
         )
     }
 
     private func packets(_ entry: (key: String, keyMark: Mark, value: Value)) -> GraphTests.Packets {
-        let texts = texts(entry.value, "the packets of '\(entry.key)'").map {
-            GraphTests.Text(text: $0.text, mark: $0.mark)
-        }
-        return GraphTests.Packets(wire: entry.key, mark: entry.keyMark, packets: texts)
+        GraphTests.Packets(wire: entry.key, mark: entry.keyMark, packets: patterns(entry.value, of: entry.key))
     }
 
-    /// Reports wires, elements and drop reasons that the graph does not have.
-    func check(_ tests: GraphTests, _ spec: GraphSpec) {
-        let wires = spec.nodes.filter(\.isWire).map(\.name)
-        let isWire = Set(wires)
-        let nodes = Dictionary(spec.nodes.map { ($0.name, $0) }) { first, _ in first }
-        for test in tests.cases {
-            for packets in test.inputs + test.outputs where !isWire.contains(packets.wire) {
-                report(
-                    .unknownElement,
-                    "the graph has no wire '\(packets.wire)'; it has \(wires.isEmpty ? "none" : wires.joined(separator: ", "))",
-                    at: packets.mark,
-                    suggestion: suggest(packets.wire, among: wires)
-                )
-            }
-            for drop in test.drops {
-                guard let node = nodes[drop.element] else {
-                    let suggestion = suggest(drop.element, among: spec.nodes.map(\.name))
-                    report(
-                        .unknownElement,
-                        "the graph has no element '\(drop.element)'",
-                        at: drop.mark,
-                        suggestion: suggestion
-                    )
-                    continue
-                }
-                let reasons = node.type.drops.map(\.name) + ["loop"] + node.element.outputs.map { "unused_\($0.name)" }
-                guard !reasons.contains(drop.reason) else { continue }
-                report(
-                    .unknownDrop,
-                    "'\(drop.element)' never drops for '\(drop.reason)'; its reasons are \(reasons.joined(separator: ", "))",
-                    at: drop.mark,
-                    suggestion: likely(drop.reason, among: reasons).map { didYouMean("\(drop.element).\($0)") }
-                )
-            }
+    private func patterns(_ value: Value, of name: String) -> [GraphTests.Text] {
+        texts(value, "what is listed for '\(name)'").map { GraphTests.Text(text: $0.text, mark: $0.mark) }
+    }
+
+    private func drop(_ key: String, _ mark: Mark, _ value: Value) -> GraphTests.Drop? {
+        guard let dot = key.lastIndex(of: ".") else {
+            report(.badValue, "'\(key)' is not an element and a reason, as in 'cookie.bad_cookie'", at: mark)
+            return nil
         }
+        do throws(ParameterError) {
+            let count = try value.integer(in: 0 ... .max)
+            let reason = String(key[key.index(after: dot)...])
+            return GraphTests.Drop(element: String(key[..<dot]), reason: reason, count: count, mark: mark)
+        } catch {
+            report(error)
+            return nil
+        }
+    }
+
+    /// Reports what a test names and its graph does not have: wires, elements, drop reasons, records that reach an element.
+    /// Gives whether there is nothing of the kind.
+    func check(_ test: GraphTests.Case, _ spec: GraphSpec) -> Bool {
+        let errors = errorCount
+        let wires = spec.nodes.filter(\.isWire).map(\.name)
+        for packets in test.inputs + test.outputs where !wires.contains(packets.wire) {
+            report(
+                .unknownElement,
+                "the graph has no wire '\(packets.wire)'; it has \(wires.isEmpty ? "none" : wires.joined(separator: ", "))",
+                at: packets.mark,
+                suggestion: suggest(packets.wire, among: wires)
+            )
+        }
+        for drop in test.drops {
+            guard let node = node(drop.element, spec, at: drop.mark), !node.dropReasons.contains(drop.reason) else {
+                continue
+            }
+            let reasons = node.dropReasons
+            report(
+                .unknownDrop,
+                "'\(drop.element)' never drops for '\(drop.reason)'; its reasons are \(reasons.joined(separator: ", "))",
+                at: drop.mark,
+                suggestion: likely(drop.reason, among: reasons).map { didYouMean("\(drop.element).\($0)") }
+            )
+        }
+        let isReached = test.records.isEmpty ? [] : reachedByRecords(spec)
+        for records in test.records {
+            guard let node = node(records.element, spec, at: records.mark), !isReached.contains(node.name) else {
+                continue
+            }
+            report(
+                .badValue,
+                "no records reach '\(node.name)'; they reach "
+                    + (isReached.isEmpty ? "no element" : isReached.joined(separator: ", ")),
+                at: records.mark
+            )
+        }
+        return errorCount == errors && !isFull
+    }
+
+    /// The names of the elements that records reach.
+    private func reachedByRecords(_ spec: GraphSpec) -> [String] {
+        let kinds = GraphShape(spec).kinds
+        let reached = zip(spec.edges, kinds).filter { if case .record = $1 { true } else { false } }.map(\.0.to)
+        return Set(reached).sorted().map { spec.nodes[$0].name }
+    }
+
+    /// The element of the graph that a test names; reported where there is none.
+    private func node(_ name: String, _ spec: GraphSpec, at mark: Mark) -> GraphSpec.Node? {
+        if let number = spec.index(of: name) { return spec.nodes[number] }
+        let suggestion = suggest(name, among: spec.nodes.map(\.name))
+        report(.unknownElement, "the graph has no element '\(name)'", at: mark, suggestion: suggestion)
+        return nil
     }
 }

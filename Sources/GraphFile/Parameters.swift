@@ -13,9 +13,12 @@ enum GraphParameterType: Sendable, Equatable {
     case duration
     case size
     case rate
+    case probability
     case choice([String])
 
-    static let names = ["ipv4", "ipv6", "integer", "boolean", "string", "duration", "size", "rate", "choice"]
+    static let names = [
+        "ipv4", "ipv6", "integer", "boolean", "string", "duration", "size", "rate", "probability", "choice",
+    ]
 
     init?(_ name: String, values: [String]) {
         switch name {
@@ -27,6 +30,7 @@ enum GraphParameterType: Sendable, Equatable {
         case "duration": self = .duration
         case "size": self = .size
         case "rate": self = .rate
+        case "probability": self = .probability
         case "choice": self = .choice(values)
         default: return nil
         }
@@ -36,14 +40,18 @@ enum GraphParameterType: Sendable, Equatable {
     func read(_ value: Value) throws(ParameterError) -> String {
         let text = try value.string()
         switch self {
-        case .ipv4: if !isIPv4(text) { throw ParameterError("'\(text)' is not an IPv4 address", at: value.mark) }
-        case .ipv6: if !isIPv6(text) { throw ParameterError("'\(text)' is not an IPv6 address", at: value.mark) }
+        case .ipv4, .ipv6:
+            let version: UInt8 = self == .ipv4 ? 4 : 6
+            guard IPAddress(text)?.version == version else {
+                throw ParameterError("'\(text)' is not an IPv\(version) address", at: value.mark)
+            }
         case .integer: _ = try value.integer(in: .min ... .max)
         case .boolean: _ = try value.boolean()
         case .string: break
         case .duration: _ = try value.duration(in: 0 ... .max)
         case .size: _ = try value.size(in: 0 ... .max)
         case .rate: _ = try value.rate()
+        case .probability: _ = try value.probability()
         case .choice(let words): _ = try value.choice(of: words)
         }
         return text
@@ -60,6 +68,7 @@ enum GraphParameterType: Sendable, Equatable {
         case .duration: "1 s"
         case .size: "1 KiB"
         case .rate: "1 Mpps"
+        case .probability: "1"
         case .choice(let words): words.first ?? ""
         }
     }
@@ -322,46 +331,4 @@ func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).co
 func isParameterName(_ name: String) -> Bool {
     guard let first = name.utf8.first else { return false }
     return !isDigit(first) && name.utf8.allSatisfy(isWord)
-}
-
-/// Decimal, four numbers up to 255 without leading zeros (RFC 6943, section 3.1.1, strict form).
-func isIPv4(_ text: String) -> Bool {
-    let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    return parts.count == 4
-        && parts.allSatisfy { part in
-            guard (1...3).contains(part.count), part.allSatisfy(isDigit) else { return false }
-            if part.count > 1, part.first == UInt8(ascii: "0") { return false }
-            return part.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } <= 255
-        }
-}
-
-/// RFC 4291, section 2.2: eight groups, one run of zeros as `::`, the last two groups perhaps as an IPv4 address.
-func isIPv6(_ text: String) -> Bool {
-    guard text.utf8.count <= 45 else { return false }
-    /// The number of groups in `text`; nil when something in it is not a group.
-    func groups(_ text: Substring, isLast: Bool) -> Int? {
-        if text.isEmpty { return 0 }
-        var count = 0
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        for (i, part) in parts.enumerated() {
-            if isLast, i == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
-                guard isIPv4(String(part)) else { return nil }
-                count += 2
-            } else {
-                let isHex = part.utf8.allSatisfy {
-                    isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0 | 0x20)
-                }
-                guard (1...4).contains(part.utf8.count), isHex else { return nil }
-                count += 1
-            }
-        }
-        return count
-    }
-    let bytes = Array(text.utf8)
-    let colons = bytes.indices.dropLast().first { bytes[$0] == UInt8(ascii: ":") && bytes[$0 + 1] == UInt8(ascii: ":") }
-    guard let colons else { return groups(Substring(text), isLast: true) == 8 }
-    let before = Substring(String(decoding: bytes[..<colons], as: UTF8.self))
-    let after = Substring(String(decoding: bytes[(colons + 2)...], as: UTF8.self))
-    guard let first = groups(before, isLast: false), let second = groups(after, isLast: true) else { return false }
-    return first + second < 8
 }

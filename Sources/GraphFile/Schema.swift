@@ -104,9 +104,18 @@ public enum GraphSchema {
     private static var tests: JSON {
         let out: JSON = [
             "type": "object",
-            "description": "For each wire the packets expected there; for `drops` the counters, by element.reason.",
+            "description": "For each wire the packets expected there; `drops` and `records` have entries of their own.",
             "properties": [
-                "drops": ["type": "object", "additionalProperties": ["type": "integer", "minimum": 0]]
+                "drops": [
+                    "type": "object",
+                    "description": "Counters of drops, by element.reason.",
+                    "additionalProperties": ["type": "integer", "minimum": 0],
+                ],
+                "records": [
+                    "type": "object",
+                    "description": "For each element the records that reach it, in order: `name=value` words.",
+                    "additionalProperties": ["type": "array", "items": ["type": "string"]],
+                ],
             ],
             "additionalProperties": reference("packets"),
         ]
@@ -144,10 +153,9 @@ public enum GraphSchema {
     // MARK: Parts of graphs
 
     private static var params: JSON {
-        let types = ["ipv4", "ipv6", "integer", "boolean", "string", "duration", "size", "rate", "choice"]
         let param = object(
             [
-                ("type", ["enum": .array(types.map(JSON.string))]),
+                ("type", ["enum": .array(GraphParameterType.names.map(JSON.string))]),
                 ("default", described("Without it the parameter must be given.", reference("scalar"))),
                 ("about", reference("about")),
                 ("values", described("The words of a choice.", ["type": "array", "items": reference("scalar")])),

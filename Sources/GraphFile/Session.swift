@@ -15,6 +15,10 @@ struct Limits: Sendable {
     var compoundDepth = 16
     /// Values and hops looked at while compounds are put in place; a compound counts every time.
     var work = 1_000_000
+    /// Elements of a graph, and outputs of all of them, once compounds are in place. Each output has a queue in a run, so
+    /// these bound a run's memory; an output has one edge at most, so edges are bounded too.
+    var elements = 1_000
+    var outputs = 4_000
     /// Errors reported.
     var errors = 200
     /// Names compared in search of one that could be meant.

@@ -91,6 +91,7 @@ struct Source: Sendable {
 
 /// A place in a file, for people.
 public struct Place: Sendable, Equatable {
+    /// The file, as it was named.
     public var file: String
     /// Counted from 1.
     public var line: Int

@@ -5,7 +5,9 @@ import Dataplane
 
 /// What the model says of one placement.
 public struct PlacementResult: Sendable {
+    /// The placement's name.
     public var name: String
+    /// For each node of the graph the side it is on.
     public var sides: [Side]
     /// The largest fixed rate of packets per second at which nothing was dropped, to 0.1 %.
     ///
@@ -24,9 +26,11 @@ public struct PlacementResult: Sendable {
     public var drops: [(reason: Outcome.Drop, count: UInt64)]
     /// Core cycles per packet that arrives.
     public var hostCyclesPerPacket: Double
+    /// Core cycles on the NIC per packet that arrives.
     public var nicCyclesPerPacket: Double
     /// What crosses per packet that arrives.
     public var toHost: Crossing
+    /// What crosses to the NIC per packet that arrives.
     public var toNIC: Crossing
 
     /// The resource that is busiest at the sustainable rate.
@@ -34,8 +38,11 @@ public struct PlacementResult: Sendable {
 
     /// Latencies in picoseconds, to three digits.
     public struct Percentiles: Sendable, Equatable {
+        /// Half of the packets took no longer.
         public var p50: Int64
+        /// 99 % of the packets took no longer.
         public var p99: Int64
+        /// 99.9 % of the packets took no longer.
         public var p999: Int64
     }
 
@@ -43,6 +50,7 @@ public struct PlacementResult: Sendable {
     public struct Crossing: Sendable, Equatable {
         /// Bytes of items, without descriptors and headers of the link.
         public var bytes: Double
+        /// Starts of transfers.
         public var transfers: Double
     }
 }
@@ -82,6 +90,7 @@ public struct Comparison: Sendable {
     public var isTie: Bool
     /// Packets recorded, and whether the capture went on after them.
     public var recordedPackets: Int
+    /// The capture went on after the packets recorded.
     public var isPrefix: Bool
     /// Bytes per packet on the wire, of those recorded.
     public var bytesPerPacket: Double

@@ -5,13 +5,19 @@ import Dataplane
 
 /// The numbers of one NIC, one host and the channel between them, each with its source.
 public struct DeviceProfile: Sendable {
+    /// The profile's name.
     public var name: String
+    /// What it describes, in a sentence.
     public var about: String
     /// What the profile's numbers leave out, in words; shown in every report.
     public var notModelled: [String]
+    /// What runs elements on the NIC.
     public var nic: ExecutorProfile
+    /// What runs elements on the host.
     public var host: ExecutorProfile
+    /// The NIC's ports.
     public var mac: MACProfile
+    /// The way between the two.
     public var channel: ChannelProfile
     /// Every number as written, in the order of the file.
     public var figures: [Figure]
@@ -22,6 +28,7 @@ public struct DeviceProfile: Sendable {
         public var path: String
         /// The number as written, with its unit.
         public var value: String
+        /// Where the number is from; begins with `assumption` when nobody measured it.
         public var source: String
 
         /// Nobody measured it.
@@ -45,11 +52,13 @@ public struct ExecutorProfile: Sendable, Equatable {
         case flowHash = "flow_hash"
     }
 
+    /// Cores that run elements.
     public var cores: Int
     /// Hardware threads of each core: items whose waits for memory overlap.
     public var threads: Int
     /// Core clock in hertz.
     public var clock: Int
+    /// How items are given to cores.
     public var dispatch: Dispatch
     /// Cycles for each item that enters, in thousandths.
     public var perItem: Int
@@ -115,9 +124,14 @@ public struct ChannelProfile: Sendable, Equatable {
         case interrupt(after: Int, within: Int, cycles: Int)
     }
 
+    /// The link, which decides what bytes cost.
     public var link: PCIeLink
+    /// How driver and device tell each other of transfers.
     public var driver: DriverModel
+    /// From the NIC to the host.
     public var toHost: Direction
+    /// From the host to the NIC.
     public var toNIC: Direction
+    /// How the host learns of items.
     public var notification: Notification
 }

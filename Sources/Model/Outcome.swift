@@ -54,16 +54,23 @@ public struct Outcome: Sendable {
     public internal(set) var completed: UInt64 = 0
     /// Lost items, by ``Drop``.
     public internal(set) var drops: [UInt64]
+    /// What the NIC's cores did.
     public internal(set) var nic: ExecutorTally
+    /// What the host's cores did.
     public internal(set) var host: ExecutorTally
+    /// What crossed from the NIC to the host.
     public internal(set) var toHost = DirectionTally()
+    /// What crossed from the host to the NIC.
     public internal(set) var toNIC = DirectionTally()
     /// Picoseconds the link was busy from the device to the host, and from the host to the device.
     public internal(set) var linkUpBusy: Int64 = 0
+    /// Picoseconds the link was busy from the host to the device.
     public internal(set) var linkDownBusy: Int64 = 0
+    /// Picoseconds the ports took packets in.
     public internal(set) var macBusy: Int64 = 0
     /// Virtual times of the first arrival and of the end, in picoseconds.
     public internal(set) var start: Int64 = 0
+    /// Virtual time of the end, in picoseconds.
     public internal(set) var end: Int64 = 0
     /// Time from arrival to the last work on a packet, in picoseconds: its emission, where it is emitted.
     ///

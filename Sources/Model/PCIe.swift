@@ -20,6 +20,7 @@ public struct DriverModel: Sendable, Equatable {
         public var headReadEvery: Int
     }
 
+    /// The name in profiles.
     public var name: String
     /// Receive: from the device to the host.
     public var toHost: Steps

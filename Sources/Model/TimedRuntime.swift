@@ -8,6 +8,7 @@ import Dataplane
 /// Below overload it emits what a direct run emits, in the same order within each flow. The input is run once; where a
 /// longer run is needed to measure a steady load, a ``Recording`` of it is replayed.
 public final class TimedRuntime {
+    /// What is run; its counters can be read afterwards.
     public let instance: Instance
     private var simulation: Simulation<LiveWork>
 
@@ -178,20 +179,10 @@ public final class TimedRuntime {
     }
 }
 
-/// Wires are on the NIC, and elements where their types and the graph allow.
+/// Elements are where their types and the graph allow.
 func checkPlacement(_ spec: GraphSpec, _ sides: [Side]) throws(ModelError) {
     for (node, side) in zip(spec.nodes, sides) {
-        if node.isWire, side == .host {
-            throw .badPlacement(element: node.name, reason: "is a wire, a port of the NIC, and cannot be on the host")
-        }
-        if node.type.sides != .either, node.type.sides.rawValue != side.rawValue {
-            throw .badPlacement(
-                element: node.name,
-                reason: "is a \(node.type.name), which cannot be on the \(side.rawValue)"
-            )
-        }
-        if let place = node.place, place != side {
-            throw .badPlacement(element: node.name, reason: "is pinned to the \(place.rawValue) by the graph")
-        }
+        guard let pin = node.pin, pin.side != side else { continue }
+        throw .badPlacement(element: node.name, reason: "cannot be on the \(side): \(pin.reason)")
     }
 }

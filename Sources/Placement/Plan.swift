@@ -34,12 +34,14 @@ public enum Objective: String, Sendable, CaseIterable {
 /// Every placement that the constraints allow is scored with the work of one recorded run, so the result is exact for
 /// the model and the capture.
 public struct Plan: Sendable {
+    /// What the placements were ranked by.
     public var objective: Objective
     /// All placements, the best first. Of those with the same figure the one with the higher rate is first, then the
     /// one with fewer elements on the NIC.
     public var ranked: [PlacementResult]
     /// The placements with everything on the host, and with all that can be on the NIC there; where they are possible.
     public var allHost: PlacementResult?
+    /// The placement with all on the NIC that can be there; nil where that is not possible.
     public var allNIC: PlacementResult?
     /// For each element, in the graph's order, why it is where the best placement has it.
     public var reasons: [Reason]
@@ -47,14 +49,19 @@ public struct Plan: Sendable {
     public var isTie: Bool
     /// One sentence about what was tried.
     public var completeness: String
+    /// Packets recorded, whose work was replayed.
     public var recordedPackets: Int
+    /// The capture went on after them.
     public var isPrefix: Bool
 
+    /// The placement that is best by the objective.
     public var best: PlacementResult { ranked[0] }
 
     /// Why one element is on its side.
     public struct Reason: Sendable, Equatable {
+        /// The element's name in the graph.
         public var element: String
+        /// The side the best placement has it on.
         public var side: Side
         /// A sentence: what moving it alone to the other side would change, or why it cannot be moved.
         public var text: String
@@ -235,28 +242,16 @@ private struct Group {
             var result = Group(members: members, side: nil, why: nil)
             for member in members {
                 let node = spec.nodes[member]
-                let fixed: (side: Side, why: String)? =
-                    if node.isWire {
-                        (.nic, "a wire is a port of the NIC")
-                    } else if let place = node.place {
-                        (place, "the graph pins it to the \(place.rawValue)")
-                    } else if node.type.sides == .nic {
-                        (.nic, "a \(node.type.name) can only be on the NIC")
-                    } else if node.type.sides == .host {
-                        (.host, "a \(node.type.name) can only be on the host")
-                    } else {
-                        nil
-                    }
-                guard let fixed else { continue }
-                if let side = result.side, side != fixed.side {
+                guard let pin = node.pin else { continue }
+                if let side = result.side, side != pin.side {
                     throw .noPlacement(
-                        "'\(node.name)' must be on the \(fixed.side.rawValue), together with an element that must not"
+                        "'\(node.name)' must be on the \(pin.side), together with an element that must not"
                     )
                 }
-                result.side = fixed.side
+                result.side = pin.side
                 result.why =
                     members.count == 1
-                    ? fixed.why : "'\(node.name)' must be on the \(fixed.side.rawValue) and they stay together"
+                    ? pin.reason : "'\(node.name)' must be on the \(pin.side) and they stay together"
             }
             groups.append(result)
         }

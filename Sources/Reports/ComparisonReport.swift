@@ -7,8 +7,11 @@ import Placement
 
 /// What the model says of several placements of a graph: modelled, nothing measured.
 public struct ComparisonReport: Sendable {
+    /// The graph's name.
     public var graph: String
+    /// The device the placements were modelled on.
     public var profile: DeviceProfile
+    /// What was found.
     public var comparison: Comparison
 
     public init(graph: String, profile: DeviceProfile, comparison: Comparison) {
@@ -76,8 +79,11 @@ public struct ComparisonReport: Sendable {
 
 /// What the planner found.
 public struct PlanReport: Sendable {
+    /// The graph's name.
     public var graph: String
+    /// The device the placements were modelled on.
     public var profile: DeviceProfile
+    /// What was found.
     public var plan: Plan
 
     public init(graph: String, profile: DeviceProfile, plan: Plan) {

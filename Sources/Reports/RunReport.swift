@@ -5,13 +5,17 @@ import Dataplane
 
 /// What one run of a graph counted: measured, nothing modelled.
 public struct RunReport: Sendable {
+    /// The graph's name.
     public var graph: String
+    /// What each element counted, in the order of the graph.
     public var elements: [ElementCounts]
+    /// What passed each wire, in the order of the graph.
     public var wires: [WireCounts]
     /// Items that are neither free nor held by an element; anything but 0 means that an element lost some.
     public var lostItems: Int
     /// Packets whose stamp lay before that of an earlier one, over all wires.
     public var backwards: UInt64
+    /// What was unusual about the input, a sentence each.
     public var warnings: [String]
 
     public init(

@@ -3,11 +3,14 @@
 
 /// A table of text, for the terminal and for Markdown.
 public struct Table: Sendable {
+    /// On which side the cells of a column are even.
     public enum Alignment: Sendable {
         case left
         case right
     }
+    /// What stands above each column, and how its cells are aligned.
     public var columns: [(title: String, alignment: Alignment)]
+    /// The cells of each row, one for each column.
     public var rows: [[String]] = []
 
     public init(_ columns: [(title: String, alignment: Alignment)]) { self.columns = columns }

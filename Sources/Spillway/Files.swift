@@ -8,7 +8,9 @@ import Glibc
 public enum Files {
     /// What is wrong with a file, with its name.
     public struct Failure: Error, CustomStringConvertible {
+        /// The file, as it was named.
         public var path: String
+        /// The system's number for what is wrong.
         public var errno: Int32
 
         public init(path: String, errno: Int32) {

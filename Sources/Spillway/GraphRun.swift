@@ -8,6 +8,7 @@ import Synchronization
 
 /// What a wire is bound to, as a user writes it: `NAME=SOURCE[,SOURCE...][,write=FILE]`.
 public struct WireArgument: Sendable, Equatable {
+    /// The wire's name in the graph.
     public var name: String
     /// Captures, read one after the other; `-` is standard input. Empty when the wire only sends.
     public var sources: [String]
@@ -80,6 +81,7 @@ public struct BindingError: Error, CustomStringConvertible {
 public enum GraphRun {
     /// What a run leaves behind.
     public struct Outcome {
+        /// What was counted.
         public var report: RunReport
         /// Why a capture ended before its natural end; nil when none did.
         public var failure: (any Error)?

@@ -5,37 +5,32 @@ import Capture
 import Dataplane
 import GraphFile
 
-/// Runs the tests of a graph: packets written as text go in, what leaves is compared with patterns.
+/// Runs the tests of a graph: packets written as text go in; what leaves, and the records made of it, are compared with
+/// patterns.
 public enum GraphTestRunner {
     /// How one test went.
     public struct Result: Sendable {
+        /// The test's name.
         public var name: String
         /// What did not hold; empty when the test passed.
         public var failures: [Diagnostic]
     }
 
-    /// Runs all tests of a file. Diagnostics are about the files; failures are about the graph.
+    /// Runs all tests of a file that can be run. Diagnostics are about the files, and about what they name that is not
+    /// there: with an error among them some tests were not run. Failures are about the graph.
     public static func run(_ path: String, _ loader: GraphLoader) -> (results: [Result], diagnostics: [Diagnostic]) {
         let (tests, diagnostics) = loader.loadTests(path)
         guard let tests else { return ([], diagnostics) }
-        var all = diagnostics
-        var results: [Result] = []
-        for test in tests.cases {
-            let loaded = loader.loadGraph(tests.graph, settings: test.settings)
-            guard let graph = loaded.graph else {
-                all += loaded.diagnostics
-                break
-            }
-            results.append(run(test, tests, graph))
-        }
-        return (results, all)
+        let results = tests.cases.compactMap { test in test.graph.map { run(test, tests, $0) } }
+        return (results, diagnostics)
     }
 
     private static func run(_ test: GraphTests.Case, _ tests: GraphTests, _ graph: GraphSpec) -> Result {
         var failures: [Diagnostic] = []
-        func fail(_ message: String, _ mark: Mark) {
+        func fail(_ message: String, _ mark: Mark, suggestion: String? = nil) {
             let place = tests.place(of: mark) ?? Place(file: tests.path, line: 1, column: 1, length: 1)
-            failures.append(Diagnostic(.error, code: "test_failed", "\(test.name): \(message)", at: place))
+            let message = "\(test.name): \(message)"
+            failures.append(Diagnostic(.error, code: "test_failed", message, at: place, suggestion: suggestion))
         }
         do {
             var bindings: [Int: WireBinding] = [:]
@@ -54,12 +49,19 @@ public enum GraphTestRunner {
             }
             guard failures.isEmpty else { return Result(name: test.name, failures: failures) }
             let instance = try Instance(graph, bindings: bindings, services: MemoryServices())
-            try DirectRuntime(instance).run()
+            let arrived = ArrivingRecords(instance, at: test.records.compactMap { graph.index(of: $0.element) })
+            let runtime = DirectRuntime(instance)
+            if !test.records.isEmpty { runtime.observer = arrived }
+            try runtime.run()
             for (number, collected) in sent.sorted(by: { $0.key < $1.key }) {
                 let wire = graph.nodes[number].name
                 guard let expected = test.outputs.first(where: { $0.wire == wire }) else { continue }
-                compare(expected, collected, wire: wire, fail)
+                compare(expected, collected, wire: wire) { fail($0, $1) }
             }
+            for expected in test.records {
+                compare(expected, graph.index(of: expected.element).flatMap { arrived.records[$0] } ?? [], fail)
+            }
+            if instance.lostItems != 0 { fail("\(instance.lostItems) items are lost", test.mark) }
             for number in graph.nodes.indices {
                 let counts = instance.counts(number)
                 if !counts.balances { fail("element '\(counts.name)' does not balance", test.mark) }
@@ -104,6 +106,72 @@ public enum GraphTestRunner {
             fail("wire '\(wire)' also sent '\(collected.withItem(k) { PacketText.describe($0) })'", expected.mark)
         }
     }
+
+    /// Compares the records that reached an element with those expected there, in order.
+    private static func compare(
+        _ expected: GraphTests.Records,
+        _ records: [ArrivingRecords.Record],
+        _ fail: (String, Mark, _ suggestion: String?) -> Void
+    ) {
+        for (k, text) in expected.records.enumerated() {
+            guard k < records.count else {
+                fail("no record '\(text.text)' reached '\(expected.element)'", text.mark, nil)
+                continue
+            }
+            let record = records[k]
+            if let name = record.layout.unknownField(in: text.text) {
+                let names = record.layout.fields.map(\.name)
+                fail(
+                    "the records that reach '\(expected.element)' have no field '\(name)'; they have "
+                        + names.joined(separator: ", "),
+                    text.mark,
+                    nearest(to: name, among: names).map { "did you mean '\($0)'?" }
+                )
+            } else if !record.matches(text.text) {
+                fail("'\(record.text)' reached '\(expected.element)', not '\(text.text)'", text.mark, nil)
+            }
+        }
+        for record in records.dropFirst(expected.records.count) {
+            fail("'\(record.text)' also reached '\(expected.element)'", expected.mark, nil)
+        }
+    }
+}
+
+/// Keeps the records that arrive at some elements, one by one also where they travel together.
+private final class ArrivingRecords: RunObserver {
+    /// A record, and how it is laid out.
+    struct Record {
+        var layout: Layout
+        var bytes: [UInt8]
+
+        var text: String { bytes.withUnsafeBytes { layout.describe($0) } }
+
+        func matches(_ pattern: String) -> Bool { bytes.withUnsafeBytes { layout.matches(pattern, $0) } }
+    }
+
+    /// By node number, in the order in which they arrived.
+    private(set) var records: [Int: [Record]] = [:]
+    private let instance: Instance
+    private let watched: Set<Int>
+
+    init(_ instance: Instance, at nodes: [Int]) {
+        self.instance = instance
+        watched = Set(nodes)
+    }
+
+    func moved(_ batch: Batch, edge: Int) {
+        let node = instance.spec.edges[edge].to
+        guard watched.contains(node) else { return }
+        for k in 0..<batch.count {
+            guard let layout = instance.layouts[batch[k].pointee.layout], layout.size > 0 else { continue }
+            let bytes = Array(batch[k].pointee.bytes)
+            records[node, default: []] += stride(from: 0, through: bytes.count - layout.size, by: layout.size).map {
+                Record(layout: layout, bytes: Array(bytes[$0..<($0 + layout.size)]))
+            }
+        }
+    }
+
+    func processed(_: Int) {}
 }
 
 /// Packets held in memory, as a source; each a microsecond after the other unless it says its time.
@@ -112,11 +180,13 @@ public final class FrameSource: PacketSource {
     private let linkType: UInt16
     private var next = 0
 
+    /// Holds `frames`, in order; one whose time is before that of the last has the last one's.
     public init(_ frames: [PacketText.Frame], linkType: UInt16 = LinkType.ethernet) {
         var clock: Int64 = 0
         self.linkType = linkType
         self.frames = frames.map { frame in
-            clock = max(clock, frame.time ?? clock + 1_000)
+            // Time stops rather than reach what stands for the end of the input.
+            clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
             let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, frame.bytes.count), alignment: 8)
             bytes.copyBytes(from: frame.bytes)
             return (UnsafeMutableRawBufferPointer(rebasing: bytes[..<frame.bytes.count]), frame.wireLength, clock)
@@ -162,6 +232,7 @@ public final class FrameSource: PacketSource {
 
 /// Packets that left a wire, kept in memory.
 public final class CollectedPackets: PacketDestination {
+    /// In the order in which they left, each with its bytes as they were then.
     public private(set) var packets: [(bytes: [UInt8], item: Item)] = []
 
     public init() {}

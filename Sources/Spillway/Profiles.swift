@@ -7,6 +7,7 @@ import Model
 
 /// The version of the tool, in manifests and `--version`.
 public enum Version {
+    /// The version of this package.
     public static let current = "0.1.0"
 }
 

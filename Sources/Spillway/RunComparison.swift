@@ -86,6 +86,7 @@ public struct RunComparison {
         return table
     }
 
+    /// What was found, for programs.
     public var json: JSON {
         .object([
             ("different_inputs", .array(differentInputs.map { .string($0) })),

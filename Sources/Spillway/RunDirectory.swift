@@ -9,6 +9,7 @@ import Reports
 /// A directory that keeps what a run was made of and what it gave: `resolved.yaml`, `manifest.json`, `stats.json` and
 /// `report.md`. The same inputs give the same bytes of all but the manifest.
 public struct RunDirectory {
+    /// Where it is.
     public let path: String
 
     /// Makes the directory, or takes one that is there.
@@ -19,15 +20,21 @@ public struct RunDirectory {
 
     /// What is kept.
     public struct Content {
+        /// The command that made it: `run`, `compare`.
         public var verb: String
+        /// The graph, with the files it came from.
         public var graph: LoadedGraph
+        /// What the wires were bound to.
         public var wires: [WireArgument]
+        /// The seed of the run.
         public var seed: UInt64
         /// The profile's path and bytes, where one was used.
         public var profile: (path: String, bytes: [UInt8])?
         /// The placements that were compared.
         public var placements: [GraphSpec.Placement] = []
+        /// What becomes `stats.json`.
         public var statistics: JSON
+        /// What becomes `report.md`.
         public var markdown: String
 
         public init(

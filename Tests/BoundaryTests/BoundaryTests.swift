@@ -11,7 +11,7 @@ import Testing
     static let allowed: [String: Set<String>] = [
         "Dataplane": ["CLinux", "Glibc"],
         "GraphFile": ["Dataplane", "CYAML"],
-        "Capture": ["Dataplane", "CPcap", "CZlib", "CLinux", "Glibc", "Synchronization"],
+        "Capture": ["Dataplane", "CPcap", "CZlib", "Glibc", "Synchronization"],
         "Model": ["Dataplane", "Histogram"],
         "Placement": ["Model", "Dataplane"],
         "Reports": ["Placement", "Model", "Dataplane", "Foundation"],
@@ -101,20 +101,6 @@ import Testing
     }
 
     // MARK: Reading sources
-
-    /// The Swift files below a folder of the package, sorted, with their path from the package's root.
-    private func sources(_ folder: String) throws -> [(path: String, text: String)] {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let files = FileManager.default.enumerator(atPath: root.appending(path: folder).path())
-        var found: [(path: String, text: String)] = []
-        while let file = files?.nextObject() as? String {
-            guard file.hasSuffix(".swift") else { continue }
-            let path = "\(folder)/\(file)"
-            found.append((path, try String(contentsOf: root.appending(path: path), encoding: .utf8)))
-        }
-        return found.sorted { $0.path < $1.path }
-    }
 
     private func imports(in text: String) -> [(line: Int, module: String)] {
         lines(code(of: text)).enumerated().compactMap { number, line in
@@ -207,4 +193,18 @@ import Testing
         }
         return String(decoding: out, as: UTF8.self)
     }
+}
+
+/// The Swift files below a folder of the package, sorted, with their path from the package's root.
+func sources(_ folder: String) throws -> [(path: String, text: String)] {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+    let files = FileManager.default.enumerator(atPath: root.appending(path: folder).path())
+    var found: [(path: String, text: String)] = []
+    while let file = files?.nextObject() as? String {
+        guard file.hasSuffix(".swift") else { continue }
+        let path = "\(folder)/\(file)"
+        found.append((path, try String(contentsOf: root.appending(path: path), encoding: .utf8)))
+    }
+    return found.sorted { $0.path < $1.path }
 }

@@ -68,6 +68,26 @@ import Testing
         #expect(word.isEmpty || outcome.error.contains(word), "\(command): \(outcome.error)")
     }
 
+    /// A test that cannot be run is not passed over: the others run, and the status says that something is wrong.
+    @Test func testsThatCannotBeRun() throws {
+        let directory = try Workspace(Self.root)
+        let tests = """
+            graph: graphs/classify.yaml
+            tests:
+              - {name: good, in: {}, out: {wire: []}}
+              - {name: impossible, set: {none: 1}, in: {}, out: {wire: []}}
+              - {name: also good, in: {}, out: {wire: []}}
+              - {name: does not hold, in: {}, out: {wire: ["* > *"]}}
+
+            """
+        try Data(tests.utf8).write(to: directory.url.appending(path: "a.test.yaml"))
+        let outcome = try Tool.run("spillway test a.test.yaml", in: directory.url)
+        #expect(outcome.status == 78, "\(outcome.error)")
+        #expect(outcome.output == "2 passed, 1 failed\n")
+        #expect(outcome.error.contains("a.test.yaml:4:12: error: the graph cannot be used"), "\(outcome.error)")
+        #expect(try Tool.run("spillway check a.test.yaml", in: directory.url).status == 78)
+    }
+
     /// The same packets by other ways: a pipe, gzip, two files for one wire.
     @Test func waysOfReading() throws {
         let directory = try Workspace(Self.root)

@@ -32,6 +32,7 @@ import Testing
             case "values": loader.limits.values = n
             case "compoundDepth": loader.limits.compoundDepth = n
             case "work": loader.limits.work = n
+            case "elements": loader.limits.elements = n
             case "errors": loader.limits.errors = n
             default: Issue.record("no limit \(match.1)")
             }

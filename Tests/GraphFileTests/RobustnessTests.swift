@@ -135,10 +135,26 @@ import Testing
         return "graph: large\nelements:\n\(elements)chains:\n\(chains)placements:\n  all: {default: host}\n"
     }
 
+    /// A small file can make many elements and outputs, each of which takes memory in a run.
+    @Test func graphsOfManyElementsOrOutputsAreRefused() {
+        let chain = "graph: g\nchains: [Wire\(String(repeating: " -> Counter", count: 50_000)) -> Discard]\n"
+        #expect(load(chain).codes == ["too_many_elements"])
+        #expect(load(chain.replacing(" -> Counter", with: "", maxReplacements: 49_002)).codes == [])
+        let names = (0..<4000).map { "r\($0)" }
+        let rules = names.map { "\($0): tcp" }.joined(separator: ", ")
+        let chains = (names + ["other"]).map { "c.\($0) -> d" }.joined(separator: ", ")
+        let outputs =
+            "graph: g\nelements: {c: {type: Classifier, rules: {\(rules)}}, d: {type: Discard}}\nchains: [Wire -> c, \(chains)]\n"
+        #expect(load(outputs).codes == ["too_many_elements"])
+    }
+
     @Test func fiveThousandElementsAreCheckedSoon() {
         let text = Self.large(5000)
+        var loader = loader(["g.yaml": text])
+        loader.limits.elements = 10_000
+        loader.limits.outputs = 10_000
         let start = ContinuousClock.now
-        let loaded = load(text)
+        let loaded = loader.loadGraph("g.yaml")
         let taken = ContinuousClock.now - start
         #expect(loaded.rendered == "")
         #expect(loaded.graph?.nodes.count == 5001)

@@ -76,7 +76,9 @@ import Testing
         #expect(throws: ModelError.self) { try Self.compare(spec, ["x": all]) }
         var pinned = spec
         pinned.nodes[1].place = .host
-        #expect(throws: ModelError.badPlacement(element: "a", reason: "is pinned to the host by the graph")) {
+        #expect(
+            throws: ModelError.badPlacement(element: "a", reason: "cannot be on the nic: the graph pins it to the host")
+        ) {
             try Self.compare(pinned, ["x": spec.onHost()])
         }
         let flows = graph(

@@ -169,7 +169,7 @@ private struct NoServices: Services {
         #expect(plan.best.name == "nic: n0, n2")
         #expect(plan.completeness.hasPrefix("all 8 possible placements were tried"))
         #expect(plan.reasons.map(\.element) == ["w", "n0", "h1", "n2"])
-        #expect(plan.reasons[0].text == "a wire is a port of the NIC")
+        #expect(plan.reasons[0].text == "a Wire is a port of the NIC")
         #expect(plan.reasons[2].text.contains("moved to the nic alone it is worse: rate"))
         #expect(!plan.isTie)
     }

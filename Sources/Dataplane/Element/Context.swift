@@ -85,10 +85,13 @@ struct RunState {
 public struct EndedFlow: Sendable {
     /// The element (a flow table) that announced the end.
     public var table: Int32
+    /// The flow, as the table numbers it.
     public var flow: FlowRef
+    /// What ended it.
     public var reason: FlowEnd
     /// Functional time and origin of the item that caused the end.
     public var time: Int64
+    /// Origin number of that item.
     public var sequence: UInt64
 }
 

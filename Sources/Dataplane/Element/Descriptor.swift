@@ -5,33 +5,50 @@
 public struct ElementDescriptor: Sendable {
     /// One parameter, for documents and the schema.
     public struct ParameterInfo: Sendable {
+        /// The name in graph files.
         public var name: String
+        /// What its values are, with their range.
         public var type: ParameterType
         /// The default as written in a graph file; nil when the parameter must be given.
         public var defaultText: String?
+        /// One phrase: what it is for.
         public var about: String
     }
     /// A name with a phrase.
     public struct Named: Sendable {
+        /// The name, in snake case.
         public var name: String
+        /// One phrase about it.
         public var about: String
     }
 
+    /// The name in graph files: that of the Swift type.
     public let name: String
+    /// One phrase that completes "the element ...".
     public let summary: String
     /// The words of the type's doc comment, in Markdown; empty when the type came without.
     public let documentation: String
+    /// The family the documents list it under.
     public let category: Category
+    /// What the outcome for an item depends on.
     public let depends: Depends
+    /// Where it may be placed.
     public let sides: Sides
+    /// Its parameters, in the order it declares them.
     public let parameters: [ParameterInfo]
+    /// Why it drops items, in the order of the reasons' numbers; empty when it never does.
     public let drops: [Named]
+    /// The values that can be read from a running element.
     public let handlers: [Named]
+    /// The operations it counts.
     public let operations: [Operation]
+    /// Bytes of state it keeps for each flow of the table upstream.
     public let stateBytesPerFlow: Int
+    /// Small runs, for documents and tests.
     public let examples: [Example]
     /// Ports of the default configuration.
     public let defaultInputs: [Input]
+    /// Outputs of the default configuration.
     public let defaultOutputs: [Output]
     private let configureValues: @Sendable ([(name: String, mark: Mark, value: Value)], Mark) -> Configured
 
@@ -123,7 +140,9 @@ public struct ElementDescriptor: Sendable {
 
 /// An element with its parameters read, ready to be made as often as runs need it.
 public struct ConfiguredElement: Sendable {
+    /// The inputs of this configuration.
     public let inputs: [Input]
+    /// The outputs of this configuration.
     public let outputs: [Output]
     /// The number of flows a flow table has room for; nil for other elements.
     public let flowCapacity: Int?
@@ -150,10 +169,12 @@ func snakeCase(_ name: String) -> String {
 
 /// The element types a graph may name.
 public struct Catalog: Sendable {
+    /// In the order in which documents list them.
     public private(set) var types: [ElementDescriptor]
 
     public init(_ types: [ElementDescriptor]) { self.types = types }
 
+    /// The type called `name`; nil when there is none.
     public subscript(_ name: String) -> ElementDescriptor? { types.first { $0.name == name } }
 
     /// This catalog with further types; a type of the same name takes the place of the old one.

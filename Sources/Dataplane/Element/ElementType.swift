@@ -11,12 +11,17 @@ public protocol ElementType: ElementBase {
 
     /// One phrase that completes "the element ...": `answers TCP SYNs without keeping state`.
     static var summary: String { get }
+    /// The family the documents list it under.
     static var category: Category { get }
+    /// What the outcome for an item depends on; decides which laws the element is held to.
     static var depends: Depends { get }
+    /// Where it may be placed; anywhere unless it says otherwise.
     static var sides: Sides { get }
-    /// Ports may depend on the configuration.
+    /// What arrives, and how much of it is read. Ports may depend on the configuration.
     static func inputs(_ config: Config) -> [Input]
+    /// What leaves.
     static func outputs(_ config: Config) -> [Output]
+    /// What a graph file may set, by key path into ``Config``.
     static var parameters: [Parameter<Config>] { get }
     /// Named values that can be read from a running element.
     static var handlers: [Handler<Self>] { get }
@@ -73,6 +78,7 @@ public enum Category: String, Sendable, CaseIterable {
 
 /// A named value of a running element.
 public struct Handler<E>: Sendable {
+    /// The name in statistics, in snake case.
     public let name: String
     /// One phrase for documents, with the unit.
     public let about: String
@@ -87,6 +93,7 @@ public struct Handler<E>: Sendable {
 
 /// A small run of one element: text packets in, what leaves by which output.
 public struct Example: Sendable {
+    /// A few words: what the run shows.
     public var title: String
     /// Parameters in YAML flow style, for example `{limit: 3}`; empty for the defaults.
     public var config: String
@@ -97,6 +104,7 @@ public struct Example: Sendable {
     /// Drops expected, by reason.
     public var drops: [(reason: String, count: Int)]
 
+    /// Packets and patterns are in the text form of ``PacketText``; records are `name=value` words.
     public init(
         _ title: String,
         config: String = "",

@@ -11,6 +11,7 @@ public indirect enum Value: Sendable, Equatable {
     /// Keys in the order they were written, each with its own place.
     case map([(key: String, keyMark: Mark, value: Value)], Mark)
 
+    /// Where the value stands.
     public var mark: Mark {
         switch self {
         case .scalar(_, let mark), .list(_, let mark), .map(_, let mark): mark
@@ -41,6 +42,7 @@ public indirect enum Value: Sendable, Equatable {
 public struct ParameterError: Error, Sendable {
     /// A sentence without capital or full stop, for example `'ten' is not a whole number`.
     public var message: String
+    /// Where the value stands, or its key when that is wrong.
     public var mark: Mark
     /// What to write instead, when that can be told.
     public var suggestion: String?
@@ -95,7 +97,9 @@ public enum ParameterType: Sendable, Equatable {
 
 /// A name with a filter in pcap-filter syntax.
 public struct NamedFilter: Sendable, Equatable {
+    /// The name of an output.
     public var name: String
+    /// The filter as written; whether it can be compiled is another question.
     public var filter: String
     /// Where the filter stands, for errors found when it is compiled.
     public var mark: Mark
@@ -108,7 +112,9 @@ public struct NamedFilter: Sendable, Equatable {
 
 /// One parameter of an element type: its name, type, range and sentence, once; its default is the value in `Config()`.
 public struct Parameter<Config>: Sendable {
+    /// The name in graph files.
     public let name: String
+    /// What its values are, with their range.
     public let type: ParameterType
     /// One phrase for documents.
     public let about: String
@@ -336,6 +342,7 @@ extension Value {
         }
     }
 
+    /// A whole number in `range`; an error says what else it is.
     public func integer(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
         let text = try string()
         guard let n = Quantity.integer(text) else { throw ParameterError("'\(text)' is not a whole number", at: mark) }
@@ -345,6 +352,7 @@ extension Value {
         return n
     }
 
+    /// `true` or `false`.
     public func boolean() throws(ParameterError) -> Bool {
         switch try string() {
         case "true": true
@@ -353,6 +361,7 @@ extension Value {
         }
     }
 
+    /// One of `words`; an error suggests the one that could be meant.
     public func choice(of words: [String]) throws(ParameterError) -> String {
         let text = try string()
         if words.contains(text) { return text }
@@ -363,6 +372,7 @@ extension Value {
         )
     }
 
+    /// A time with unit, in nanoseconds; an error when it is not in `range`.
     public func duration(in range: ClosedRange<Int64>) throws(ParameterError) -> Int64 {
         let text = try string()
         let ns: Int64
@@ -379,6 +389,7 @@ extension Value {
         return ns
     }
 
+    /// A size with unit, in bytes; an error when it is not in `range`.
     public func size(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
         let text = try string()
         let bytes: Int
@@ -394,6 +405,7 @@ extension Value {
         return bytes
     }
 
+    /// A rate with unit.
     public func rate() throws(ParameterError) -> Rate {
         let text = try string()
         do throws(Quantity.Failure) { return try Quantity.parseRate(text) } catch {
@@ -401,6 +413,7 @@ extension Value {
         }
     }
 
+    /// A number from 0 to 1.
     public func probability() throws(ParameterError) -> Double {
         let text = try string()
         guard let p = Quantity.decimal(text) else { throw ParameterError("'\(text)' is not a number", at: mark) }
@@ -408,6 +421,7 @@ extension Value {
         return p
     }
 
+    /// The entries of a map from names to filters; an error when a name is there twice.
     public func filters() throws(ParameterError) -> [NamedFilter] {
         guard case .map(let entries, _) = self else {
             throw ParameterError("expected names with a filter each, found a \(shape)", at: mark)

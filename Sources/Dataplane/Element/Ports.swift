@@ -74,8 +74,11 @@ public enum Reads: String, Sendable, CaseIterable {
 
 /// An input of an element.
 public struct Input: Sendable {
+    /// The name in chains.
     public var name: String
+    /// The kinds of items it takes.
     public var accepts: Accepts
+    /// How much of an item it reads, which is what crosses to it.
     public var reads: Reads
     /// Items must have been through a flow table.
     public var needsFlow: Bool
@@ -103,7 +106,9 @@ public struct Input: Sendable {
 
 /// An output of an element.
 public struct Output: Sendable {
+    /// The name in chains.
     public var name: String
+    /// The kind of the items that leave.
     public var gives: Gives
     /// It need not be connected; what leaves here is then dropped and counted as `unused_NAME`.
     public var optional: Bool

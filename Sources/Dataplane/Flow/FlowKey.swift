@@ -10,8 +10,11 @@ public struct FlowKey: Equatable, Sendable {
     public var ends: UInt64
     /// IPv4: both addresses in the first word. IPv6: lower address in `a0` and `a1`, upper in `b0` and `b1`.
     public var a0: UInt64
+    /// See ``a0``; 0 for IPv4.
     public var a1: UInt64
+    /// See ``a0``; 0 for IPv4.
     public var b0: UInt64
+    /// See ``a0``; 0 for IPv4.
     public var b1: UInt64
 
     @inlinable @inline(__always)

@@ -195,7 +195,9 @@ public struct CaptureEncoderError: Error, Sendable, CustomStringConvertible {
 
 /// The first four bytes of pcap files, in the byte order of the machine that wrote them.
 public enum PcapMagic {
+    /// Times in microseconds.
     public static let microseconds: UInt32 = 0xa1b2_c3d4
+    /// Times in nanoseconds.
     public static let nanoseconds: UInt32 = 0xa1b2_3c4d
     /// Alexey Kuznetzov's modified tcpdump: record headers of 24 bytes.
     public static let modified: UInt32 = 0xa1b2_cd34
@@ -203,11 +205,16 @@ public enum PcapMagic {
 
 /// Block types of pcapng (draft-ietf-opsawg-pcapng section 11.1) and the mark of its byte order.
 public enum PcapngBlock {
+    /// A section header block, which begins a file and may begin more of it.
     public static let section: UInt32 = 0x0a0d_0d0a
+    /// An interface description block.
     public static let interface: UInt32 = 1
     /// The obsolete packet block.
     public static let packet: UInt32 = 2
+    /// A simple packet block: no time, no interface.
     public static let simplePacket: UInt32 = 3
+    /// An enhanced packet block.
     public static let enhancedPacket: UInt32 = 6
+    /// The number in a section header that shows the byte order.
     public static let byteOrderMagic: UInt32 = 0x1a2b_3c4d
 }

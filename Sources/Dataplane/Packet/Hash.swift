@@ -4,7 +4,9 @@
 /// The key of the flow hash: unknown to whoever sends packets, so that nobody can choose them to collide.
 @frozen
 public struct HashKey: Sendable, Equatable {
+    /// The first half of the key.
     public var k0: UInt64
+    /// The second half of the key.
     public var k1: UInt64
 
     public init(k0: UInt64, k1: UInt64) {

@@ -3,7 +3,7 @@
 
 /// What looking for a packet's headers found.
 @frozen
-public enum HeaderStatus: UInt8, Sendable {
+public enum HeaderStatus: UInt8, CaseIterable, Sendable {
     /// An IP header; the item's fields say where.
     case ip
     /// A link type whose headers are not known here.
@@ -18,6 +18,19 @@ public enum HeaderStatus: UInt8, Sendable {
     case badHeaderLength
     /// An IP length shorter than its header, or longer than what was on the wire.
     case badLength
+
+    /// One phrase about the packet, as drop reasons have it.
+    public var about: String {
+        switch self {
+        case .ip: "its IP header is right"
+        case .linkType: "the headers of its link type are not known"
+        case .notIP: "it holds another network protocol than IP"
+        case .truncated: "the capture ends within the IP header"
+        case .badVersion: "the IP version is not the one announced"
+        case .badHeaderLength: "the IPv4 header length is impossible"
+        case .badLength: "the IP length is shorter than the header or longer than the packet"
+        }
+    }
 }
 
 /// Finds the IP and transport headers of packets and sets `l3`, `l4`, `payload`, `ipProtocol`, `ipVersion`, `ipLength` and

@@ -10,12 +10,14 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
     /// The last eight bytes of an IPv6 address as a number, or an IPv4 address.
     public var low: UInt64
 
+    /// The IPv4 address with this number, the first byte highest.
     public init(v4: UInt32) {
         version = 4
         high = 0
         low = UInt64(v4)
     }
 
+    /// The IPv6 address whose first and last eight bytes are these numbers, the first byte of each highest.
     public init(v6 high: UInt64, _ low: UInt64) {
         version = 6
         self.high = high

@@ -76,6 +76,7 @@ public struct Item: BitwiseCopyable {
     public var flow: FlowRef
     /// Which ``Layout`` a record or command has; 0 for packets.
     public var layout: UInt16
+    /// What is known of the item in one bit each.
     public var flags: ItemFlags
     /// LINKTYPE_ value of the packet's first header.
     public var linkType: UInt16

@@ -46,7 +46,9 @@ public struct Layout: Sendable, Equatable {
 
     /// One field of a layout.
     public struct Field: Sendable, Equatable {
+        /// The name, as records show it.
         public let name: String
+        /// What the field holds, and so how many bytes it takes.
         public let type: FieldType
         /// Where the field begins, in bytes from the start of the record.
         public let offset: Int
@@ -54,6 +56,7 @@ public struct Layout: Sendable, Equatable {
 
     /// The name in `record(NAME)` and `command(NAME)`.
     public let name: String
+    /// In the order in which they stand.
     public let fields: [Field]
     /// Bytes of one record.
     public let size: Int
@@ -166,6 +169,13 @@ extension Layout {
         return stride(from: 0, through: bytes.count - size, by: size).map { start in
             fields.map { "\($0.name)=\($0.text(base + start))" }.joined(separator: " ")
         }.joined(separator: "; ")
+    }
+
+    /// The name in a pattern for one record that no field has; nil when there is none such.
+    public func unknownField(in pattern: String) -> String? {
+        pattern.split(separator: " ").map { $0.prefix { $0 != "=" } }.first { name in
+            !fields.contains { $0.name == name }
+        }.map(String.init)
     }
 
     /// Whether a record is all that `pattern` says: `name=value` words, of which only those named are compared, as text.

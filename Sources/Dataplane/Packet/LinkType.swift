@@ -5,7 +5,9 @@
 public enum LinkType {
     /// BSD loopback: the address family in the byte order of the capturing machine.
     public static let null: UInt16 = 0
+    /// Ethernet, without checksum.
     public static let ethernet: UInt16 = 1
+    /// PPP, with or without framing (RFC 1661).
     public static let ppp: UInt16 = 9
     /// PPP in HDLC-like framing (RFC 1662), or Cisco HDLC.
     public static let pppHDLC: UInt16 = 50
@@ -17,12 +19,19 @@ public enum LinkType {
     public static let rawDLT: UInt16 = 12
     /// OpenBSD loopback: the address family in network byte order.
     public static let loop: UInt16 = 108
+    /// Linux cooked capture, version 1.
     public static let linuxSLL: UInt16 = 113
+    /// IPv4 without a link header.
     public static let ipv4: UInt16 = 228
+    /// IPv6 without a link header.
     public static let ipv6: UInt16 = 229
+    /// D-Bus messages.
     public static let dbus: UInt16 = 231
+    /// USB packets as Windows captures them.
     public static let usbpcap: UInt16 = 249
+    /// Linux cooked capture, version 2.
     public static let linuxSLL2: UInt16 = 276
+    /// Elektrobit High Speed Capture and Replay.
     public static let ebhscr: UInt16 = 279
 
     /// The registered name without `LINKTYPE_`, for messages; the number where it is not known here.

@@ -28,7 +28,7 @@
 /// | `badcsum` `badipcsum` | a wrong TCP, UDP or ICMP checksum, a wrong IPv4 header checksum | correct |
 /// | `iplen=` | the length the IP header claims (IPv6: payload length), whatever there is | correct |
 /// | `trunc=N` | the capture holds only the first N bytes | whole |
-/// | `time=1.5s` | functional time | of the packet before |
+/// | `time=1.5s` | functional time since 1970, to the year 2255 | of the packet before |
 /// | `hex=00ff` | the whole frame, byte by byte | |
 ///
 /// The same text is a pattern: only what it names is compared. `*` matches any end, `data` the beginning of the payload,
@@ -53,6 +53,10 @@ public enum PacketText {
         public var time: Int64?
     }
 
+    /// The latest functional time a text can name, in nanoseconds: in the year 2255. What is beyond is left for time-outs
+    /// that end later, and for the end of the input.
+    public static let latestTime: Int64 = 9_000_000_000_000_000_000
+
     /// Builds the Ethernet frame that `text` describes.
     public static func frame(_ text: String) throws(Failure) -> Frame { try PacketFields(text).frame() }
 
@@ -60,6 +64,7 @@ public enum PacketText {
     public struct Pattern: Sendable {
         let fields: PacketFields
 
+        /// Reads a pattern; throws what is wrong with it, and where.
         public init(_ text: String) throws(Failure) { fields = try PacketFields(text) }
 
         /// Whether the packet is all that the pattern says.

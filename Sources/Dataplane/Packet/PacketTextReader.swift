@@ -87,7 +87,7 @@ extension PacketFields {
         case "badipcsum": badIPChecksum = try reader.flag(word)
         case "goodcsum": goodChecksums = try reader.flag(word)
         case "trunc": captured = Int(try reader.number(word, UInt32.self))
-        case "time": time = try reader.duration(word)
+        case "time": time = try reader.time(word)
         case "hex": hex = try reader.hex(word)
         default:
             guard !word.hasValue, let bits = PacketFields.tcpFlags(word.bytes) else {
@@ -232,12 +232,19 @@ struct PacketTextReader {
         return (try number(two[0], UInt32.self), try number(two[1], UInt32.self))
     }
 
-    func duration(_ word: Word) throws(PacketText.Failure) -> Int64 {
+    /// A functional time that leaves room behind it.
+    func time(_ word: Word) throws(PacketText.Failure) -> Int64 {
+        let time: Int64
         do throws(Quantity.Failure) {
-            return try Quantity.parseDuration(String(decoding: word.value, as: UTF8.self))
+            time = try Quantity.parseDuration(String(decoding: word.value, as: UTF8.self))
         } catch {
             throw failure(error.message, at: word.value.startIndex)
         }
+        guard time <= PacketText.latestTime else {
+            let latest = Quantity.duration(PacketText.latestTime)
+            throw failure("'\(word.key)' is at most \(latest), in the year 2255", at: word.value.startIndex)
+        }
+        return time
     }
 
     /// `02:00:00:00:00:01`.

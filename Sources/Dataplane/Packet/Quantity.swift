@@ -13,7 +13,9 @@ public enum Rate: Sendable, Equatable {
 public enum Quantity {
     /// Why a quantity cannot be read.
     public struct Failure: Error, Sendable {
+        /// A sentence without capital or full stop.
         public var message: String
+        /// What to write instead, when that can be told.
         public var suggestion: String?
     }
 

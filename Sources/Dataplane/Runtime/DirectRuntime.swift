@@ -6,6 +6,7 @@
 /// Batches move along edges that queue, so elements never call each other. In each round a source gives one batch, then
 /// the elements run in topological order until every edge is empty; back edges make further rounds.
 public final class DirectRuntime {
+    /// What is run; its counters can be read afterwards.
     public let instance: Instance
     /// Sees every item that moves along an edge; for taps and traces.
     public var observer: (any RunObserver)? {
@@ -36,6 +37,7 @@ public final class DirectRuntime {
     /// Room for one batch, for inputs with several producers and for sources.
     private let scratch: UnsafeMutablePointer<Int32>
 
+    /// Makes a runtime for `instance`, which can be run once.
     public init(_ instance: Instance) {
         self.instance = instance
         batch = instance.options.batch

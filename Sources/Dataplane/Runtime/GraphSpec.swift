@@ -13,7 +13,9 @@ public struct GraphSpec: Sendable {
     public struct Node: Sendable {
         /// The name in the graph, e.g. `front/sort` or `Counter@1`.
         public var name: String
+        /// The type, which the element is made by.
         public var type: ElementDescriptor
+        /// The element with its parameters read.
         public var element: ConfiguredElement
         /// The side the graph pins it to; nil where the placement is free.
         public var place: Side?
@@ -27,13 +29,33 @@ public struct GraphSpec: Sendable {
 
         /// Wires stand for the outside world; they are ports of the NIC.
         public var isWire: Bool { type.name == "Wire" }
+
+        /// The names of its drop counters: the type's own, then those of the runtime, for items that went round a cycle too
+        /// often and for those that left by an output without an edge.
+        public var dropReasons: [String] {
+            type.drops.map(\.name) + ["loop"] + element.outputs.map { "unused_\($0.name)" }
+        }
+
+        /// The only side the element can be on, and why, as a clause; nil where every placement may choose.
+        public var pin: (side: Side, reason: String)? {
+            if isWire { return (.nic, "a Wire is a port of the NIC") }
+            switch type.sides {
+            case .nic: return (.nic, "the type \(type.name) runs on the nic only")
+            case .host: return (.host, "the type \(type.name) runs on the host only")
+            case .either: return place.map { ($0, "the graph pins it to the \($0)") }
+            }
+        }
     }
 
     /// An edge from an output to an input, by numbers.
     public struct Edge: Sendable, Equatable {
+        /// Number of the node it leaves.
         public var from: Int
+        /// Number of the output there.
         public var output: Int
+        /// Number of the node it leads to.
         public var to: Int
+        /// Number of the input there.
         public var input: Int
 
         public init(from: Int, output: Int, to: Int, input: Int) {
@@ -44,9 +66,13 @@ public struct GraphSpec: Sendable {
         }
     }
 
+    /// The graph's name.
     public var name: String
+    /// What the graph is for; may be empty.
     public var about: String
+    /// The elements, wires among them; a node's number is its place here.
     public var nodes: [Node]
+    /// What leads where; an edge's number is its place here.
     public var edges: [Edge]
     /// Sets of nodes that must be on one side.
     public var together: [[Int]]
@@ -55,7 +81,9 @@ public struct GraphSpec: Sendable {
 
     /// A side for each element.
     public struct Placement: Sendable, Equatable {
+        /// The name in the graph, or of the file the placement came from.
         public var name: String
+        /// For each node the side it is on.
         public var sides: [Side]
         public init(name: String, sides: [Side]) {
             self.name = name
@@ -107,6 +135,7 @@ public struct GraphShape: Sendable {
     /// So many nearest tables are kept for one node: enough to name some, and bounded work for any graph.
     private static let tablesKept = 4
 
+    /// Follows the edges of `spec`.
     public init(_ spec: GraphSpec) {
         let n = spec.nodes.count
         var out: [[Int]] = Array(repeating: [], count: n)

@@ -5,8 +5,11 @@
 ///
 /// Both runtimes work on an instance; they differ in when they hand which items to which element.
 public final class Instance {
+    /// The graph this was made from.
     public let spec: GraphSpec
+    /// What follows from the graph's shape.
     public let shape: GraphShape
+    /// The items of the run.
     public let pool: Pool
     /// The elements, by node number.
     public let elements: [ElementBase]
@@ -49,6 +52,7 @@ public final class Instance {
 
     /// How a run is made.
     public struct Options: Sendable {
+        /// The seed of all that is random in the run.
         public var seed: UInt64 = 1
         /// Items that can exist at one time.
         public var poolCapacity = 16_384
@@ -56,6 +60,7 @@ public final class Instance {
         public var batch = 64
         public init() {}
     }
+    /// How it was made.
     public let options: Options
 
     /// Makes the elements of `spec`. Throws what their makers throw, with the element's name.
@@ -212,7 +217,7 @@ public final class Instance {
         let node = nodes[number]
         let spec = spec.nodes[number]
         var drops: [(reason: String, count: UInt64)] = []
-        let reasons = dropReasons(number)
+        let reasons = spec.dropReasons
         for (k, reason) in reasons.enumerated() where node.drops[k] > 0 { drops.append((reason, node.drops[k])) }
         return ElementCounts(
             name: spec.name,
@@ -229,12 +234,6 @@ public final class Instance {
             },
             handlers: spec.element.readHandlers(elements[number])
         )
-    }
-
-    /// The names of the drop counters of node `number`: the type's own, then those of the runtime.
-    func dropReasons(_ number: Int) -> [String] {
-        let node = spec.nodes[number]
-        return node.type.drops.map(\.name) + ["loop"] + node.element.outputs.map { "unused_\($0.name)" }
     }
 
     /// The drop counter of node `number` for items that went round a cycle too often.
@@ -279,7 +278,9 @@ private func heap<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutableBufferPoint
 
 /// What one element counted in a run.
 public struct ElementCounts: Sendable {
+    /// The element's name in the graph.
     public var name: String
+    /// The element's type.
     public var type: String
     /// Items that arrived.
     public var entered: UInt64
@@ -291,8 +292,11 @@ public struct ElementCounts: Sendable {
     public var used: UInt64
     /// Items the element still holds.
     public var held: Int64
+    /// Items dropped, by reason; reasons that did not occur are left out.
     public var drops: [(reason: String, count: UInt64)]
+    /// How often each operation was done; those that were not are left out.
     public var operations: [(operation: Operation, count: UInt64)]
+    /// The element's own values at the end.
     public var handlers: [(name: String, value: Int)]
 
     /// Items dropped, for all reasons.
@@ -303,17 +307,23 @@ public struct ElementCounts: Sendable {
 
 /// What passed one wire in a run.
 public struct WireCounts: Sendable {
+    /// The wire's name in the graph.
     public var name: String
+    /// Packets that came in.
     public var packetsIn: UInt64
     /// Bytes as on the wire.
     public var bytesIn: UInt64
+    /// Packets that went out.
     public var packetsOut: UInt64
+    /// Bytes of those, as on the wire.
     public var bytesOut: UInt64
 }
 
 /// An element that could not be made or ended, with its name.
 public struct InstanceError: Error, CustomStringConvertible {
+    /// The element's name in the graph.
     public var element: String
+    /// What its maker or its end threw.
     public var cause: any Error
     public var description: String { "element '\(element)': \((cause as? ParameterError)?.message ?? "\(cause)")" }
 }

@@ -12,10 +12,14 @@ open class PacketSource {
     /// Counters in memory of their own, so that a source updates them without access checks.
     public final let counters: UnsafeMutablePointer<Counters>
 
+    /// What a source counts while it is read.
     @frozen
     public struct Counters: Sendable {
+        /// Packets given so far.
         public var packets: UInt64 = 0
+        /// Bytes of those packets, as on the wire.
         public var bytes: UInt64 = 0
+        /// Packets that were given an earlier one's time, because their stamp lay before it.
         public var backwards: UInt64 = 0
         public init() {}
     }
@@ -50,7 +54,9 @@ open class PacketSource {
 
 /// What a wire is bound to in a run.
 public struct WireBinding {
+    /// Where its packets come from; nil when none come in.
     public var source: PacketSource?
+    /// Where packets go that are sent to it; nil to count them only.
     public var destination: (any PacketDestination)?
     public init(source: PacketSource?, destination: (any PacketDestination)? = nil) {
         self.source = source

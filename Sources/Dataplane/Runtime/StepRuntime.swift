@@ -10,7 +10,9 @@ public final class StepRuntime {
     /// An item that left an element, and the edge it left on.
     @frozen
     public struct Emitted: BitwiseCopyable, Sendable {
+        /// The item's index in the pool.
         public var item: Int32
+        /// The number of the edge.
         public var edge: Int32
 
         @inlinable @inline(__always)
@@ -20,6 +22,7 @@ public final class StepRuntime {
         }
     }
 
+    /// What is run; its counters can be read at any time.
     public let instance: Instance
     // Read by pointer: what drives an instance asks often.
     private let nodes: UnsafeMutablePointer<NodeState>
@@ -35,6 +38,7 @@ public final class StepRuntime {
     private let edges: UnsafeMutablePointer<Int32>
     private let loopReasons: UnsafeMutablePointer<Int>
 
+    /// Makes a runtime for `instance`, which can be run once.
     public init(_ instance: Instance) {
         self.instance = instance
         nodes = instance.nodes

@@ -40,6 +40,7 @@
 /// `tcp[20:4]`, work wherever the bytes are at hand, but the model of the channel counts headers only.
 public final class Classifier: Element {
     public struct Config: ElementConfig {
+        /// The outputs in order, each with its filter; the first that matches wins.
         public var rules: [NamedFilter] = []
         public init() {}
     }

@@ -10,21 +10,18 @@
 /// are not looked at.
 public final class IPCheck: Element {
     public struct Config: ElementConfig {
+        /// What becomes of a packet with a wrong IPv4 header checksum: it is dropped, or passes and is counted.
         public enum Policy: String, CaseIterable, Sendable { case verify, count }
+        /// What is done about wrong IPv4 header checksums.
         public var checksum = Policy.verify
         public init() {}
     }
-    public enum Drop: Int, DropReason {
+    public enum Drop: Int, DropReason, HeaderDropReason {
         case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, badChecksum
         public var about: String {
             switch self {
-            case .linkType: "the headers of its link type are not known"
-            case .notIp: "it holds another network protocol than IP"
-            case .truncated: "the capture ends within the IP header"
-            case .badVersion: "the IP version is not the one announced"
-            case .badHeaderLength: "the IPv4 header length is impossible"
-            case .badLength: "the IP length is shorter than the header or longer than the packet"
             case .badChecksum: "the IPv4 header checksum is wrong"
+            default: aboutHeaders
             }
         }
     }
@@ -113,7 +110,7 @@ public final class IPCheck: Element {
     /// What is wrong with a packet, and how many bytes were summed to know; nil when nothing is.
     private func check(_ p: UnsafeMutablePointer<Item>) -> (Drop?, Int) {
         let status = Headers.locate(p)
-        guard status == .ip else { return (Drop(rawValue: Int(status.rawValue) - 1), 0) }
+        guard status == .ip else { return (Drop(status), 0) }
         guard p.pointee.ipVersion == 4 else { return (nil, 0) }
         let data = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
         let header = Int(data.byte(0) & 15) * 4

@@ -7,6 +7,7 @@
 /// other link types pass unchanged.
 public final class VLANStrip: Element {
     public struct Config: ElementConfig {
+        /// The most tags removed from one frame.
         public var levels = 2
         public init() {}
     }

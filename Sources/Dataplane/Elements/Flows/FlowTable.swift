@@ -20,24 +20,23 @@ import CLinux
 /// list tells; `on_full: drop` drops the packet.
 public final class FlowTable: Element {
     public struct Config: ElementConfig {
+        /// What gives way when the table is full: the flow unused longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
+        /// Flows the table has room for.
         public var capacity = 65_536
+        /// Nanoseconds without a packet after which a flow ends; 0 for never.
         public var idle: Int64 = 300_000_000_000
+        /// What gives way when the table is full.
         public var onFull = Policy.evict
         public init() {}
     }
-    public enum Drop: Int, DropReason {
+    public enum Drop: Int, DropReason, HeaderDropReason {
         case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, noPorts, tableFull
         public var about: String {
             switch self {
-            case .linkType: "the headers of its link type are not known"
-            case .notIp: "it holds another network protocol than IP"
-            case .truncated: "the capture ends within the IP header"
-            case .badVersion: "the IP version is not the one announced"
-            case .badHeaderLength: "the IPv4 header length is impossible"
-            case .badLength: "the IP length is shorter than the header or longer than the packet"
             case .noPorts: "it is cut, or too short, before its ports, so that no flow can be told"
             case .tableFull: "it would create a flow and the table is full"
+            default: aboutHeaders
             }
         }
     }
@@ -281,7 +280,8 @@ public final class FlowTable: Element {
     ) {
         let p = context[i]
         guard Headers.locate(p) == .ip else {
-            context.drop(i, Int(Headers.locateSlowly(p).rawValue) &- 1)
+            // It is some reason: the headers were just found not to be right.
+            context.drop(i, Drop(Headers.locateSlowly(p))!)
             return
         }
         guard FlowKey.isComplete(p) else {

@@ -9,8 +9,11 @@
 /// transfer with, counted as `passed_alone`.
 public final class Coalescer: Element {
     public struct Config: ElementConfig {
+        /// The most bytes of records in one transfer.
         public var size = 1536
+        /// The most records in one transfer.
         public var count = 64
+        /// Nanoseconds a record waits at most.
         public var timeout: Int64 = 1_000_000
         public init() {}
     }

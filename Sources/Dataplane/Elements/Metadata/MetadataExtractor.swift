@@ -19,7 +19,9 @@
 /// record is left out and counted as `records_missed`.
 public final class MetadataExtractor: Element {
     public struct Config: ElementConfig {
+        /// What a record is about.
         public enum Per: String, CaseIterable, Sendable { case flow, packet }
+        /// What a record can say, in the names that records have; `all` stands for every field of its kind.
         public enum Field: String, CaseIterable, Sendable {
             case all, proto, src, dst, sport, dport
             case firstNs = "first_ns"
@@ -37,7 +39,9 @@ public final class MetadataExtractor: Element {
             case payloadLength = "payload_length"
             case ttl, flags, direction
         }
+        /// What a record is about.
         public var per = Per.flow
+        /// The fields of a record, in order.
         public var fields: [Field] = [.all]
         public init() {}
 

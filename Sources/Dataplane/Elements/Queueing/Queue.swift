@@ -10,7 +10,9 @@
 /// Packets that find the queue full are dropped (tail drop). At the end of the input the queue empties at its rate.
 public final class Queue: Element {
     public struct Config: ElementConfig {
+        /// Packets the queue has room for.
         public var capacity = 1024
+        /// The rate at which packets leave; 0 for as soon as time has passed.
         public var rate = Rate.packets(0)
         public init() {}
     }

@@ -10,7 +10,9 @@
 /// Packets over the rate leave on `excess` where that is connected, and are dropped otherwise.
 public final class RateLimiter: Element {
     public struct Config: ElementConfig {
+        /// The rate that passes.
         public var rate = Rate.packets(0)
+        /// Packets, or bytes for a rate in bits, that pass at once; 0 for what the rate gives in 10 ms.
         public var burst = 0
         public init() {}
     }

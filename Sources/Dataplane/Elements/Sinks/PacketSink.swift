@@ -9,8 +9,11 @@
 /// When writing fails, later packets are dropped and the run ends with the error.
 public final class PacketSink: Element {
     public struct Config: ElementConfig {
+        /// The format of the file; `auto` goes by its name.
         public enum Format: String, CaseIterable, Sendable { case auto, pcap, pcapng }
+        /// The file's name; `-` is standard output.
         public var file = ""
+        /// The format of the file.
         public var format = Format.auto
         public init() {}
     }

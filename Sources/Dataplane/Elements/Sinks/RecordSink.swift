@@ -10,8 +10,11 @@
 /// When writing fails, later records are dropped and the run ends with the error.
 public final class RecordSink: Element {
     public struct Config: ElementConfig {
+        /// How records are written.
         public enum Format: String, CaseIterable, Sendable { case json, csv }
+        /// How records are written.
         public var format = Format.json
+        /// The file's name; `-` is standard output.
         public var file = "-"
         public init() {}
     }

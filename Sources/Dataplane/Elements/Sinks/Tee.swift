@@ -7,6 +7,7 @@
 /// is left out and counted as `copies_missed`; the item itself always goes on.
 public final class Tee: Element {
     public struct Config: ElementConfig {
+        /// How many outputs there are.
         public var outputs = 2
         public init() {}
     }

@@ -12,13 +12,21 @@
 /// further ones pass, counted as `not_held`.
 public final class FaultInjector: Element {
     public struct Config: ElementConfig {
+        /// Share of items that are lost, 0 to 1.
         public var loss = 0.0
+        /// Share of items that leave twice, 0 to 1.
         public var duplicate = 0.0
+        /// Share of items with one bit flipped, 0 to 1.
         public var corrupt = 0.0
+        /// Share of items that later ones overtake, 0 to 1.
         public var reorder = 0.0
+        /// How many items overtake one that is reordered.
         public var reorderBy = 3
+        /// Nanoseconds a reordered item waits at most.
         public var reorderWithin: Int64 = 10_000_000
+        /// Share of items that are delayed, 0 to 1.
         public var delay = 0.0
+        /// Nanoseconds a delayed item is held back.
         public var delayBy: Int64 = 1_000_000
         public init() {}
     }
