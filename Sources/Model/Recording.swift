@@ -207,6 +207,8 @@ private struct Recorder: ~Copyable {
         for visit in root.visit..<root.visit + root.count {
             let n = elements.make(call, of: Int(visits[Int(visit)].node))
             note(visit, n)
+            // What it let go comes to the next element before the call does.
+            runAll()
         }
     }
 

@@ -239,6 +239,10 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private mutating func release(_ number: Int64) {
         let epoch = epochs.base + slot(number)
         epoch.pointee.jobs &-= 1
+        if epoch.pointee.jobs == 1, !epoch.pointee.isPacket {
+            if epoch.pointee.told < epoch.pointee.control.count { return tellNext(number) }
+            epoch.pointee.jobs = 0
+        }
         if epoch.pointee.jobs > 0 { return }
         epoch.pointee.isDone = true
         if epoch.pointee.isPacket {
@@ -297,21 +301,24 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         epochs.base[slot(epoch)].control = control
         // One part stands for the call as a whole, so that it is not done before all are told.
         epochs.base[slot(epoch)].jobs = 1
-        let home = nodes[Int(control.node)].isHost
-        for k in 0..<control.count {
-            let call = work.call(control.first &+ k)
-            var job = Job()
-            job.epoch = epoch
-            job.kind = .control
-            job.ref = call.ref
-            job.node = call.node
-            job.length = Simulation.commandBytes
-            let j = add(job)
-            mark(j, nodes[Int(call.node)].after)
-            let isHost = nodes[Int(call.node)].isHost
-            if isHost == home { enqueue(j) } else { send(j, to: isHost ? .host : .nic) }
-        }
-        release(epoch)
+        for k in 0..<control.count { mark(epoch: epoch, nodes[Int(work.call(control.first &+ k).node)].after) }
+        if control.count == 0 { release(epoch) } else { tellNext(epoch) }
+    }
+
+    /// Makes the next call of a control. It comes to its element after all that the call before it led to.
+    private mutating func tellNext(_ epoch: Int64) {
+        let control = epochs.base[slot(epoch)].control
+        let call = work.call(control.first &+ epochs.base[slot(epoch)].told)
+        epochs.base[slot(epoch)].told &+= 1
+        var job = Job()
+        job.epoch = epoch
+        job.kind = .control
+        job.ref = call.ref
+        job.node = call.node
+        job.length = Simulation.commandBytes
+        let j = add(job)
+        let isHost = nodes[Int(call.node)].isHost
+        if isHost == nodes[Int(control.node)].isHost { enqueue(j) } else { send(j, to: isHost ? .host : .nic) }
     }
 
     // MARK: Jobs
@@ -377,9 +384,12 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func mark(_ j: Int32, _ classes: UInt64) {
+    private mutating func mark(_ j: Int32, _ classes: UInt64) { mark(epoch: jobs.base[Int(j)].epoch, classes) }
+
+    @inline(__always)
+    private mutating func mark(epoch: Int64, _ classes: UInt64) {
         if contests == 0 { return }
-        let base = pending.base + slot(jobs.base[Int(j)].epoch) &* 2 &* contests
+        let base = pending.base + slot(epoch) &* 2 &* contests
         var rest = classes
         while rest != 0 {
             base[rest.trailingZeroBitCount] &+= 1
@@ -810,6 +820,8 @@ struct Epoch: BitwiseCopyable {
     var after: Int64 = -1
     var control = Control(node: 0, first: 0, count: 0, time: 0, after: 0)
     var jobs: Int32 = 0
+    /// How many calls of the control were made.
+    var told: Int32 = 0
     var key: UInt32 = 0
     var bucket: Int32 = 0
     var isPacket = true

@@ -274,7 +274,11 @@ public final class DirectRuntime {
                 let ended = run.pointee.ended[k]
                 run.pointee.originTime = ended.time
                 run.pointee.originSequence = ended.sequence
+                var isFirst = true
                 for number in instance.subscribers[Int(ended.table)] {
+                    // What the flow's end made an element let go comes to the next element before the end does.
+                    if !isFirst { while runOnce() {} }
+                    isFirst = false
                     instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
                 }
                 instance.elements[Int(ended.table)].flowReleased(ended.flow)
