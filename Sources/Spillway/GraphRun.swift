@@ -145,6 +145,7 @@ public enum GraphRun {
     }
 
     /// What the counters of an instance say.
+        try instance.open()
     static func report(_ instance: Instance) -> RunReport {
         var warnings: [String] = []
         var backwards: UInt64 = 0
