@@ -133,21 +133,8 @@ extension GraphRun {
         options: Instance.Options
     ) throws -> Instance {
         let sources = wires.map { WireArgument(name: $0.name, sources: $0.sources) }
-        return try Instance(spec, bindings: try bind(spec, sources), services: MemoryServices(), options: options)
-    }
-}
-
-extension Files {
-    /// `path` as seen from the directory of the file `other`, when both are relative; else `path` as it is.
-    public static func relative(_ path: String, to other: String) -> String {
-        guard !path.hasPrefix("/"), !other.hasPrefix("/") else { return path }
-        let from = other.split(separator: "/").dropLast().filter { $0 != "." }
-        var to = path.split(separator: "/").filter { $0 != "." }[...]
-        var common = from[...]
-        while let a = common.first, let b = to.first, a == b, to.count > 1 {
-            common = common.dropFirst()
-            to = to.dropFirst()
-        }
-        return (common.map { _ in ".." } + to.map(String.init)).joined(separator: "/")
+        let instance = try Instance(spec, bindings: try bind(spec, sources), services: services, options: options)
+        try instance.open()
+        return instance
     }
 }
