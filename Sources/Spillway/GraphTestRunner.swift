@@ -14,13 +14,19 @@ public enum GraphTestRunner {
         public var failures: [Diagnostic]
     }
 
-    /// Runs all tests of a file. Diagnostics are about the files; failures are about the graph.
-    public static func run(_ path: String, _ loader: GraphLoader) -> (results: [Result], diagnostics: [Diagnostic]) {
+    /// Runs all tests of a file. Diagnostics are about the files; failures are about the graph. `progress` is told the name
+    /// of each test before it runs.
+    public static func run(
+        _ path: String,
+        _ loader: GraphLoader,
+        progress: (String) -> Void = { _ in }
+    ) -> (results: [Result], diagnostics: [Diagnostic]) {
         let (tests, diagnostics) = loader.loadTests(path)
         guard let tests else { return ([], diagnostics) }
         var all = diagnostics
         var results: [Result] = []
         for test in tests.cases {
+            progress(test.name)
             let loaded = loader.loadGraph(tests.graph, settings: test.settings)
             guard let graph = loaded.graph else {
                 all += loaded.diagnostics
