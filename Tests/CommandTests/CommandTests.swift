@@ -60,6 +60,12 @@ import Testing
             ),
             ("spillway run graphs/flow-monitor.yaml --wire wire=missing.pcap", 66, "missing.pcap"),
             ("spillway run missing.yaml", 66, "missing.yaml"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=/no/dir/x", 66, "/no/dir/x"),
+            ("spillway list > /dev/full", 1, "error: standard output: No space left"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/full", 1, "no_space"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --run-dir /proc/x", 66, "/proc/x"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=/proc/sys/kernel/ostype", 77, "no_permission"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "'file' is empty"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),
@@ -133,12 +139,6 @@ import Testing
             let same = try run("spillway compare \(verb)-a \(verb)-b")
             #expect(same.status == 0, "\(same.error)")
         }
-        let other = try run("spillway run graphs/flow-monitor.yaml \(Self.web) --set idle=1s --run-dir other")
-        #expect(other.status == 0, "\(other.error)")
-        let refused = try run("spillway compare run-a other")
-        #expect(refused.status == 1 && refused.error.contains("parameters"), "\(refused.error)")
-        #expect(try run("spillway compare run-a other --allow-different-inputs").status == 0)
-    }
         // Where results go is no input, but the load, the captures and the sides are.
         let elsewhere = try run("spillway run graphs/flow-monitor.yaml \(Self.web) --set records=r.json --run-dir else")
         #expect(elsewhere.status == 0, "\(elsewhere.error)")
@@ -168,32 +168,32 @@ import Testing
             )
             #expect(edited.status == 0, "\(number): \(edited.error)")
         }
+        let other = try run("spillway run graphs/flow-monitor.yaml \(Self.web) --set idle=1s --run-dir other")
+        #expect(other.status == 0, "\(other.error)")
+        let refused = try run("spillway compare run-a other")
+        #expect(refused.status == 1 && refused.error.contains("parameters"), "\(refused.error)")
+        #expect(try run("spillway compare run-a other --allow-different-inputs").status == 0)
+    }
+
+    /// A directory with a graph that has few placements, or only one, so that modelling it takes no time.
+    private static func smallWorkspace(fixed: Bool = false) throws -> Workspace {
+        let directory = try Workspace(root)
+        let graph = """
+            graph: small
+            elements:
+              wire: {type: Wire}
+              strip: {type: VLANStrip, place: host}
+            chains: [wire.rx -> IPCheck -> strip -> Counter -> Discard]
+            together: [[strip, Discard@1\(fixed ? ", IPCheck@1, Counter@1" : "")]]
+            placements:
+              host-only: {default: host}
+            """
+        try graph.write(to: directory.url.appending(path: "small.yaml"), atomically: true, encoding: .utf8)
+        return directory
+    }
+    static let vlan = "--wire wire=Examples/captures/vlan.pcapng"
 
     @Test func planWritesAPlacementThatCanBeUsed() throws {
-        let directory = try Workspace(Self.root)
-        let plan = try Tool.run(
-            "spillway plan graphs/flow-monitor.yaml \(Self.web) --objective host-cycles --write best.yaml --format json",
-            in: directory.url
-        )
-        #expect(plan.status == 0 && plan.output.contains("\"objective\": \"host-cycles\""), "\(plan.error)")
-        #expect(try Tool.run("spillway check best.yaml", in: directory.url).status == 0)
-        let compared = try Tool.run(
-            "spillway compare graphs/flow-monitor.yaml \(Self.web) --placements host-only,best.yaml --format json",
-            in: directory.url
-        )
-        #expect(compared.status == 0 && compared.output.contains("\"sustainable_mpps\""), "\(compared.error)")
-    }
-
-    @Test func tapAndTrace() throws {
-        let tap = try Tool.run("spillway tap graphs/flow-monitor.yaml check.out \(Self.web) --count 3", in: Self.root)
-        #expect(tap.status == 0 && tap.error.contains("3 items passed check.out"), "\(tap.error)")
-        #expect(tap.output.split(separator: "\n").count == 3)
-        let trace = try Tool.run("spillway trace graphs/flow-monitor.yaml \(Self.web) --packet 100", in: Self.root)
-        #expect(trace.status == 0, "\(trace.error)")
-        #expect(trace.output.hasPrefix("wire.rx -> check.in: ") && trace.output.contains("check.out -> "))
-        let none = try Tool.run("spillway trace graphs/flow-monitor.yaml \(Self.web) --packet 99999", in: Self.root)
-        #expect(none.status == 1 && none.error.contains("there is no packet 99999"))
-    }
         let directory = try Self.smallWorkspace()
         let outcome = try Tool.run(
             """
@@ -350,6 +350,30 @@ import Testing
 
     /// What takes longer than a second says how far it is; what does not is quiet.
     @Test func progress() throws {
+        let directory = try Workspace(Self.root)
+        let long = try Tool.run(
+            "for k in $(seq 300); do printf 'Examples/captures/web.pcap,'; done > names && "
+                + "spillway run graphs/flow-monitor.yaml --wire wire=$(sed 's/,$//' names) --set records=/dev/null",
+            in: directory.url
+        )
+        #expect(long.status == 0 && long.error.contains("running flow-monitor: "), "\(long.error)")
+        let short = try Tool.run(
+            "spillway run graphs/mirror.yaml --wire wire=Examples/captures/vlan.pcapng --set capture=c.pcap",
+            in: directory.url
+        )
+        #expect(short.status == 0 && !short.error.contains("running"), "\(short.error)")
+    }
+
+    @Test func tapAndTrace() throws {
+        let tap = try Tool.run("spillway tap graphs/flow-monitor.yaml check.out \(Self.web) --count 3", in: Self.root)
+        #expect(tap.status == 0 && tap.error.contains("3 items passed check.out"), "\(tap.error)")
+        #expect(tap.output.split(separator: "\n").count == 3)
+        let trace = try Tool.run("spillway trace graphs/flow-monitor.yaml \(Self.web) --packet 100", in: Self.root)
+        #expect(trace.status == 0, "\(trace.error)")
+        #expect(trace.output.hasPrefix("wire.rx -> check.in: ") && trace.output.contains("check.out -> "))
+        let none = try Tool.run("spillway trace graphs/flow-monitor.yaml \(Self.web) --packet 99999", in: Self.root)
+        #expect(none.status == 1 && none.error.contains("there is no packet 99999"))
+    }
 }
 
 /// Every capture of the shared collection, where it is there: no crash, conservation, and flows as independent tools count them.
