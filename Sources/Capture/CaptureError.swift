@@ -23,6 +23,8 @@ public struct CaptureError: Error, Sendable, Equatable, CustomStringConvertible 
 
     /// The code of a file that is not there, which callers tell from damage.
     public static let noSuchFile = "no_such_file"
+    /// The code of an input that the user has ended; never what a source fails with.
+    static let stopped = "stopped"
 
     public var description: String {
         "\(file == "-" ? "standard input" : file): \(offset.map { "byte \($0): " } ?? "")\(reason) [\(code)]"

@@ -37,8 +37,15 @@ final class CaptureFile {
 /// Opens a file, or standard input for `-`; says whether it can be opened again from its beginning.
 private func openInput(_ path: String, _ attention: Attention) throws(CaptureError) -> (input: Input, canReopen: Bool) {
     let isStandardInput = path == "-"
-    let descriptor = isStandardInput ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { throw CaptureError(file: path, system: errno, doing: "open") }
+    var descriptor = STDIN_FILENO
+    if !isStandardInput {
+        // A named pipe is waited for until someone writes to it.
+        repeat {
+            try attention.checkStop(path)
+            descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        } while descriptor < 0 && errno == EINTR
+        if descriptor < 0 { throw CaptureError(file: path, system: errno, doing: "open") }
+    }
     var isKept = isStandardInput
     defer { if !isKept { close(descriptor) } }
 

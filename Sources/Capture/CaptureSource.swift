@@ -14,7 +14,7 @@ public final class CaptureSource: PacketSource {
     private let files: [CaptureFile]
     /// The file being read.
     private var current = 0
-    private let attention = Attention()
+    private let attention: Attention
     /// In memory of its own, so that it is used without access checks.
     private let state = UnsafeMutablePointer<Reading>.allocate(capacity: 1)
     /// The file being read when it is of the kind nearly all are: mapped and plain pcap. Borrowed from `files`, so that a
@@ -29,12 +29,22 @@ public final class CaptureSource: PacketSource {
     private let noIndex = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
 
     /// Opens all files and reads their headers. Throws the ``CaptureError`` of the first that is not a capture.
-    public init(paths: [String]) throws {
+    ///
+    /// - Parameter shouldStop: asked before the source waits for a pipe, and when a signal arrives meanwhile; true ends the
+    ///   source as if its input had ended behind the last whole packet. The signal's handler must have been installed
+    ///   without SA_RESTART.
+    public init(paths: [String], shouldStop: (() -> Bool)? = nil) throws {
         if paths.count(where: { $0 == "-" }) > 1 {
             throw CaptureError(file: "-", reason: "can be read only once", code: "repeated_input")
         }
-        let attention = attention
-        files = try paths.map { try CaptureFile(path: $0, attention: attention) }
+        attention = Attention(shouldStop: shouldStop)
+        var files: [CaptureFile] = []
+        do throws(CaptureError) {
+            for path in paths { files.append(try CaptureFile(path: path, attention: attention)) }
+        } catch {
+            if error.code != CaptureError.stopped { throw error }
+        }
+        self.files = files
         noIndex.initialize(to: 0)
         state.initialize(to: Reading(items: UnsafeMutablePointer(bitPattern: 64)!, indices: noIndex))
         super.init()
@@ -48,13 +58,6 @@ public final class CaptureSource: PacketSource {
 
     /// Sentences about what was left out without harm, for example bytes behind compressed data.
     public var warnings: [String] { attention.warnings }
-
-    /// Asked when a signal arrives while the source waits for a pipe; true ends the source as if the pipe had ended.
-    /// The signal's handler must have been installed without SA_RESTART.
-    public var shouldStop: (() -> Bool)? {
-        get { attention.shouldStop }
-        set { attention.shouldStop = newValue }
-    }
 
     public override var failure: (any Error)? { trouble }
 
@@ -155,7 +158,7 @@ public final class CaptureSource: PacketSource {
                 usual = nil
                 current += 1
             } catch {
-                trouble = error
+                if error.code != CaptureError.stopped { trouble = error }
                 usual = nil
                 current = files.count
             }

@@ -43,8 +43,17 @@ class Input {
 final class Attention {
     /// Sentences about what was left out.
     var warnings: [String] = []
-    /// Asked when a signal interrupts waiting for a pipe; true ends the input.
-    var shouldStop: (() -> Bool)?
+    /// Asked before each wait for a pipe, and when a signal interrupts one; true ends the input.
+    private let shouldStop: (() -> Bool)?
+
+    init(shouldStop: (() -> Bool)?) { self.shouldStop = shouldStop }
+
+    /// Throws ``CaptureError/stopped`` when the user has asked for the end: thrown as damage is, since whatever waits for more
+    /// bytes must give up, but no trouble.
+    func checkStop(_ name: String) throws(CaptureError) {
+        guard shouldStop?() == true else { return }
+        throw CaptureError(file: name, reason: "was stopped", code: CaptureError.stopped)
+    }
 }
 
 /// A regular file, mapped as a whole; of what was read only the last part stays in memory.
@@ -174,10 +183,10 @@ final class StreamedInput: Input {
     /// Reads what there is, and waits while there is nothing; 0 at the end.
     private func receive(into space: UnsafeMutableRawBufferPointer) throws(CaptureError) -> Int {
         while true {
+            try attention.checkStop(name)
             let n = read(descriptor, space.baseAddress!, space.count)
             if n >= 0 { return n }
             if errno != EINTR { throw CaptureError(file: name, system: errno, doing: "read") }
-            if attention.shouldStop?() == true { return 0 }
         }
     }
 

@@ -92,6 +92,8 @@ public struct Comparison: Sendable {
     public var recordedPackets: Int
     /// The capture went on after the packets recorded.
     public var isPrefix: Bool
+    /// What elements dropped of the recorded items, the same in every placement.
+    public var elementDrops: [(element: String, reason: String, count: UInt64)]
     /// Bytes per packet on the wire, of those recorded.
     public var bytesPerPacket: Double
 
@@ -120,18 +122,20 @@ public struct Comparison: Sendable {
         _ placements: [GraphSpec.Placement],
         profile: DeviceProfile,
         options: Options = Options(),
+        progress: (ModelStep) -> Void = { _ in },
         makeInstance: () throws -> Instance
     ) throws -> Comparison {
-        let recording = try Recording(makeInstance(), limit: options.recordLimit)
-        return try Comparison(recording, placements, profile, options)
+        let recording = try Recording(makeInstance(), limit: options.recordLimit, progress: progress)
+        return try Comparison(recording, placements, profile, options, progress: progress)
     }
 
-    /// Scores a recording in each placement.
+    /// Scores a recording in each placement; `progress` is told now and then how far that is.
     public init(
         _ recording: Recording,
         _ placements: [GraphSpec.Placement],
         _ profile: DeviceProfile,
-        _ options: Options = Options()
+        _ options: Options = Options(),
+        progress: (ModelStep) -> Void = { _ in }
     ) throws {
         guard recording.packets > 0 else { throw ModelError.noPackets }
         let scorers = try placements.map { placement in
@@ -144,7 +148,9 @@ public struct Comparison: Sendable {
                 packets: max(1, options.packets)
             )
         }
-        let capacities = try scorers.map { try $0.search() }
+        let capacities = try scorers.enumerated().map { k, scorer in
+            try scorer.search { progress(.scoring(placement: k + 1, of: scorers.count)) }
+        }
         let load = options.load ?? .rate(max(1, (capacities.map(\.rate).min() ?? 0) / 2))
         results = try zip(zip(placements, scorers), capacities).map { pair, capacity in
             try pair.1.result(pair.0, capacity, load)
@@ -156,6 +162,7 @@ public struct Comparison: Sendable {
         }
         recordedPackets = recording.packets
         isPrefix = recording.isPrefix
+        elementDrops = recording.elementDrops
         bytesPerPacket = Double(recording.bytes) / Double(recording.packets)
         (isTie, verdict) = Comparison.judge(results, ranking, baseline)
     }
@@ -214,8 +221,9 @@ private struct Scorer {
         var limits: [(resource: Resource, rate: Double)]
     }
 
-    /// Finds the largest rate without a drop.
-    func search() throws -> Capacity {
+    /// Finds the largest rate without a drop; calls `progress` before each replay.
+    func search(progress: () -> Void) throws -> Capacity {
+        progress()
         // Far below any limit: what the work costs each resource. Interrupts, which cost less per item the more there
         // are, are left out; the search finds what they take.
         var idle = profile
@@ -231,6 +239,7 @@ private struct Scorer {
             capacity.firstDrop = drop
             return capacity
         }
+        progress()
         var high = max(1, Int(min(bound, 1e12)))
         guard let drop = firstDrop(try recording.replay(routes, profile, .rate(high), packets)) else {
             capacity.rate = high
@@ -239,6 +248,7 @@ private struct Scorer {
         capacity.firstDrop = drop
         var low = 0
         while high - low > max(1, high / 1000) {
+            progress()
             let middle = low + (high - low) / 2
             if let drop = firstDrop(try recording.replay(routes, profile, .rate(max(1, middle)), packets)) {
                 high = middle

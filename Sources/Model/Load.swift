@@ -39,6 +39,20 @@ func scale(_ x: Int64, by factor: Int64, over divisor: Int64) -> Int64 {
     return min(divisor.dividingFullWidth(product).quotient, latestTime)
 }
 
+/// How far modelling has come.
+public enum ModelStep: Sendable, CustomStringConvertible {
+    case recorded(packets: Int)
+    /// Work of the placement number `placement`, from 1, has begun.
+    case scoring(placement: Int, of: Int)
+
+    public var description: String {
+        switch self {
+        case .recorded(let packets): "\(packets) packets recorded"
+        case .scoring(let placement, let count): "placement \(placement) of \(count)"
+        }
+    }
+}
+
 /// Why a model cannot be run.
 public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     /// Some element is on a side where it cannot be.
@@ -49,7 +63,7 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     case noPackets
     /// The input lasts longer, at the load offered, than virtual time can count.
     case tooSlow
-    /// A planner has too many placements to try.
+    /// A planner has too many placements to try; `Int.max` where there are more than can be counted.
     case tooManyPlacements(Int)
     /// No placement keeps to the constraints.
     case noPlacement(String)
@@ -64,7 +78,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
         case .tooSlow:
             "at this load the input takes longer than the 26 days that are modelled; offer it at a rate or sped up"
         case .tooManyPlacements(let n):
-            "\(n) placements are possible, more than can be tried; pin elements with 'place:'"
+            (n == .max ? "more than 2^62" : "\(n)")
+                + " placements are possible, more than can be tried; pin elements with 'place:'"
         case .noPlacement(let reason): "no placement is possible: \(reason)"
         }
     }

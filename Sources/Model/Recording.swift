@@ -43,6 +43,8 @@ public struct Recording: Sendable {
     public private(set) var bytes = 0
     /// The input went on when the recording was full: it is a prefix.
     public private(set) var isPrefix = false
+    /// What elements dropped of the recorded items, wherever they are placed; in the order of the graph.
+    public private(set) var elementDrops: [(element: String, reason: String, count: UInt64)] = []
 
     private(set) var visits: [Visit] = []
     private(set) var roots: [Root] = []
@@ -56,19 +58,27 @@ public struct Recording: Sendable {
 
     /// Runs the sources of `instance` through its elements, up to about `limit` visits of elements.
     ///
-    /// Throws ``RuntimeError`` when elements hold all items of the pool.
-    public init(_ instance: Instance, limit: Int = Recording.defaultLimit) throws {
+    /// Throws ``RuntimeError`` when elements hold all items of the pool. `progress` is told now and then how far it is.
+    public init(
+        _ instance: Instance,
+        limit: Int = Recording.defaultLimit,
+        progress: (ModelStep) -> Void = { _ in }
+    ) throws {
         spec = instance.spec
         shape = instance.shape
         var recorder = Recorder(instance)
         // Visits are named by 32-bit numbers.
-        try recorder.run(min(max(1, limit), 1 << 30))
+        try recorder.run(min(max(1, limit), 1 << 30), progress)
         visits = recorder.visits
         roots = recorder.spreadRoots
         counts = recorder.table.counts
         packets = recorder.packets
         bytes = recorder.bytes
         isPrefix = recorder.isPrefix
+        elementDrops = spec.nodes.indices.flatMap { number in
+            let counts = instance.counts(number)
+            return counts.drops.map { (counts.name, $0.reason, $0.count) }
+        }
     }
 
     /// Functional time from the first to the last packet, and the mean distance of packets, in nanoseconds.
@@ -102,8 +112,8 @@ private struct Recorder: ~Copyable {
         elements = ElementCalls(instance)
     }
 
-    mutating func run(_ limit: Int) throws {
-        try runPackets(limit)
+    mutating func run(_ limit: Int, _ progress: (ModelStep) -> Void) throws {
+        try runPackets(limit, progress)
         firstEnding = roots.count
         let time = roots.last(where: \.isPacket)?.time ?? 0
         for number in instance.shape.order {
@@ -146,7 +156,7 @@ private struct Recorder: ~Copyable {
         return spread
     }
 
-    private mutating func runPackets(_ limit: Int) throws {
+    private mutating func runPackets(_ limit: Int, _ progress: (ModelStep) -> Void) throws {
         while elements.nextTime < .max {
             if visits.count >= limit {
                 isPrefix = true
@@ -164,6 +174,7 @@ private struct Recorder: ~Copyable {
                 throw RuntimeError.poolExhausted(capacity: instance.pool.capacity)
             }
             let length = elements.length(of: item)
+            if packets & 1023 == 0 { progress(.recorded(packets: packets)) }
             packets += 1
             bytes += Int(length)
             let visit = Int32(visits.count)

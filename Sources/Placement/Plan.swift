@@ -53,6 +53,8 @@ public struct Plan: Sendable {
     public var recordedPackets: Int
     /// The capture went on after them.
     public var isPrefix: Bool
+    /// What elements dropped of the recorded items, the same in every placement.
+    public var elementDrops: [(element: String, reason: String, count: UInt64)]
 
     /// The placement that is best by the objective.
     public var best: PlacementResult { ranked[0] }
@@ -86,6 +88,7 @@ public struct Plan: Sendable {
         for objective: Objective,
         profile: DeviceProfile,
         options: Comparison.Options = Plan.options,
+        progress: (ModelStep) -> Void = { _ in },
         makeInstance: () throws -> Instance
     ) throws -> Plan {
         let groups = try Group.all(spec)
@@ -106,8 +109,8 @@ public struct Plan: Sendable {
             }
         }
         guard !candidates.isEmpty else { throw ModelError.noPlacement(misfit?.description ?? "there are no elements") }
-        let recording = try Recording(makeInstance(), limit: options.recordLimit)
-        let comparison = try Comparison(recording, candidates.map { name($0, spec, groups) }, profile, options)
+        let recording = try Recording(makeInstance(), limit: options.recordLimit, progress: progress)
+        let comparison = try Comparison(recording, name(candidates, spec, groups), profile, options, progress: progress)
         return Plan(objective, spec, groups, comparison, tried: candidates.count, of: 1 << free.count)
     }
 
@@ -151,6 +154,7 @@ public struct Plan: Sendable {
                 + "\(possible - tried) do not fit"
         recordedPackets = comparison.recordedPackets
         isPrefix = comparison.isPrefix
+        elementDrops = comparison.elementDrops
         reasons = spec.nodes.indices.map { number in
             let group = groups.first { $0.members.contains(number) }!
             return Reason(
@@ -161,13 +165,32 @@ public struct Plan: Sendable {
         }
     }
 
-    /// The placement as a graph file would name it: by what is on the NIC.
-    private static func name(_ sides: [Side], _ spec: GraphSpec, _ groups: [Group]) -> GraphSpec.Placement {
+    /// The candidates with names that a file can give them: the graph's own, else by what is on the NIC.
+    private static func name(_ candidates: [[Side]], _ spec: GraphSpec, _ groups: [Group]) -> [GraphSpec.Placement] {
         let free = groups.filter { $0.side == nil }.flatMap(\.members).sorted()
-        let onNIC = free.filter { sides[$0] == .nic }.map { spec.nodes[$0].name }
-        let name =
-            onNIC.isEmpty ? "all-host" : onNIC.count == free.count ? "all-nic" : "nic: " + onNIC.joined(separator: ", ")
-        return GraphSpec.Placement(name: name, sides: sides)
+        var taken = Set(spec.placements.map(\.name))
+        return candidates.map { sides in
+            if let own = spec.placements.first(where: { $0.sides == sides }) { return own }
+            let onNIC = free.filter { sides[$0] == .nic }.map { spec.nodes[$0].name }
+            let name =
+                onNIC.isEmpty
+                ? "all-host"
+                : onNIC.count == free.count
+                    ? "all-nic" : (["nic"] + onNIC.map(plain)).joined(separator: "-")
+            // Two elements may be told apart by a sign that the name of a placement cannot have.
+            var unique = name
+            var k = 1
+            while !taken.insert(unique).inserted {
+                k += 1
+                unique = "\(name)-\(k)"
+            }
+            return GraphSpec.Placement(name: unique, sides: sides)
+        }
+    }
+
+    /// The name of an element without the signs that placements' names cannot have.
+    private static func plain(_ name: String) -> String {
+        String(decoding: name.utf8.map { "/@".utf8.contains($0) ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
     }
 
     private static func reason(

@@ -5,8 +5,20 @@ import Dataplane
 import Model
 import Placement
 
+/// What is said about modelled placements, in every form.
+public protocol ModelReport {
+    /// The report for a terminal.
+    var text: String { get }
+    /// The report in Markdown.
+    var markdown: String { get }
+    /// The report as JSON; the names are part of the interface.
+    var json: JSON { get }
+    /// The figures as a flat list of statistics.
+    var statistics: JSON { get }
+}
+
 /// What the model says of several placements of a graph: modelled, nothing measured.
-public struct ComparisonReport: Sendable {
+public struct ComparisonReport: ModelReport, Sendable {
     /// The graph's name.
     public var graph: String
     /// The device the placements were modelled on.
@@ -31,12 +43,7 @@ public struct ComparisonReport: Sendable {
     }
 
     private var tail: String {
-        var out = "Best: \(comparison.verdict).\n"
-        for result in comparison.results {
-            for (reason, count) in result.drops {
-                out += "'\(result.name)' dropped \(count) items at that load: \(reason.name)\n"
-            }
-        }
+        var out = "Best: \(comparison.verdict).\n" + dropLines(comparison.results, comparison.elementDrops)
         let assumptions = profile.assumptions.count
         if assumptions > 0 {
             out +=
@@ -46,16 +53,13 @@ public struct ComparisonReport: Sendable {
         return out
     }
 
-    /// The report for a terminal.
     public var text: String { "\(head)\n\n\(table.text)\n\(tail)" }
 
-    /// The report in Markdown.
     public var markdown: String {
         "# Placements of \(graph)\n\n\(head)\n\n\(table.markdown)\n"
             + tail.split(separator: "\n").map { "- \($0)\n" }.joined()
     }
 
-    /// The report as JSON; the names are part of the interface.
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
@@ -65,7 +69,14 @@ public struct ComparisonReport: Sendable {
             ("is_prefix", .bool(comparison.isPrefix)),
             ("load", .string(loadText(comparison.results[0].load))),
             ("baseline", .string(comparison.results[comparison.baseline].name)),
-            ("placements", .array(comparison.results.map { resultJSON($0, comparison.results[comparison.baseline]) })),
+            (
+                "placements",
+                .array(
+                    comparison.results.map {
+                        resultJSON($0, comparison.results[comparison.baseline], comparison.elementDrops)
+                    }
+                )
+            ),
             ("verdict", .string(comparison.verdict)),
             ("tie", .bool(comparison.isTie)),
             ("assumptions", .array(profile.assumptions.map { .string("\($0.path) = \($0.value): \($0.source)") })),
@@ -73,12 +84,11 @@ public struct ComparisonReport: Sendable {
         ])
     }
 
-    /// The figures as a flat list of statistics.
-    public var statistics: JSON { .object([("statistics", .array(comparison.results.flatMap(resultStatistics)))]) }
+    public var statistics: JSON { resultStatistics(comparison.results, comparison.elementDrops) }
 }
 
 /// What the planner found.
-public struct PlanReport: Sendable {
+public struct PlanReport: ModelReport, Sendable {
     /// The graph's name.
     public var graph: String
     /// The device the placements were modelled on.
@@ -101,18 +111,37 @@ public struct PlanReport: Sendable {
         return shown
     }
 
-    /// The report for a terminal.
-    public var text: String {
+    private var table: Table {
         let base = plan.allHost.flatMap { host in shown.firstIndex { $0.sides == host.sides } } ?? 0
-        var out = "Modelled on profile \(profile.name), objective \(plan.objective.rawValue). \(plan.completeness)\n\n"
-        out += resultTable(shown, baseline: base).text + "\n"
-        if plan.isTie { out += "The best two differ by less than the model can tell.\n\n" }
-        out += "Why, in '\(plan.best.name)':\n"
-        for reason in plan.reasons { out += "  \(reason.element) on \(reason.side.rawValue): \(reason.text)\n" }
-        return out
+        return resultTable(shown, baseline: base)
     }
 
-    /// The report as JSON.
+    private var head: String {
+        "Modelled on profile \(profile.name), objective \(plan.objective.rawValue); latency at "
+            + loadText(plan.best.load) + ". \(plan.completeness)"
+    }
+
+    private var tail: String {
+        (plan.isTie ? "The best two differ by less than the model can tell.\n" : "")
+            + dropLines(shown, plan.elementDrops)
+    }
+
+    private var reasons: [String] {
+        plan.reasons.map { "\($0.element) on \($0.side.rawValue): \($0.text)" }
+    }
+
+    public var text: String {
+        "\(head)\n\n\(table.text)\n" + (tail.isEmpty ? "" : "\(tail)\n") + "Why, in '\(plan.best.name)':\n"
+            + reasons.map { "  \($0)\n" }.joined()
+    }
+
+    public var markdown: String {
+        "# Plan of \(graph)\n\n\(head)\n\n\(table.markdown)\n" + (tail.isEmpty ? "" : "\(tail)\n")
+            + "Why, in '\(plan.best.name)':\n\n" + reasons.map { "- \($0)\n" }.joined()
+    }
+
+    public var statistics: JSON { resultStatistics(plan.ranked, plan.elementDrops) }
+
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
@@ -121,7 +150,10 @@ public struct PlanReport: Sendable {
             ("completeness", .string(plan.completeness)),
             ("tie", .bool(plan.isTie)),
             ("best", .string(plan.best.name)),
-            ("placements", .array(plan.ranked.map { resultJSON($0, plan.allHost ?? plan.best) })),
+            (
+                "placements",
+                .array(plan.ranked.map { resultJSON($0, plan.allHost ?? plan.best, plan.elementDrops) })
+            ),
             (
                 "reasons",
                 .array(
@@ -177,7 +209,25 @@ private func resultTable(_ results: [PlacementResult], baseline: Int) -> Table {
     return table
 }
 
-private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult) -> JSON {
+/// Drops of elements, which are those of the recorded packets, and so the same wherever the elements are.
+private typealias ElementDrops = [(element: String, reason: String, count: UInt64)]
+
+private func dropLines(_ results: [PlacementResult], _ elementDrops: ElementDrops) -> String {
+    var out = ""
+    for result in results {
+        for (reason, count) in result.drops {
+            out += "'\(result.name)' dropped \(count) items at that load: \(reason.name)\n"
+        }
+    }
+    if !elementDrops.isEmpty {
+        let list = elementDrops.map { "\($0.element).\($0.reason) \(grouped($0.count))" }.joined(separator: ", ")
+        out += "In every placement elements dropped, of what was recorded: \(list)\n"
+    }
+    return out
+}
+
+/// - Parameter elementDrops: are among the drops by `element.reason`, which no reason of the model looks like.
+private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ elementDrops: ElementDrops) -> JSON {
     func ns(_ ps: Int64?) -> JSON { ps.map { .decimal(Double($0) / 1000, digits: 1) } ?? .null }
     let base = Double(baseline.sustainableRate)
     return .object([
@@ -202,7 +252,13 @@ private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult) -> JS
                 ("to_nic", .decimal(r.toNIC.transfers, digits: 4)),
             ])
         ),
-        ("drops", .object(r.drops.map { ($0.reason.name, .unsigned($0.count)) })),
+        (
+            "drops",
+            .object(
+                r.drops.map { ($0.reason.name, .unsigned($0.count)) }
+                    + elementDrops.map { ("\($0.element).\($0.reason)", .unsigned($0.count)) }
+            )
+        ),
         ("bottleneck", .string(r.bottleneck.rawValue)),
         ("first_drop", r.firstDrop.map { .string($0.name) } ?? .null),
         (
@@ -212,12 +268,25 @@ private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult) -> JS
     ])
 }
 
+private func resultStatistics(_ results: [PlacementResult], _ elementDrops: ElementDrops) -> JSON {
+    let drops = elementDrops.map {
+        namedStatistic(
+            "recorded.drops.\($0.element).\($0.reason)",
+            .unsigned($0.count),
+            "items",
+            "items of the recorded input that the element dropped"
+        )
+    }
+    return .object([("statistics", .array(results.flatMap(resultStatistics) + drops))])
+}
+
+private func namedStatistic(_ name: String, _ value: JSON, _ unit: String, _ about: String) -> JSON {
+    .object([("name", .string(name)), ("value", value), ("unit", .string(unit)), ("description", .string(about))])
+}
+
 private func resultStatistics(_ r: PlacementResult) -> [JSON] {
     func statistic(_ name: String, _ value: JSON, _ unit: String, _ about: String) -> JSON {
-        .object([
-            ("name", .string("placement.\(r.name).\(name)")), ("value", value), ("unit", .string(unit)),
-            ("description", .string(about)),
-        ])
+        namedStatistic("placement.\(r.name).\(name)", value, unit, about)
     }
     func ns(_ ps: Int64?) -> JSON { ps.map { .decimal(Double($0) / 1000, digits: 1) } ?? .null }
     return [

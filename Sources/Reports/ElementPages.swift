@@ -152,6 +152,74 @@ public enum ElementPages {
         return out
     }
 
+    /// What an element type declares, for programs.
+    public static func json(_ type: ElementDescriptor) -> JSON {
+        func named(_ list: [(String, String)]) -> JSON {
+            .array(list.map { .object([("name", .string($0.0)), ("about", .string($0.1))]) })
+        }
+        func packets(_ ports: [(port: String, packets: [String])]) -> JSON {
+            .object(ports.map { ($0.port, .array($0.packets.map { .string($0) })) })
+        }
+        return .object([
+            ("name", .string(type.name)),
+            ("summary", .string(type.summary)),
+            ("documentation", .string(plainCode(type.documentation))),
+            ("category", .string(type.category.rawValue)),
+            ("sides", .string(type.sides.rawValue)),
+            ("depends", .string(type.depends.rawValue)),
+            ("state_bytes_per_flow", .integer(Int64(type.stateBytesPerFlow))),
+            (
+                "inputs",
+                .array(
+                    type.defaultInputs.map {
+                        .object([
+                            ("name", .string($0.name)), ("accepts", .string($0.accepts.description)),
+                            ("reads", .string($0.reads.rawValue)), ("needs_flow", .bool($0.needsFlow)),
+                            ("optional", .bool($0.optional)), ("about", .string($0.about)),
+                        ])
+                    }
+                )
+            ),
+            (
+                "outputs",
+                .array(
+                    type.defaultOutputs.map {
+                        .object([
+                            ("name", .string($0.name)), ("gives", .string($0.gives.description)),
+                            ("optional", .bool($0.optional)), ("about", .string($0.about)),
+                        ])
+                    }
+                )
+            ),
+            (
+                "parameters",
+                .array(
+                    type.parameters.map {
+                        .object([
+                            ("name", .string($0.name)), ("type", .string($0.type.description)),
+                            ("default", $0.defaultText.map { .string($0) } ?? .null), ("about", .string($0.about)),
+                        ])
+                    }
+                )
+            ),
+            ("drops", named(type.drops.map { ($0.name, $0.about) })),
+            ("handlers", named(type.handlers.map { ($0.name, $0.about) })),
+            ("operations", named(type.operations.map { ($0.name, $0.about) })),
+            (
+                "examples",
+                .array(
+                    type.examples.map {
+                        .object([
+                            ("title", .string($0.title)), ("config", .string($0.config)), ("in", packets($0.inputs)),
+                            ("out", packets($0.outputs)),
+                            ("drops", .object($0.drops.map { ($0.reason, .integer(Int64($0.count))) })),
+                        ])
+                    }
+                )
+            ),
+        ])
+    }
+
     /// What `spillway list` prints: name, family and summary of every element type.
     public static func list(_ catalog: Catalog) -> String {
         columns(

@@ -164,7 +164,8 @@ private struct JSONReader {
         if let n = Int64(word) { return .integer(n) }
         if let n = UInt64(word) { return .unsigned(n) }
         guard let x = Double(word), x.isFinite else { return nil }
-        return .decimal(x, digits: word.split(separator: ".").dropFirst().first?.count ?? 0)
+        let digits = word.split(separator: ".").dropFirst().first?.prefix { $0.isNumber }.count ?? 0
+        return .decimal(x, digits: digits)
     }
 
     private mutating func string() -> String? {
@@ -202,12 +203,13 @@ private struct JSONReader {
     }
 }
 
-/// `x` with `digits` digits behind the point, rounded half away from zero; the same on every machine.
+/// `x` with `digits` digits behind the point, rounded half away from zero; the same on every machine. Where that is more
+/// than a number can hold, `x` as short as it can be read back.
 public func fixed(_ x: Double, _ digits: Int) -> String {
-    guard x.isFinite, abs(x) < 1e15 else { return "\(x)" }
     var scale = 1.0
-    for _ in 0..<digits { scale *= 10 }
+    for _ in 0..<min(digits, 400) { scale *= 10 }
     let n = (abs(x) * scale).rounded(.toNearestOrAwayFromZero)
+    guard abs(x) < 1e15, n < 0x1p63 else { return "\(x)" }
     let whole = String(UInt64(n))
     let padded = String(repeating: "0", count: max(0, digits + 1 - whole.count)) + whole
     let sign = x < 0 && n > 0 ? "-" : ""

@@ -72,7 +72,6 @@ public struct RunReport: Sendable {
     public var text: String {
         let (elements, wires) = table
         var out = elements.text + "\n" + wires.text
-        if backwards > 0 { out += "\n\(grouped(backwards)) packets had a stamp before that of an earlier packet\n" }
         let values = handlerLines
         if !values.isEmpty { out += "\n" + values }
         return out

@@ -21,6 +21,8 @@ public enum Files {
         public var description: String { "\(path): \(String(cString: strerror(errno)))" }
         /// There is no such file.
         public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+        /// The user has no right to it.
+        public var isForbidden: Bool { errno == EACCES || errno == EPERM || errno == EROFS }
     }
 
     /// The bytes of a file, at most `limit` and one more, so that a caller sees that there were more.
@@ -43,27 +45,48 @@ public enum Files {
     }
 
     /// Writes a whole file, in place of an older one only when all of it could be written.
+    ///
+    /// Symbolic links stay, and so do the mode and the owner of an older file. What is not a regular file, for example
+    /// `/dev/stdout`, is written to directly.
     public static func write(_ text: String, to path: String) throws {
-        let temporary = path + ".partial"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        var status = stat()
+        let isThere = stat(path, &status) == 0
+        // A link to what is not there yet is written through too.
+        if isThere ? status.st_mode & S_IFMT != S_IFREG : isLink(path) {
+            let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw Failure(path: path, errno: errno) }
+            defer { close(file) }
+            return try put(text, file, path)
+        }
+        let target = isThere ? realPath(path) ?? path : path
+        let temporary = "\(target).\(getpid()).partial"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw Failure(path: path, errno: errno) }
+        do {
+            defer { close(file) }
+            if isThere {
+                // The owner first, as that may take bits of the mode away. Only root can give a file to another.
+                _ = fchown(file, status.st_uid, status.st_gid)
+                guard fchmod(file, status.st_mode & 0o7777) == 0 else { throw Failure(path: path, errno: errno) }
+            }
+            try put(text, file, path)
+            guard rename(temporary, target) == 0 else { throw Failure(path: path, errno: errno) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func put(_ text: String, _ file: Int32, _ path: String) throws {
         let bytes = Array(text.utf8)
         var at = 0
         while at < bytes.count {
             let n = bytes[at...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
             if n < 0 {
                 if errno == EINTR { continue }
-                let failure = Failure(path: path, errno: errno)
-                close(file)
-                unlink(temporary)
-                throw failure
+                throw Failure(path: path, errno: errno)
             }
             at += n
-        }
-        guard close(file) == 0, rename(temporary, path) == 0 else {
-            let failure = Failure(path: path, errno: errno)
-            unlink(temporary)
-            throw failure
         }
     }
 
@@ -77,6 +100,48 @@ public enum Files {
     public static func isDirectory(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Whether `path` is a regular file.
+    public static func isRegular(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    private static func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
+    /// The absolute path, without links, of what is there; nil when nothing is.
+    private static func realPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    /// `path` as the file `other` can name it: seen from the directory of `other`.
+    ///
+    /// It is absolute where that cannot work: when `other` is a pipe or device, and when a link leads to its directory, as
+    /// whoever reads a path takes `..` away without looking at the file system.
+    public static func relative(_ path: String, to other: String) -> String {
+        guard let to = realPath(path) else { return path }
+        let directory = other.lastIndex(of: "/").map { String(other[...$0]) } ?? "."
+        guard !exists(other) || isRegular(other), let from = realPath(directory), let here = realPath("."),
+            from == withoutDots(directory.hasPrefix("/") ? directory : "\(here)/\(directory)")
+        else { return to }
+        let (a, b) = (from.split(separator: "/"), to.split(separator: "/"))
+        let common = zip(a, b).prefix { $0 == $1 }.count
+        return (a.dropFirst(common).map { _ in ".." } + b.dropFirst(common)).joined(separator: "/")
+    }
+
+    /// An absolute path with `.` and `..` taken away by their names alone.
+    private static func withoutDots(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
     }
 
     /// Whether `path` names anything.

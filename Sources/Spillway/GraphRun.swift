@@ -83,14 +83,24 @@ public enum GraphRun {
     public struct Outcome {
         /// What was counted.
         public var report: RunReport
-        /// Why a capture ended before its natural end; nil when none did.
-        public var failure: (any Error)?
-        /// An element wrote to standard output.
+        public var input: InputNotes
+        /// The names of what elements wrote; `-` is standard output.
+        public var outputs: [String]
+        /// An element or a wire wrote to standard output.
         public var usedStandardOutput: Bool
     }
 
     /// Opens the captures of `wires` for the graph's wires. Every wire that leads into the graph must have one.
-    public static func bind(_ spec: GraphSpec, _ wires: [WireArgument]) throws -> [Int: WireBinding] {
+    ///
+    /// - Parameter shouldStop: asked while a capture is waited for; true ends it as if it had come to its end.
+    public static func bind(
+        _ spec: GraphSpec,
+        _ wires: [WireArgument],
+        shouldStop: (() -> Bool)? = nil
+    ) throws -> [Int: WireBinding] {
+        if wires.reduce(0, { $0 + $1.sources.count { $0 == "-" } }) > 1 {
+            throw BindingError(description: "standard input ('-') can be read only once, and is named more than once")
+        }
         let numbers = spec.nodes.indices.filter { spec.nodes[$0].isWire }
         let names = numbers.map { spec.nodes[$0].name }
         var bindings: [Int: WireBinding] = [:]
@@ -105,7 +115,7 @@ public enum GraphRun {
             if let write = wire.write, let same = wire.sources.first(where: { Files.isSame($0, write) }) {
                 throw BindingError(description: "'\(same)' cannot be read and written at once")
             }
-            let source = wire.sources.isEmpty ? nil : try CaptureSource(paths: wire.sources)
+            let source = wire.sources.isEmpty ? nil : try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
             bindings[number] = WireBinding(source: source)
         }
         for number in numbers
@@ -124,67 +134,66 @@ public enum GraphRun {
     }
 
     /// Runs `spec` until its captures end or `shouldStop` says so.
+    ///
+    /// - Parameter progress: told now and then how many packets have come in.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
+        progress: ((UInt64) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
-        let services = ObservedServices()
-        let bindings = try bind(spec, wires)
-        for binding in bindings.values { (binding.source as? CaptureSource)?.shouldStop = shouldStop }
+        let services = ObservedServices(SystemServices())
+        let bindings = try bind(spec, wires, shouldStop: shouldStop)
         let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        try instance.open()
         let runtime = DirectRuntime(instance)
         runtime.observer = observer?(instance)
-        runtime.shouldStop = shouldStop
+        let sources = bindings.values.compactMap(\.source)
+        runtime.shouldStop = {
+            progress?(sources.reduce(0) { $0 + $1.packets })
+            return shouldStop?() ?? false
+        }
         try runtime.run()
+        let input = InputNotes(instance)
         return Outcome(
-            report: report(instance),
-            failure: bindings.keys.sorted().lazy.compactMap { bindings[$0]?.source?.failure }.first,
-            usedStandardOutput: services.usedStandardOutput
+            report: report(instance, input),
+            input: input,
+            outputs: services.sinks,
+            usedStandardOutput: services.sinks.contains("-") || wires.contains { $0.write == "-" }
         )
     }
 
     /// What the counters of an instance say.
-    static func report(_ instance: Instance) -> RunReport {
-        var warnings: [String] = []
-        var backwards: UInt64 = 0
-        for number in instance.bindings.keys.sorted() {
-            guard let source = instance.bindings[number]?.source else { continue }
-            backwards += source.backwards
-            warnings += (source as? CaptureSource)?.warnings ?? []
-            for (linkType, packets) in source.linkTypes where !LinkType.isSupported(linkType) {
-                warnings.append(
-                    "wire '\(instance.spec.nodes[number].name)': \(packets) packets of link type "
-                        + "\(LinkType.name(linkType)) (\(linkType)), whose headers are not known here"
-                )
-            }
-        }
-        return RunReport(
+    private static func report(_ instance: Instance, _ input: InputNotes) -> RunReport {
+        RunReport(
             graph: instance.spec.name,
             elements: instance.spec.nodes.indices.map { instance.counts($0) },
             wires: instance.wireCounts(),
             lostItems: instance.lostItems,
-            backwards: backwards,
-            warnings: warnings
+            backwards: input.backwards,
+            warnings: input.warnings
         )
     }
 }
 
-/// The services of the system, noting whether an element writes to standard output.
-final class ObservedServices: Services {
-    private let system = SystemServices()
-    private let standardOutput = Atomic(false)
+/// Other services, noting what elements write to.
+public final class ObservedServices: Services {
+    private let services: any Services
+    private let names = Mutex<[String]>([])
 
-    var usedStandardOutput: Bool { standardOutput.load(ordering: .relaxed) }
+    public init(_ services: any Services) { self.services = services }
 
-    func openSink(_ name: String) throws -> any ByteSink {
-        if name == "-" { standardOutput.store(true, ordering: .relaxed) }
-        return try system.openSink(name)
+    /// The names of what elements have opened, each once; `-` is standard output.
+    public var sinks: [String] { names.withLock { $0 } }
+
+    public func openSink(_ name: String) throws -> any ByteSink {
+        names.withLock { if !$0.contains(name) { $0.append(name) } }
+        return try services.openSink(name)
     }
 
-    func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
-        try system.compileFilter(filter, linkType: linkType)
+    public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
+        try services.compileFilter(filter, linkType: linkType)
     }
 }

@@ -17,11 +17,21 @@ public enum GraphTestRunner {
     }
 
     /// Runs all tests of a file that can be run. Diagnostics are about the files, and about what they name that is not
-    /// there: with an error among them some tests were not run. Failures are about the graph.
-    public static func run(_ path: String, _ loader: GraphLoader) -> (results: [Result], diagnostics: [Diagnostic]) {
+    /// there: with an error among them some tests were not run. Failures are about the graph. `progress` is told the name
+    /// of each test before it runs.
+    public static func run(
+        _ path: String,
+        _ loader: GraphLoader,
+        progress: (String) -> Void = { _ in }
+    ) -> (results: [Result], diagnostics: [Diagnostic]) {
         let (tests, diagnostics) = loader.loadTests(path)
         guard let tests else { return ([], diagnostics) }
-        let results = tests.cases.compactMap { test in test.graph.map { run(test, tests, $0) } }
+        let results = tests.cases.compactMap { test in
+            test.graph.map { graph in
+                progress(test.name)
+                return run(test, tests, graph)
+            }
+        }
         return (results, diagnostics)
     }
 

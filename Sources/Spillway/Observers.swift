@@ -2,6 +2,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import Reports
+
+/// An item as it is shown to people and to programs.
+public struct ItemText {
+    /// The packet, record or command in a line.
+    public var text: String
+    public var json: JSON
+
+    /// Describes `item`; `layouts` knows the records of its run.
+    public init(_ item: UnsafePointer<Item>, _ layouts: LayoutTable) {
+        let item = item.pointee
+        text = withUnsafePointer(to: item) { PacketText.describe($0, layouts: layouts) }
+        json = .object([
+            ("kind", .string(layouts[item.layout]?.name ?? "packet")),
+            ("time_ns", .integer(item.time)),
+            ("packet", .unsigned(item.sequence)),
+            ("length", .unsigned(UInt64(item.length))),
+            ("wire_length", .unsigned(UInt64(item.wireLength))),
+            ("text", .string(text)),
+        ])
+    }
+}
 
 /// Hands what passes one edge to a closure.
 public final class EdgeTap: RunObserver {
@@ -25,16 +47,40 @@ public final class EdgeTap: RunObserver {
 public final class PacketTrace: RunObserver {
     private let instance: Instance
     private let sequence: UInt64
-    private let print: (String) -> Void
+    private let show: (Step) -> Void
     private var dropsBefore: [(reason: String, count: UInt64)]?
     /// The packet was seen.
     public private(set) var found = false
 
+    /// What happened to the packet, or to something made from it.
+    public enum Step {
+        /// It went along the edge called `edge` to the input `to`.
+        case moved(edge: String, to: String, item: ItemText)
+        case dropped(element: String, reason: String)
+
+        /// The step in a line for people.
+        public var text: String {
+            switch self {
+            case .moved(let edge, let to, let item): "\(edge) -> \(to): \(item.text)"
+            case .dropped(let element, let reason): "\(element) dropped it: \(reason)"
+            }
+        }
+
+        public var json: JSON {
+            switch self {
+            case .moved(let edge, let to, let item):
+                .object([("edge", .string(edge)), ("to", .string(to)), ("item", item.json)])
+            case .dropped(let element, let reason):
+                .object([("element", .string(element)), ("dropped", .string(reason))])
+            }
+        }
+    }
+
     /// Follows the packet with origin number `sequence`, counted from 0 over all wires.
-    public init(_ instance: Instance, sequence: UInt64, print: @escaping (String) -> Void) {
+    public init(_ instance: Instance, sequence: UInt64, show: @escaping (Step) -> Void) {
         self.instance = instance
         self.sequence = sequence
-        self.print = print
+        self.show = show
     }
 
     public func moved(_ batch: Batch, edge: Int) {
@@ -43,9 +89,12 @@ public final class PacketTrace: RunObserver {
             found = true
             let e = instance.spec.edges[edge]
             let to = instance.spec.nodes[e.to]
-            print(
-                "\(instance.spec.name(of: e)) -> \(to.name).\(to.element.inputs[e.input].name): "
-                    + PacketText.describe(batch[k], layouts: instance.layouts)
+            show(
+                .moved(
+                    edge: instance.spec.name(of: e),
+                    to: "\(to.name).\(to.element.inputs[e.input].name)",
+                    item: ItemText(batch[k], instance.layouts)
+                )
             )
             dropsBefore = instance.counts(e.to).drops
         }
@@ -56,7 +105,7 @@ public final class PacketTrace: RunObserver {
         dropsBefore = nil
         for (reason, count) in instance.counts(number).drops
         where count > before.first(where: { $0.reason == reason })?.count ?? 0 {
-            print("\(instance.spec.nodes[number].name) dropped it: \(reason)")
+            show(.dropped(element: instance.spec.nodes[number].name, reason: reason))
         }
     }
 }

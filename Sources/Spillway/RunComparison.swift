@@ -8,6 +8,12 @@ import Placement
 import Reports
 
 /// The statistics of two earlier runs side by side.
+///
+/// Two runs had the same inputs when the verb, the bytes of the graph and its compounds, its parameters, the bytes of the
+/// captures of each wire, the seed, the profile's bytes, the load and the objective are the same, and placements of one
+/// name have the same sides. Where files lie does not matter. Neither do results: a parameter whose value is the name of
+/// what an element wrote to says where results go, and is left out. What came from a pipe left no digest, so it counts as
+/// different from everything.
 public struct RunComparison {
     /// A file of a run directory that is not as this tool writes it.
     public struct Failure: Error, CustomStringConvertible {
@@ -25,10 +31,17 @@ public struct RunComparison {
         let inputs = (try RunComparison.read(first, "manifest.json"), try RunComparison.read(second, "manifest.json"))
         var different: [String] = []
         if inputs.0["verb"]?.line != inputs.1["verb"]?.line { different.append("verb") }
-        for key in ["graph", "parameters", "wires", "seed", "profile"] {
-            let a = inputs.0["inputs"]?[key].map(RunComparison.withoutPaths)?.line
-            let b = inputs.1["inputs"]?[key].map(RunComparison.withoutPaths)?.line
-            if a != b { different.append(key) }
+        for key in ["graph", "parameters", "wires", "seed", "profile", "load", "objective"] {
+            let (a, b) = (RunComparison.input(key, inputs.0), RunComparison.input(key, inputs.1))
+            if a?.line != b?.line {
+                different.append(key)
+            } else if key == "wires", a.map(RunComparison.hasNoDigest) == true {
+                different.append("wires, as no digest is kept of what comes from standard input or a pipe")
+            }
+        }
+        for (name, sides) in RunComparison.placements(inputs.0) {
+            guard let other = RunComparison.placements(inputs.1).first(where: { $0.name == name }) else { continue }
+            if other.sides.line != sides.line { different.append("placement '\(name)'") }
         }
         differentInputs = different
         let statistics = (
@@ -52,6 +65,35 @@ public struct RunComparison {
             throw Failure(description: "\(path): is not JSON")
         }
         return json
+    }
+
+    /// An input as far as it matters for results.
+    private static func input(_ key: String, _ manifest: JSON) -> JSON? {
+        guard let value = manifest["inputs"]?[key].map(withoutPaths) else { return nil }
+        guard key == "parameters", case .object(let members) = value, case .array(let outputs)? = manifest["outputs"]
+        else { return value }
+        return .object(members.filter { member in !outputs.contains { $0.line == member.1.line } })
+    }
+
+    /// Whether an input is among those of which no digest was kept.
+    private static func hasNoDigest(_ value: JSON) -> Bool {
+        switch value {
+        case .object(let members):
+            members.contains {
+                if $0.0 == "sha256", case .null = $0.1 { return true }
+                return hasNoDigest($0.1)
+            }
+        case .array(let items): items.contains(where: hasNoDigest)
+        default: false
+        }
+    }
+
+    private static func placements(_ manifest: JSON) -> [(name: String, sides: JSON)] {
+        guard case .array(let list)? = manifest["inputs"]?["placements"] else { return [] }
+        return list.compactMap { item in
+            guard case .string(let name)? = item["name"], let sides = item["sides"] else { return nil }
+            return (name, sides)
+        }
     }
 
     /// Inputs are the same when their bytes are; where they lie does not matter.
@@ -113,42 +155,41 @@ public struct RunComparison {
 
 /// Placements as files of their own.
 public enum PlacementFile {
-    /// The text of a placement file.
+    /// The text of a placement file, which names its graph by `graphPath`.
     public static func text(_ placement: PlacementResult, of graph: GraphSpec, graphPath: String) -> String {
         let nic = graph.nodes.indices.filter { placement.sides[$0] == .nic && !graph.nodes[$0].isWire }
         return """
             placement: \(placement.name)
-            graph: \(graphPath)
+            graph: \(quoted(graphPath))
             nic: [\(nic.map { graph.nodes[$0].name }.joined(separator: ", "))]
             default: host
 
             """
     }
-}
 
-extension GraphRun {
-    /// An instance for the model: its captures are read, nothing is written.
-    public static func modelInstance(
-        _ spec: GraphSpec,
-        wires: [WireArgument],
-        options: Instance.Options
-    ) throws -> Instance {
-        let sources = wires.map { WireArgument(name: $0.name, sources: $0.sources) }
-        return try Instance(spec, bindings: try bind(spec, sources), services: MemoryServices(), options: options)
+    /// A scalar that means itself in YAML, where a string of JSON does too.
+    private static func quoted(_ text: String) -> String {
+        let isPlain = text.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5a).contains($0 & 0xdf) || "_-./".utf8.contains($0)
+        }
+        if isPlain, text.hasSuffix(".yaml") { return text }
+        var out = ""
+        JSON.quote(text, &out)
+        return out
     }
 }
 
-extension Files {
-    /// `path` as seen from the directory of the file `other`, when both are relative; else `path` as it is.
-    public static func relative(_ path: String, to other: String) -> String {
-        guard !path.hasPrefix("/"), !other.hasPrefix("/") else { return path }
-        let from = other.split(separator: "/").dropLast().filter { $0 != "." }
-        var to = path.split(separator: "/").filter { $0 != "." }[...]
-        var common = from[...]
-        while let a = common.first, let b = to.first, a == b, to.count > 1 {
-            common = common.dropFirst()
-            to = to.dropFirst()
-        }
-        return (common.map { _ in ".." } + to.map(String.init)).joined(separator: "/")
+extension GraphRun {
+    /// An instance for the model: its captures are read, and nothing is written if `services` write nothing.
+    public static func modelInstance(
+        _ spec: GraphSpec,
+        wires: [WireArgument],
+        options: Instance.Options,
+        services: any Services = MemoryServices()
+    ) throws -> Instance {
+        let sources = wires.map { WireArgument(name: $0.name, sources: $0.sources) }
+        let instance = try Instance(spec, bindings: try bind(spec, sources), services: services, options: options)
+        try instance.open()
+        return instance
     }
 }

@@ -4,6 +4,8 @@
 import Dataplane
 import Glibc
 import GraphFile
+import Model
+import Placement
 import Reports
 
 /// A directory that keeps what a run was made of and what it gave: `resolved.yaml`, `manifest.json`, `stats.json` and
@@ -32,6 +34,11 @@ public struct RunDirectory {
         public var profile: (path: String, bytes: [UInt8])?
         /// The placements that were compared.
         public var placements: [GraphSpec.Placement] = []
+        /// The load that was asked for, and what a plan was to be best at.
+        public var load: OfferedLoad?
+        public var objective: Objective?
+        /// The names of what elements wrote to.
+        public var outputs: [String] = []
         /// What becomes `stats.json`.
         public var statistics: JSON
         /// What becomes `report.md`.
@@ -90,7 +97,12 @@ public struct RunDirectory {
                                     try wire.sources.map { source in
                                         .object([
                                             ("path", .string(source)),
-                                            ("sha256", source == "-" ? .null : .string(try Files.sha256(source))),
+                                            // A pipe has been read, and will not come again.
+                                            (
+                                                "sha256",
+                                                source != "-" && Files.isRegular(source)
+                                                    ? .string(try Files.sha256(source)) : .null
+                                            ),
                                         ])
                                     }
                                 )
@@ -104,6 +116,8 @@ public struct RunDirectory {
         if let profile = content.profile {
             inputs.append(("profile", .object([("path", .string(profile.path)), ("sha256", digest(profile.bytes))])))
         }
+        if let load = content.load { inputs.append(("load", .string(loadText(load)))) }
+        if let objective = content.objective { inputs.append(("objective", .string(objective.rawValue))) }
         if !content.placements.isEmpty {
             let names = content.graph.graph?.nodes.map(\.name) ?? []
             inputs.append(
@@ -128,6 +142,7 @@ public struct RunDirectory {
             ("version", .string(Version.current)),
             ("arguments", .array(CommandLine.arguments.dropFirst().map { .string($0) })),
             ("inputs", .object(inputs)),
+            ("outputs", .array(content.outputs.map { .string($0) })),
             ("machine", .object(RunDirectory.machine())),
             ("ended", .string(RunDirectory.now())),
         ])

@@ -5,6 +5,96 @@ import ArgumentParser
 import Glibc
 import Spillway
 
+/// How what the model says is written.
+enum ModelFormat: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+    case markdown
+}
+
+/// What the verbs that model a graph share.
+struct ModelOptions: ParsableArguments {
+    @OptionGroup var input: InputOptions
+
+    @Option(help: ArgumentHelp("The device: a shipped profile or a file.", valueName: "name|file"))
+    var profile = "agilio-cx"
+
+    @Option(help: ArgumentHelp("The load at which latency is modelled.", valueName: "2x|5Mpps|capture"))
+    var load: String?
+
+    @Option(help: "How the result is written.")
+    var format: ModelFormat = .text
+
+    @Option(help: ArgumentHelp("Keeps resolved.yaml, manifest.json, stats.json and report.md.", valueName: "directory"))
+    var runDir: String?
+
+    /// What `body` models with.
+    struct Means {
+        var device: DeviceProfile
+        var load: OfferedLoad?
+        var progress: (ModelStep) -> Void
+        /// Gives the graph with its captures opened; to be called once.
+        var makeInstance: () throws -> Instance
+    }
+
+    /// Models a graph, writes the report of `body` and keeps it in the run directory, with the placements or the objective
+    /// that were asked for. Gives what there is to say of the captures, which comes last.
+    func model(
+        _ verb: String,
+        _ graph: GraphSpec,
+        _ loaded: LoadedGraph,
+        placements: [GraphSpec.Placement] = [],
+        objective: Objective? = nil,
+        _ body: (Means) throws -> any ModelReport
+    ) throws -> InputNotes {
+        let (device, bytes) = try loadProfile(profile)
+        let wires = try input.bindings()
+        return try reporting {
+            let load = try load.map(parseLoad)
+            let directory = try runDir.map { try RunDirectory($0) }
+            // The model has nothing to show of half its work: an interrupt ends it.
+            signal(SIGINT, SIG_DFL)
+            let progress = Progress("modelling \(graph.name) on \(device.name)")
+            let services = ObservedServices(MemoryServices())
+            let instance = try GraphRun.modelInstance(
+                graph,
+                wires: wires,
+                options: input.instance,
+                services: services
+            )
+            let means = Means(device: device, load: load, progress: { progress("\($0)") }, makeInstance: { instance })
+            let report: any ModelReport
+            do {
+                report = try body(means)
+            } catch ModelError.noPackets {
+                // The damage that stands before the first packet says more.
+                try conclude(InputNotes(instance))
+                throw ModelError.noPackets
+            }
+            switch format {
+            case .text: try Output.result(report.text)
+            case .json: try Output.result(report.json.text)
+            case .markdown: try Output.result(report.markdown)
+            }
+            var content = RunDirectory.Content(
+                verb: verb,
+                graph: loaded,
+                wires: wires,
+                seed: input.seed,
+                statistics: report.statistics,
+                markdown: report.markdown
+            )
+            content.profile = (profile, bytes)
+            content.load = load
+            content.outputs = services.sinks
+            content.placements = placements
+            content.objective = objective
+            try directory?.write(content)
+            return InputNotes(instance)
+        }
+    }
+}
+
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compares placements of a graph on a device, or the results of earlier runs.",
@@ -15,33 +105,16 @@ struct Compare: ParsableCommand {
             With two run directories it sets their statistics side by side; runs of different inputs are refused.
             """
     )
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-        case text
-        case json
-        case markdown
-    }
     @Argument(help: "The graph file, or two run directories.")
     var inputs: [String]
 
     @Option(name: .customLong("set"), help: ArgumentHelp("Sets a parameter of the graph.", valueName: "key=value"))
     var settings: [String] = []
 
-    @OptionGroup var options: RunOptions
+    @OptionGroup var options: ModelOptions
 
     @Option(help: ArgumentHelp("The placements, by name or file; all of the graph if left out.", valueName: "a,b,c"))
     var placements: String?
-
-    @Option(help: ArgumentHelp("The device: a shipped profile or a file.", valueName: "name|file"))
-    var profile = "agilio-cx"
-
-    @Option(help: ArgumentHelp("The load at which latency is modelled.", valueName: "2x|5Mpps|capture"))
-    var load: String?
-
-    @Option(help: "How the comparison is written.")
-    var format: Format = .text
-
-    @Option(help: ArgumentHelp("Keeps resolved.yaml, manifest.json, stats.json and report.md.", valueName: "directory"))
-    var runDir: String?
 
     @Flag(help: "Compares run directories even when their inputs differ.")
     var allowDifferentInputs = false
@@ -53,7 +126,6 @@ struct Compare: ParsableCommand {
         source.graph = inputs[0]
         source.settings = settings
         let (graph, loaded) = try source.load()
-        let (device, bytes) = try loadProfile(profile)
         var chosen = graph.placements
         if let placements {
             chosen = try placements.split(separator: ",").map { try placement(String($0), of: graph) }
@@ -66,35 +138,19 @@ struct Compare: ParsableCommand {
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
         }
-        let wires = try options.bindings()
-        try reporting {
+        let notes = try options.model("compare", graph, loaded, placements: chosen) { means in
             var modelOptions = Comparison.Options()
-            modelOptions.load = try load.map(parseLoad)
-            let directory = try runDir.map { try RunDirectory($0) }
-            // The model has nothing to show of half its work: an interrupt ends it.
-            signal(SIGINT, SIG_DFL)
-            Output.progress("modelling \(chosen.count) placements of \(graph.name) on \(device.name) ...")
-            let comparison = try Comparison.run(chosen, profile: device, options: modelOptions) {
-                try GraphRun.modelInstance(graph, wires: wires, options: options.instance)
-            }
-            let report = ComparisonReport(graph: graph.name, profile: device, comparison: comparison)
-            switch format {
-            case .text: try Output.result(report.text)
-            case .json: try Output.result(report.json.text)
-            case .markdown: try Output.result(report.markdown)
-            }
-            var content = RunDirectory.Content(
-                verb: "compare",
-                graph: loaded,
-                wires: wires,
-                seed: options.seed,
-                statistics: report.statistics,
-                markdown: report.markdown
+            modelOptions.load = means.load
+            let comparison = try Comparison.run(
+                chosen,
+                profile: means.device,
+                options: modelOptions,
+                progress: means.progress,
+                makeInstance: means.makeInstance
             )
-            content.profile = (profile, bytes)
-            content.placements = chosen
-            try directory?.write(content)
+            return ComparisonReport(graph: graph.name, profile: means.device, comparison: comparison)
         }
+        try reporting { try conclude(notes) }
     }
 
     private func compareRuns() throws {
@@ -106,7 +162,7 @@ struct Compare: ParsableCommand {
                         + "--allow-different-inputs compares them all the same"
                 )
             }
-            switch format {
+            switch options.format {
             case .text: try Output.result(comparison.table.text)
             case .json: try Output.result(comparison.json.text)
             case .markdown: try Output.result(comparison.table.markdown)
@@ -122,10 +178,7 @@ struct Plan: ParsableCommand {
             "Tries every placement that the constraints of the graph allow, up to 64. Everything it prints is modelled."
     )
     @OptionGroup var source: GraphOptions
-    @OptionGroup var options: RunOptions
-
-    @Option(help: ArgumentHelp("The device: a shipped profile or a file.", valueName: "name|file"))
-    var profile = "agilio-cx"
+    @OptionGroup var options: ModelOptions
 
     @Option(
         help: "What the placement should be best at: \(Objective.allCases.map(\.rawValue).joined(separator: ", "))."
@@ -135,28 +188,29 @@ struct Plan: ParsableCommand {
     @Option(help: ArgumentHelp("Writes the best placement to a file.", valueName: "file"))
     var write: String?
 
-    @Option(help: "How the plan is written.")
-    var format: ResultFormat = .text
-
     func run() throws {
-        let (graph, _) = try source.load()
-        let (device, _) = try loadProfile(profile)
-        let wires = try options.bindings()
+        let (graph, loaded) = try source.load()
+        var best: PlacementResult?
+        let notes = try options.model("plan", graph, loaded, objective: objective) { means in
+            var modelOptions = Spillway.Plan.options
+            modelOptions.load = means.load
+            let plan = try Spillway.Plan.make(
+                graph,
+                for: objective,
+                profile: means.device,
+                options: modelOptions,
+                progress: means.progress,
+                makeInstance: means.makeInstance
+            )
+            best = plan.best
+            return PlanReport(graph: graph.name, profile: means.device, plan: plan)
+        }
         try reporting {
-            // The model has nothing to show of half its work: an interrupt ends it.
-            signal(SIGINT, SIG_DFL)
-            Output.progress("modelling the placements of \(graph.name) on \(device.name) ...")
-            let plan = try Spillway.Plan.make(graph, for: objective, profile: device) {
-                try GraphRun.modelInstance(graph, wires: wires, options: options.instance)
+            if let write, let best {
+                let path = Files.relative(source.graph, to: write)
+                try Files.write(PlacementFile.text(best, of: graph, graphPath: path), to: write)
             }
-            let report = PlanReport(graph: graph.name, profile: device, plan: plan)
-            try Output.result(format == .json ? report.json.text : report.text)
-            if let write {
-                try Files.write(
-                    PlacementFile.text(plan.best, of: graph, graphPath: Files.relative(source.graph, to: write)),
-                    to: write
-                )
-            }
+            try conclude(notes)
         }
     }
 }
@@ -178,23 +232,29 @@ private func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     return (profile, try reporting { try Profiles.read(path) })
 }
 
-/// Reads `2x`, `5Mpps` or `capture`.
+/// Reads `2x`, `1.5x`, `5Mpps` or `capture`.
 private func parseLoad(_ text: String) throws -> OfferedLoad {
     if text == "capture" { return .captureTime }
     if text.hasSuffix("x") {
-        let number = text.dropLast()
-        let digits = number.split(separator: ".", omittingEmptySubsequences: false)
-        if digits.count <= 2, let whole = Int(digits[0].isEmpty ? "0" : digits[0]), whole >= 0, whole <= 1_000_000 {
-            let fraction = digits.count == 2 ? digits[1] : ""
-            if fraction.count <= 6, fraction.isEmpty || (Int(fraction) ?? -1) >= 0 {
-                var denominator = 1
-                for _ in 0..<fraction.count { denominator *= 10 }
-                let numerator = whole * denominator + (Int(fraction) ?? 0)
-                if numerator > 0 { return .factor(numerator: numerator, denominator: denominator) }
+        let parts = text.dropLast().split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        var fraction = parts.count == 2 ? parts[1] : ""
+        while fraction.last == "0" { fraction.removeLast() }
+        let digits = parts[0] + fraction
+        if parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
+            fraction.count <= 6, let numerator = Int(digits), numerator > 0
+        {
+            var denominator = 1
+            for _ in fraction { denominator *= 10 }
+            if numerator <= 1_000_000 * denominator {
+                return .factor(numerator: numerator, denominator: denominator)
             }
         }
-    } else if case .packets(let rate)? = try? Quantity.parseRate(text), rate > 0, rate <= 1_000_000_000_000 {
+    } else if text.first?.isNumber == true, case .packets(let rate)? = try? Quantity.parseRate(text), rate > 0,
+        rate <= 1_000_000_000_000
+    {
         return .rate(rate)
     }
-    throw Failure.usage("--load '\(text)' is neither a factor (2x), a rate (5Mpps) nor 'capture'")
+    throw Failure.usage(
+        "--load '\(text)' is neither a factor (2x, up to 1000000x), a rate (5Mpps) nor 'capture'"
+    )
 }

@@ -19,12 +19,18 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
     action.__sigaction_handler.sa_handler = { _ in interrupted.store(true, ordering: .relaxed) }
     action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
     sigaction(SIGINT, &action, nil)
+    // Programs that start others from a pool of threads leave it blocked.
+    var interrupt = sigset_t()
+    sigemptyset(&interrupt)
+    sigaddset(&interrupt, SIGINT)
+    sigprocmask(SIG_UNBLOCK, &interrupt, nil)
     let catalog = Catalog.standard.adding(elements)
     Session.$catalog.withValue(catalog) {
         do {
             var command = try SpillwayRoot.parseAsRoot()
             try command.run()
-        } catch let failure as Failure {
+        } catch let error where error is Failure || error is Files.Failure {
+            let failure = Failure(error)
             if let message = failure.message { Output.error("error: \(message)\n") }
             exit(failure.code)
         } catch {
@@ -60,8 +66,9 @@ struct SpillwayRoot: ParsableCommand {
             A graph is a YAML file of elements and chains between them. 'spillway list' names the elements, 'spillway new' \
             writes a first graph, 'spillway check' says what is wrong with one.
 
-            Exit status: 0 fine; 1 a check or test did not hold, or a run did not balance; 64 wrong arguments; 65 bad \
-            capture; 66 no such file; 77 no right to a file or interface; 78 bad graph, placement or profile.
+            Exit status: 0 fine; 1 a check or test did not hold, a run did not balance, or results could not be written; \
+            64 wrong arguments; 65 bad capture; 66 no such file; 77 no right to a file or interface; 78 bad graph, \
+            placement or profile.
             """,
         version: Version.current,
         groupedSubcommands: [
@@ -94,7 +101,7 @@ struct Failure: Error {
         switch error {
         case let error as Failure: self = error
         case let error as Files.Failure:
-            self = Failure(code: error.isMissing ? 66 : error.errno == EACCES ? 77 : 74, message: "\(error)")
+            self = Failure(code: error.isMissing ? 66 : error.isForbidden ? 77 : 1, message: "\(error)")
         case let error as CaptureError:
             self = Failure(
                 code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65,
@@ -102,9 +109,11 @@ struct Failure: Error {
             )
         case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
         // An element that could not write is no fault of its graph.
-        case let error as InstanceError where error.cause is OutputError: self = Failure(code: 1, message: "\(error)")
+        case let error as InstanceError where error.cause is OutputError:
+            self = Failure(code: Failure(error.cause).code, message: "\(error)")
+        case ModelError.noPackets: self = .badCapture("\(error)")
         case is InstanceError, is ModelError: self = .badGraph("\(error)")
-        case let error as OutputError: self = Failure(code: error.code == "no_permission" ? 77 : 1, message: "\(error)")
+        case let error as OutputError: self = Failure(code: error.status, message: "\(error)")
         default: self = Failure(code: 1, message: "\(error)")
         }
     }
@@ -115,15 +124,21 @@ struct Failure: Error {
     }
 }
 
+extension OutputError {
+    /// The exit status of a run that could not write.
+    fileprivate var status: Int32 {
+        switch code {
+        case "no_such_directory": 66
+        case "no_permission": 77
+        default: 1
+        }
+    }
+}
+
 /// Standard output for results, standard error for everything else.
 enum Output {
     static func result(_ text: String) throws { try write(1, text) }
     static func error(_ text: String) { try? write(2, text) }
-
-    /// Says that something takes long, on a terminal only.
-    static func progress(_ text: String) {
-        if isatty(2) == 1 { error("\(text)\n") }
-    }
 
     private static func write(_ file: Int32, _ text: String) throws {
         let bytes = Array(text.utf8)

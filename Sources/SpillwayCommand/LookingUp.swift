@@ -80,13 +80,16 @@ struct Show: ParsableCommand {
     @Argument(help: "The element type.")
     var element: String
 
+    @Option(help: "How it is written.")
+    var format: ResultFormat = .text
+
     func run() throws {
         guard let type = Session.catalog[element] else {
             let guess =
                 nearest(to: element, among: Session.catalog.types.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
             throw Failure.usage("there is no element type '\(element)'\(guess)")
         }
-        try Output.result(ElementPages.terminal(type))
+        try Output.result(format == .json ? ElementPages.json(type).text : ElementPages.terminal(type))
     }
 }
 

@@ -4,7 +4,7 @@
 import ArgumentParser
 import Spillway
 
-/// How results are written.
+/// How results are written. Verbs that show items as they pass write one JSON object a line.
 enum ResultFormat: String, ExpressibleByArgument, CaseIterable {
     case text
     case json
@@ -28,8 +28,8 @@ struct GraphOptions: ParsableArguments {
     }
 }
 
-/// What every run needs.
-struct RunOptions: ParsableArguments {
+/// What reading captures through a graph needs.
+struct InputOptions: ParsableArguments {
     @Option(
         name: .customLong("wire"),
         help: ArgumentHelp(
@@ -42,23 +42,18 @@ struct RunOptions: ParsableArguments {
     @Option(help: "Seed of everything random.")
     var seed: UInt64 = 1
 
-    @Option(help: ArgumentHelp("The largest batch handed to an element, 1 to 1024.", valueName: "packets"))
-    var batch = 64
-
     @Option(help: ArgumentHelp("Packets and records that can exist at one time, 64 to 4194304.", valueName: "items"))
     var pool = 16_384
 
     func validate() throws {
-        guard (1...1024).contains(batch) else { throw ValidationError("--batch is out of range, 1 to 1024") }
-        guard (64...4_194_304).contains(pool), pool >= 2 * batch else {
-            throw ValidationError("--pool is out of range, 64 to 4194304 and at least two batches")
-        }
+        guard (64...4_194_304).contains(pool) else { throw ValidationError("--pool is out of range, 64 to 4194304") }
     }
 
+    /// For elements that are handed one item at a time.
     var instance: Instance.Options {
         var options = Instance.Options()
         options.seed = seed
-        options.batch = batch
+        options.batch = 1
         options.poolCapacity = pool
         return options
     }
@@ -66,6 +61,33 @@ struct RunOptions: ParsableArguments {
     func bindings() throws -> [WireArgument] {
         try reporting { try WireArgument.merged(try wires.map { try WireArgument($0) }) }
     }
+}
+
+/// What running a graph in batches needs.
+struct RunOptions: ParsableArguments {
+    @OptionGroup var input: InputOptions
+
+    @Option(help: ArgumentHelp("The largest batch handed to an element, 1 to 1024.", valueName: "packets"))
+    var batch = 64
+
+    func validate() throws {
+        guard (1...1024).contains(batch) else { throw ValidationError("--batch is out of range, 1 to 1024") }
+        guard input.pool >= 2 * batch else { throw ValidationError("--pool is less than two batches") }
+    }
+
+    var instance: Instance.Options {
+        var options = input.instance
+        options.batch = batch
+        return options
+    }
+}
+
+/// Says what there is to say of the captures, when the results are out: the warnings, then what does not hold, then
+/// the damage that ended one early. The last two end the verb.
+func conclude(_ input: InputNotes, _ problems: [String] = []) throws {
+    for warning in input.warnings { Output.error("warning: \(warning)\n") }
+    if !problems.isEmpty { throw Failure.notHeld(problems.joined(separator: "\nerror: ")) }
+    if let failure = input.failure { throw failure }
 }
 
 /// Ends the verb when a file is not there, before anything else is said of it.

@@ -23,26 +23,31 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let (graph, loaded) = try source.load()
-        let wires = try options.bindings()
+        let wires = try options.input.bindings()
         try reporting {
             let directory = try runDir.map { try RunDirectory($0) }
-            let outcome = try GraphRun.run(graph, wires: wires, options: options.instance, shouldStop: stopAsked)
+            let progress = Progress("running \(graph.name)")
+            let outcome = try GraphRun.run(
+                graph,
+                wires: wires,
+                options: options.instance,
+                progress: { progress("\(grouped($0)) packets") },
+                shouldStop: stopAsked
+            )
             let report = outcome.report
             let text = format == .json ? report.json.text : report.text
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
-            for warning in report.warnings { Output.error("warning: \(warning)\n") }
-            try directory?.write(
-                RunDirectory.Content(
-                    verb: "run",
-                    graph: loaded,
-                    wires: wires,
-                    seed: options.seed,
-                    statistics: report.statistics,
-                    markdown: report.markdown
-                )
+            var content = RunDirectory.Content(
+                verb: "run",
+                graph: loaded,
+                wires: wires,
+                seed: options.input.seed,
+                statistics: report.statistics,
+                markdown: report.markdown
             )
-            if !report.balances { throw Failure.notHeld(report.imbalances.joined(separator: "\nerror: ")) }
-            if let failure = outcome.failure { throw failure }
+            content.outputs = outcome.outputs
+            try directory?.write(content)
+            try conclude(outcome.input, report.imbalances)
         }
     }
 }
@@ -63,6 +68,13 @@ struct Tap: ParsableCommand {
     @Option(help: ArgumentHelp("Ends after so many items.", valueName: "items"))
     var count: Int?
 
+    @Option(help: "How items are written; JSON is one object a line.")
+    var format: ResultFormat = .text
+
+    func validate() throws {
+        if let count, count < 1 { throw ValidationError("--count is out of range, at least 1") }
+    }
+
     func run() throws {
         let (graph, _) = try source.load()
         let number = try edgeNumber(edge, graph)
@@ -70,8 +82,9 @@ struct Tap: ParsableCommand {
         if write != nil, kind != .packet, kind != .stream {
             throw Failure.usage("edge '\(edge)' carries \(kind?.description ?? "no items"); only packets fit a capture")
         }
-        let wires = try options.bindings()
+        let wires = try options.input.bindings()
         try reporting {
+            let progress = Progress("tapping \(edge)")
             let writer = try write.map { try CaptureWriter(path: $0) }
             var seen = 0
             var failure: (any Error)?
@@ -87,20 +100,21 @@ struct Tap: ParsableCommand {
                             if let writer {
                                 try writer.write(item)
                             } else {
-                                try Output.result(PacketText.describe(item, layouts: instance.layouts) + "\n")
+                                let shown = ItemText(item, instance.layouts)
+                                try Output.result((format == .json ? shown.json.line : shown.text) + "\n")
                             }
                         } catch {
                             failure = error
                         }
                     }
                 },
-                shouldStop: { interrupted.load(ordering: .relaxed) || seen >= count ?? .max || failure != nil }
+                progress: { progress("\(grouped($0)) packets, \(seen) items passed") },
+                shouldStop: { stopAsked() || seen >= count ?? .max || failure != nil }
             )
             try writer?.close()
             if let failure { throw failure }
             Output.error("\(seen) items passed \(edge)\n")
-            for warning in outcome.report.warnings { Output.error("warning: \(warning)\n") }
-            if let failure = outcome.failure { throw failure }
+            try conclude(outcome.input)
         }
     }
 }
@@ -110,31 +124,36 @@ struct Trace: ParsableCommand {
         abstract: "Follows one packet, and what is made from it, through a graph."
     )
     @OptionGroup var source: GraphOptions
-    @OptionGroup var options: RunOptions
+    // One item at a time, so that what an element did with the packet can be told from its counters.
+    @OptionGroup var input: InputOptions
 
     @Option(help: ArgumentHelp("Which packet: its number over all wires, from 0.", valueName: "number"))
     var packet: UInt64 = 0
 
+    @Option(help: "How steps are written; JSON is one object a line.")
+    var format: ResultFormat = .text
+
     func run() throws {
         let (graph, _) = try source.load()
-        let wires = try options.bindings()
+        let wires = try input.bindings()
         try reporting {
-            var instanceOptions = options.instance
-            // One at a time, so that what an element did with the packet can be told from its counters.
-            instanceOptions.batch = 1
+            let progress = Progress("tracing packet \(packet)")
             var trace: PacketTrace?
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
-                options: instanceOptions,
+                options: input.instance,
                 observer: { instance in
-                    let made = PacketTrace(instance, sequence: packet) { line in try? Output.result(line + "\n") }
+                    let made = PacketTrace(instance, sequence: packet) { step in
+                        try? Output.result((format == .json ? step.json.line : step.text) + "\n")
+                    }
                     trace = made
                     return made
                 },
+                progress: { progress("\(grouped($0)) packets") },
                 shouldStop: stopAsked
             )
-            if let failure = outcome.failure { throw failure }
+            try conclude(outcome.input)
             if trace?.found != true { throw Failure.notHeld("there is no packet \(packet)") }
         }
     }

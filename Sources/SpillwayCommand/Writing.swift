@@ -44,6 +44,9 @@ struct Test: ParsableCommand {
     @Argument(help: "Files of tests, or directories with them.")
     var files: [String] = ["graphs"]
 
+    @Option(help: "How results are written: for people, failures on standard error, or as JSON on standard output.")
+    var format: ResultFormat = .text
+
     func run() throws {
         try reporting {
             var paths: [String] = []
@@ -58,11 +61,15 @@ struct Test: ParsableCommand {
             if paths.isEmpty {
                 throw Failure.usage("no files that end in .test.yaml in \(files.joined(separator: ", "))")
             }
+            let progress = Progress("testing")
             var passed = 0
             var failed = 0
             var isBroken = false
+            var tests: [JSON] = []
             for path in paths {
-                let (results, diagnostics) = GraphTestRunner.run(path, Session.loader)
+                let (results, diagnostics) = GraphTestRunner.run(path, Session.loader) {
+                    progress("\(passed) passed, \(failed) failed, now '\($0)' of \(path)")
+                }
                 for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
                 if diagnostics.contains(where: { $0.severity == .error }) { isBroken = true }
                 for result in results {
@@ -70,11 +77,30 @@ struct Test: ParsableCommand {
                         passed += 1
                     } else {
                         failed += 1
-                        for failure in result.failures { Output.error(failure.rendered) }
                     }
+                    guard format == .json else {
+                        for failure in result.failures { Output.error(failure.rendered) }
+                        continue
+                    }
+                    tests.append(
+                        .object([
+                            ("file", .string(path)), ("name", .string(result.name)),
+                            ("passed", .bool(result.failures.isEmpty)),
+                            ("failures", .array(result.failures.compactMap { JSON($0.json) })),
+                        ])
+                    )
                 }
             }
-            try Output.result("\(passed) passed, \(failed) failed\n")
+            if format == .json {
+                try Output.result(
+                    JSON.object([
+                        ("passed", .integer(Int64(passed))), ("failed", .integer(Int64(failed))),
+                        ("tests", .array(tests)),
+                    ]).text
+                )
+            } else {
+                try Output.result("\(passed) passed, \(failed) failed\n")
+            }
             // What could not be run is worse than what did not hold.
             if isBroken { throw Failure.badGraph() }
             if failed > 0 { throw Failure.notHeld() }
@@ -136,15 +162,25 @@ struct Explain: ParsableCommand {
     @Argument(help: "The code, as it stands in brackets behind a diagnostic.")
     var code: String?
 
+    @Option(help: "How it is written.")
+    var format: ResultFormat = .text
+
     func run() throws {
         guard let code else {
-            try Output.result(Diagnostic.allCodes.sorted().joined(separator: "\n") + "\n")
+            let codes = Diagnostic.allCodes.sorted()
+            try Output.result(
+                format == .json
+                    ? JSON.array(codes.map { .string($0) }).text : codes.joined(separator: "\n") + "\n"
+            )
             return
         }
         guard let text = Diagnostic.explain(code) else {
             let guess = nearest(to: code, among: Diagnostic.allCodes).map { "; did you mean '\($0)'?" } ?? ""
             throw Failure.usage("there is no code '\(code)'\(guess)")
         }
-        try Output.result(text)
+        try Output.result(
+            format == .json
+                ? JSON.object([("code", .string(code)), ("explanation", .string(text))]).text : text
+        )
     }
 }

@@ -311,6 +311,32 @@ import Testing
         #expect(source.failure == nil)
     }
 
+    @Test(arguments: [0, 10, 24, 30, 130, 140]) func aStoppedPipeIsNoDamage(_ size: Int) throws {
+        let whole = pcap([(1, 0, a, 60), (2, 0, b, 14), (3, 0, a, 60)])
+        for bytes in [whole, gzip(whole)] {
+            let path = "\(scratch.path)/stopped-\(UUID())"
+            #expect(mkfifo(path, 0o600) == 0)
+            // Held open, so that the pipe does not end.
+            let descriptor = open(path, O_RDWR)
+            defer { close(descriptor) }
+            let given = bytes.prefix(size)
+            #expect(given.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } == given.count)
+            var asked = 0
+            let source = try CaptureSource(paths: [path]) {
+                asked += 1
+                // Not before all that was written is read: a read gives all there is.
+                return asked > (size == 0 ? 1 : 2)
+            }
+            let pool = try Pool(capacity: 16)
+            var indices = [Int32](repeating: 0, count: 16)
+            while source.nextTime != .max {
+                pool.giveBack(indices, count: source.fill(pool, &indices, max: 16, before: .max, sequence: 0))
+            }
+            #expect(source.failure == nil)
+            if bytes == whole { #expect(source.packets == (size >= 130 ? 2 : 0)) }
+        }
+    }
+
     // MARK: The contract
 
     @Test func packetsFromTheLimitOnAreLeft() throws {

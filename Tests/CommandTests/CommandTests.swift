@@ -41,6 +41,15 @@ import Testing
             ("spillway run graphs/flow-monitor.yaml \(web) --batch 0", 64, "--batch"),
             ("spillway run graphs/flow-monitor.yaml \(web) --pool 1", 64, "--pool"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --load 0x", 64, "--load"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --load +2x", 64, "neither a factor"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --load 1.+5x", 64, "neither a factor"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --load=-0.5x", 64, "neither a factor"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --load +5Mpps", 64, "neither a factor"),
+            ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
+            ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
+            ("spillway trace graphs/flow-monitor.yaml \(web) --batch 2", 64, "--batch"),
+            ("spillway run graphs/lossy-link.yaml --wire left=- --wire right=-", 64, "read only once"),
+            ("spillway run graphs/flow-monitor.yaml --wire wire=-,-", 64, "read only once"),
             ("spillway tap graphs/flow-monitor.yaml check.uot \(web)", 64, "did you mean 'check.out'?"),
             ("spillway show Countr", 64, "did you mean 'Counter'?"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=README.md", 65, "is text, not a capture"),
@@ -51,6 +60,12 @@ import Testing
             ),
             ("spillway run graphs/flow-monitor.yaml --wire wire=missing.pcap", 66, "missing.pcap"),
             ("spillway run missing.yaml", 66, "missing.yaml"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=/no/dir/x", 66, "/no/dir/x"),
+            ("spillway list > /dev/full", 1, "error: standard output: No space left"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/full", 1, "no_space"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --run-dir /proc/x", 66, "/proc/x"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=/proc/sys/kernel/ostype", 77, "no_permission"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "'file' is empty"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),
@@ -144,6 +159,35 @@ import Testing
             let same = try run("spillway compare \(verb)-a \(verb)-b")
             #expect(same.status == 0, "\(same.error)")
         }
+        // Where results go is no input, but the load, the captures and the sides are.
+        let elsewhere = try run("spillway run graphs/flow-monitor.yaml \(Self.web) --set records=r.json --run-dir else")
+        #expect(elsewhere.status == 0, "\(elsewhere.error)")
+        #expect(try run("spillway compare run-a else").status == 0)
+        #expect(try run("\(compare) --set records=r.json --run-dir compare-else").status == 0)
+        #expect(try run("spillway compare compare-a compare-else").status == 0)
+        for name in ["pipe-a", "pipe-b"] {
+            let piped = try run(
+                "cat Examples/captures/web.pcap | spillway run graphs/flow-monitor.yaml --wire wire=- "
+                    + "--set records=r --run-dir \(name)"
+            )
+            #expect(piped.status == 0, "\(piped.error)")
+        }
+        let piped = try run("spillway compare pipe-a pipe-b")
+        #expect(piped.status == 1 && piped.error.contains("no digest is kept"), "\(piped.error)")
+        #expect(try run("spillway compare pipe-a pipe-b --allow-different-inputs").status == 0)
+        let moved = try run(
+            "cp -r compare-b moved && sed -i '0,/\"check\": \"host\"/s//\"check\": \"nic\"/' moved/manifest.json && "
+                + "spillway compare compare-a moved"
+        )
+        #expect(moved.status == 1 && moved.error.contains("placement 'host-only'"), "\(moved.error)")
+        // Numbers that this tool would not write.
+        for number in ["1e20", "100000000000000.123456", "0." + String(repeating: "1", count: 400), "-1e-30"] {
+            let edited = try run(
+                "cp -r run-b edited && sed -i '0,/\"value\": [0-9]*/s//\"value\": \(number)/' edited/stats.json && "
+                    + "spillway compare run-a edited --format json && spillway compare run-a edited; s=$?; rm -r edited; exit $s"
+            )
+            #expect(edited.status == 0, "\(number): \(edited.error)")
+        }
         let other = try run("spillway run graphs/flow-monitor.yaml \(Self.web) --set idle=1s --run-dir other")
         #expect(other.status == 0, "\(other.error)")
         let refused = try run("spillway compare run-a other")
@@ -151,19 +195,193 @@ import Testing
         #expect(try run("spillway compare run-a other --allow-different-inputs").status == 0)
     }
 
+    /// A directory with a graph that has few placements, or only one, so that modelling it takes no time.
+    private static func smallWorkspace(fixed: Bool = false) throws -> Workspace {
+        let directory = try Workspace(root)
+        let graph = """
+            graph: small
+            elements:
+              wire: {type: Wire}
+              strip: {type: VLANStrip, place: host}
+            chains: [wire.rx -> IPCheck -> strip -> Counter -> Discard]
+            together: [[strip, Discard@1\(fixed ? ", IPCheck@1, Counter@1" : "")]]
+            placements:
+              host-only: {default: host}
+            """
+        try graph.write(to: directory.url.appending(path: "small.yaml"), atomically: true, encoding: .utf8)
+        return directory
+    }
+    static let vlan = "--wire wire=Examples/captures/vlan.pcapng"
+
     @Test func planWritesAPlacementThatCanBeUsed() throws {
+        let directory = try Self.smallWorkspace()
+        let outcome = try Tool.run(
+            """
+            set -e; mkdir -p a/b; ln -s a/b link
+            spillway plan small.yaml \(Self.vlan) --objective host-cycles --write link/best.yaml --format json | grep '"best"'
+            head -1 link/best.yaml
+            spillway check link/best.yaml
+            spillway compare small.yaml \(Self.vlan) --placements host-only,link/best.yaml --format json | grep -c sustainable
+            """,
+            in: directory.url
+        )
+        #expect(outcome.status == 0, "\(outcome.error)")
+        // The graph has no name for the best one.
+        #expect(
+            outcome.output
+                == "  \"best\": \"nic-IPCheck.1\",\nplacement: nic-IPCheck.1\nlink/best.yaml: fine\n2\n",
+            "\(outcome.output)"
+        )
+    }
+
+    /// What compare has, plan has too.
+    @Test func planKeepsARunDirectory() throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        for (name, load) in [("a", "1Mpps"), ("b", "1Mpps"), ("c", "2Mpps")] {
+            let outcome = try Tool.run(
+                "spillway plan small.yaml \(Self.vlan) --load \(load) --run-dir \(name) --format markdown",
+                in: directory.url
+            )
+            #expect(outcome.status == 0, "\(outcome.error)")
+            #expect(outcome.output.contains("latency at \(load.first!).000 Mpps"), "\(outcome.output)")
+        }
+        #expect(try Tool.run("spillway compare a b", in: directory.url).status == 0)
+        let other = try Tool.run("spillway compare a c", in: directory.url)
+        #expect(other.status == 1 && other.error.contains("(load)"), "\(other.error)")
+    }
+
+    /// Files that a user has arranged stay as they are.
+    @Test func writingKeepsLinksAndModes() throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        let outcome = try Tool.run(
+            """
+            set -e; mkdir d; printf 'graph: x\nchains: [wire.rx   ->   Discard]\n' > d/real.yaml; chmod 640 d/real.yaml
+            ln -s d/real.yaml soft.yaml; spillway format soft.yaml; test -L soft.yaml; stat -c %a d/real.yaml; ls d
+            spillway plan small.yaml \(Self.vlan) --load 1Mpps --write /dev/stdout | grep -c '^placement: '
+            """,
+            in: directory.url
+        )
+        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.output == "soft.yaml: changed\n640\nreal.yaml\n1\n", "\(outcome.output)")
+    }
+
+    /// What a run says of its captures, every verb that reads captures says.
+    @Test(
+        arguments: [
+            ("run", ""), ("tap", "IPCheck@1.out"), ("trace", "--packet 3"),
+            ("compare", "--placements host-only --load 1Mpps"), ("plan", "--load 1Mpps"),
+        ]
+    )
+    func whatIsWrongWithCaptures(_ verb: String, _ arguments: String) throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        func run(_ prepare: String, _ capture: String) throws -> (output: String, error: String, status: Int32) {
+            try Tool.run(
+                "\(prepare) && spillway \(verb) small.yaml \(arguments) --wire wire=\(capture)",
+                in: directory.url
+            )
+        }
+        // Garbage behind gzip, packets of another link type, stamps that run backwards, and damage last.
+        let damaged = try run(
+            """
+            { head -c 20 Examples/captures/web.pcap; printf '\\223\\0\\0\\0'; tail -c +25 Examples/captures/web.pcap; } > user0.pcap && \
+            { gzip -c Examples/captures/web.pcap; printf garbage; } > odd.gz && \
+            head -c 100000 Examples/captures/web.pcap > cut.pcap
+            """,
+            "odd.gz,user0.pcap,cut.pcap"
+        )
+        #expect(damaged.status == 65, "\(damaged.error)")
+        #expect(damaged.error.contains("cut.pcap: byte 99891: ") && !damaged.output.isEmpty, "\(damaged.error)")
+        for words in ["compressed data at byte", "packets of link type", "a stamp before that of an earlier packet"] {
+            #expect(damaged.error.contains("warning: ") && damaged.error.contains(words), "\(damaged.error)")
+        }
+        // Everything behind the file's header is damaged.
+        let whole = try run("head -c 100 Examples/captures/web.pcap > cut.pcap", "cut.pcap")
+        #expect(whole.status == 65 && whole.error.contains("byte 24: "), "\(whole.error)")
+        let empty = try run("head -c 24 Examples/captures/web.pcap > empty.pcap", "empty.pcap")
+        #expect(empty.error.contains("warning: wire 'wire': no packet came in"), "\(empty.error)")
+    }
+
+    /// An interrupt ends a run with its report, also in the middle of a record that a pipe has not yet given whole.
+    @Test(arguments: ["cat", "gzip -c"]) func anInterruptIsNoDamage(_ filter: String) throws {
         let directory = try Workspace(Self.root)
-        let plan = try Tool.run(
-            "spillway plan graphs/flow-monitor.yaml \(Self.web) --objective host-cycles --write best.yaml --format json",
+        let outcome = try Tool.run(
+            """
+            mkfifo pipe; { head -c 100000 Examples/captures/web.pcap | \(filter); sleep 20; } > pipe & writer=$!
+            spillway run graphs/flow-monitor.yaml --wire wire=pipe --set records=/dev/null --format json & reader=$!
+            sleep 2; kill -INT $reader; wait $reader; status=$?; kill $writer; exit $status
+            """,
             in: directory.url
         )
-        #expect(plan.status == 0 && plan.output.contains("\"objective\": \"host-cycles\""), "\(plan.error)")
-        #expect(try Tool.run("spillway check best.yaml", in: directory.url).status == 0)
-        let compared = try Tool.run(
-            "spillway compare graphs/flow-monitor.yaml \(Self.web) --placements host-only,best.yaml --format json",
+        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.output.contains("\"packets_in\": ") && !outcome.output.contains("\"packets_in\": 0"))
+    }
+
+    /// Drops of elements stand beside those of the model, under names that the model's cannot have.
+    @Test func comparingReportsWhatElementsDrop() throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        let text = try Tool.run("spillway compare small.yaml \(Self.vlan)", in: directory.url)
+        let run = try Tool.run("spillway run small.yaml \(Self.vlan) --format json", in: directory.url)
+        let json = try Tool.run("spillway compare small.yaml \(Self.vlan) --format json", in: directory.url)
+        let elements = try #require(object(run.output)["elements"] as? [[String: Any]])
+        var expected: [String: Int] = [:]
+        for element in elements {
+            for (reason, count) in try #require(element["drops"] as? [String: Int]) {
+                expected["\(element["name"]!).\(reason)"] = count
+            }
+        }
+        #expect(!expected.isEmpty)
+        let placements = try #require(object(json.output)["placements"] as? [[String: Any]])
+        #expect(placements[0]["drops"] as? [String: Int] == expected)
+        for (name, count) in expected { #expect(text.output.contains("\(name) \(count)"), "\(text.output)") }
+    }
+
+    private func object(_ text: String) throws -> [String: Any] {
+        try #require(JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+
+    /// Results that are data can be had as JSON.
+    @Test func resultsAsJSON() throws {
+        func json(_ command: String) throws -> [Any] {
+            let outcome = try Tool.run("spillway \(command) --format json", in: Self.root)
+            // An object, a list, or an object a line.
+            if let one = try? JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) { return [one] }
+            return try outcome.output.split(separator: "\n").map {
+                try JSONSerialization.jsonObject(with: Data($0.utf8))
+            }
+        }
+        func keys(_ value: Any) -> Set<String> { Set((value as? [String: Any])?.keys.map { $0 } ?? []) }
+        #expect(
+            try keys(json("show FlowTable")[0]).isSuperset(of: ["name", "inputs", "parameters", "drops", "examples"])
+        )
+        #expect(try keys(json("list")[0]) == ["elements", "profiles"])
+        #expect(try keys(json("test graphs/mirror.test.yaml")[0]) == ["passed", "failed", "tests"])
+        #expect(try keys(json("explain bad_name")[0]) == ["code", "explanation"])
+        #expect(try (json("explain")[0] as? [String])?.contains("bad_name") == true)
+        let tapped = try json("tap graphs/flow-monitor.yaml check.out \(Self.web) --count 3")
+        #expect(tapped.count == 3 && keys(tapped[0]).isSuperset(of: ["time_ns", "packet", "length", "text"]))
+        let traced = try json("trace graphs/flow-monitor.yaml \(Self.web) --packet 100")
+        #expect(keys(traced[0]) == ["edge", "to", "item"])
+        let found = try #require(try json("check graphs/flow-monitor.yaml --set idel=1")[0] as? [[String: Any]])
+        #expect(
+            keys(try #require(found.first))
+                .isSuperset(of: ["file", "line", "column", "severity", "code", "message", "suggestion"])
+        )
+    }
+
+    /// What takes longer than a second says how far it is; what does not is quiet.
+    @Test func progress() throws {
+        let directory = try Workspace(Self.root)
+        let long = try Tool.run(
+            "for k in $(seq 300); do printf 'Examples/captures/web.pcap,'; done > names && "
+                + "spillway run graphs/flow-monitor.yaml --wire wire=$(sed 's/,$//' names) --set records=/dev/null",
             in: directory.url
         )
-        #expect(compared.status == 0 && compared.output.contains("\"sustainable_mpps\""), "\(compared.error)")
+        #expect(long.status == 0 && long.error.contains("running flow-monitor: "), "\(long.error)")
+        let short = try Tool.run(
+            "spillway run graphs/mirror.yaml --wire wire=Examples/captures/vlan.pcapng --set capture=c.pcap",
+            in: directory.url
+        )
+        #expect(short.status == 0 && !short.error.contains("running"), "\(short.error)")
     }
 
     @Test func tapAndTrace() throws {

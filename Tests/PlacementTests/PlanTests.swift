@@ -166,7 +166,16 @@ private struct NoServices: Services {
         let plan = try Self.plan(spec, .rate)
         #expect(plan.allHost?.sides == [.nic, .host, .host, .host])
         #expect(plan.allNIC?.sides == [.nic, .nic, .nic, .nic])
-        #expect(plan.best.name == "nic: n0, n2")
+        #expect(plan.best.name == "nic-n0-n2")
+        // The graph's own name for a placement is the better one.
+        var named = spec
+        named.placements = [
+            GraphSpec.Placement(name: "mine", sides: [.nic, .nic, .host, .nic]),
+            GraphSpec.Placement(name: "all-nic", sides: [.nic, .host, .host, .nic]),
+        ]
+        let mine = try Self.plan(named, .rate)
+        #expect(mine.best.name == "mine" && mine.allNIC?.name == "all-nic-2")
+        #expect(Set(mine.ranked.map(\.name)).count == 8)
         #expect(plan.completeness.hasPrefix("all 8 possible placements were tried"))
         #expect(plan.reasons.map(\.element) == ["w", "n0", "h1", "n2"])
         #expect(plan.reasons[0].text == "a Wire is a port of the NIC")
@@ -195,7 +204,11 @@ private struct NoServices: Services {
     @Test func tooManyAreRefused() throws {
         #expect(try Self.plan(Self.chain("nnnnnn"), .dmaBytes).ranked.count == 64)
         #expect(throws: ModelError.tooManyPlacements(128)) { try Self.plan(Self.chain("nnnnnnn"), .rate) }
-        #expect(throws: ModelError.self) { try Self.plan(Self.chain(String(repeating: "n", count: 70)), .rate) }
+        #expect {
+            try Self.plan(Self.chain(String(repeating: "n", count: 70)), .rate)
+        } throws: {
+            "\($0)".hasPrefix("more than 2^62 placements are possible")
+        }
     }
 
     @Test func oneElementAloneIsAPlan() throws {

@@ -25,6 +25,10 @@ open class ElementBase {
     /// The input has ended: whatever is held must be emitted, used or dropped.
     open func finish(_ context: borrowing Context) {}
 
+    /// Opens what the element writes to, so that what cannot be written is told before the first packet is read. Called once
+    /// before a run, never when a graph is only checked. Throws what the destination throws.
+    open func open() throws {}
+
     /// Writes out what the element has buffered. Throws what the destination throws.
     open func flush() throws {}
 }

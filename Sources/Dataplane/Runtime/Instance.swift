@@ -261,6 +261,13 @@ public final class Instance {
         }
     }
 
+    /// Opens what elements write to, before a run.
+    public func open() throws {
+        for (number, element) in elements.enumerated() {
+            do { try element.open() } catch { throw InstanceError(element: spec.nodes[number].name, cause: error) }
+        }
+    }
+
     /// Ends the run for all elements: writes out what they have buffered.
     public func flush() throws {
         for (number, element) in elements.enumerated() {

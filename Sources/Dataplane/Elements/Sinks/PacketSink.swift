@@ -91,7 +91,7 @@ public final class PacketSink: Element {
     }
 
     /// Opens the file, unless it is.
-    private func open() throws {
+    public override func open() throws {
         if encoder != nil { return }
         let format: CaptureFormat =
             switch config.format {

@@ -73,7 +73,8 @@ public final class RecordSink: Element {
     private var records: UInt64 = 0
     private var bytes: UInt64 = 0
 
-    public init(_ config: Config, _ setup: Setup) {
+    public init(_ config: Config, _ setup: Setup) throws {
+        if config.file.isEmpty { throw ParameterError("'file' is empty", at: 0) }
         self.config = config
         layouts = setup.layouts
         services = setup.services
@@ -195,10 +196,15 @@ public final class RecordSink: Element {
         }
     }
 
-    /// Hands the text so far to the sink, which is opened first. After a failure the text is gone.
+    /// Opens the file, unless it is.
+    public override func open() throws {
+        if sink == nil { sink = try services.openSink(config.file) }
+    }
+
+    /// Hands the text so far to the sink. After a failure the text is gone.
     private func handOn() {
         do {
-            if sink == nil { sink = try services.openSink(config.file) }
+            try open()
             if filled > 0 { try sink!.write(UnsafeRawBufferPointer(start: buffer, count: filled)) }
             bytes &+= UInt64(filled)
         } catch {

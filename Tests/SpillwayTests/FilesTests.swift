@@ -1,0 +1,59 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Spillway
+import Testing
+
+/// Files as users arrange them: links, modes, devices, other directories.
+@Suite final class FilesTests {
+    private let base = FileManager.default.temporaryDirectory.resolvingSymlinksInPath().appending(
+        path: "files-\(UUID())"
+    )
+
+    init() throws {
+        for directory in ["graphs", "out/deep"] {
+            let url = base.appending(path: directory)
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        }
+        try Files.write("old", to: path("graphs/g.yaml"))
+        try FileManager.default.createSymbolicLink(atPath: path("link"), withDestinationPath: "out/deep")
+        try FileManager.default.createSymbolicLink(atPath: path("soft.yaml"), withDestinationPath: "graphs/g.yaml")
+        try FileManager.default.createSymbolicLink(atPath: path("dangling"), withDestinationPath: "out/new")
+    }
+
+    deinit { try? FileManager.default.removeItem(at: base) }
+
+    private func path(_ name: String) -> String { base.appending(path: name).path(percentEncoded: false) }
+
+    private func text(_ name: String) throws -> String { String(decoding: try Files.read(path(name)), as: UTF8.self) }
+
+    @Test func pathsAreSeenFromTheFileThatNamesThem() {
+        let graph = path("graphs/g.yaml")
+        #expect(Files.relative(graph, to: path("best.yaml")) == "graphs/g.yaml")
+        #expect(Files.relative(graph, to: path("graphs/best.yaml")) == "g.yaml")
+        #expect(Files.relative(graph, to: path("out/deep/best.yaml")) == "../../graphs/g.yaml")
+        #expect(Files.relative(graph, to: path("out/../graphs/best.yaml")) == "g.yaml")
+        #expect(Files.relative(path("soft.yaml"), to: path("out/best.yaml")) == "../graphs/g.yaml")
+        // Readers take '..' away by name, which is wrong behind a link; and a pipe is nowhere.
+        #expect(Files.relative(graph, to: path("link/best.yaml")) == graph)
+        #expect(Files.relative(graph, to: "/dev/null") == graph)
+        #expect(Files.relative("Package.swift", to: "best.yaml") == "Package.swift")
+        #expect(Files.relative("../no-such-file", to: path("best.yaml")) == "../no-such-file")
+    }
+
+    @Test func linksAndModesStay() throws {
+        try FileManager.default.setAttributes([.posixPermissions: 0o604], ofItemAtPath: path("graphs/g.yaml"))
+        try Files.write("new", to: path("soft.yaml"))
+        #expect(try text("graphs/g.yaml") == "new")
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: path("soft.yaml")) == "graphs/g.yaml")
+        let mode = try FileManager.default.attributesOfItem(atPath: path("graphs/g.yaml"))[.posixPermissions] as? Int
+        #expect(mode == 0o604)
+        try Files.write("new", to: path("dangling"))
+        #expect(try text("out/new") == "new")
+        try Files.write("new", to: "/dev/null")
+        #expect(try Files.list(path("graphs")) == ["g.yaml"])
+        #expect(throws: Files.Failure.self) { try Files.write("new", to: path("out")) }
+        #expect(throws: Files.Failure.self) { try Files.write("new", to: path("no/file")) }
+    }
+}
