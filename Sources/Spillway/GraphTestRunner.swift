@@ -173,10 +173,12 @@ private final class ArrivingRecords: RunObserver {
         let node = instance.spec.edges[edge].to
         guard watched.contains(node) else { return }
         for k in 0..<batch.count {
-            guard let layout = instance.layouts[batch[k].pointee.layout], layout.size > 0 else { continue }
+            guard let layout = instance.layouts[batch[k].pointee.layout],
+                let starts = layout.starts(in: batch[k].pointee.bytes)
+            else { continue }
             let bytes = Array(batch[k].pointee.bytes)
-            records[node, default: []] += stride(from: 0, through: bytes.count - layout.size, by: layout.size).map {
-                Record(layout: layout, bytes: Array(bytes[$0..<($0 + layout.size)]))
+            records[node, default: []] += zip(starts, starts.dropFirst() + [bytes.count]).map {
+                Record(layout: layout, bytes: Array(bytes[$0..<$1]))
             }
         }
     }

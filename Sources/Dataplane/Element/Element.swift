@@ -79,6 +79,8 @@ public struct Setup: Sendable {
     public var path: String
     /// The capacity of the nearest flow table upstream; 0 where there is none. For arrays of per-flow state.
     public var flows: Int
+    /// How many items the run's pool has; who holds many back leaves others enough of them.
+    public var items: Int
     /// The run's seed.
     public var seed: UInt64
     /// The key for keyed hashes: from the seed for captures, from the system for live interfaces.
@@ -91,6 +93,7 @@ public struct Setup: Sendable {
     public init(
         path: String,
         flows: Int,
+        items: Int = 16_384,
         seed: UInt64,
         hashKey: HashKey,
         layouts: LayoutTable = LayoutTable(),
@@ -98,6 +101,7 @@ public struct Setup: Sendable {
     ) {
         self.path = path
         self.flows = flows
+        self.items = items
         self.seed = seed
         self.hashKey = hashKey
         self.layouts = layouts

@@ -69,6 +69,7 @@ public enum Category: String, Sendable, CaseIterable {
     case wires = "Wires"
     case checking = "Checking and classification"
     case flows = "Flows"
+    case streams = "Streams"
     case metadata = "Metadata"
     case queueing = "Queueing and shaping"
     case sinks = "Sinks"

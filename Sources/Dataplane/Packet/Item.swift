@@ -46,6 +46,12 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var coalesced: ItemFlags { ItemFlags(rawValue: 1 << 6) }
     /// An element holds the item back.
     @inlinable @inline(__always) public static var held: ItemFlags { ItemFlags(rawValue: 1 << 7) }
+    /// In a stream: bytes of its direction are missing before the payload.
+    @inlinable @inline(__always) public static var gap: ItemFlags { ItemFlags(rawValue: 1 << 8) }
+    /// In a stream: some of the packet's bytes came more than once.
+    @inlinable @inline(__always) public static var overlapped: ItemFlags { ItemFlags(rawValue: 1 << 9) }
+    /// In a stream: some of the packet's bytes came more than once, and differed.
+    @inlinable @inline(__always) public static var conflict: ItemFlags { ItemFlags(rawValue: 1 << 10) }
 }
 
 /// Everything that moves through a graph is an item: a packet, a piece of a stream, a record or a command.

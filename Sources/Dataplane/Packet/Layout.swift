@@ -3,7 +3,9 @@
 
 /// How the bytes of a record or command are laid out: named fields, little-endian, at fixed places without padding.
 ///
-/// A record's size is what crosses between NIC and host, so nothing is aligned.
+/// A record's size is what crosses between NIC and host, so nothing is aligned. Where a layout has texts, a record begins
+/// with its whole length in 32 bits, and its texts stand behind the fields: a field says where, counted from the record's
+/// beginning.
 public struct Layout: Sendable, Equatable {
     /// What a field holds.
     public enum FieldType: Sendable, Equatable {
@@ -21,22 +23,33 @@ public struct Layout: Sendable, Equatable {
         case proto
         /// One of these words, one byte that counts from 0.
         case word([String])
+        /// A number of 16 bits, of which 0 says that there is none.
+        case u16OrNone
+        /// As `time`, of which the least value says that there is none.
+        case timeOrNone
+        /// A SHA-256 digest, 32 bytes.
+        case digest
+        /// Bytes of some length: where they stand and how many they are, 16 bits each; place 0 says that there are none.
+        case text
 
         /// Bytes the field takes.
         public var size: Int {
             switch self {
             case .u8, .flags, .proto, .word: 1
-            case .u16: 2
-            case .u32: 4
-            case .u64, .time: 8
+            case .u16, .u16OrNone: 2
+            case .u32, .text: 4
+            case .u64, .time, .timeOrNone: 8
             case .address: 17
+            case .digest: 32
             }
         }
 
-        /// The most bytes the text of a value takes.
+        /// The most bytes the text of a value takes, without that of a `text`, whose bytes may take six times their number.
         var maximumText: Int {
             switch self {
-            case .u8, .u16, .u32, .u64, .time, .proto: 20
+            case .u8, .u16, .u32, .u64, .time, .proto, .u16OrNone, .timeOrNone: 20
+            case .digest: 64
+            case .text: 4
             case .address: IPAddress.maximumText
             case .flags: 8
             case .word(let words): max(20, words.map(\.utf8.count).max() ?? 0)
@@ -58,15 +71,18 @@ public struct Layout: Sendable, Equatable {
     public let name: String
     /// In the order in which they stand.
     public let fields: [Field]
-    /// Bytes of one record.
+    /// Bytes of one record, without its texts.
     public let size: Int
+    /// Whether records have texts, and so different lengths.
+    public let hasTexts: Bool
 
     /// Fields in order, each behind the one before.
     ///
     /// Names and words are plain, letters, digits and `_`, so that no text format has to quote them.
     public init(_ name: String, _ fields: [(name: String, type: FieldType)]) {
         self.name = name
-        var offset = 0
+        hasTexts = fields.contains { $0.type == .text }
+        var offset = hasTexts ? 4 : 0
         var placed: [Field] = []
         for field in fields {
             var names = [field.name]
@@ -80,6 +96,27 @@ public struct Layout: Sendable, Equatable {
         }
         self.fields = placed
         size = offset
+    }
+
+    /// How many bytes the record at `record` takes, of which `available` are there; nil when it cannot be one.
+    @inline(__always)
+    func length(of record: UnsafeRawPointer, available: Int) -> Int? {
+        if size == 0 || available < size { return nil }
+        if !hasTexts { return size }
+        let length = Int(UInt32(littleEndian: record.loadUnaligned(as: UInt32.self)))
+        return length >= size && length <= available ? length : nil
+    }
+
+    /// Where the records begin that stand together in `bytes`; nil when these are not whole records.
+    public func starts(in bytes: UnsafeRawBufferPointer) -> [Int]? {
+        var starts: [Int] = []
+        var at = 0
+        while at < bytes.count {
+            guard let length = length(of: bytes.baseAddress! + at, available: bytes.count - at) else { return nil }
+            starts.append(at)
+            at += length
+        }
+        return starts
     }
 
     private static func isPlain(_ name: String) -> Bool {
@@ -112,38 +149,68 @@ public final class LayoutTable: @unchecked Sendable {
 
 // MARK: Values as text
 
+/// How a value is written.
+enum ValueForm {
+    case number
+    /// Letters, digits, `_`, `.` and `:` only.
+    case plain
+    /// Any bytes.
+    case text
+    case none
+}
+
 extension Layout.Field {
-    /// Writes the text of this field of `record` to `out`; returns how many bytes it took, at most `type.maximumText`,
-    /// and whether it is a number.
+    /// Writes the text of this field of `record` to `out`; returns how many bytes it took, and of which form it is. A value
+    /// of form `text` is not written: it is `text(of:)`.
     ///
     /// Times and counts are decimal, addresses as RFC 5952 says, flags the letters of `FSRPAUEC`, protocols `tcp`, `udp`
-    /// or the number.
-    func write(_ record: UnsafeRawPointer, to out: UnsafeMutablePointer<UInt8>) -> (count: Int, isNumber: Bool) {
-        let field = record + offset
-        switch type {
-        case .u8: return (writeDecimal(UInt64(field.byte(0)), to: out), true)
-        case .u16:
-            return (writeDecimal(UInt64(UInt16(littleEndian: field.loadUnaligned(as: UInt16.self))), to: out), true)
+    /// or the number, digests hexadecimal.
+    func write(_ record: UnsafeRawPointer, to out: UnsafeMutablePointer<UInt8>) -> (count: Int, form: ValueForm) {
+        guard case .word(let words) = type else { return Self.write(type.code, record + offset, to: out) }
+        let number = Int((record + offset).byte(0))
+        if number < words.count { return (copy(words[number], to: out), .plain) }
+        return (writeDecimal(UInt64(number), to: out), .number)
+    }
+
+    /// As ``write(_:to:)`` for a field of a type that is not `word`, which stands at `field`.
+    @inline(__always)
+    static func write(
+        _ code: Layout.FieldCode,
+        _ field: UnsafeRawPointer,
+        to out: UnsafeMutablePointer<UInt8>
+    ) -> (count: Int, form: ValueForm) {
+        switch code {
+        case .u8, .word: return (writeDecimal(UInt64(field.byte(0)), to: out), .number)
+        case .u16, .u16OrNone:
+            let value = UInt16(littleEndian: field.loadUnaligned(as: UInt16.self))
+            if value == 0, code == .u16OrNone { return (0, .none) }
+            return (writeDecimal(UInt64(value), to: out), .number)
         case .u32:
-            return (writeDecimal(UInt64(UInt32(littleEndian: field.loadUnaligned(as: UInt32.self))), to: out), true)
-        case .u64: return (writeDecimal(UInt64(littleEndian: field.loadUnaligned(as: UInt64.self)), to: out), true)
-        case .time:
+            return (writeDecimal(UInt64(UInt32(littleEndian: field.loadUnaligned(as: UInt32.self))), to: out), .number)
+        case .u64: return (writeDecimal(UInt64(littleEndian: field.loadUnaligned(as: UInt64.self)), to: out), .number)
+        case .time, .timeOrNone:
             let time = Int64(littleEndian: field.loadUnaligned(as: Int64.self))
-            if time >= 0 { return (writeDecimal(UInt64(time), to: out), true) }
+            if time == .min, code == .timeOrNone { return (0, .none) }
+            if time >= 0 { return (writeDecimal(UInt64(time), to: out), .number) }
             out[0] = UInt8(ascii: "-")
-            return (1 + writeDecimal(time.magnitude, to: out + 1), true)
-        case .address: return (IPAddress(record: field).write(to: out), false)
-        case .flags: return (writeFlags(field.byte(0), to: out), false)
+            return (1 + writeDecimal(time.magnitude, to: out + 1), .number)
+        case .address: return (IPAddress(record: field).write(to: out), .plain)
+        case .flags: return (writeFlags(field.byte(0), to: out), .plain)
         case .proto:
-            switch field.byte(0) {
-            case 6: return (copy("tcp", to: out), false)
-            case 17: return (copy("udp", to: out), false)
-            case let number: return (writeDecimal(UInt64(number), to: out), true)
+            let number = field.byte(0)
+            if number != 6, number != 17 { return (writeDecimal(UInt64(number), to: out), .number) }
+            out[0] = UInt8(ascii: number == 6 ? "t" : "u")
+            out[1] = UInt8(ascii: number == 6 ? "c" : "d")
+            out[2] = UInt8(ascii: "p")
+            return (3, .plain)
+        case .digest:
+            let digits: StaticString = "0123456789abcdef"
+            for k in 0..<32 {
+                out[2 &* k] = digits.utf8Start[Int(field.byte(k) &>> 4)]
+                out[2 &* k &+ 1] = digits.utf8Start[Int(field.byte(k) & 15)]
             }
-        case .word(let words):
-            let number = Int(field.byte(0))
-            if number < words.count { return (copy(words[number], to: out), false) }
-            return (writeDecimal(UInt64(number), to: out), true)
+            return (64, .plain)
+        case .text: return (0, field.loadUnaligned(as: UInt16.self) == 0 ? .none : .text)
         }
     }
 
@@ -156,18 +223,130 @@ extension Layout.Field {
         return at
     }
 
-    /// The text of this field of `record`.
-    func text(_ record: UnsafeRawPointer) -> String {
-        String(unsafeUninitializedCapacity: type.maximumText) { write(record, to: $0.baseAddress!).count }
+    /// The text of this field of `record`; bytes that are not UTF-8 stand as `\xNN`.
+    func text(_ record: UnsafeRawPointer, _ layout: Layout) -> String {
+        if type == .text {
+            guard let bytes = layout.text(at: offset, of: record) else { return "" }
+            var text = ""
+            escape(bytes, asJSON: false) { text.unicodeScalars.append(Unicode.Scalar($0)) }
+            return String(decoding: text.unicodeScalars.map { UInt8($0.value) }, as: UTF8.self)
+        }
+        return String(unsafeUninitializedCapacity: type.maximumText) { write(record, to: $0.baseAddress!).count }
     }
+}
+
+extension Layout {
+    /// A field's type in one byte, for code that writes many records.
+    enum FieldCode: UInt8, BitwiseCopyable {
+        case u8, u16, u32, u64, time, address, flags, proto, word, u16OrNone, timeOrNone, digest, text
+    }
+
+    /// The bytes of the text whose field stands at `offset` of `record`; nil when there are none, or the field leads out of
+    /// the record.
+    @inline(__always)
+    func text(at offset: Int, of record: UnsafeRawPointer) -> UnsafeRawBufferPointer? {
+        let place = Int(UInt16(littleEndian: record.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
+        let count = Int(UInt16(littleEndian: record.loadUnaligned(fromByteOffset: offset &+ 2, as: UInt16.self)))
+        let length = Int(UInt32(littleEndian: record.loadUnaligned(as: UInt32.self)))
+        guard place >= size, place &+ count <= length else { return nil }
+        return UnsafeRawBufferPointer(start: record + place, count: count)
+    }
+}
+
+extension Layout.FieldType {
+    /// The type without its words.
+    var code: Layout.FieldCode {
+        switch self {
+        case .u8: .u8
+        case .u16: .u16
+        case .u32: .u32
+        case .u64: .u64
+        case .time: .time
+        case .address: .address
+        case .flags: .flags
+        case .proto: .proto
+        case .word: .word
+        case .u16OrNone: .u16OrNone
+        case .timeOrNone: .timeOrNone
+        case .digest: .digest
+        case .text: .text
+        }
+    }
+}
+
+/// Gives the bytes of a text one by one: what is UTF-8 as it is, other bytes as `\xNN`. For JSON quotes, backslashes and
+/// control characters are escaped too (RFC 8259 section 7). At most six bytes come for one.
+@inline(__always)
+func escape(_ bytes: UnsafeRawBufferPointer, asJSON: Bool, _ put: (UInt8) -> Void) {
+    let digits: StaticString = "0123456789abcdef"
+    func putHex(_ byte: UInt8) {
+        put(digits.utf8Start[Int(byte &>> 4)])
+        put(digits.utf8Start[Int(byte & 15)])
+    }
+    var at = 0
+    while at < bytes.count {
+        let byte = bytes[at]
+        if byte < 0x80 {
+            at &+= 1
+            if !asJSON || byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") {
+                put(byte)
+            } else {
+                put(UInt8(ascii: "\\"))
+                switch byte {
+                case 0x22, 0x5c: put(byte)
+                case 0x0a: put(UInt8(ascii: "n"))
+                case 0x0d: put(UInt8(ascii: "r"))
+                case 0x09: put(UInt8(ascii: "t"))
+                default:
+                    put(UInt8(ascii: "u"))
+                    put(UInt8(ascii: "0"))
+                    put(UInt8(ascii: "0"))
+                    putHex(byte)
+                }
+            }
+            continue
+        }
+        let count = utf8Length(bytes, at)
+        if count > 0 {
+            for k in at..<at &+ count { put(bytes[k]) }
+            at &+= count
+        } else {
+            put(UInt8(ascii: "\\"))
+            if asJSON { put(UInt8(ascii: "\\")) }
+            put(UInt8(ascii: "x"))
+            putHex(byte)
+            at &+= 1
+        }
+    }
+}
+
+/// How many bytes the well-formed character takes that begins at `at` with a byte from 0x80 on (Unicode 15, table 3-7); 0
+/// when none does.
+private func utf8Length(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Int {
+    let lead = bytes[at]
+    let count: Int
+    var range: ClosedRange<UInt8> = 0x80...0xbf
+    switch lead {
+    case 0xc2...0xdf: count = 2
+    case 0xe0: (count, range) = (3, 0xa0...0xbf)
+    case 0xed: (count, range) = (3, 0x80...0x9f)
+    case 0xe1...0xef: count = 3
+    case 0xf0: (count, range) = (4, 0x90...0xbf)
+    case 0xf1...0xf3: count = 4
+    case 0xf4: (count, range) = (4, 0x80...0x8f)
+    default: return 0
+    }
+    guard at + count <= bytes.count, range.contains(bytes[at + 1]) else { return 0 }
+    for k in 2..<max(2, count) where bytes[at + k] & 0xc0 != 0x80 { return 0 }
+    return count
 }
 
 extension Layout {
     /// The values of a record's bytes, `name=value` each; records that stand together are divided by `; `.
     public func describe(_ bytes: UnsafeRawBufferPointer) -> String {
-        guard size > 0, let base = bytes.baseAddress else { return name }
-        return stride(from: 0, through: bytes.count - size, by: size).map { start in
-            fields.map { "\($0.name)=\($0.text(base + start))" }.joined(separator: " ")
+        guard let starts = starts(in: bytes), let base = bytes.baseAddress else { return name }
+        return starts.map { start in
+            fields.map { "\($0.name)=\($0.text(base + start, self))" }.joined(separator: " ")
         }.joined(separator: "; ")
     }
 
@@ -182,10 +361,12 @@ extension Layout {
     /// For records that stand together the patterns are divided by `;`.
     public func matches(_ pattern: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
         let patterns = pattern.split(separator: ";", omittingEmptySubsequences: false)
-        guard size > 0, let base = bytes.baseAddress, bytes.count == patterns.count * size else { return false }
-        return patterns.enumerated().allSatisfy { number, pattern in
+        guard let starts = starts(in: bytes), let base = bytes.baseAddress, starts.count == patterns.count else {
+            return false
+        }
+        return zip(starts, patterns).allSatisfy { start, pattern in
             pattern.split(separator: " ").allSatisfy { word in
-                fields.contains { "\($0.name)=\($0.text(base + number * size))" == word }
+                fields.contains { "\($0.name)=\($0.text(base + start, self))" == word }
             }
         }
     }

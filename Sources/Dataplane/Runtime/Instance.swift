@@ -85,6 +85,7 @@ public final class Instance {
             let setup = Setup(
                 path: node.name,
                 flows: flows,
+                items: options.poolCapacity,
                 seed: options.seed,
                 hashKey: key,
                 layouts: layouts,

@@ -46,15 +46,6 @@ public final class RecordSink: Element {
     ]
     public static let operations: [Operation] = [.copyBytes]
 
-    /// How the records of one layout are written: what stands before each value, and the end of the line.
-    private struct Plan {
-        var layout: Layout
-        var prefixes: [[UInt8]]
-        var header: [UInt8]
-        var end: [UInt8]
-        /// The most bytes a line takes.
-        var maximumLine: Int
-    }
     /// Text is handed on in pieces of at least this size.
     private static let piece = 1 << 16
 
@@ -64,7 +55,10 @@ public final class RecordSink: Element {
     private var sink: (any ByteSink)?
     private var failure: (any Error)?
     /// By layout number; nil until a record of it arrives.
-    private var plans: [Plan?] = []
+    private var texts: [RecordText?] = []
+    /// The one used last.
+    private var number: UInt16 = 0
+    @exclusivity(unchecked) private var text: RecordText?
     /// The layout of a CSV file.
     private var only: UInt16 = 0
     private var buffer: UnsafeMutablePointer<UInt8>
@@ -88,94 +82,59 @@ public final class RecordSink: Element {
         var written = 0
         for k in 0..<batch.count {
             let i = batch.index[k]
-            if failure != nil {
-                context.drop(i, Drop.writeFailed)
-                continue
-            }
-            switch write(batch[k]) {
-            case .success(let count):
-                written &+= count
+            let before = bytes &+ UInt64(filled)
+            if let reason = failure != nil ? .writeFailed : write(batch[k]) {
+                context.drop(i, reason)
+            } else {
                 context.use(i)
-            case .failure(let refusal): context.drop(i, refusal.reason)
             }
+            written &+= Int(bytes &+ UInt64(filled) &- before)
         }
         context.did(.copyBytes, written)
     }
 
-    private struct Refusal: Error { var reason: Drop }
-
-    /// Writes the records of one item; gives the bytes of text, or why not.
-    private func write(_ p: UnsafeMutablePointer<Item>) -> Result<Int, Refusal> {
-        let number = p.pointee.layout
-        guard let plan = plan(number) else { return .failure(Refusal(reason: .unknownLayout)) }
-        let size = plan.layout.size
+    /// Writes the records of one item; gives why not.
+    private func write(_ p: UnsafeMutablePointer<Item>) -> Drop? {
+        if p.pointee.layout != number || text == nil { change(to: p.pointee.layout) }
+        guard let text else { return .unknownLayout }
+        let data = UnsafeRawPointer(p.pointee.data)
         let length = Int(p.pointee.length)
-        guard size > 0, length > 0, length % size == 0 else { return .failure(Refusal(reason: .malformed)) }
-        var written = 0
+        // All or nothing: what is not whole records is not written in part.
+        var at = 0
+        while at < length {
+            guard let size = text.layout.length(of: data + at, available: length &- at) else { return .malformed }
+            at &+= size
+        }
+        if length == 0 { return .malformed }
         if config.format == .csv {
             if only == 0 {
                 only = number
-                append(plan.header)
-                written = plan.header.count
+                append(text.header)
             }
-            if only != number { return .failure(Refusal(reason: .otherLayout)) }
+            if only != number { return .otherLayout }
         }
-        let isJSON = config.format == .json
-        for start in stride(from: 0, to: length, by: size) {
-            if capacity - filled < plan.maximumLine { makeRoom(plan.maximumLine) }
-            let begin = filled
-            let record = UnsafeRawPointer(p.pointee.data) + start
-            for (field, prefix) in zip(plan.layout.fields, plan.prefixes) {
-                append(prefix)
-                if isJSON {
-                    let value = field.write(record, to: buffer + filled + 1)
-                    if value.isNumber {
-                        (buffer + filled).update(from: buffer + filled + 1, count: value.count)
-                        filled += value.count
-                    } else {
-                        buffer[filled] = UInt8(ascii: "\"")
-                        buffer[filled + 1 + value.count] = UInt8(ascii: "\"")
-                        filled += value.count + 2
-                    }
-                } else {
-                    filled += field.write(record, to: buffer + filled).count
-                }
-            }
-            append(plan.end)
-            written += filled - begin
+        at = 0
+        while at < length, let size = text.layout.length(of: data + at, available: length &- at) {
+            let most = text.maximumLine(size)
+            if capacity - filled < most { makeRoom(most) }
+            filled &+= text.write(data + at, to: buffer + filled)
             records &+= 1
             if filled >= RecordSink.piece { handOn() }
             if failure != nil { break }
+            at &+= size
         }
-        return .success(written)
+        return nil
     }
 
-    private func plan(_ number: UInt16) -> Plan? {
-        if Int(number) < plans.count, let plan = plans[Int(number)] { return plan }
-        guard let layout = layouts[number] else { return nil }
-        let names = layout.fields.map(\.name)
-        let plan: Plan
-        switch config.format {
-        case .json:
-            plan = Plan(
-                layout: layout,
-                prefixes: names.enumerated().map { Array(($0 == 0 ? "{\"" : ",\"").utf8) + Array("\($1)\":".utf8) },
-                header: [],
-                end: Array("}\n".utf8),
-                maximumLine: 3 + layout.fields.reduce(0) { $0 + $1.name.utf8.count + 6 + $1.type.maximumText }
-            )
-        case .csv:
-            plan = Plan(
-                layout: layout,
-                prefixes: names.indices.map { $0 == 0 ? [] : [UInt8(ascii: ",")] },
-                header: Array(names.joined(separator: ",").utf8) + [0x0d, 0x0a],
-                end: [0x0d, 0x0a],
-                maximumLine: 3 + layout.fields.reduce(0) { $0 + $1.name.utf8.count + 2 + $1.type.maximumText }
-            )
+    /// Makes ready to write records of another layout.
+    @inline(never)
+    private func change(to number: UInt16) {
+        self.number = number
+        while texts.count <= Int(number) { texts.append(nil) }
+        if texts[Int(number)] == nil, let layout = layouts[number] {
+            texts[Int(number)] = RecordText(layout, config.format == .json ? .json : .csv)
         }
-        while plans.count <= Int(number) { plans.append(nil) }
-        plans[Int(number)] = plan
-        return plan
+        text = texts[Int(number)]
     }
 
     private func append(_ text: [UInt8]) {

@@ -1,0 +1,840 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+
+/// Puts the segments of TCP connections in order: what leaves on `stream` carries, in its payload, the next bytes of its
+/// direction and nothing else (RFC 9293 section 3.10.7.4).
+///
+/// A segment that brings the next bytes leaves at once, unchanged and without copying. One that comes early waits for those
+/// before it; one that brings known bytes again is cut to what is new, or leaves on `rest` when nothing is. A FIN or RST
+/// leaves behind the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty
+/// payload where it brings no bytes: so whoever follows sees each connection begin. All other packets, those of other
+/// protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole is marked; how many they are
+/// its sequence number tells.
+///
+/// A direction begins at its SYN; at the number that the other side's SYN-ACK acknowledges, where the SYN was not captured;
+/// else at its first packet. Only what the receiver would take counts:
+/// - segments with bytes must carry ACK or SYN, and lie in the window as far as it is known;
+/// - timestamps must not run backwards (PAWS, RFC 7323 section 5);
+/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); its payload belongs to the stream;
+/// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
+///
+/// Where waiting segments overlap and differ, `overlap` says whose bytes count; bytes that have left cannot change. What
+/// becomes of missing bytes is said by `on_gap`:
+/// - `skip`: when a direction has waited for `gap_timeout`, holds more than `flow_bytes` or `flow_segments`, or ends, the hole
+///   is left out and the packet behind it is marked;
+/// - `wait`: holes are waited for; what does not fit any more, and what waits at the end, is dropped;
+/// - `drop_flow`: where `skip` would leave out a hole, the rest of the connection is dropped.
+///
+/// All connections together hold at most `bytes` and `segments`: beyond that the hole that has been open longest is treated
+/// by the policy at once, so that one connection cannot take the room of the others.
+public final class TCPReassembler: Element {
+    public struct Config: ElementConfig {
+        /// What becomes of a hole.
+        public enum GapPolicy: String, CaseIterable, Sendable {
+            case skip, wait
+            case dropFlow = "drop_flow"
+        }
+        /// Whether TCP checksums are looked at.
+        public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
+        /// Whose bytes count where waiting segments differ.
+        public var overlap = OverlapPolicy.first
+        /// What becomes of a hole.
+        public var onGap = GapPolicy.skip
+        /// Whether TCP checksums are looked at.
+        public var checksum = ChecksumPolicy.ignore
+        /// The least TTL or hop limit of packets that reach the receiver.
+        public var minTTL = 0
+        /// Nanoseconds that a hole may stay open while packets of its direction come; 0 for ever.
+        public var gapTimeout: Int64 = 120_000_000_000
+        /// Bytes that one direction may hold.
+        public var flowBytes = 1 << 20
+        /// Segments that one direction may hold.
+        public var flowSegments = 1024
+        /// Bytes that all connections may hold.
+        public var bytes = 64 << 20
+        /// Segments that all connections may hold; never more than half of the pool.
+        public var segments = 8192
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case badChecksum, lowTtl, noAck, outOfWindow, oldTimestamp, afterEnd, noRoom, gap, flowDropped
+        public var about: String {
+            switch self {
+            case .badChecksum: "its TCP checksum is wrong and `checksum` is verify"
+            case .lowTtl: "its TTL or hop limit is below `min_ttl`"
+            case .noAck: "it carries bytes but neither ACK nor SYN, which no receiver takes"
+            case .outOfWindow: "its bytes lie beyond anything that the receiver's window can have allowed"
+            case .oldTimestamp: "its timestamp is older than one already seen (PAWS)"
+            case .afterEnd: "its direction has ended with FIN or RST before its bytes"
+            case .noRoom: "it came early, what may wait is full, and `on_gap` is wait"
+            case .gap: "it waited for bytes that never came"
+            case .flowDropped: "its connection had a hole and `on_gap` is drop_flow"
+            }
+        }
+    }
+    public static let summary = "puts the segments of TCP connections in order"
+    public static let category = Category.streams
+    public static let depends = Depends.flow
+    public static func inputs(_: Config) -> [Input] {
+        [Input("in", .only(.packet), reads: .payload, "packets whose flows are known")]
+    }
+    public static func outputs(_: Config) -> [Output] {
+        [
+            Output("stream", .kind(.stream), "packets whose payload is the next bytes of their direction"),
+            Output("rest", .kind(.packet), optional: true, "packets that bring no new bytes, and other protocols"),
+        ]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("overlap", \.overlap, "whose bytes count where waiting segments overlap and differ"),
+        .init("on_gap", \.onGap, "what becomes of missing bytes"),
+        .init("checksum", \.checksum, "whether segments with a wrong TCP checksum are dropped"),
+        .init("min_ttl", \.minTTL, in: 0...255, "the least TTL or hop limit of packets that reach the receiver"),
+        .init(
+            "gap_timeout",
+            duration: \.gapTimeout,
+            in: 0...86_400_000_000_000,
+            "how long missing bytes are waited for while their direction goes on; 0 = for ever"
+        ),
+        .init("flow_bytes", size: \.flowBytes, in: 1...1_073_741_824, "bytes one direction may hold"),
+        .init("flow_segments", \.flowSegments, in: 1...65_536, "segments one direction may hold"),
+        .init("bytes", size: \.bytes, in: 1...17_179_869_184, "bytes all connections together may hold"),
+        .init(
+            "segments",
+            \.segments,
+            in: 1...1_048_576,
+            "segments all connections together may hold; never more than half of the pool"
+        ),
+    ]
+    public static let handlers = [
+        Handler<TCPReassembler>("connections", "connections that began") { Int($0.counters.connections) },
+        Handler<TCPReassembler>("stream_bytes", "bytes that left in order") { Int($0.counters.streamBytes) },
+        Handler<TCPReassembler>("early", "segments that had to wait") { Int($0.counters.early) },
+        Handler<TCPReassembler>("again", "segments that brought nothing new") { Int($0.counters.again) },
+        Handler<TCPReassembler>("overlaps", "segments of which a part had come before") { Int($0.counters.overlaps) },
+        Handler<TCPReassembler>("conflicts", "segments whose bytes differed from those of one that waited") {
+            Int($0.counters.conflicts)
+        },
+        Handler<TCPReassembler>("gaps", "holes that were left out") { Int($0.counters.gaps) },
+        Handler<TCPReassembler>("gap_bytes", "bytes of these") { Int($0.counters.gapBytes) },
+        Handler<TCPReassembler>("resets_ignored", "RSTs whose sequence number was not the next one") {
+            Int($0.counters.resetsIgnored)
+        },
+        Handler<TCPReassembler>("urgent", "segments with urgent data, which stays in the stream") {
+            Int($0.counters.urgent)
+        },
+        Handler<TCPReassembler>("held", "segments that wait now") { $0.held.count },
+        Handler<TCPReassembler>("held_bytes", "bytes that wait now") { $0.held.bytes },
+    ]
+    public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes]
+    public static let stateBytesPerFlow = 2 * MemoryLayout<Direction>.stride
+
+    // MARK: State
+
+    /// One direction of a connection: a cache line.
+    struct Direction: BitwiseCopyable {
+        /// The sequence number of the next byte; valid when `marks` has `synced`.
+        var next: UInt32 = 0
+        /// Of the flow that this is the state of.
+        var generation: UInt32 = 0
+        var marks: Marks = []
+        /// The power of two of this side's window scale option; -1 where its SYN had none.
+        var windowScale: Int8 = -1
+        /// By how much the windows that this side offers are shifted: the most there is, until both SYNs were seen.
+        var windowShift: UInt8 = 14
+        /// The largest window that the other side has offered, in bytes.
+        var window: UInt32 = 0
+        /// The newest timestamp taken (RFC 7323, TS.Recent).
+        var timestamp: UInt32 = 0
+        /// What waits.
+        var waiting = HeldSegments.List()
+        /// Neighbours in the list of directions with holes, the one open longest first; -1 for none.
+        var before: Int32 = -1
+        var after: Int32 = -1
+        /// When the hole opened, in functional nanoseconds.
+        var since: Int64 = 0
+    }
+    struct Marks: OptionSet, BitwiseCopyable {
+        var rawValue: UInt16
+        static var live: Marks { Marks(rawValue: 1) }
+        /// `next` is known.
+        static var synced: Marks { Marks(rawValue: 2) }
+        /// It is known from a packet without bytes only, which may have been a keep-alive probe.
+        static var tentative: Marks { Marks(rawValue: 4) }
+        static var synSeen: Marks { Marks(rawValue: 8) }
+        /// A FIN or RST has left; nothing comes behind it.
+        static var ended: Marks { Marks(rawValue: 16) }
+        static var timestamps: Marks { Marks(rawValue: 32) }
+        /// Bytes before `next` were left out, and no packet was marked yet.
+        static var gap: Marks { Marks(rawValue: 64) }
+        static var dropped: Marks { Marks(rawValue: 128) }
+        /// What may be set where the next segment needs no more than a look at its sequence number and timestamp.
+        static var usual: Marks { [.live, .synced, .synSeen, .timestamps] }
+    }
+    struct Counters: BitwiseCopyable {
+        var connections: UInt64 = 0
+        var streamBytes: UInt64 = 0
+        var early: UInt64 = 0
+        var again: UInt64 = 0
+        var overlaps: UInt64 = 0
+        var conflicts: UInt64 = 0
+        var gaps: UInt64 = 0
+        var gapBytes: UInt64 = 0
+        var resetsIgnored: UInt64 = 0
+        var urgent: UInt64 = 0
+    }
+    /// Bytes counted by operations, beside those of every packet.
+    private struct Work: BitwiseCopyable {
+        var summed = 0
+        var compared = 0
+        var copied = 0
+    }
+
+    private let config: Config
+    private let flows: Int
+    private let memory: ZeroedMemory<Direction>
+    private let directions: UnsafeMutablePointer<Direction>
+    private let held: HeldSegments
+    /// Neither checksum nor TTL is looked at.
+    private let isPlain: Bool
+    private var counters = Counters()
+    private var work = Work()
+    /// Directions with holes, the one open longest first.
+    private var oldest: Int32 = -1
+    private var newest: Int32 = -1
+
+    /// Segments this far ahead are taken whatever windows were seen: packets that offered more may not have been captured.
+    private static let leastWindow: UInt32 = 1 << 20
+    private static let mostWindow: UInt32 = 1 << 30
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        self.config = config
+        flows = setup.flows
+        memory = try ZeroedMemory(2 * setup.flows)
+        directions = memory.base
+        held = try HeldSegments(capacity: max(1, min(config.segments, setup.items / 2)))
+        isPlain = config.checksum == .ignore && config.minTTL == 0
+        super.init()
+    }
+
+    deinit { memory.deallocate() }
+
+    // MARK: Packets
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        let directions = self.directions
+        let limit = UInt32(truncatingIfNeeded: isPlain ? flows : 0)
+        for k in 0..<batch.count {
+            let flow = UInt32(bitPattern: batch[k].pointee.flow.index)
+            if flow < limit { clinux_prefetch_for_write(directions + 2 &* Int(flow)) }
+        }
+        var streamBytes: UInt64 = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let flow = UInt32(bitPattern: p.pointee.flow.index)
+            let flags = p.pointee.flags.rawValue
+            if flow < limit, p.pointee.ipProtocol == 6, flags & ItemFlags.transport.rawValue != 0 {
+                let reverse = Int(flags &>> 2) & 1
+                let own = directions + (2 &* Int(flow) &+ reverse)
+                let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
+                let size = end &- UInt32(p.pointee.payload)
+                let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+                if own.pointee.generation == p.pointee.flow.generation,
+                    own.pointee.marks.rawValue & ~(Marks.synSeen.rawValue | Marks.timestamps.rawValue)
+                        == Marks.live.rawValue | Marks.synced.rawValue,
+                    own.pointee.waiting.first < 0, tcp.be32(4) == own.pointee.next, tcp.byte(13) & 0xf7 == 0x10,
+                    size != 0, end <= p.pointee.length, UInt32(p.pointee.payload) < end,
+                    isUsualTimestamp(tcp, own)
+                {
+                    // The next bytes, as nearly always.
+                    own.pointee.next &+= size
+                    streamBytes &+= UInt64(size)
+                    let other = directions + (2 &* Int(flow) &+ (1 &- reverse))
+                    let window = UInt32(tcp.be16(14)) &<< UInt32(own.pointee.windowShift)
+                    if window > other.pointee.window { other.pointee.window = window }
+                    context.emit(batch.index[k], 0)
+                    continue
+                }
+            }
+            take(batch.index[k], context)
+        }
+        counters.streamBytes &+= streamBytes
+        context.did(.parse, batch.count)
+        context.did(.update, batch.count)
+        count(context)
+    }
+
+    /// Whether a segment's timestamp, if it has one in the usual place, is not older than the newest; it is that then.
+    @inline(__always)
+    private func isUsualTimestamp(_ tcp: UnsafeRawPointer, _ own: UnsafeMutablePointer<Direction>) -> Bool {
+        if tcp.byte(12) &>> 4 == 5 { return true }
+        // Two NOPs, then the option of ten bytes (RFC 7323 appendix A). Its bytes are captured when those of the payload are.
+        guard tcp.byte(12) &>> 4 == 8, tcp.be32(20) == 0x0101_080a, own.pointee.marks.contains(.timestamps) else {
+            return false
+        }
+        let timestamp = tcp.be32(24)
+        if TCPSequence.precedes(timestamp, own.pointee.timestamp) { return false }
+        own.pointee.timestamp = timestamp
+        return true
+    }
+
+    /// Counts what was worked on beyond the usual.
+    private func count(_ context: borrowing Context) {
+        if work.summed > 0 { context.did(.checksumBytes, work.summed) }
+        if work.compared > 0 { context.did(.payloadBytes, work.compared) }
+        if work.copied > 0 { context.did(.copyBytes, work.copied) }
+        work = Work()
+    }
+
+    /// A packet that is not just the next bytes of a connection that is there.
+    @inline(never)
+    private func take(_ i: Int32, _ context: borrowing Context) {
+        let p = context[i]
+        let index = Int(p.pointee.flow.index)
+        guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), index >= 0, index < flows else {
+            return rest(i, context)
+        }
+        let place = Int32(2 * index) + (p.pointee.flags.contains(.reverse) ? 1 : 0)
+        let isFirst = begin(p, index)
+        let own = directions + Int(place)
+        if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
+        let segment = Segment(p)
+        if let reason = inspect(segment, p, own) { return refuse(i, reason, isFirst: isFirst, context) }
+        open(segment, own, directions + Int(place ^ 1))
+        put(i, segment, place, isFirst: isFirst, context)
+    }
+
+    /// Does with a segment what its place in its direction asks for.
+    private func put(
+        _ i: Int32,
+        _ segment: Segment,
+        _ place: Int32,
+        isFirst: Bool,
+        _ context: borrowing Context
+    ) {
+        let own = directions + Int(place)
+        switch judge(segment, own) {
+        case .refuse(let reason): refuse(i, reason, isFirst: isFirst, context)
+        case .nothingNew:
+            if segment.size > 0 { counters.again &+= 1 }
+            if isFirst { empty(i, context) } else { rest(i, context) }
+        case .next(let closing):
+            if !own.pointee.waiting.isEmpty { settle(i, segment, own, context) }
+            deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
+            if !own.pointee.waiting.isEmpty { drain(place, context[i].pointee.time, context) }
+        case .early(let closing): hold(i, segment, closing, place, isFirst: isFirst, context)
+        }
+    }
+
+    /// What a TCP packet says.
+    private struct Segment {
+        var flags: UInt8
+        /// Sequence numbers of the first byte, behind SYN, and behind the last byte.
+        var start: UInt32
+        var end: UInt32
+        /// Bytes as the IP header says, and those captured.
+        var size: UInt32
+        var captured: UInt32
+        var sequence: UInt32
+        var acknowledgment: UInt32
+        var window: UInt32
+        var timestamp: UInt32?
+        var windowScale: UInt8?
+
+        var isSYN: Bool { flags & 0x02 != 0 }
+        var isACK: Bool { flags & 0x10 != 0 }
+        var isRST: Bool { flags & 0x04 != 0 }
+        var isFIN: Bool { flags & 0x01 != 0 }
+
+        init(_ p: UnsafeMutablePointer<Item>) {
+            let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+            flags = tcp.byte(13)
+            sequence = tcp.be32(4)
+            acknowledgment = tcp.be32(8)
+            window = UInt32(tcp.be16(14))
+            let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
+            size = end > UInt32(p.pointee.payload) ? end &- UInt32(p.pointee.payload) : 0
+            let there = min(end, p.pointee.length)
+            captured = there > UInt32(p.pointee.payload) ? there &- UInt32(p.pointee.payload) : 0
+            start = flags & 0x02 != 0 ? sequence &+ 1 : sequence
+            self.end = start &+ size
+            let header = Int(tcp.byte(12) &>> 4) * 4
+            let available = min(Int(there) - Int(p.pointee.l4), header)
+            var at = 20
+            // Options (RFC 9293 section 3.1): a list of kind, length and value; 0 ends it, 1 fills.
+            while at < available {
+                let kind = tcp.byte(at)
+                if kind == 0 { break }
+                if kind == 1 {
+                    at += 1
+                    continue
+                }
+                guard at + 1 < available else { break }
+                let length = Int(tcp.byte(at + 1))
+                guard length >= 2, at + length <= available else { break }
+                if kind == 8, length == 10 { timestamp = tcp.be32(at + 2) }
+                if kind == 3, length == 3 { windowScale = min(tcp.byte(at + 2), 14) }
+                at += length
+            }
+        }
+    }
+
+    /// Begins the state of a connection at its first packet here; true when this is that.
+    private func begin(_ p: UnsafeMutablePointer<Item>, _ index: Int) -> Bool {
+        let generation = p.pointee.flow.generation
+        let both = directions + 2 * index
+        if both[0].marks.contains(.live), both[0].generation == generation { return false }
+        for k in 0...1 {
+            both[k] = Direction()
+            both[k].generation = generation
+            both[k].marks = .live
+        }
+        counters.connections &+= 1
+        return true
+    }
+
+    /// Why the receiver would not even look at the sequence number; nil when it would.
+    private func inspect(_ segment: Segment, _ p: UnsafeMutablePointer<Item>, _ own: UnsafeMutablePointer<Direction>) -> Drop?
+    {
+        let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
+        if config.minTTL > 0, Int(ip.byte(p.pointee.ipVersion == 4 ? 8 : 7)) < config.minTTL { return .lowTtl }
+        if config.checksum == .verify, !isChecksumRight(p) { return .badChecksum }
+        if let timestamp = segment.timestamp {
+            if own.pointee.marks.contains(.timestamps), !segment.isRST,
+                TCPSequence.precedes(timestamp, own.pointee.timestamp)
+            {
+                return .oldTimestamp
+            }
+            // Only a segment that begins at or before the next byte sets it, so that one that came early does no harm.
+            if !own.pointee.marks.contains(.synced) || !TCPSequence.precedes(own.pointee.next, segment.start) {
+                own.pointee.timestamp = timestamp
+                own.pointee.marks.insert(.timestamps)
+            }
+        }
+        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
+        return nil
+    }
+
+    /// A packet that was cut, or is a fragment, cannot be summed and counts as right.
+    private func isChecksumRight(_ p: UnsafeMutablePointer<Item>) -> Bool {
+        let count = Int(p.pointee.l3) + Int(p.pointee.ipLength) - Int(p.pointee.l4)
+        guard !p.pointee.flags.contains(.fragment), count >= 20,
+            Int(p.pointee.l4) + count <= Int(p.pointee.length)
+        else { return true }
+        let data = UnsafeRawPointer(p.pointee.data)
+        let (at, size) = p.pointee.ipVersion == 4 ? (12, 8) : (8, 32)
+        let sum =
+            Checksum.pseudoHeader(addresses: data + Int(p.pointee.l3) + at, size, proto: 6, length: count)
+            &+ Checksum.sum(data + Int(p.pointee.l4), count)
+        work.summed += count
+        return Checksum.fold(sum) == 0xffff
+    }
+
+    /// Learns what SYNs, windows and first packets tell.
+    private func open(
+        _ segment: Segment,
+        _ own: UnsafeMutablePointer<Direction>,
+        _ other: UnsafeMutablePointer<Direction>
+    ) {
+        if segment.isSYN {
+            if !own.pointee.marks.contains(.synSeen) {
+                if !own.pointee.marks.contains(.synced) || own.pointee.marks.contains(.tentative) {
+                    own.pointee.next = segment.start
+                }
+                own.pointee.marks.formUnion([.synced, .synSeen])
+                own.pointee.marks.remove(.tentative)
+                own.pointee.windowScale = segment.windowScale.map { Int8($0) } ?? -1
+                if other.pointee.marks.contains(.synSeen) {
+                    // Windows are scaled when both sides have said so (RFC 7323 section 2.2).
+                    let scaled = own.pointee.windowScale >= 0 && other.pointee.windowScale >= 0
+                    own.pointee.windowShift = scaled ? UInt8(own.pointee.windowScale) : 0
+                    other.pointee.windowShift = scaled ? UInt8(other.pointee.windowScale) : 0
+                }
+            }
+            if segment.isACK, !other.pointee.marks.contains(.synced) {
+                other.pointee.next = segment.acknowledgment
+                other.pointee.marks.insert(.synced)
+            }
+        } else if !own.pointee.marks.contains(.synced) {
+            own.pointee.next = segment.start
+            own.pointee.marks.insert(.synced)
+            if segment.size == 0, !segment.isFIN { own.pointee.marks.insert(.tentative) }
+        } else if own.pointee.marks.contains(.tentative), segment.size > 0 {
+            // What was taken for the next number was that of a keep-alive probe, one less.
+            if segment.start == own.pointee.next &+ 1 { own.pointee.next = segment.start }
+            own.pointee.marks.remove(.tentative)
+        }
+        let window = segment.window &<< UInt32(segment.isSYN ? 0 : own.pointee.windowShift)
+        if segment.isACK, window > other.pointee.window { other.pointee.window = window }
+        if segment.flags & 0x20 != 0 { counters.urgent &+= 1 }
+    }
+
+    private enum Verdict {
+        case refuse(Drop)
+        case nothingNew
+        /// It brings the next bytes, or ends the direction behind them.
+        case next(HeldSegments.Closing)
+        case early(HeldSegments.Closing)
+    }
+
+    /// Where a segment stands in its direction.
+    private func judge(_ segment: Segment, _ own: UnsafeMutablePointer<Direction>) -> Verdict {
+        let next = own.pointee.next
+        var closing = segment.isFIN ? HeldSegments.Closing.fin : .none
+        if segment.isRST {
+            let isNext = segment.sequence == next || !own.pointee.waiting.isEmpty && segment.sequence == own.pointee.waiting.farthest
+            if !isNext || own.pointee.marks.contains(.ended) {
+                counters.resetsIgnored &+= 1
+                return .nothingNew
+            }
+            closing = .rst
+        }
+        if own.pointee.marks.contains(.ended) {
+            return TCPSequence.precedes(next, segment.end) && segment.size > 0 ? .refuse(.afterEnd) : .nothingNew
+        }
+        if segment.size == 0, closing == .none { return .nothingNew }
+        let ahead = TCPSequence.distance(segment.start, from: next)
+        if ahead <= 0 {
+            let isNew = TCPSequence.precedes(next, segment.end) || closing != .none && segment.end == next
+            return isNew ? .next(closing) : .nothingNew
+        }
+        let window = min(max(own.pointee.window &* 2, TCPReassembler.leastWindow), TCPReassembler.mostWindow)
+        return segment.end &- next > window ? .refuse(.outOfWindow) : .early(closing)
+    }
+
+    // MARK: Letting packets go
+
+    /// A packet that brings no bytes of a stream.
+    private func rest(_ i: Int32, _ context: borrowing Context) {
+        if context.isConnected(1) { context.emit(i, 1) } else { context.use(i) }
+    }
+
+    /// The first packet of a connection leaves on `stream` whatever it is; its payload counts as empty.
+    private func empty(_ i: Int32, _ context: borrowing Context) {
+        let p = context[i]
+        p.pointee.ipLength = UInt32(p.pointee.payload) &- UInt32(p.pointee.l3)
+        context.emit(i, 0)
+    }
+
+    private func refuse(_ i: Int32, _ reason: Drop, isFirst: Bool, _ context: borrowing Context) {
+        if isFirst { empty(i, context) } else { context.drop(i, reason) }
+    }
+
+    /// Lets the part of a segment go that begins with the next byte.
+    private func deliver(
+        _ i: Int32,
+        _ start: UInt32,
+        _ end: UInt32,
+        _ captured: UInt32,
+        _ closing: HeldSegments.Closing,
+        _ own: UnsafeMutablePointer<Direction>,
+        _ context: borrowing Context
+    ) {
+        let p = context[i]
+        let known = own.pointee.next &- start
+        if known > 0 {
+            if end != own.pointee.next { counters.overlaps &+= 1 }
+            p.pointee.flags.insert(.overlapped)
+        }
+        if own.pointee.marks.contains(.gap) {
+            own.pointee.marks.remove(.gap)
+            p.pointee.flags.insert(.gap)
+        }
+        if captured < end &- start {
+            // The capture was cut: what follows comes behind a hole that nothing will fill.
+            let missing = end &- start &- max(captured, known)
+            counters.gaps &+= 1
+            counters.gapBytes &+= UInt64(missing)
+            own.pointee.marks.insert(.gap)
+        }
+        cut(i, min(known, captured), context)
+        counters.streamBytes &+= UInt64(captured &- min(known, captured))
+        own.pointee.next = end
+        if closing != .none { own.pointee.marks.insert(.ended) }
+        context.emit(i, 0)
+    }
+
+    /// Cuts `count` bytes from the beginning of a payload.
+    private func cut(_ i: Int32, _ count: UInt32, _ context: borrowing Context) {
+        if count == 0 { return }
+        let p = context[i]
+        let payload = UInt32(p.pointee.payload)
+        if payload + count <= UInt32(UInt16.max) {
+            p.pointee.payload = UInt16(payload + count)
+            return
+        }
+        // Behind offsets of 16 bits: then the bytes move, and the sequence number with them.
+        context.own(i)
+        let data = p.pointee.data
+        let left = Int(p.pointee.length) - Int(payload + count)
+        (data + Int(payload)).copyMemory(from: data + Int(payload + count), byteCount: max(0, left))
+        let sequence = data + Int(p.pointee.l4) + 4
+        sequence.storeBytes(of: (UnsafeRawPointer(sequence).be32(0) &+ count).bigEndian, as: UInt32.self)
+        p.pointee.length -= count
+        p.pointee.ipLength -= count
+        work.copied += max(0, left)
+    }
+
+    // MARK: Waiting
+
+    /// A segment waits for those before it.
+    private func hold(
+        _ i: Int32,
+        _ segment: Segment,
+        _ closing: HeldSegments.Closing,
+        _ place: Int32,
+        isFirst: Bool,
+        _ context: borrowing Context
+    ) {
+        let own = directions + Int(place)
+        let time = context[i].pointee.time
+        let size = Int(segment.size)
+        while true {
+            let list = own.pointee.waiting
+            let isLate = config.gapTimeout > 0 && !list.isEmpty && time - own.pointee.since > config.gapTimeout
+            if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes || isLate {
+                guard !list.isEmpty, config.onGap == .skip else {
+                    return giveUp(i, segment, closing, place, isFirst: isFirst, context)
+                }
+                skip(place, time, context)
+            } else if held.isFull || held.bytes + size > config.bytes {
+                guard oldest >= 0, config.onGap != .wait else {
+                    return giveUp(i, segment, closing, place, isFirst: isFirst, context)
+                }
+                if config.onGap == .skip { skip(oldest, time, context) } else { dropFlow(oldest, context) }
+            } else {
+                break
+            }
+            // The hole may be closed now.
+            if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
+            if case .early = judge(segment, own) { continue }
+            return put(i, segment, place, isFirst: isFirst, context)
+        }
+        if settle(i, segment, own, context), closing == .none {
+            counters.again &+= 1
+            if isFirst { empty(i, context) } else { rest(i, context) }
+            return
+        }
+        counters.early &+= 1
+        if own.pointee.waiting.isEmpty { enlist(place, time) }
+        held.insert(
+            HeldSegments.Node(
+                item: i,
+                next: -1,
+                start: segment.start,
+                end: segment.end,
+                captured: segment.captured,
+                closing: closing
+            ),
+            in: &own.pointee.waiting
+        )
+        context.hold(i)
+    }
+
+    /// There is no room for a segment that came early.
+    private func giveUp(
+        _ i: Int32,
+        _ segment: Segment,
+        _ closing: HeldSegments.Closing,
+        _ place: Int32,
+        isFirst: Bool,
+        _ context: borrowing Context
+    ) {
+        let own = directions + Int(place)
+        switch config.onGap {
+        case .wait: refuse(i, .noRoom, isFirst: isFirst, context)
+        case .dropFlow:
+            dropFlow(place, context)
+            refuse(i, .flowDropped, isFirst: isFirst, context)
+        case .skip:
+            // Not even this one may wait.
+            leaveOut(own, upTo: segment.start)
+            deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
+            drain(place, context[i].pointee.time, context)
+        }
+    }
+
+    /// Leaves the bytes out that come before `start`.
+    private func leaveOut(_ own: UnsafeMutablePointer<Direction>, upTo start: UInt32) {
+        counters.gaps &+= 1
+        counters.gapBytes &+= UInt64(start &- own.pointee.next)
+        own.pointee.marks.insert(.gap)
+        own.pointee.next = start
+    }
+
+    /// Leaves the first hole of a direction out, and lets go what waited behind it.
+    private func skip(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
+        let own = directions + Int(place)
+        if own.pointee.waiting.isEmpty { return }
+        leaveOut(own, upTo: held.nodes[Int(own.pointee.waiting.first)].start)
+        drain(place, time, context)
+    }
+
+    /// Lets go what waits no longer.
+    private func drain(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
+        let own = directions + Int(place)
+        while !own.pointee.waiting.isEmpty,
+            own.pointee.marks.contains(.ended)
+                || !TCPSequence.precedes(own.pointee.next, held.nodes[Int(own.pointee.waiting.first)].start)
+        {
+            let node = held.removeFirst(from: &own.pointee.waiting)
+            context.resume(node.item)
+            if own.pointee.marks.contains(.ended) {
+                context.drop(node.item, Drop.afterEnd)
+            } else if TCPSequence.precedes(own.pointee.next, node.end)
+                || node.closing != .none && node.end == own.pointee.next
+            {
+                deliver(node.item, node.start, node.end, node.captured, node.closing, own, context)
+            } else {
+                counters.again &+= 1
+                rest(node.item, context)
+            }
+        }
+        delist(place)
+        if !own.pointee.waiting.isEmpty { enlist(place, time) }
+    }
+
+    /// Drops what waits, and all that still comes of the connection.
+    private func dropFlow(_ place: Int32, _ context: borrowing Context) {
+        for side in [place, place ^ 1] {
+            directions[Int(side)].marks.insert(.dropped)
+            clear(side, .flowDropped, context)
+        }
+    }
+
+    /// Drops what waits in a direction.
+    private func clear(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
+        let own = directions + Int(place)
+        while !own.pointee.waiting.isEmpty {
+            let node = held.removeFirst(from: &own.pointee.waiting)
+            context.resume(node.item)
+            context.drop(node.item, reason)
+        }
+        delist(place)
+    }
+
+    /// Puts a direction with a hole behind the others.
+    private func enlist(_ place: Int32, _ time: Int64) {
+        directions[Int(place)].since = time
+        directions[Int(place)].before = newest
+        directions[Int(place)].after = -1
+        if newest >= 0 { directions[Int(newest)].after = place } else { oldest = place }
+        newest = place
+    }
+
+    /// Takes a direction out of the list of those with holes, if it is there.
+    private func delist(_ place: Int32) {
+        let own = directions + Int(place)
+        guard own.pointee.before >= 0 || own.pointee.after >= 0 || oldest == place else { return }
+        if own.pointee.before >= 0 { directions[Int(own.pointee.before)].after = own.pointee.after } else { oldest = own.pointee.after }
+        if own.pointee.after >= 0 { directions[Int(own.pointee.after)].before = own.pointee.before } else { newest = own.pointee.before }
+        own.pointee.before = -1
+        own.pointee.after = -1
+    }
+
+    /// Settles a segment with those that wait, so that all agree on every byte they share. True when it brings nothing: the
+    /// same bytes wait already, with the same range.
+    @discardableResult
+    private func settle(
+        _ i: Int32,
+        _ segment: Segment,
+        _ own: UnsafeMutablePointer<Direction>,
+        _ context: borrowing Context
+    ) -> Bool {
+        guard segment.size > 0, TCPSequence.precedes(segment.start, own.pointee.waiting.farthest) else { return false }
+        var isKnown = false
+        var isConflict = false
+        var isOverlap = false
+        // First the segments that keep their bytes write them to the new one, then the new one writes to those that yield: a
+        // byte that any segment keeps is kept by all.
+        for keeps in [true, false] {
+            var n = own.pointee.waiting.first
+            while n >= 0, TCPSequence.precedes(held.nodes[Int(n)].start, segment.end) {
+                let node = held.nodes[Int(n)]
+                n = node.next
+                guard TCPSequence.precedes(segment.start, node.end) else { continue }
+                isOverlap = true
+                if node.start == segment.start, node.end == segment.end, node.captured >= segment.captured { isKnown = true }
+                let yields = config.overlap.yields(
+                    start: TCPSequence.distance(segment.start, from: node.start),
+                    end: TCPSequence.distance(segment.end, from: node.end)
+                )
+                if yields == keeps { continue }
+                let isChanged =
+                    keeps
+                    ? agree(i, segment.start, segment.captured, node.item, node.start, node.captured, context)
+                    : agree(node.item, node.start, node.captured, i, segment.start, segment.captured, context)
+                if isChanged {
+                    isConflict = true
+                    context[node.item].pointee.flags.insert(.conflict)
+                    context[i].pointee.flags.insert(.conflict)
+                }
+                context[node.item].pointee.flags.insert(.overlapped)
+            }
+        }
+        if isOverlap { counters.overlaps &+= 1 }
+        if isConflict { counters.conflicts &+= 1 }
+        return isKnown && !isConflict
+    }
+
+    /// Gives the bytes that two segments share the values they have in the second; true when they had others.
+    private func agree(
+        _ target: Int32,
+        _ targetStart: UInt32,
+        _ targetSize: UInt32,
+        _ source: Int32,
+        _ sourceStart: UInt32,
+        _ sourceSize: UInt32,
+        _ context: borrowing Context
+    ) -> Bool {
+        let offset = TCPSequence.distance(sourceStart, from: targetStart)
+        let from = max(offset, 0)
+        let to = min(Int32(targetSize), offset &+ Int32(sourceSize))
+        guard from < to else { return false }
+        let count = Int(to - from)
+        func bytes(_ i: Int32, _ at: Int32) -> UnsafeMutableRawPointer {
+            context[i].pointee.data + Int(context[i].pointee.payload) + Int(at)
+        }
+        work.compared += count
+        let new = bytes(source, from - offset)
+        if areEqual(bytes(target, from), new, count) { return false }
+        context.own(target)
+        bytes(target, from).copyMemory(from: new, byteCount: count)
+        work.copied += count
+        return true
+    }
+
+    private func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ count: Int) -> Bool {
+        var k = 0
+        while k + 8 <= count {
+            if a.loadUnaligned(fromByteOffset: k, as: UInt64.self) != b.loadUnaligned(fromByteOffset: k, as: UInt64.self) {
+                return false
+            }
+            k += 8
+        }
+        while k < count {
+            if a.byte(k) != b.byte(k) { return false }
+            k += 1
+        }
+        return true
+    }
+
+    // MARK: Ends
+
+    public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
+        let index = Int(flow.index)
+        guard index >= 0, index < flows, directions[2 * index].marks.contains(.live),
+            directions[2 * index].generation == flow.generation
+        else { return }
+        for place in [Int32(2 * index), Int32(2 * index + 1)] {
+            if config.onGap == .skip {
+                while !directions[Int(place)].waiting.isEmpty { skip(place, context.origin.time, context) }
+            } else {
+                clear(place, .gap, context)
+            }
+            directions[Int(place)].marks = []
+        }
+        count(context)
+    }
+}

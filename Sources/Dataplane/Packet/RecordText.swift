@@ -1,0 +1,146 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// How the records of one layout become lines of text: everything that is the same for all of them, put together once, in
+/// memory that is read without reference counting.
+final class RecordText {
+    /// JSON lines, or CSV as RFC 4180 says.
+    enum Format {
+        case json, csv
+    }
+    /// One field: what stands before its value, and how that is written.
+    private struct Step: BitwiseCopyable {
+        var prefix: Piece
+        var code: Layout.FieldCode
+        var offset: Int32
+        var firstWord: Int32
+        var wordCount: Int32
+    }
+    /// Bytes of `pieces`.
+    private struct Piece: BitwiseCopyable {
+        var start: Int32
+        var count: Int32
+    }
+
+    let layout: Layout
+    /// What a file of these records begins with.
+    let header: [UInt8]
+    private let isJSON: Bool
+    private let steps: UnsafeMutableBufferPointer<Step>
+    private let words: UnsafeMutableBufferPointer<Piece>
+    private let pieces: UnsafeMutableBufferPointer<UInt8>
+    private let end: Piece
+    private let fixedSize: Int
+
+    init(_ layout: Layout, _ format: Format) {
+        self.layout = layout
+        isJSON = format == .json
+        var bytes: [UInt8] = []
+        var words: [Piece] = []
+        func piece(_ text: String) -> Piece {
+            defer { bytes += text.utf8 }
+            return Piece(start: Int32(bytes.count), count: Int32(text.utf8.count))
+        }
+        var steps: [Step] = []
+        var most = 3
+        for (number, field) in layout.fields.enumerated() {
+            let prefix =
+                switch format {
+                case .json: (number == 0 ? "{\"" : ",\"") + field.name + "\":"
+                case .csv: number == 0 ? "" : ","
+                }
+            let first = words.count
+            if case .word(let list) = field.type { words += list.map(piece) }
+            steps.append(
+                Step(
+                    prefix: piece(prefix),
+                    code: field.type.code,
+                    offset: Int32(field.offset),
+                    firstWord: Int32(first),
+                    wordCount: Int32(words.count - first)
+                )
+            )
+            most += prefix.utf8.count + 2 + field.type.maximumText
+        }
+        end = piece(format == .json ? "}\n" : "\r\n")
+        header = format == .json ? [] : Array((layout.fields.map(\.name).joined(separator: ",") + "\r\n").utf8)
+        fixedSize = most
+        self.steps = .allocate(capacity: steps.count)
+        _ = self.steps.initialize(from: steps)
+        self.words = .allocate(capacity: words.count)
+        _ = self.words.initialize(from: words)
+        pieces = .allocate(capacity: bytes.count)
+        _ = pieces.initialize(from: bytes)
+    }
+
+    deinit {
+        steps.deallocate()
+        words.deallocate()
+        pieces.deallocate()
+    }
+
+    /// The most bytes the line of a record of `length` bytes takes.
+    func maximumLine(_ length: Int) -> Int { fixedSize + 6 * (length - layout.size) }
+
+    /// Writes the line of `record` to `out`, where ``maximumLine(_:)`` bytes must have room; returns how many it took.
+    func write(_ record: UnsafeRawPointer, to out: UnsafeMutablePointer<UInt8>) -> Int {
+        var at = out
+        for step in steps {
+            at = put(step.prefix, at)
+            if step.code == .word {
+                let number = Int((record + Int(step.offset)).byte(0))
+                if number < Int(step.wordCount) {
+                    if isJSON { at = put(UInt8(ascii: "\""), at) }
+                    at = put(words[Int(step.firstWord) + number], at)
+                    if isJSON { at = put(UInt8(ascii: "\""), at) }
+                    continue
+                }
+            }
+            // Room is left for the quotation mark before what may turn out to need one.
+            let value = Layout.Field.write(step.code, record + Int(step.offset), to: at + 1)
+            switch value.form {
+            case .number:
+                at.update(from: at + 1, count: value.count)
+                at += value.count
+            case .plain where isJSON:
+                at[0] = UInt8(ascii: "\"")
+                at[1 + value.count] = UInt8(ascii: "\"")
+                at += value.count + 2
+            case .plain:
+                at.update(from: at + 1, count: value.count)
+                at += value.count
+            case .text: at = putText(layout.text(at: Int(step.offset), of: record), at)
+            case .none: if isJSON { for byte in [UInt8]("null".utf8) { at = put(byte, at) } }
+            }
+        }
+        return put(end, at) - out
+    }
+
+    private func putText(
+        _ text: UnsafeRawBufferPointer?,
+        _ start: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        var at = put(UInt8(ascii: "\""), start)
+        if let text {
+            escape(text, asJSON: isJSON) { byte in
+                // In CSV a quotation mark is doubled.
+                if !isJSON, byte == UInt8(ascii: "\"") { at = put(byte, at) }
+                at = put(byte, at)
+            }
+        }
+        at = put(UInt8(ascii: "\""), at)
+        return at
+    }
+
+    @inline(__always)
+    private func put(_ byte: UInt8, _ at: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8> {
+        at.pointee = byte
+        return at + 1
+    }
+
+    @inline(__always)
+    private func put(_ piece: Piece, _ at: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8> {
+        at.update(from: UnsafePointer(pieces.baseAddress! + Int(piece.start)), count: Int(piece.count))
+        return at + Int(piece.count)
+    }
+}

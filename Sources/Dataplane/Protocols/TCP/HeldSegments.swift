@@ -1,0 +1,106 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Segments that wait for earlier ones: lists of a bounded number of nodes, each list in order of sequence numbers.
+///
+/// Segments that overlap agree on every byte they share: whoever comes in is settled with those that wait, byte by byte, by
+/// the ``OverlapPolicy``. So it makes no difference from which of them a byte is read later. A segment keeps the range it
+/// came with, as receivers' policies look at that.
+final class HeldSegments {
+    /// One segment.
+    struct Node: BitwiseCopyable {
+        /// The item that holds it.
+        var item: Int32
+        /// The next in sequence, or the next free node; -1 for none.
+        var next: Int32
+        /// Sequence numbers of its first byte and behind its last one.
+        var start: UInt32
+        var end: UInt32
+        /// How many of its bytes were captured.
+        var captured: UInt32
+        var closing: Closing
+    }
+    /// How a segment ends its direction.
+    enum Closing: UInt8, BitwiseCopyable {
+        case none, fin, rst
+    }
+    /// The segments of one direction, by number of node.
+    struct List: BitwiseCopyable {
+        var first: Int32 = -1
+        var last: Int32 = -1
+        var count: Int32 = 0
+        var bytes: Int32 = 0
+        /// The end of the farthest of them.
+        var farthest: UInt32 = 0
+
+        var isEmpty: Bool { first < 0 }
+    }
+
+    let capacity: Int
+    let nodes: UnsafeMutablePointer<Node>
+    private let memory: ZeroedMemory<Node>
+    private var free: Int32 = -1
+    private var fresh: Int32 = 0
+    private(set) var count = 0
+    /// Bytes of all segments that wait.
+    private(set) var bytes = 0
+
+    init(capacity: Int) throws(OutOfMemory) {
+        self.capacity = capacity
+        memory = try ZeroedMemory(capacity)
+        nodes = memory.base
+    }
+
+    deinit { memory.deallocate() }
+
+    var isFull: Bool { count == capacity }
+
+    /// Puts a segment in its place among those of its direction; there must be room.
+    func insert(_ node: Node, in list: inout List) {
+        let n: Int32
+        if free >= 0 {
+            n = free
+            free = nodes[Int(n)].next
+        } else {
+            n = fresh
+            fresh += 1
+        }
+        nodes[Int(n)] = node
+        count += 1
+        bytes += Int(node.end &- node.start)
+        if list.isEmpty || TCPSequence.precedes(list.farthest, node.end) { list.farthest = node.end }
+        list.count += 1
+        list.bytes &+= Int32(truncatingIfNeeded: node.end &- node.start)
+        // Mostly they come in order, behind the hole.
+        if list.last >= 0, !TCPSequence.precedes(node.start, nodes[Int(list.last)].start) {
+            nodes[Int(list.last)].next = n
+            nodes[Int(n)].next = -1
+            list.last = n
+            return
+        }
+        var before: Int32 = -1
+        var at = list.first
+        while at >= 0, !TCPSequence.precedes(node.start, nodes[Int(at)].start) {
+            before = at
+            at = nodes[Int(at)].next
+        }
+        nodes[Int(n)].next = at
+        if before < 0 { list.first = n } else { nodes[Int(before)].next = n }
+        if at < 0 { list.last = n }
+    }
+
+    /// Takes the first segment of a direction that has one.
+    func removeFirst(from list: inout List) -> Node {
+        let n = list.first
+        let node = nodes[Int(n)]
+        list.first = node.next
+        if list.first < 0 { list.last = -1 }
+        list.count -= 1
+        list.bytes &-= Int32(truncatingIfNeeded: node.end &- node.start)
+        nodes[Int(n)].next = free
+        free = n
+        count -= 1
+        bytes -= Int(node.end &- node.start)
+        return node
+    }
+}
