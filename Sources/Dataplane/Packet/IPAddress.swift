@@ -10,16 +10,42 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
     /// The last eight bytes of an IPv6 address as a number, or an IPv4 address.
     public var low: UInt64
 
+    /// An IPv4 address, as a number.
+    @inlinable @inline(__always)
     public init(v4: UInt32) {
         version = 4
         high = 0
         low = UInt64(v4)
     }
 
+    /// An IPv6 address, as two numbers.
+    @inlinable @inline(__always)
     public init(v6 high: UInt64, _ low: UInt64) {
         version = 6
         self.high = high
         self.low = low
+    }
+
+    /// The IPv6 address whose 16 bytes stand at `bytes`. The caller has checked that they are there.
+    @inlinable @inline(__always)
+    init(v6 bytes: UnsafeRawPointer) {
+        self.init(
+            v6: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        )
+    }
+
+    /// Stores the four bytes of an IPv4 address in network order.
+    @inlinable @inline(__always)
+    func storeIPv4(_ bytes: UnsafeMutableRawPointer, _ offset: Int) {
+        bytes.put(UInt32(truncatingIfNeeded: low), offset)
+    }
+
+    /// Stores the sixteen bytes of an IPv6 address in network order.
+    @inlinable @inline(__always)
+    func storeIPv6(_ bytes: UnsafeMutableRawPointer, _ offset: Int) {
+        bytes.put(high, offset)
+        bytes.put(low, offset &+ 8)
     }
 
     /// The longest text of an address, in bytes.
