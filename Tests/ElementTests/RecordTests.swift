@@ -171,6 +171,21 @@ struct RecordTests {
         }
     }
 
+    /// An IP packet that ends before its ports has none, whatever the frame holds behind it.
+    @Test func portsStandWithinTheirPacket() throws {
+        let records = try run(
+            [("MetadataExtractor", "{per: packet, fields: [dst, sport, dport]}"), ("RecordSink", "")],
+            ["10.0.0.1:1000 > 10.0.0.2:53 udp iplen=22", "10.0.0.1:1000 > 10.0.0.2:53 udp iplen=24"]
+        )
+        #expect(
+            records.services.files["-"]?.text == """
+                {"dst":"10.0.0.2","sport":0,"dport":0}
+                {"dst":"10.0.0.2","sport":1000,"dport":53}
+
+                """
+        )
+    }
+
     @Test func transfersAreClosedWhenTheyShould() throws {
         // Records of ten bytes, one each millisecond.
         let texts = (0..<100).map { "10.0.0.1:\(1000 + $0) > 10.0.0.2:80 A time=\($0)ms" }

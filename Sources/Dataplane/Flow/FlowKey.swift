@@ -26,18 +26,12 @@ public struct FlowKey: Equatable, Sendable {
         self.b1 = b1
     }
 
-    /// Protocols whose header begins with two ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
-    @inlinable @inline(__always)
-    static func hasPorts(_ proto: UInt8) -> Bool {
-        proto == 6 || proto == 17 || proto == 33 || proto == 132 || proto == 136
-    }
-
     /// Whether a packet whose IP header was found holds all that its key is made of: a packet of a protocol with ports may be
     /// cut, or too short, before them.
     @inlinable
     public static func isComplete(_ p: UnsafeMutablePointer<Item>) -> Bool {
         let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
-        return !hasPorts(p.pointee.ipProtocol) || p.pointee.flags.contains(.laterFragment)
+        return !IPProtocol.hasPorts(p.pointee.ipProtocol) || p.pointee.flags.contains(.laterFragment)
             || Int(p.pointee.l4) &+ 4 <= end
     }
 
@@ -50,7 +44,7 @@ public struct FlowKey: Equatable, Sendable {
         let l4 = Int(p.pointee.l4)
         let proto = p.pointee.ipProtocol
         var ports: UInt32 = 0
-        if hasPorts(proto), !p.pointee.flags.contains(.laterFragment), isComplete(p) {
+        if IPProtocol.hasPorts(proto), !p.pointee.flags.contains(.laterFragment), isComplete(p) {
             ports = data.loadUnaligned(fromByteOffset: l4, as: UInt32.self)
         }
         let swappedPorts = ports &<< 16 | ports &>> 16

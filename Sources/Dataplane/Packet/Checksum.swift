@@ -66,7 +66,13 @@ public enum Checksum {
         proto: UInt8,
         length: Int
     ) -> UInt64 {
-        sum(addresses, addressBytes) &+ UInt64(UInt16(proto).bigEndian)
+        pseudoHeader(sum(addresses, addressBytes), proto: proto, length: length)
+    }
+
+    /// The sum of the pseudo-header, when that of both addresses is known.
+    @inlinable @inline(__always)
+    public static func pseudoHeader(_ addressSum: UInt64, proto: UInt8, length: Int) -> UInt64 {
+        addressSum &+ UInt64(UInt16(proto).bigEndian)
             &+ UInt64(UInt16(truncatingIfNeeded: length).bigEndian)
             &+ UInt64(UInt16(truncatingIfNeeded: length &>> 16).bigEndian)
     }

@@ -11,6 +11,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
     public var low: UInt64
 
     /// The IPv4 address with this number, the first byte highest.
+    @inlinable @inline(__always)
     public init(v4: UInt32) {
         version = 4
         high = 0
@@ -18,10 +19,33 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
     }
 
     /// The IPv6 address whose first and last eight bytes are these numbers, the first byte of each highest.
+    @inlinable @inline(__always)
     public init(v6 high: UInt64, _ low: UInt64) {
         version = 6
         self.high = high
         self.low = low
+    }
+
+    /// The IPv6 address whose 16 bytes stand at `bytes`. The caller has checked that they are there.
+    @inlinable @inline(__always)
+    init(v6 bytes: UnsafeRawPointer) {
+        self.init(
+            v6: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        )
+    }
+
+    /// Stores the four bytes of an IPv4 address in network order.
+    @inlinable @inline(__always)
+    func storeIPv4(_ bytes: UnsafeMutableRawPointer, _ offset: Int) {
+        bytes.put(UInt32(truncatingIfNeeded: low), offset)
+    }
+
+    /// Stores the sixteen bytes of an IPv6 address in network order.
+    @inlinable @inline(__always)
+    func storeIPv6(_ bytes: UnsafeMutableRawPointer, _ offset: Int) {
+        bytes.put(high, offset)
+        bytes.put(low, offset &+ 8)
     }
 
     /// The longest text of an address, in bytes.

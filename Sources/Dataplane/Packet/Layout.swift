@@ -384,14 +384,6 @@ func writeFlags(_ flags: UInt8, to out: UnsafeMutablePointer<UInt8>) -> Int {
 }
 
 extension IPAddress {
-    /// The IPv6 address whose 16 bytes stand at `bytes`. The caller has checked that they are there.
-    init(v6 bytes: UnsafeRawPointer) {
-        self.init(
-            v6: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
-            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        )
-    }
-
     /// Writes the address as a record's field.
     func store(to field: UnsafeMutableRawPointer) {
         field.storeBytes(of: version, as: UInt8.self)

@@ -232,20 +232,20 @@ extension PacketFields {
             interface: 0
         )
         let status = Headers.locate(&item)
-        var behindLink = 0
-        if linkType == LinkType.ethernet, bytes.count >= 14 {
-            destinationMAC = Array(bytes[0..<6])
-            sourceMAC = Array(bytes[6..<12])
-            behindLink = readVLANs(bytes, base)
+        var content: (etherType: UInt16, bytes: UnsafeRawBufferPointer)?
+        if let ethernet = EthernetView(&item) {
+            destinationMAC = ethernet.destination.octets
+            sourceMAC = ethernet.source.octets
+            content = ethernet.content
+            if content != nil { vlans = ethernet.tags.map(\.identifier) }
         }
         if status == .ip {
-            readIP(bytes, base, item)
-        } else if behindLink > 0 {
-            let type = base.be16(behindLink - 2)
-            if type == 0x0806, readARP(base + behindLink, bytes.count - behindLink) { return }
-            etherType = type
-            length = max(bytes.count, Int(wireLength)) - behindLink
-            data = Array(bytes[behindLink...])
+            readIP(&item)
+        } else if let content {
+            if content.etherType == EtherType.arp, let arp = ARPView(content.bytes), readARP(arp) { return }
+            etherType = content.etherType
+            length = max(bytes.count, Int(wireLength)) - (bytes.count - content.bytes.count)
+            data = Array(content.bytes)
         } else {
             destinationMAC = nil
             sourceMAC = nil
@@ -253,126 +253,91 @@ extension PacketFields {
         }
     }
 
-    /// Reads VLAN tags; returns where what they announce begins, 0 when the frame ends before.
-    private mutating func readVLANs(_ bytes: UnsafeRawBufferPointer, _ base: UnsafeRawPointer) -> Int {
-        vlans = []
-        var at = 12
-        while at + 2 <= bytes.count {
-            guard [0x8100, 0x88a8, 0x9100, 0x9200].contains(base.be16(at)) else { return at + 2 }
-            guard at + 4 <= bytes.count else { break }
-            vlans!.append(base.be16(at + 2) & 0x0fff)
-            at += 4
-        }
-        vlans = nil
-        return 0
-    }
-
-    private mutating func readARP(_ arp: UnsafeRawPointer, _ count: Int) -> Bool {
-        guard count >= 28, arp.be16(0) == 1, arp.be16(2) == 0x0800, arp.be16(4) == 0x0604 else { return false }
+    private mutating func readARP(_ arp: ARPView) -> Bool {
+        guard let sender = arp.senderIPv4, let target = arp.targetIPv4 else { return false }
         transport = .arp
-        arpOperation = arp.be16(6)
-        source = IPAddress(v4: arp.be32(14))
-        destination = IPAddress(v4: arp.be32(24))
+        arpOperation = arp.operation
+        source = sender
+        destination = target
         return true
     }
 
-    private mutating func readIP(_ bytes: UnsafeRawBufferPointer, _ base: UnsafeRawPointer, _ item: Item) {
-        let ip = base + Int(item.l3)
+    private mutating func readIP(_ item: inout Item) {
         let isFragmented = item.flags.contains(.fragment)
-        let end = Int(item.l3) + Int(item.ipLength)
-        if item.ipVersion == 4 {
-            source = IPAddress(v4: ip.be32(12))
-            destination = IPAddress(v4: ip.be32(16))
-            tos = ip.byte(1)
-            id = ip.be16(4)
-            let field = ip.be16(6)
-            dontFragment = field & 0x4000 != 0
-            ttl = ip.byte(8)
-            if isFragmented { fragment = Fragment(offset: Int(field & 0x1fff) * 8, more: field & 0x2000 != 0) }
-            let header = Int(item.l4) - Int(item.l3)
-            badIPChecksum = Checksum.fold(Checksum.sum(ip, header)) != 0xffff
-        } else {
-            source = IPAddress(v6: ip + 8)
-            destination = IPAddress(v6: ip + 24)
-            tos = UInt8(truncatingIfNeeded: ip.be16(0) >> 4)
-            ttl = ip.byte(7)
-            // The fragment header is the last before what it splits, in packets as they are sent.
-            if isFragmented, Int(item.l4) - Int(item.l3) >= 48, item.l4 <= bytes.count {
-                let header = base + Int(item.l4) - 8
-                fragment = Fragment(offset: Int(header.be16(2) & 0xfff8), more: header.be16(2) & 1 != 0)
-                id = header.be16(6)
+        var addressSum: UInt64 = 0
+        if let ip = IPv4View(&item) {
+            addressSum = ip.addressSum
+            source = ip.source
+            destination = ip.destination
+            tos = ip.typeOfService
+            id = ip.identification
+            dontFragment = ip.dontFragment
+            ttl = ip.timeToLive
+            if isFragmented { fragment = Fragment(offset: ip.fragmentOffset, more: ip.moreFragments) }
+            badIPChecksum = !ip.isChecksumRight
+        } else if let ip = IPv6View(&item) {
+            addressSum = ip.addressSum
+            source = ip.source
+            destination = ip.destination
+            tos = ip.trafficClass
+            ttl = ip.hopLimit
+            if isFragmented {
+                for header in ip.extensions {
+                    guard let found = header.fragment else { continue }
+                    fragment = Fragment(offset: found.offset, more: found.more)
+                    id = UInt16(truncatingIfNeeded: found.identification)
+                }
             }
         }
+        let end = Int(item.l3) + Int(item.ipLength)
+        // Only of what is wholly there a checksum can be told.
+        let isWhole = end <= item.length && !isFragmented
         switch item.ipProtocol {
-        case 6: transport = .tcp
-        case 17: transport = .udp
-        case 1 where item.ipVersion == 4, 58 where item.ipVersion == 6: transport = .icmp
+        case IPProtocol.tcp:
+            transport = .tcp
+            if let tcp = TCPView(fixedPart: &item) {
+                readTCP(tcp)
+                if isWhole { badChecksum = !tcp.isChecksumRight(addressSum) }
+            }
+        case IPProtocol.udp:
+            transport = .udp
+            if let udp = UDPView(&item) {
+                sourcePort = udp.sourcePort
+                destinationPort = udp.destinationPort
+                if isWhole { badChecksum = !udp.isChecksumRight(addressSum) }
+            }
+        case IPProtocol.icmp where item.ipVersion == 4, IPProtocol.icmpV6 where item.ipVersion == 6:
+            transport = .icmp
+            if let icmp = ICMPView(&item) {
+                icmpType = icmp.type
+                icmpCode = icmp.code
+                icmpRest = icmp.rest
+                if isWhole {
+                    badChecksum = !(item.ipVersion == 4 ? icmp.isChecksumRight : icmp.isChecksumRight(addressSum))
+                }
+            }
         default: transport = .number(item.ipProtocol)
         }
-        let isWhole = end <= bytes.count
-        let l4 = Int(item.l4)
         let start = Int(item.payload)
-        if item.flags.contains(.transport) {
-            let header = base + l4
-            switch transport {
-            case .tcp: readTCP(header, start - l4)
-            case .udp:
-                sourcePort = header.be16(0)
-                destinationPort = header.be16(2)
-            case .icmp:
-                icmpType = header.byte(0)
-                icmpCode = header.byte(1)
-                icmpRest = header.be32(4)
-            default: break
-            }
-            if isWhole, !isFragmented, let place = checksumPlace(item.ipProtocol) {
-                let count = end - l4
-                let addresses = item.ipVersion == 4 ? (ip + 12, 8) : (ip + 8, 32)
-                let pseudo =
-                    item.ipProtocol == 1
-                    ? 0
-                    : Checksum.pseudoHeader(addresses: addresses.0, addresses.1, proto: item.ipProtocol, length: count)
-                let isAbsent = item.ipProtocol == 17 && header.be16(place) == 0
-                badChecksum = !isAbsent && Checksum.fold(Checksum.sum(header, count) &+ pseudo) != 0xffff
-            }
-        }
+        let bytes = item.bytes
         length = max(0, end - start)
         data = start < min(end, bytes.count) ? Array(bytes[start..<min(end, bytes.count)]) : []
     }
 
-    private mutating func readTCP(_ header: UnsafeRawPointer, _ size: Int) {
-        sourcePort = header.be16(0)
-        destinationPort = header.be16(2)
-        seq = header.be32(4)
-        ack = header.be32(8)
-        flags = header.byte(13)
-        window = header.be16(14)
-        urgent = header.be16(18)
-        var at = 20
-        // RFC 9293 section 3.1: a list of kind and length, which stays within the header.
-        while at < size {
-            let kind = header.byte(at)
-            if kind == 0 { break }
-            if kind == 1 {
-                at += 1
-                continue
-            }
-            guard at + 1 < size else { break }
-            let count = Int(header.byte(at + 1))
-            guard count >= 2, at + count <= size else { break }
-            switch (kind, count) {
-            case (2, 4): mss = header.be16(at + 2)
-            case (3, 3): windowScale = header.byte(at + 2)
-            case (4, 2): sackPermitted = true
-            case (5, 10), (5, 18), (5, 26), (5, 34):
-                blocks = (0..<(count / 8)).map {
-                    Block(left: header.be32(at + 2 + 8 * $0), right: header.be32(at + 6 + 8 * $0))
-                }
-            case (8, 10): timestamps = Timestamps(value: header.be32(at + 2), echo: header.be32(at + 6))
-            default: break
-            }
-            at += count
-        }
+    private mutating func readTCP(_ tcp: TCPView) {
+        sourcePort = tcp.sourcePort
+        destinationPort = tcp.destinationPort
+        seq = tcp.sequenceNumber
+        ack = tcp.acknowledgmentNumber
+        flags = tcp.flags.rawValue
+        window = tcp.window
+        urgent = tcp.urgentPointer
+        mss = tcp.mss
+        windowScale = tcp.windowScale
+        if tcp.sackPermitted { sackPermitted = true }
+        timestamps = tcp.timestamps.map { Timestamps(value: $0.value, echo: $0.echo) }
+        let sackBlocks = tcp.sackBlocks
+        if sackBlocks.count > 0 { blocks = sackBlocks.map { Block(left: $0.left, right: $0.right) } }
     }
 }
 

@@ -50,10 +50,9 @@ final class TTLGuard: Element {
         for k in 0..<batch.count {
             let packet = batch[k]
             let reason: Drop
-            if Headers.locate(packet) == .ip {
-                // Byte 8 of an IPv4 header (RFC 791), byte 7 of an IPv6 header (RFC 8200), which are wholly there.
-                let at = Int(packet.pointee.l3) + (packet.pointee.ipVersion == 4 ? 8 : 7)
-                if packet.pointee.bytes[at] >= min { continue }
+            // A view is there when the header is, so nothing is left to check before a field is read.
+            if let hops = IPv4View(packet)?.timeToLive ?? IPv6View(packet)?.hopLimit {
+                if hops >= min { continue }
                 reason = .tooFewHops
             } else {
                 reason = .notIp

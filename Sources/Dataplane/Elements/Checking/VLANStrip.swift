@@ -59,7 +59,7 @@ public final class VLANStrip: Element {
                 let data = UnsafeRawPointer(p.pointee.data)
                 var tags = 0
                 // A tag is four bytes, and an EtherType must follow it.
-                while tags < levels, 18 &+ 4 &* tags <= length, VLANStrip.isTag(data.be16(12 &+ 4 &* tags)) {
+                while tags < levels, 18 &+ 4 &* tags <= length, EtherType.isTag(data.be16(12 &+ 4 &* tags)) {
                     tags &+= 1
                 }
                 tests &+= tags &+ 1
@@ -73,11 +73,6 @@ public final class VLANStrip: Element {
         context.did(.test, tests)
         context.did(.copyBytes, copied)
         context.emit(batch, 0)
-    }
-
-    @inline(__always)
-    private static func isTag(_ type: UInt16) -> Bool {
-        type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200
     }
 
     /// Removes `count` bytes behind the addresses of a frame; returns how many bytes were copied for it.

@@ -263,23 +263,19 @@ public final class MetadataExtractor: Element {
     /// Addresses, ports and protocol of a packet; zeros where it has none.
     private static func ends(of p: UnsafeMutablePointer<Item>) -> Ends {
         var ends = Ends()
-        let data = UnsafeRawPointer(p.pointee.data)
-        let ip = data + Int(p.pointee.l3)
-        let length = Int(p.pointee.length)
-        if p.pointee.ipVersion == 4, Int(p.pointee.l3) + 20 <= length {
-            ends.source = IPAddress(v4: ip.be32(12))
-            ends.destination = IPAddress(v4: ip.be32(16))
-        } else if p.pointee.ipVersion == 6, Int(p.pointee.l3) + 40 <= length {
-            ends.source = IPAddress(v6: ip + 8)
-            ends.destination = IPAddress(v6: ip + 24)
+        if let ip = IPv4View(p) {
+            ends.source = ip.source
+            ends.destination = ip.destination
+        } else if let ip = IPv6View(p) {
+            ends.source = ip.source
+            ends.destination = ip.destination
         } else {
             return ends
         }
         ends.proto = p.pointee.ipProtocol
-        let l4 = Int(p.pointee.l4)
-        if FlowKey.hasPorts(ends.proto), !p.pointee.flags.contains(.laterFragment), l4 + 4 <= length {
-            ends.sourcePort = data.be16(l4)
-            ends.destinationPort = data.be16(l4 + 2)
+        if let ports = PortsView(p) {
+            ends.sourcePort = ports.source
+            ends.destinationPort = ports.destination
         }
         return ends
     }
@@ -349,7 +345,6 @@ public final class MetadataExtractor: Element {
         let record = context[i].pointee.data
         let ends = MetadataExtractor.ends(of: p)
         let isIP = p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6
-        let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
         for (field, offset) in fields {
             let out = record + offset
             switch field {
@@ -361,12 +356,11 @@ public final class MetadataExtractor: Element {
                 let length = isIP && p.pointee.ipLength > headers ? p.pointee.ipLength &- headers : 0
                 out.storeBytes(of: length.littleEndian, as: UInt32.self)
             case .ttl:
-                let ttl = isIP ? ip.byte(p.pointee.ipVersion == 4 ? 8 : 7) : 0
+                let ttl = IPv4View(p)?.timeToLive ?? IPv6View(p)?.hopLimit ?? 0
                 out.storeBytes(of: ttl, as: UInt8.self)
             case .flags:
-                let hasFlags = isIP && p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
-                let flags = hasFlags ? UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13) : 0
-                out.storeBytes(of: flags, as: UInt8.self)
+                let flags = TCPView(fixedPart: p)?.flags ?? []
+                out.storeBytes(of: flags.rawValue, as: UInt8.self)
             case .direction: out.storeBytes(of: p.pointee.flags.contains(.reverse) ? 1 : 0, as: UInt8.self)
             default: ends.store(field, to: out)
             }

@@ -1,0 +1,87 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Header views: what a header's bytes say, field by field.
+//
+// A view is a pointer and a count. Its initializer is for bytes that came from outside: it checks once that the header, with the
+// lengths it states of itself, is there, and gives nil when not. After that no accessor reads beyond the bytes or traps; where
+// an accessor follows a length field it is bounded by the bytes again, so that bytes which were changed after the check are no
+// danger either. Views own nothing and are valid as long as the bytes are. Bytes may be more than the header: what is behind
+// it is `payload`.
+//
+// For each view there is a mutable one. `init(_:)` takes a header that is there, as above; `init(writing:)` is for output: it
+// looks at no old byte and sets every byte of the header, to zero where the header's own shape does not say otherwise.
+//
+// `init(_:)` with an item takes the header of a packet, whose headers are looked for unless that was done before. The bytes
+// then end with the IP packet, without the padding of its frame. The mutable ones give nil for bytes that may not be written:
+// call `Context.own` first.
+
+extension UnsafeMutablePointer<Item> {
+    /// Whether the packet has an IP header; looks for it unless that was done before.
+    @inlinable @inline(__always)
+    func hasIP() -> Bool {
+        if pointee.ipVersion == 0 { return Headers.locate(self) == .ip }
+        return pointee.ipVersion != Item.noIP
+    }
+
+    /// The bytes from `offset` to the end of the IP packet, as far as they were captured. The headers have been found.
+    @inlinable @inline(__always)
+    func bytesOfIP(from offset: UInt16) -> UnsafeRawBufferPointer {
+        let end = Swift.min(Int(pointee.length), Int(pointee.l3) &+ Int(pointee.ipLength))
+        return UnsafeRawPointer(pointee.data).slice(Int(offset), end, within: end)
+    }
+
+    /// The bytes of the transport header with number `proto` and what is behind it; empty when there is no such header.
+    @inlinable @inline(__always)
+    func bytesOfTransport(_ proto: UInt8) -> UnsafeRawBufferPointer {
+        guard hasIP(), pointee.ipProtocol == proto, pointee.flags.contains(.transport) else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        return bytesOfIP(from: pointee.l4)
+    }
+
+    /// Whether the bytes may be written.
+    @inlinable @inline(__always)
+    var isWritable: Bool { !pointee.flags.isDisjoint(with: [.owned, .large]) }
+}
+
+extension UnsafeRawPointer {
+    /// The bytes `from ..< to` of `count` bytes here, as far as they are there. No number is negative.
+    @inlinable @inline(__always)
+    func slice(_ from: Int, _ to: Int, within count: Int) -> UnsafeRawBufferPointer {
+        let end = min(to, count)
+        let start = min(from, end)
+        return UnsafeRawBufferPointer(start: self + start, count: end &- start)
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Sets the first `size` bytes to zero and gives their address; nil when there are fewer.
+    @inlinable @inline(__always)
+    func cleared(_ size: Int) -> UnsafeMutableRawPointer? {
+        guard let base = baseAddress, count >= size else { return nil }
+        base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        return base
+    }
+}
+
+extension UnsafeMutableRawPointer {
+    /// Stores a number in network order at `offset`. The caller has checked that there is room.
+    @inlinable @inline(__always)
+    func put<T: FixedWidthInteger & BitwiseCopyable>(_ number: T, _ offset: Int) {
+        storeBytes(of: number.bigEndian, toByteOffset: offset, as: T.self)
+    }
+
+    /// Replaces the bits of `mask` in the byte at `offset`.
+    @inlinable @inline(__always)
+    func put(_ bits: UInt8, mask: UInt8, _ offset: Int) {
+        let old = load(fromByteOffset: offset, as: UInt8.self)
+        storeBytes(of: old & ~mask | bits & mask, toByteOffset: offset, as: UInt8.self)
+    }
+
+    /// Replaces the bits of `mask` in the big-endian 16-bit number at `offset`.
+    @inlinable @inline(__always)
+    func put(_ bits: UInt16, mask: UInt16, _ offset: Int) {
+        put(UnsafeRawPointer(self).be16(offset) & ~mask | bits & mask, offset)
+    }
+}

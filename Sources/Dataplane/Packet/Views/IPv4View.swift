@@ -1,0 +1,213 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// An IPv4 header with its options (RFC 791), and the packet behind it.
+@frozen
+public struct IPv4View: BitwiseCopyable {
+    /// The first byte of the header.
+    public let base: UnsafeRawPointer
+    /// Bytes at `base`, at least the header.
+    public let count: Int
+
+    /// The size in bytes of a header without options.
+    @inlinable @inline(__always) public static var size: Int { 20 }
+
+    @inlinable @inline(__always)
+    init(_ base: UnsafeRawPointer, _ count: Int) {
+        self.base = base
+        self.count = count
+    }
+
+    /// The header at the beginning of `bytes`; nil when its version is not 4, its length is below 20, or the bytes end before
+    /// it does. Its total length may be anything, as captures are cut short.
+    @inlinable @inline(__always)
+    public init?(_ bytes: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress, bytes.count >= IPv4View.size else { return nil }
+        self.init(base, bytes.count)
+        guard version == 4, headerLength >= IPv4View.size, headerLength <= count else { return nil }
+    }
+
+    /// The IPv4 header of a packet; nil when it has none.
+    @inlinable @inline(__always)
+    public init?(_ p: UnsafeMutablePointer<Item>) {
+        guard p.hasIP(), p.pointee.ipVersion == 4 else { return nil }
+        self.init(p.bytesOfIP(from: p.pointee.l3))
+    }
+
+    /// 4.
+    @inlinable @inline(__always) public var version: UInt8 { base.byte(0) &>> 4 }
+    /// Bytes of the header, options included.
+    @inlinable @inline(__always) public var headerLength: Int { Int(base.byte(0) & 15) &* 4 }
+    /// The byte that was once the type of service: `dscp` and `ecn`.
+    @inlinable @inline(__always) public var typeOfService: UInt8 { base.byte(1) }
+    /// Differentiated services code point (RFC 2474), 0...63.
+    @inlinable @inline(__always) public var dscp: UInt8 { typeOfService &>> 2 }
+    /// Explicit congestion notification (RFC 3168), 0...3.
+    @inlinable @inline(__always) public var ecn: UInt8 { typeOfService & 3 }
+    /// Bytes of header and payload; 0 where a NIC was to set it (segmentation offload).
+    @inlinable @inline(__always) public var totalLength: UInt16 { base.be16(2) }
+    /// What the fragments of one packet have in common.
+    @inlinable @inline(__always) public var identification: UInt16 { base.be16(4) }
+    /// Whether the packet must not be fragmented.
+    @inlinable @inline(__always) public var dontFragment: Bool { base.byte(6) & 0x40 != 0 }
+    /// Whether the packet is a fragment that is not the last.
+    @inlinable @inline(__always) public var moreFragments: Bool { base.byte(6) & 0x20 != 0 }
+    /// Where in the whole packet this fragment's payload begins, in bytes.
+    @inlinable @inline(__always) public var fragmentOffset: Int { Int(base.be16(6) & 0x1fff) &* 8 }
+    /// Whether the packet is a fragment: first, middle or last.
+    @inlinable @inline(__always) public var isFragment: Bool { base.be16(6) & 0x3fff != 0 }
+    /// Hops that are left.
+    @inlinable @inline(__always) public var timeToLive: UInt8 { base.byte(8) }
+    /// What the packet holds, an ``IPProtocol``.
+    @inlinable @inline(__always) public var proto: UInt8 { base.byte(9) }
+    /// The header's checksum field.
+    @inlinable @inline(__always) public var checksum: UInt16 { base.be16(10) }
+    /// Who sent the packet.
+    @inlinable @inline(__always) public var source: IPAddress { IPAddress(v4: base.be32(12)) }
+    /// Whom the packet is for.
+    @inlinable @inline(__always) public var destination: IPAddress { IPAddress(v4: base.be32(16)) }
+    /// The bytes of the options, padding included.
+    @inlinable @inline(__always)
+    public var options: UnsafeRawBufferPointer { base.slice(IPv4View.size, headerLength, within: count) }
+    /// The bytes behind the header: as far as the total length says and bytes are there, all when it says 0.
+    @inlinable @inline(__always)
+    public var payload: UnsafeRawBufferPointer {
+        base.slice(headerLength, totalLength == 0 ? count : Int(totalLength), within: count)
+    }
+
+    /// Whether the header's checksum is right (RFC 1071).
+    @inlinable @inline(__always)
+    public var isChecksumRight: Bool { Checksum.fold(Checksum.sum(base, min(headerLength, count))) == 0xffff }
+
+    /// The sum of both addresses, for the checksums of what the packet holds.
+    @inlinable @inline(__always) public var addressSum: UInt64 { Checksum.sum(base + 12, 8) }
+}
+
+/// An IPv4 header (RFC 791) that is written.
+@frozen
+public struct MutableIPv4View: BitwiseCopyable {
+    /// The first byte of the header.
+    public let base: UnsafeMutableRawPointer
+    /// Bytes at `base`, at least the header.
+    public let count: Int
+
+    /// The header that stands at the beginning of `bytes`; nil as for ``IPv4View``.
+    @inlinable @inline(__always)
+    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard let base = bytes.baseAddress, IPv4View(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
+        self.base = base
+        count = bytes.count
+    }
+
+    /// The IPv4 header of a packet; nil when it has none, or its bytes may not be written.
+    @inlinable @inline(__always)
+    public init?(_ p: UnsafeMutablePointer<Item>) {
+        guard p.isWritable, let view = IPv4View(p) else { return nil }
+        base = UnsafeMutableRawPointer(mutating: view.base)
+        count = view.count
+    }
+
+    /// A new header at the beginning of `bytes` with room for options: version and header length are set, all else is zero. Nil
+    /// when there are too few bytes, or `optionBytes` is not a multiple of 4 from 0 to 40.
+    @inlinable @inline(__always)
+    public init?(writing bytes: UnsafeMutableRawBufferPointer, optionBytes: Int = 0) {
+        guard (0...40).contains(optionBytes), optionBytes & 3 == 0,
+            let base = bytes.cleared(IPv4View.size &+ optionBytes)
+        else { return nil }
+        self.base = base
+        count = bytes.count
+        base.put(0x45 &+ UInt8(truncatingIfNeeded: optionBytes &>> 2), 0)
+    }
+
+    /// The same header, to be read.
+    @inlinable @inline(__always) public var view: IPv4View { IPv4View(base, count) }
+
+    /// The byte that was once the type of service.
+    @inlinable @inline(__always)
+    public var typeOfService: UInt8 {
+        get { view.typeOfService }
+        nonmutating set { base.put(newValue, 1) }
+    }
+    /// Bytes of header and payload.
+    @inlinable @inline(__always)
+    public var totalLength: UInt16 {
+        get { view.totalLength }
+        nonmutating set { base.put(newValue, 2) }
+    }
+    /// What the fragments of one packet have in common.
+    @inlinable @inline(__always)
+    public var identification: UInt16 {
+        get { view.identification }
+        nonmutating set { base.put(newValue, 4) }
+    }
+    /// Whether the packet must not be fragmented.
+    @inlinable @inline(__always)
+    public var dontFragment: Bool {
+        get { view.dontFragment }
+        nonmutating set { base.put(newValue ? 0x40 : 0 as UInt8, mask: 0x40, 6) }
+    }
+    /// Whether the packet is a fragment that is not the last.
+    @inlinable @inline(__always)
+    public var moreFragments: Bool {
+        get { view.moreFragments }
+        nonmutating set { base.put(newValue ? 0x20 : 0 as UInt8, mask: 0x20, 6) }
+    }
+    /// Where in the whole packet this fragment's payload begins, in bytes; a multiple of 8 below 65536 is stored.
+    @inlinable @inline(__always)
+    public var fragmentOffset: Int {
+        get { view.fragmentOffset }
+        nonmutating set { base.put(UInt16(truncatingIfNeeded: newValue &>> 3), mask: 0x1fff, 6) }
+    }
+    /// Hops that are left.
+    @inlinable @inline(__always)
+    public var timeToLive: UInt8 {
+        get { view.timeToLive }
+        nonmutating set { base.put(newValue, 8) }
+    }
+    /// What the packet holds, an ``IPProtocol``.
+    @inlinable @inline(__always)
+    public var proto: UInt8 {
+        get { view.proto }
+        nonmutating set { base.put(newValue, 9) }
+    }
+    /// The header's checksum field; ``fillChecksum()`` computes it, `updateChecksum` keeps it right.
+    @inlinable @inline(__always)
+    public var checksum: UInt16 {
+        get { view.checksum }
+        nonmutating set { base.put(newValue, 10) }
+    }
+    /// Who sent the packet, an IPv4 address.
+    @inlinable @inline(__always)
+    public var source: IPAddress {
+        get { view.source }
+        nonmutating set { newValue.storeIPv4(base, 12) }
+    }
+    /// Whom the packet is for, an IPv4 address.
+    @inlinable @inline(__always)
+    public var destination: IPAddress {
+        get { view.destination }
+        nonmutating set { newValue.storeIPv4(base, 16) }
+    }
+    /// The bytes of the options, padding included.
+    @inlinable @inline(__always)
+    public var options: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(mutating: view.options) }
+
+    /// Sets the checksum to that of the header as it is (RFC 1071).
+    @inlinable @inline(__always)
+    public func fillChecksum() {
+        checksum = 0
+        base.storeBytes(
+            of: Checksum.field(Checksum.sum(base, min(view.headerLength, count))),
+            toByteOffset: 10,
+            as: UInt16.self
+        )
+    }
+
+    /// Keeps the checksum right when a 16-bit word of the header changes (RFC 1624).
+    @inlinable @inline(__always)
+    public func updateChecksum(_ old: UInt16, _ new: UInt16) { checksum = Checksum.update(checksum, old, new) }
+
+    /// Keeps the checksum right when a 32-bit word of the header changes, for example an address (RFC 1624).
+    @inlinable @inline(__always)
+    public func updateChecksum(_ old: UInt32, _ new: UInt32) { checksum = Checksum.update(checksum, old, new) }
+}
