@@ -19,11 +19,13 @@ public final class FileSink: ByteSink {
 
     /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be
     /// overwritten.
-    public init(_ name: String) throws {
+    ///
+    /// Where `appends`, what the file holds stays.
+    public init(_ name: String, appends: Bool = false) throws {
         self.name = name
         ownsDescriptor = name != "-"
         // A file is emptied only when it is known that no one maps it.
-        descriptor = ownsDescriptor ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666) : STDOUT_FILENO
+        descriptor = ownsDescriptor ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : 0), 0o666) : STDOUT_FILENO
         if descriptor < 0 {
             buffer.deallocate()
             throw OutputError(file: name, system: errno, doing: "create the file")
@@ -36,7 +38,7 @@ public final class FileSink: ByteSink {
             var problem: OutputError?
             if claim == nil {
                 problem = OutputError(file: name, reason: "is already read or written by this run", code: "file_in_use")
-            } else if ftruncate(descriptor, 0) != 0 {
+            } else if !appends, ftruncate(descriptor, 0) != 0 {
                 problem = OutputError(file: name, system: errno, doing: "empty the file")
             }
             if let problem { throw problem }

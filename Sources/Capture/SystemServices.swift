@@ -9,6 +9,8 @@ public struct SystemServices: Services {
 
     public func openSink(_ name: String) throws -> any ByteSink { try FileSink(name) }
 
+    public func openSink(_ name: String, appends: Bool) throws -> any ByteSink { try FileSink(name, appends: appends) }
+
     public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         try FilterCompiler.compile(filter, linkType: linkType)
     }

@@ -108,6 +108,22 @@ public enum FlowEnd: UInt8, Sendable, CaseIterable {
     case eof
 }
 
+extension FlowEnd {
+    /// The words of records for how a connection ended, by number.
+    static let words = ["rst", "fin", "idle", "eof", "evicted"]
+
+    /// The number among ``words`` of the strongest cause: a RST or FIN that was seen, else why the flow ended.
+    func strongest(rst: Bool, fin: Bool) -> UInt8 {
+        if rst { return 0 }
+        if fin { return 1 }
+        return switch self {
+        case .idle: 2
+        case .eof, .reused: 3
+        case .evicted: 4
+        }
+    }
+}
+
 /// What an element may do with the items it was handed. Valid during the call only.
 ///
 /// Each item handed to an element, made by it or held by it must leave by exactly one of ``emit(_:_:)``,

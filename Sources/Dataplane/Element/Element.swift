@@ -116,9 +116,16 @@ public struct Setup: Sendable {
 public protocol Services: Sendable {
     /// Opens a destination of bytes: a file by name, or `-` for standard output.
     func openSink(_ name: String) throws -> any ByteSink
+    /// As ``openSink(_:)``; where `appends`, what the file holds stays and bytes come behind it.
+    func openSink(_ name: String, appends: Bool) throws -> any ByteSink
     /// Compiles a filter in pcap-filter syntax for a link type to a classic BPF program; nil when the link type, or the
     /// filter for it, is refused. Throws ``FilterError`` when the filter is wrong for every link type.
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]?
+}
+
+extension Services {
+    /// For services without files: the same as a new sink.
+    public func openSink(_ name: String, appends: Bool) throws -> any ByteSink { try openSink(name) }
 }
 
 /// A filter that libpcap refuses, with its words.

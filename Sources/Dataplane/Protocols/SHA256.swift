@@ -4,56 +4,68 @@
 /// SHA-256 (FIPS 180-4) over bytes that come in pieces: names inputs in manifests.
 ///
 /// Our own because the package that has it compiles all of BoringSSL, in this package and in every one that depends on it.
-public struct SHA256: Sendable {
+public struct SHA256: BitwiseCopyable, Sendable {
     private var state: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19
     )
-    private var pending: [UInt8] = []
+    /// Bytes that do not fill a block yet: `length % 64` of them.
+    private var pending: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
     private var length: UInt64 = 0
 
-    public init() { pending.reserveCapacity(64) }
+    public init() {}
 
     /// Takes the next bytes.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        length &+= UInt64(bytes.count)
-        var rest = bytes[...]
-        if !pending.isEmpty {
-            let n = min(64 - pending.count, rest.count)
-            pending.append(contentsOf: rest.prefix(n))
-            rest = rest.dropFirst(n)
-            if pending.count < 64 { return }
-            let block = pending
-            block.withUnsafeBytes { compress($0.baseAddress!) }
-            pending.removeAll(keepingCapacity: true)
+        guard var next = bytes.baseAddress else { return }
+        var left = bytes.count
+        let waiting = Int(length & 63)
+        length &+= UInt64(left)
+        if waiting > 0 {
+            let n = min(64 - waiting, left)
+            withUnsafeMutableBytes(of: &pending) { ($0.baseAddress! + waiting).copyMemory(from: next, byteCount: n) }
+            next += n
+            left -= n
+            if waiting + n < 64 { return }
+            compressPending()
         }
-        let whole = UnsafeRawBufferPointer(rebasing: rest)
-        var at = 0
-        while whole.count - at >= 64 {
-            compress(whole.baseAddress! + at)
-            at += 64
+        while left >= 64 {
+            compress(next)
+            next += 64
+            left -= 64
         }
-        pending.append(contentsOf: whole[at...])
+        if left > 0 { withUnsafeMutableBytes(of: &pending) { $0.baseAddress!.copyMemory(from: next, byteCount: left) } }
+    }
+
+    private mutating func compressPending() {
+        var block = pending
+        withUnsafeBytes(of: &block) { compress($0.baseAddress!) }
+    }
+
+    /// Writes the digest of all bytes so far, 32 bytes, to `out`.
+    public func digest(to out: UnsafeMutableRawPointer) {
+        var last = self
+        let waiting = Int(length & 63)
+        withUnsafeMutableBytes(of: &last.pending) { bytes in
+            bytes[waiting] = 0x80
+            for k in waiting + 1..<64 { bytes[k] = 0 }
+        }
+        if waiting >= 56 {
+            last.compressPending()
+            last.pending = (0, 0, 0, 0, 0, 0, 0, 0)
+        }
+        last.pending.7 = (length &* 8).bigEndian
+        last.compressPending()
+        let s = last.state
+        for (k, word) in [s.0, s.1, s.2, s.3, s.4, s.5, s.6, s.7].enumerated() {
+            out.storeBytes(of: word.bigEndian, toByteOffset: 4 * k, as: UInt32.self)
+        }
     }
 
     /// The digest, as 64 hexadecimal digits.
     public func hexDigest() -> String {
-        var last = self
-        var tail = last.pending + [0x80]
-        while tail.count % 64 != 56 { tail.append(0) }
-        for shift in stride(from: 56, through: 0, by: -8) {
-            tail.append(UInt8(truncatingIfNeeded: (length &* 8) >> shift))
-        }
-        tail.withUnsafeBytes { bytes in
-            for at in stride(from: 0, to: bytes.count, by: 64) { last.compress(bytes.baseAddress! + at) }
-        }
-        let s = last.state
-        var text = ""
-        for word in [s.0, s.1, s.2, s.3, s.4, s.5, s.6, s.7] {
-            for shift in stride(from: 28, through: 0, by: -4) {
-                text += String((word >> UInt32(shift)) & 15, radix: 16)
-            }
-        }
-        return text
+        var bytes = [UInt8](repeating: 0, count: 32)
+        bytes.withUnsafeMutableBytes { digest(to: $0.baseAddress!) }
+        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     private static let constants: [UInt32] = [

@@ -134,7 +134,6 @@ public final class MetadataExtractor: Element {
         var destinationPort: UInt16 = 0
         var proto: UInt8 = 0
     }
-    private static let ends = ["rst", "fin", "idle", "eof", "evicted"]
 
     private let isPerFlow: Bool
     private let number: UInt16
@@ -187,7 +186,7 @@ public final class MetadataExtractor: Element {
         case .firstNs, .lastNs, .timeNs: .time
         case .packetsFwd, .packetsRev, .bytesFwd, .bytesRev: .u64
         case .flagsFwd, .flagsRev, .flags: .flags
-        case .end: .word(ends)
+        case .end: .word(FlowEnd.words)
         case .length, .ipLength, .payloadLength: .u32
         case .ttl: .u8
         case .direction: .word(["fwd", "rev"])
@@ -303,22 +302,14 @@ public final class MetadataExtractor: Element {
             case .bytesRev: out.storeBytes(of: counts.bytes.1.littleEndian, as: UInt64.self)
             case .flagsFwd: out.storeBytes(of: counts.flags.0, as: UInt8.self)
             case .flagsRev: out.storeBytes(of: counts.flags.1, as: UInt8.self)
-            case .end: out.storeBytes(of: end(counts.flags.0 | counts.flags.1, reason), as: UInt8.self)
+            case .end:
+                let flags = counts.flags.0 | counts.flags.1
+                let end = reason.strongest(rst: flags & 0x04 != 0, fin: flags & 0x01 != 0)
+                out.storeBytes(of: end, as: UInt8.self)
             default: ends.store(field, to: out)
             }
         }
         finish(i, flow, context)
-    }
-
-    /// The number among `ends` of why a flow ended.
-    private func end(_ flags: UInt8, _ reason: FlowEnd) -> UInt8 {
-        if flags & 0x04 != 0 { return 0 }
-        if flags & 0x01 != 0 { return 1 }
-        return switch reason {
-        case .idle: 2
-        case .eof, .reused: 3
-        case .evicted: 4
-        }
     }
 
     // MARK: Packets

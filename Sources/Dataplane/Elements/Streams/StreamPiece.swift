@@ -1,0 +1,83 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// One packet of a stream, as a TCPReassembler lets it go: what of it are the next bytes of its direction.
+struct StreamPiece {
+    /// The bytes, as far as they were captured.
+    let bytes: UnsafeRawBufferPointer
+    /// The sequence number of the first of them.
+    let sequence: UInt32
+    /// The TCP flags.
+    let flags: UInt8
+    /// Bytes before it are missing.
+    let hasGap: Bool
+    /// 0 for the direction seen first, 1 for the other.
+    let direction: Int
+
+    @inline(__always)
+    init(_ p: UnsafeMutablePointer<Item>) {
+        let data = UnsafeRawPointer(p.pointee.data)
+        let l4 = Int(p.pointee.l4)
+        let payload = Int(p.pointee.payload)
+        let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
+        bytes = UnsafeRawBufferPointer(start: data + payload, count: max(0, end &- payload))
+        let tcp = data + l4
+        flags = tcp.byte(13)
+        // Bytes may have been cut from the front; a SYN takes the number before the first byte.
+        let cut = payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4
+        sequence = tcp.be32(4) &+ UInt32(truncatingIfNeeded: cut) &+ (flags & 0x02 != 0 ? 1 : 0)
+        hasGap = p.pointee.flags.contains(.gap)
+        direction = p.pointee.flags.contains(.reverse) ? 1 : 0
+    }
+
+    var isSYN: Bool { flags & 0x02 != 0 }
+    /// It ends its direction.
+    var isFIN: Bool { flags & 0x01 != 0 }
+    var isRST: Bool { flags & 0x04 != 0 }
+}
+
+/// Where a direction of a stream stands, for who follows it.
+struct StreamPosition: BitwiseCopyable {
+    /// The sequence number of the next byte, when it is known.
+    private var next: UInt32 = 0
+    private var isKnown = false
+
+    /// Moves on over a piece; returns how many bytes are missing before it, 0 also where that cannot be told.
+    @inline(__always)
+    mutating func move(over piece: StreamPiece) -> Int {
+        if piece.bytes.isEmpty, !piece.isSYN, !piece.hasGap { return 0 }
+        let missing = isKnown && piece.hasGap ? Int(TCPSequence.distance(piece.sequence, from: next)) : 0
+        isKnown = true
+        next = piece.sequence &+ UInt32(truncatingIfNeeded: piece.bytes.count)
+        return max(0, missing)
+    }
+}
+
+/// Who talks to whom on a connection, from its first packet.
+struct StreamEnds: BitwiseCopyable {
+    var source = IPAddress(v4: 0)
+    var destination = IPAddress(v4: 0)
+    var sourcePort: UInt16 = 0
+    var destinationPort: UInt16 = 0
+
+    init() {}
+
+    /// The ends of the connection that a packet belongs to, the side whose packet came first as the source.
+    init(_ p: UnsafeMutablePointer<Item>) {
+        if let ip = IPv4View(p) {
+            (source, destination) = (ip.source, ip.destination)
+        } else if let ip = IPv6View(p) {
+            (source, destination) = (ip.source, ip.destination)
+        }
+        if let ports = PortsView(p) { (sourcePort, destinationPort) = (ports.source, ports.destination) }
+        if p.pointee.flags.contains(.reverse) { self = reversed }
+    }
+
+    /// The same, seen from the other side.
+    var reversed: StreamEnds {
+        var other = self
+        (other.source, other.destination) = (destination, source)
+        (other.sourcePort, other.destinationPort) = (destinationPort, sourcePort)
+        return other
+    }
+}

@@ -1,0 +1,257 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Counts and hashes the bytes of both directions of each connection, and may write them to files.
+///
+/// When a connection ends, a record of each direction leaves on `records`, that of the side seen first before the other.
+/// `stream` counts connections from 0 in the order of their first packets, `src` is the sender of the direction, and
+/// `sha256` is the digest of its bytes (FIPS 180-4) without what is missing. `gaps` and `gap_bytes` count what is missing;
+/// `overlaps` the packets of which bytes had come before, and `overlap_conflicts` those whose bytes differed there. `end` is
+/// the strongest cause seen, as in flow records.
+///
+/// With `directory` the bytes of a direction are written to the file `N-SRC-SPORT-DST-DPORT` there, N being the number of
+/// the stream; a direction without bytes has no file. A few files are open at one time, and opened again when more comes.
+public final class StreamSink: Element {
+    public struct Config: ElementConfig {
+        /// Where files are written; nowhere when empty.
+        public var directory = ""
+        /// Whether digests are made; without, they are those of no bytes.
+        public var hash = true
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case noStream
+        public var about: String {
+            switch self {
+            case .noStream: "it belongs to no connection"
+            }
+        }
+    }
+    public static let summary = "counts, hashes and writes the bytes of streams"
+    public static let category = Category.streams
+    public static let depends = Depends.flow
+    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.stream), reads: .payload, "streams")] }
+    public static func outputs(_: Config) -> [Output] {
+        [
+            Output("records", .kind(.record("stream")), "a record of each direction of each connection"),
+            Output("out", .sameAs(input: 0), optional: true, "the streams; where not connected, they end here"),
+        ]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("directory", \.directory, "where the bytes of each direction are written as a file; empty for nowhere"),
+        .init("hash", \.hash, "make a SHA-256 digest of each direction"),
+    ]
+    public static let handlers = [
+        Handler<StreamSink>("streams", "connections seen") { Int($0.streams) },
+        Handler<StreamSink>("bytes", "bytes of all directions") { Int($0.bytes) },
+        Handler<StreamSink>("missed", "records that were not made since the pool was empty") { Int($0.missed) },
+    ]
+    public static let operations: [Operation] = [.update, .payloadBytes, .record]
+    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+
+    /// One direction.
+    struct Side: BitwiseCopyable {
+        var position = StreamPosition()
+        var hasFIN = false
+        var hasRST = false
+        var hasFile = false
+        var gaps: UInt32 = 0
+        var overlaps: UInt32 = 0
+        var conflicts: UInt32 = 0
+        var bytes: UInt64 = 0
+        var gapBytes: UInt64 = 0
+        var hash = SHA256()
+    }
+    /// One connection.
+    struct State: BitwiseCopyable {
+        var isLive = false
+        var generation: UInt32 = 0
+        var number: UInt32 = 0
+        var ends = StreamEnds()
+        var sides = (Side(), Side())
+    }
+    private static let layout = Layout(
+        "stream",
+        [
+            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("bytes", .u64),
+            ("sha256", .digest), ("gaps", .u32), ("gap_bytes", .u64), ("overlaps", .u32), ("overlap_conflicts", .u32),
+            ("end", .word(FlowEnd.words)),
+        ]
+    )
+
+    private let config: Config
+    private let flows: Int
+    private let memory: ZeroedMemory<State>
+    private let states: UnsafeMutablePointer<State>
+    private let layout: UInt16
+    private let files: StreamFiles?
+    private var streams: UInt32 = 0
+    private var bytes: UInt64 = 0
+    private var missed: UInt64 = 0
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        self.config = config
+        flows = setup.flows
+        memory = try ZeroedMemory(setup.flows)
+        states = memory.base
+        layout = setup.layouts.register(StreamSink.layout)
+        files = config.directory.isEmpty ? nil : StreamFiles(config.directory, setup.services)
+        super.init()
+    }
+
+    deinit { memory.deallocate() }
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        let passes = context.isConnected(1)
+        var bytes = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let index = Int(p.pointee.flow.index)
+            guard index >= 0, index < flows, p.pointee.ipProtocol == 6 else {
+                context.drop(batch.index[k], Drop.noStream)
+                continue
+            }
+            let state = states + index
+            if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
+            let piece = StreamPiece(p)
+            bytes &+= piece.bytes.count
+            if piece.direction == 0 {
+                take(piece, p, state, &state.pointee.sides.0)
+            } else {
+                take(piece, p, state, &state.pointee.sides.1)
+            }
+            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+        }
+        self.bytes &+= UInt64(bytes)
+        context.did(.update, batch.count)
+        if config.hash || files != nil { context.did(.payloadBytes, bytes) }
+    }
+
+    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
+        state.pointee = State()
+        state.pointee.isLive = true
+        state.pointee.generation = p.pointee.flow.generation
+        state.pointee.number = streams
+        state.pointee.ends = StreamEnds(p)
+        streams &+= 1
+    }
+
+    private func take(
+        _ piece: StreamPiece,
+        _ p: UnsafeMutablePointer<Item>,
+        _ state: UnsafeMutablePointer<State>,
+        _ side: inout Side
+    ) {
+        let missing = side.position.move(over: piece)
+        if piece.hasGap {
+            side.gaps &+= 1
+            side.gapBytes &+= UInt64(missing)
+        }
+        if p.pointee.flags.contains(.overlapped) { side.overlaps &+= 1 }
+        if p.pointee.flags.contains(.conflict) { side.conflicts &+= 1 }
+        if piece.isFIN { side.hasFIN = true }
+        if piece.isRST { side.hasRST = true }
+        if piece.bytes.isEmpty { return }
+        side.bytes &+= UInt64(piece.bytes.count)
+        if config.hash { side.hash.update(piece.bytes) }
+        if let files {
+            files.write(piece.bytes, name(state, piece.direction), isNew: !side.hasFile)
+            side.hasFile = true
+        }
+    }
+
+    /// The file of a direction.
+    private func name(_ state: UnsafeMutablePointer<State>, _ direction: Int) -> String {
+        let ends = direction == 0 ? state.pointee.ends : state.pointee.ends.reversed
+        return "\(state.pointee.number)-\(ends.source)-\(ends.sourcePort)-\(ends.destination)-\(ends.destinationPort)"
+    }
+
+    public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
+        let index = Int(flow.index)
+        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else { return }
+        states[index].isLive = false
+        let state = states + index
+        let end = reason.strongest(
+            rst: state.pointee.sides.0.hasRST || state.pointee.sides.1.hasRST,
+            fin: state.pointee.sides.0.hasFIN || state.pointee.sides.1.hasFIN
+        )
+        record(state, state.pointee.ends, &state.pointee.sides.0, end, flow, context)
+        record(state, state.pointee.ends.reversed, &state.pointee.sides.1, end, flow, context)
+    }
+
+    private func record(
+        _ state: UnsafeMutablePointer<State>,
+        _ ends: StreamEnds,
+        _ side: inout Side,
+        _ end: UInt8,
+        _ flow: FlowRef,
+        _ context: borrowing Context
+    ) {
+        guard let i = context.make(capacity: StreamSink.layout.size) else {
+            missed &+= 1
+            return
+        }
+        var out = RecordWriter(context[i].pointee.data)
+        out.put(state.pointee.number)
+        out.put(ends.source)
+        out.put(ends.sourcePort)
+        out.put(ends.destination)
+        out.put(ends.destinationPort)
+        out.put(side.bytes)
+        side.hash.digest(to: out.next)
+        out.next += 32
+        out.put(side.gaps)
+        out.put(side.gapBytes)
+        out.put(side.overlaps)
+        out.put(side.conflicts)
+        out.put(end)
+        context[i].pointee.layout = layout
+        context[i].pointee.flow = flow
+        context.did(.record, 1)
+        context.emit(i, 0)
+    }
+
+    public override func flush() throws { try files?.close() }
+}
+
+/// Files of streams, of which a few are open at one time.
+private final class StreamFiles {
+    private let directory: String
+    private let services: any Services
+    /// The open ones, the one used longest ago first.
+    private var open: [(name: String, sink: any ByteSink)] = []
+    private var failure: (any Error)?
+    private static let mostOpen = 64
+
+    init(_ directory: String, _ services: any Services) {
+        self.directory = directory
+        self.services = services
+    }
+
+    /// Appends to a file, which is made anew first where `isNew`. After a failure nothing is written.
+    func write(_ bytes: UnsafeRawBufferPointer, _ name: String, isNew: Bool) {
+        if failure != nil { return }
+        do {
+            let at = try place(of: name, isNew: isNew)
+            try open[at].sink.write(bytes)
+        } catch {
+            failure = error
+        }
+    }
+
+    private func place(of name: String, isNew: Bool) throws -> Int {
+        if let at = open.lastIndex(where: { $0.name == name }) {
+            open.append(open.remove(at: at))
+            return open.count - 1
+        }
+        if open.count == StreamFiles.mostOpen { try open.removeFirst().sink.flush() }
+        open.append((name, try services.openSink("\(directory)/\(name)", appends: !isNew)))
+        return open.count - 1
+    }
+
+    func close() throws {
+        if let failure { throw failure }
+        for file in open { try file.sink.flush() }
+        open = []
+    }
+}
