@@ -10,8 +10,12 @@ open class ElementBase {
 
     /// Takes a batch that arrived at `input`. Every item must leave, be used, be dropped or be held.
     open func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        fatalError("\(type(of: self)) does not take items")
+        refuse()
     }
+
+    /// Apart, since it puts text together.
+    @inline(never)
+    private func refuse() -> Never { fatalError("\(type(of: self)) does not take items") }
 
     /// A timer came due. The element is told its due time in functional nanoseconds, never the current time.
     open func timer(_ id: Int, due: Int64, _ context: borrowing Context) {}

@@ -13,6 +13,12 @@ public protocol ByteSink: AnyObject {
 public protocol PacketDestination: AnyObject {
     /// Writes one packet, stamped with the item's functional time.
     func write(_ item: UnsafePointer<Item>) throws
+    /// Writes the packets of a batch, in order, up to the first that fails.
+    func write(_ batch: Batch) throws
     /// Completes what was written.
     func close() throws
+}
+
+extension PacketDestination {
+    public func write(_ batch: Batch) throws { for k in 0..<batch.count { try write(batch[k]) } }
 }

@@ -89,6 +89,9 @@ public final class Classifier: Element {
     private let services: any Services
     /// One decision for each link type seen; the first is the one for Ethernet.
     private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
+    /// Packets sorted together, and room for the numbers of their rules.
+    private static let stage = 64
+    private let rulesFound = UnsafeMutablePointer<UInt16>.allocate(capacity: stage)
     /// The decision used last.
     private var linkType: UInt16
     private var tables: UnsafePointer<DecisionTables>
@@ -110,6 +113,8 @@ public final class Classifier: Element {
         tables = program.tables
         super.init()
     }
+
+    deinit { rulesFound.deallocate() }
 
     /// Checks what each rule alone cannot know: how many there are, and whether their names can name ports.
     private static func check(_ rules: [NamedFilter]) throws(ParameterError) {
@@ -147,10 +152,12 @@ public final class Classifier: Element {
         while next < end {
             let linkType = batch.items[Int(next.pointee)].linkType
             if linkType != self.linkType { change(to: linkType) }
-            let stop = Classifier.sortUsual(tables, linkType, next, end, batch.items, context.outputs)
+            let stage = min(end, next + Classifier.stage)
+            let stop = Classifier.sortUsual(tables, linkType, next, stage, batch.items, rulesFound)
+            for k in 0..<stop - next { context.outputs[Int(rulesFound[k])].append(next[k]) }
             tests &+= (stop - next) &* tables.pointee.levels
             next = stop
-            if next == end || batch.items[Int(next.pointee)].linkType != linkType { continue }
+            if next == stage || batch.items[Int(next.pointee)].linkType != linkType { continue }
             let p = batch.items + Int(next.pointee)
             let found = DecisionTables.classify(
                 tables,
@@ -166,8 +173,9 @@ public final class Classifier: Element {
         context.did(.test, tests)
     }
 
-    /// Sorts packets as long as they are usual ones of this link type; returns where it stopped. A function of its own: a loop
-    /// without calls keeps what it needs in registers.
+    /// Finds the rules of packets as long as they are usual ones of this link type; returns where it stopped. A function of its
+    /// own: a loop without calls keeps what it needs in registers. And one that does not append to the outputs: where the
+    /// next packet's place in a queue is read depends on this packet's rule, which the processor would have to guess.
     @inline(never)
     private static func sortUsual(
         _ tables: UnsafePointer<DecisionTables>,
@@ -175,16 +183,17 @@ public final class Classifier: Element {
         _ first: UnsafePointer<Int32>,
         _ end: UnsafePointer<Int32>,
         _ items: UnsafeMutablePointer<Item>,
-        _ outputs: UnsafeMutablePointer<EdgeQueue>
+        _ rules: UnsafeMutablePointer<UInt16>
     ) -> UnsafePointer<Int32> {
         var next = first
+        var out = rules
         while next < end {
-            let i = next.pointee
-            let p = items + Int(i)
+            let p = items + Int(next.pointee)
             guard p.pointee.linkType == linkType else { break }
             let data = UnsafeRawPointer(p.pointee.data)
             guard let rule = DecisionTables.classifyUsual(tables, data, captured: p.pointee.length) else { break }
-            outputs[rule].append(i)
+            out.pointee = UInt16(truncatingIfNeeded: rule)
+            out += 1
             next += 1
         }
         return next

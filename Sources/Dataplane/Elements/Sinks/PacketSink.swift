@@ -53,7 +53,7 @@ public final class PacketSink: Element {
 
     private let config: Config
     private let services: any Services
-    private var encoder: CaptureEncoder?
+    @exclusivity(unchecked) private var encoder: CaptureEncoder?
     private var failure: (any Error)?
     private var packets: UInt64 = 0
     private var bytes: UInt64 = 0
@@ -68,26 +68,32 @@ public final class PacketSink: Element {
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var copied = 0
         for k in 0..<batch.count {
-            let i = batch.index[k]
-            if failure != nil {
-                context.drop(i, Drop.writeFailed)
-                continue
-            }
-            do {
-                try open()
-                try encoder!.write(batch[k])
+            if let reason = write(batch[k]) {
+                context.drop(batch.index[k], reason)
+            } else {
                 copied &+= Int(batch[k].pointee.length)
                 packets &+= 1
-                context.use(i)
-            } catch is CaptureEncoderError {
-                context.drop(i, Drop.otherLinkType)
-            } catch {
-                failure = error
-                context.drop(i, Drop.writeFailed)
+                context.use(batch.index[k])
             }
         }
         bytes &+= UInt64(copied)
         context.did(.copyBytes, copied)
+    }
+
+    /// Writes a packet; gives why not.
+    @inline(never)
+    private func write(_ p: UnsafeMutablePointer<Item>) -> Drop? {
+        if failure != nil { return .writeFailed }
+        do {
+            try open()
+            try encoder!.write(p)
+            return nil
+        } catch is CaptureEncoderError {
+            return .otherLinkType
+        } catch {
+            failure = error
+            return .writeFailed
+        }
     }
 
     /// Opens the file, unless it is.

@@ -38,14 +38,14 @@ public final class Wire: Element {
         for k in 0..<batch.count { bytes &+= UInt64(batch[k].pointee.wireLength) }
         self.bytes &+= bytes
         packets &+= UInt64(batch.count)
-        if let destination, failure == nil {
-            do {
-                for k in 0..<batch.count { try destination.write(batch[k]) }
-            } catch {
-                failure = error
-            }
-        }
+        send(batch)
         context.use(batch)
+    }
+
+    @inline(never)
+    private func send(_ batch: Batch) {
+        guard let destination, failure == nil else { return }
+        do { try destination.write(batch) } catch { failure = error }
     }
 
     public override func flush() throws {
