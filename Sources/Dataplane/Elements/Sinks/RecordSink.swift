@@ -64,6 +64,8 @@ public final class RecordSink: Element {
     private var buffer: UnsafeMutablePointer<UInt8>
     private var capacity = 2 * piece
     private var filled = 0
+    /// Bytes of text that the present batch became.
+    private var written = 0
     private var records: UInt64 = 0
     private var bytes: UInt64 = 0
 
@@ -79,16 +81,14 @@ public final class RecordSink: Element {
     deinit { buffer.deallocate() }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        var written = 0
+        written = 0
         for k in 0..<batch.count {
             let i = batch.index[k]
-            let before = bytes &+ UInt64(filled)
             if let reason = failure != nil ? .writeFailed : write(batch[k]) {
                 context.drop(i, reason)
             } else {
                 context.use(i)
             }
-            written &+= Int(bytes &+ UInt64(filled) &- before)
         }
         context.did(.copyBytes, written)
     }
@@ -110,6 +110,7 @@ public final class RecordSink: Element {
             if only == 0 {
                 only = number
                 append(text.header)
+                written &+= text.header.count
             }
             if only != number { return .otherLayout }
         }
@@ -117,7 +118,9 @@ public final class RecordSink: Element {
         while at < length, let size = text.layout.length(of: data + at, available: length &- at) {
             let most = text.maximumLine(size)
             if capacity - filled < most { makeRoom(most) }
-            filled &+= text.write(data + at, to: buffer + filled)
+            let count = text.write(data + at, to: buffer + filled)
+            filled &+= count
+            written &+= count
             records &+= 1
             if filled >= RecordSink.piece { handOn() }
             if failure != nil { break }

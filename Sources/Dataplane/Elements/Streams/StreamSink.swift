@@ -30,7 +30,7 @@ public final class StreamSink: Element {
     public static let summary = "counts, hashes and writes the bytes of streams"
     public static let category = Category.streams
     public static let depends = Depends.flow
-    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.stream), reads: .payload, "streams")] }
+    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.stream), reads: .payload, needsFlow: true, "streams")] }
     public static func outputs(_: Config) -> [Output] {
         [
             Output("records", .kind(.record("stream")), "a record of each direction of each connection"),

@@ -78,7 +78,7 @@ public final class TCPReassembler: Element {
     public static let category = Category.streams
     public static let depends = Depends.flow
     public static func inputs(_: Config) -> [Input] {
-        [Input("in", .only(.packet), reads: .payload, "packets whose flows are known")]
+        [Input("in", .only(.packet), reads: .payload, needsFlow: true, "packets with their flow")]
     }
     public static func outputs(_: Config) -> [Output] {
         [
@@ -129,6 +129,24 @@ public final class TCPReassembler: Element {
     ]
     public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes]
     public static let stateBytesPerFlow = 2 * MemoryLayout<Direction>.stride
+    public static let examples = [
+        Example(
+            "a segment that comes early waits, one that comes again brings nothing",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 A seq=100 len=10", "10.0.0.1:1000 > 10.0.0.2:80 A seq=120 len=10",
+                    "10.0.0.1:1000 > 10.0.0.2:80 A seq=110 len=10", "10.0.0.1:1000 > 10.0.0.2:80 A seq=100 len=10",
+                ]
+            ],
+            out: [
+                "stream": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 A seq=100", "10.0.0.1:1000 > 10.0.0.2:80 A seq=110",
+                    "10.0.0.1:1000 > 10.0.0.2:80 A seq=120",
+                ],
+                "rest": ["10.0.0.1:1000 > 10.0.0.2:80 A seq=100"],
+            ]
+        )
+    ]
 
     // MARK: State
 
