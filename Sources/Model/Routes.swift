@@ -63,8 +63,7 @@ struct Routes {
                 if spec.nodes[edge.to].isWire { continue }
                 // What an element makes of packets, such as records, is made there: only the packets themselves are followed.
                 for next in out[edge.to]
-                where isPacket(next) && sides[edges[next].to] == sides[edge.to] && seen.insert(next).inserted
-                {
+                where isPacket(next) && sides[edges[next].to] == sides[edge.to] && seen.insert(next).inserted {
                     stack.append(next)
                 }
             }

@@ -133,7 +133,8 @@ struct OracleTests {
     /// dead but for its bounds (shifted out, or compared with all its values) still rejects a short packet.
     @Test func equalitiesThatNeedMoreBytes() {
         let rules = [
-            "ip proto 1", "ether[46] >> 8 = 0 and ip proto 2", "ip proto 3", "ether[60] < 256 and ip proto 4", "ip proto 5",
+            "ip proto 1", "ether[46] >> 8 = 0 and ip proto 2", "ip proto 3", "ether[60] < 256 and ip proto 4",
+            "ip proto 5",
             "ether[46] >> 8 = 0 and ip proto 6",
         ]
         let packets = [0x45, 0x46].flatMap { first in

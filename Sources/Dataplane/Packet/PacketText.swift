@@ -51,6 +51,13 @@ public enum PacketText {
         public var wireLength: Int
         /// Functional time in nanoseconds, where the text names one.
         public var time: Int64?
+
+        /// A frame of these bytes.
+        public init(bytes: [UInt8], wireLength: Int, time: Int64?) {
+            self.bytes = bytes
+            self.wireLength = wireLength
+            self.time = time
+        }
     }
 
     /// The latest functional time a text can name, in nanoseconds: in the year 2255. What is beyond is left for time-outs

@@ -30,7 +30,9 @@ public final class StreamSink: Element {
     public static let summary = "counts, hashes and writes the bytes of streams"
     public static let category = Category.streams
     public static let depends = Depends.flow
-    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.stream), reads: .payload, needsFlow: true, "streams")] }
+    public static func inputs(_: Config) -> [Input] {
+        [Input("in", .only(.stream), reads: .payload, needsFlow: true, "streams")]
+    }
     public static func outputs(_: Config) -> [Output] {
         [
             Output("records", .kind(.record("stream")), "a record of each direction of each connection"),
@@ -168,7 +170,9 @@ public final class StreamSink: Element {
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         let index = Int(flow.index)
-        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else { return }
+        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else {
+            return
+        }
         states[index].isLive = false
         let state = states + index
         let end = reason.strongest(

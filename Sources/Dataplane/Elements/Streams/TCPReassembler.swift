@@ -413,8 +413,11 @@ public final class TCPReassembler: Element {
     }
 
     /// Why the receiver would not even look at the sequence number; nil when it would.
-    private func inspect(_ segment: Segment, _ p: UnsafeMutablePointer<Item>, _ own: UnsafeMutablePointer<Direction>) -> Drop?
-    {
+    private func inspect(
+        _ segment: Segment,
+        _ p: UnsafeMutablePointer<Item>,
+        _ own: UnsafeMutablePointer<Direction>
+    ) -> Drop? {
         let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
         if config.minTTL > 0, Int(ip.byte(p.pointee.ipVersion == 4 ? 8 : 7)) < config.minTTL { return .lowTtl }
         if config.checksum == .verify, !isChecksumRight(p) { return .badChecksum }
@@ -501,7 +504,9 @@ public final class TCPReassembler: Element {
         let next = own.pointee.next
         var closing = segment.isFIN ? HeldSegments.Closing.fin : .none
         if segment.isRST {
-            let isNext = segment.sequence == next || !own.pointee.waiting.isEmpty && segment.sequence == own.pointee.waiting.farthest
+            let isNext =
+                segment.sequence == next
+                || !own.pointee.waiting.isEmpty && segment.sequence == own.pointee.waiting.farthest
             if !isNext || own.pointee.marks.contains(.ended) {
                 counters.resetsIgnored &+= 1
                 return .nothingNew
@@ -745,8 +750,16 @@ public final class TCPReassembler: Element {
     private func delist(_ place: Int32) {
         let own = directions + Int(place)
         guard own.pointee.before >= 0 || own.pointee.after >= 0 || oldest == place else { return }
-        if own.pointee.before >= 0 { directions[Int(own.pointee.before)].after = own.pointee.after } else { oldest = own.pointee.after }
-        if own.pointee.after >= 0 { directions[Int(own.pointee.after)].before = own.pointee.before } else { newest = own.pointee.before }
+        if own.pointee.before >= 0 {
+            directions[Int(own.pointee.before)].after = own.pointee.after
+        } else {
+            oldest = own.pointee.after
+        }
+        if own.pointee.after >= 0 {
+            directions[Int(own.pointee.after)].before = own.pointee.before
+        } else {
+            newest = own.pointee.before
+        }
         own.pointee.before = -1
         own.pointee.after = -1
     }
@@ -773,7 +786,9 @@ public final class TCPReassembler: Element {
                 n = node.next
                 guard TCPSequence.precedes(segment.start, node.end) else { continue }
                 isOverlap = true
-                if node.start == segment.start, node.end == segment.end, node.captured >= segment.captured { isKnown = true }
+                if node.start == segment.start, node.end == segment.end, node.captured >= segment.captured {
+                    isKnown = true
+                }
                 let yields = config.overlap.yields(
                     start: TCPSequence.distance(segment.start, from: node.start),
                     end: TCPSequence.distance(segment.end, from: node.end)
@@ -826,7 +841,9 @@ public final class TCPReassembler: Element {
     private func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ count: Int) -> Bool {
         var k = 0
         while k + 8 <= count {
-            if a.loadUnaligned(fromByteOffset: k, as: UInt64.self) != b.loadUnaligned(fromByteOffset: k, as: UInt64.self) {
+            if a.loadUnaligned(fromByteOffset: k, as: UInt64.self)
+                != b.loadUnaligned(fromByteOffset: k, as: UInt64.self)
+            {
                 return false
             }
             k += 8
