@@ -17,12 +17,16 @@ public final class FileSink: ByteSink {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
     private var used = 0
 
-    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be
+    /// Whether what the file held before has yet to go. That waits for the first bytes, so that nothing is lost when a run
+    /// does not begin because another of its files cannot be written.
+    private var isToBeEmptied = false
+
+    /// Creates the file `name`, or takes one to be overwritten. Throws an ``OutputError``, also when a capture in use would be
     /// overwritten.
     public init(_ name: String) throws {
         self.name = name
         ownsDescriptor = name != "-"
-        // A file is emptied only when it is known that no one maps it.
+        // Not emptied before it is known that no one maps it.
         descriptor = ownsDescriptor ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666) : STDOUT_FILENO
         if descriptor < 0 {
             buffer.deallocate()
@@ -32,14 +36,10 @@ public final class FileSink: ByteSink {
         let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         mayRaiseSignal = !isRegular
         claim = isRegular && ownsDescriptor ? FileClaim(status, for: .writing) : nil
-        if isRegular && ownsDescriptor {
-            var problem: OutputError?
-            if claim == nil {
-                problem = OutputError(file: name, reason: "is already read or written by this run", code: "file_in_use")
-            } else if ftruncate(descriptor, 0) != 0 {
-                problem = OutputError(file: name, system: errno, doing: "empty the file")
-            }
-            if let problem { throw problem }
+        isToBeEmptied = claim != nil
+        if isRegular, ownsDescriptor, claim == nil {
+            let reason = "is already read or written by this run"
+            throw OutputError(file: name, reason: reason, code: OutputError.fileInUse)
         }
     }
 
@@ -61,10 +61,17 @@ public final class FileSink: ByteSink {
     public func flush() throws { try drain() }
 
     private func drain() throws {
+        try empty()
         // What failed once is not tried again.
         let count = used
         used = 0
         if count > 0 { try put(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+    }
+
+    private func empty() throws {
+        guard isToBeEmptied else { return }
+        isToBeEmptied = false
+        if ftruncate(descriptor, 0) != 0 { throw OutputError(file: name, system: errno, doing: "empty the file") }
     }
 
     /// Hands all bytes to the system.

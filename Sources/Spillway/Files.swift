@@ -161,11 +161,18 @@ public enum Files {
         return names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
     }
 
-    /// Whether both paths name one file.
-    public static func isSame(_ a: String, _ b: String) -> Bool {
-        var x = stat()
-        var y = stat()
-        return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino
+    /// What makes a file the same under each of its names.
+    struct Identity: Hashable {
+        private let device: dev_t
+        private let inode: ino_t
+
+        /// Nil where nothing is.
+        init?(_ path: String) {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            device = status.st_dev
+            inode = status.st_ino
+        }
     }
 
     /// The SHA-256 of a file's bytes, as hexadecimal digits.

@@ -112,9 +112,6 @@ public enum GraphRun {
                         + names.joined(separator: ", ") + guess
                 )
             }
-            if let write = wire.write, let same = wire.sources.first(where: { Files.isSame($0, write) }) {
-                throw BindingError(description: "'\(same)' cannot be read and written at once")
-            }
             let source = wire.sources.isEmpty ? nil : try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
             bindings[number] = WireBinding(source: source)
         }
@@ -135,16 +132,22 @@ public enum GraphRun {
 
     /// Runs `spec` until its captures end or `shouldStop` says so.
     ///
-    /// - Parameter progress: told now and then how many packets have come in.
+    /// - Parameters:
+    ///   - inputs: what else is read beside the captures of `wires`; none of it is written.
+    ///   - progress: told now and then how many packets have come in.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
+        inputs: InputFiles = InputFiles(),
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
         progress: ((UInt64) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
-        let services = ObservedServices(SystemServices())
+        var inputs = inputs
+        for wire in wires { for source in wire.sources { inputs.add(source) } }
+        for wire in wires { if let write = wire.write { try inputs.checkOutput(write) } }
+        let services = ObservedServices(SystemServices(), inputs: inputs)
         let bindings = try bind(spec, wires, shouldStop: shouldStop)
         let instance = try Instance(spec, bindings: bindings, services: services, options: options)
         try instance.open()
@@ -178,17 +181,23 @@ public enum GraphRun {
     }
 }
 
-/// Other services, noting what elements write to.
+/// Other services, noting what elements write to, and refusing what they may not.
 public final class ObservedServices: Services {
     private let services: any Services
+    private let inputs: InputFiles
     private let names = Mutex<[String]>([])
 
-    public init(_ services: any Services) { self.services = services }
+    /// - Parameter inputs: what elements may not write to.
+    public init(_ services: any Services, inputs: InputFiles = InputFiles()) {
+        self.services = services
+        self.inputs = inputs
+    }
 
     /// The names of what elements have opened, each once; `-` is standard output.
     public var sinks: [String] { names.withLock { $0 } }
 
     public func openSink(_ name: String) throws -> any ByteSink {
+        try inputs.checkOutput(name)
         names.withLock { if !$0.contains(name) { $0.append(name) } }
         return try services.openSink(name)
     }

@@ -14,8 +14,12 @@ public struct RunDirectory {
     /// Where it is.
     public let path: String
 
-    /// Makes the directory, or takes one that is there.
-    public init(_ path: String) throws {
+    /// Makes the directory, or takes one that is there, unless it holds a file that is among `inputs` where one is to be
+    /// written.
+    public init(_ path: String, inputs: InputFiles = InputFiles()) throws {
+        for file in ["resolved.yaml", "manifest.json", "stats.json", "report.md"] {
+            try inputs.checkOutput("\(path)/\(file)")
+        }
         try Files.makeDirectory(path)
         self.path = path
     }

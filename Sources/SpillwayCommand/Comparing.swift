@@ -38,20 +38,24 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// Models a graph, writes the report of `body` and keeps it in the run directory, with the placements or the objective
-    /// that were asked for. Gives what there is to say of the captures, which comes last.
+    /// that were asked for. `files` are those that the verb reads and writes itself. Gives what there is to say of the captures, which comes last.
     func model(
         _ verb: String,
         _ graph: GraphSpec,
         _ loaded: LoadedGraph,
         placements: [GraphSpec.Placement] = [],
         objective: Objective? = nil,
+        files: (read: [String], written: String?),
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
         let (device, bytes) = try loadProfile(profile)
         let wires = try input.bindings()
         return try reporting {
             let load = try load.map(parseLoad)
-            let directory = try runDir.map { try RunDirectory($0) }
+            var inputs = InputFiles(loaded, wires)
+            for file in files.read + [Profiles.path(profile)] { inputs.add(file) }
+            if let file = files.written { try inputs.checkOutput(file) }
+            let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
             // The model has nothing to show of half its work: an interrupt ends it.
             signal(SIGINT, SIG_DFL)
             let progress = Progress("modelling \(graph.name) on \(device.name)")
@@ -126,10 +130,9 @@ struct Compare: ParsableCommand {
         source.graph = inputs[0]
         source.settings = settings
         let (graph, loaded) = try source.load()
-        var chosen = graph.placements
-        if let placements {
-            chosen = try placements.split(separator: ",").map { try placement(String($0), of: graph) }
-        }
+        let names = placements.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
+        if names.contains("") { throw Failure.usage("--placements '\(placements ?? "")' has an empty name") }
+        let chosen = placements == nil ? graph.placements : try names.map { try placement($0, of: graph) }
         if chosen.isEmpty {
             throw Failure.badGraph(
                 "graph '\(graph.name)' has no placements; name files with --placements, or use 'plan'"
@@ -138,7 +141,8 @@ struct Compare: ParsableCommand {
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
         }
-        let notes = try options.model("compare", graph, loaded, placements: chosen) { means in
+        let files = names.filter { name in !graph.placements.contains { $0.name == name } }
+        let notes = try options.model("compare", graph, loaded, placements: chosen, files: (files, nil)) { means in
             var modelOptions = Comparison.Options()
             modelOptions.load = means.load
             let comparison = try Comparison.run(
@@ -191,7 +195,7 @@ struct Plan: ParsableCommand {
     func run() throws {
         let (graph, loaded) = try source.load()
         var best: PlacementResult?
-        let notes = try options.model("plan", graph, loaded, objective: objective) { means in
+        let notes = try options.model("plan", graph, loaded, objective: objective, files: ([], write)) { means in
             var modelOptions = Spillway.Plan.options
             modelOptions.load = means.load
             let plan = try Spillway.Plan.make(

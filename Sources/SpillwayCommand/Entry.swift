@@ -128,6 +128,7 @@ extension OutputError {
     /// The exit status of a run that could not write.
     fileprivate var status: Int32 {
         switch code {
+        case OutputError.fileInUse: 64
         case "no_such_directory": 66
         case "no_permission": 77
         default: 1

@@ -25,11 +25,13 @@ struct Run: ParsableCommand {
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings()
         try reporting {
-            let directory = try runDir.map { try RunDirectory($0) }
+            let inputs = InputFiles(loaded, wires)
+            let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
             let progress = Progress("running \(graph.name)")
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
+                inputs: inputs,
                 options: options.instance,
                 progress: { progress("\(grouped($0)) packets") },
                 shouldStop: stopAsked
@@ -76,7 +78,7 @@ struct Tap: ParsableCommand {
     }
 
     func run() throws {
-        let (graph, _) = try source.load()
+        let (graph, loaded) = try source.load()
         let number = try edgeNumber(edge, graph)
         let kind = GraphShape(graph).kinds[number]
         if write != nil, kind != .packet, kind != .stream {
@@ -85,12 +87,15 @@ struct Tap: ParsableCommand {
         let wires = try options.input.bindings()
         try reporting {
             let progress = Progress("tapping \(edge)")
+            let inputs = InputFiles(loaded, wires)
+            if let write { try inputs.checkOutput(write) }
             let writer = try write.map { try CaptureWriter(path: $0) }
             var seen = 0
             var failure: (any Error)?
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
+                inputs: inputs,
                 options: options.instance,
                 observer: { instance in
                     EdgeTap(edge: number) { item in
@@ -134,14 +139,16 @@ struct Trace: ParsableCommand {
     var format: ResultFormat = .text
 
     func run() throws {
-        let (graph, _) = try source.load()
+        let (graph, loaded) = try source.load()
         let wires = try input.bindings()
         try reporting {
             let progress = Progress("tracing packet \(packet)")
+            let inputs = InputFiles(loaded, wires)
             var trace: PacketTrace?
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
+                inputs: inputs,
                 options: input.instance,
                 observer: { instance in
                     let made = PacketTrace(instance, sequence: packet) { step in
