@@ -4,7 +4,7 @@
 import Dataplane
 import Glibc
 
-/// A file, or standard output for `-`, that bytes are written to.
+/// A file that bytes are written to; standard output for `-` and the other names it has.
 ///
 /// What is not flushed is lost. A reader that goes away is an error to be thrown, not the end of the process.
 public final class FileSink: ByteSink {
@@ -25,7 +25,7 @@ public final class FileSink: ByteSink {
     /// overwritten.
     public init(_ name: String) throws {
         self.name = name
-        ownsDescriptor = name != "-"
+        ownsDescriptor = !FileSink.isStandardOutput(name)
         // Not emptied before it is known that no one maps it.
         descriptor = ownsDescriptor ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666) : STDOUT_FILENO
         if descriptor < 0 {
@@ -41,6 +41,20 @@ public final class FileSink: ByteSink {
             let reason = "is already read or written by this run"
             throw OutputError(file: name, reason: reason, code: OutputError.fileInUse)
         }
+    }
+
+    /// Whether `name` leads to standard output: `-`, `/dev/stdout`, or the file that it is redirected to. It does not where
+    /// that is `/dev/null`, which keeps nothing that could be mixed.
+    public static func isStandardOutput(_ name: String) -> Bool {
+        if name == "-" { return true }
+        var named = stat()
+        var output = stat()
+        var null = stat()
+        guard stat(name, &named) == 0, fstat(STDOUT_FILENO, &output) == 0, stat("/dev/null", &null) == 0 else {
+            return false
+        }
+        func isSame(_ other: stat) -> Bool { named.st_dev == other.st_dev && named.st_ino == other.st_ino }
+        return isSame(output) && !isSame(null)
     }
 
     deinit {

@@ -86,7 +86,7 @@ public enum GraphRun {
         public var input: InputNotes
         /// The names of what elements wrote; `-` is standard output.
         public var outputs: [String]
-        /// An element or a wire wrote to standard output.
+        /// An element or a wire wrote to standard output, or would have done so.
         public var usedStandardOutput: Bool
     }
 
@@ -134,11 +134,13 @@ public enum GraphRun {
     ///
     /// - Parameters:
     ///   - inputs: what else is read beside the captures of `wires`; none of it is written.
+    ///   - ownsOutput: standard output is the caller's: what elements and wires would write there is thrown away.
     ///   - progress: told now and then how many packets have come in.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
         inputs: InputFiles = InputFiles(),
+        ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
         progress: ((UInt64) -> Void)? = nil,
@@ -147,7 +149,10 @@ public enum GraphRun {
         var inputs = inputs
         for wire in wires { for source in wire.sources { inputs.add(source) } }
         for wire in wires { if let write = wire.write { try inputs.checkOutput(write) } }
-        let services = ObservedServices(SystemServices(), inputs: inputs)
+        let senders = wires.indices.filter { wires[$0].write.map(FileSink.isStandardOutput) == true }
+        var wires = wires
+        if ownsOutput { for k in senders { wires[k].write = nil } }
+        let services = ObservedServices(SystemServices(), inputs: inputs, discardsOutput: ownsOutput)
         let bindings = try bind(spec, wires, shouldStop: shouldStop)
         let instance = try Instance(spec, bindings: bindings, services: services, options: options)
         try instance.open()
@@ -164,7 +169,7 @@ public enum GraphRun {
             report: report(instance, input),
             input: input,
             outputs: services.sinks,
-            usedStandardOutput: services.sinks.contains("-") || wires.contains { $0.write == "-" }
+            usedStandardOutput: !senders.isEmpty || services.sinks.contains(where: FileSink.isStandardOutput)
         )
     }
 
@@ -185,12 +190,16 @@ public enum GraphRun {
 public final class ObservedServices: Services {
     private let services: any Services
     private let inputs: InputFiles
+    private let discardsOutput: Bool
     private let names = Mutex<[String]>([])
 
-    /// - Parameter inputs: what elements may not write to.
-    public init(_ services: any Services, inputs: InputFiles = InputFiles()) {
+    /// - Parameters:
+    ///   - inputs: what elements may not write to.
+    ///   - discardsOutput: what they write to standard output is thrown away.
+    public init(_ services: any Services, inputs: InputFiles = InputFiles(), discardsOutput: Bool = false) {
         self.services = services
         self.inputs = inputs
+        self.discardsOutput = discardsOutput
     }
 
     /// The names of what elements have opened, each once; `-` is standard output.
@@ -199,6 +208,7 @@ public final class ObservedServices: Services {
     public func openSink(_ name: String) throws -> any ByteSink {
         try inputs.checkOutput(name)
         names.withLock { if !$0.contains(name) { $0.append(name) } }
+        if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
         return try services.openSink(name)
     }
 

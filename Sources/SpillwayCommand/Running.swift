@@ -57,7 +57,10 @@ struct Run: ParsableCommand {
 struct Tap: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a graph and shows what passes one edge.",
-        discussion: "An edge is named by its output: 'sort.syn'. One line for each item, or a capture with --write."
+        discussion: """
+            An edge is named by its output: 'sort.syn'. One line for each item, or a capture with --write. Standard output is for \
+            these: what the graph itself would write there is thrown away.
+            """
     )
     @OptionGroup var source: GraphOptions
     @Argument(help: "The edge, named by its output: ELEMENT.PORT.")
@@ -96,6 +99,7 @@ struct Tap: ParsableCommand {
                 graph,
                 wires: wires,
                 inputs: inputs,
+                ownsOutput: true,
                 options: options.instance,
                 observer: { instance in
                     EdgeTap(edge: number) { item in
@@ -119,6 +123,7 @@ struct Tap: ParsableCommand {
             try writer?.close()
             if let failure { throw failure }
             Output.error("\(seen) items passed \(edge)\n")
+            noteDiscards(outcome)
             try conclude(outcome.input)
         }
     }
@@ -126,7 +131,9 @@ struct Tap: ParsableCommand {
 
 struct Trace: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Follows one packet, and what is made from it, through a graph."
+        abstract: "Follows one packet, and what is made from it, through a graph.",
+        discussion:
+            "Standard output is for the steps: what the graph itself would write there is thrown away."
     )
     @OptionGroup var source: GraphOptions
     // One item at a time, so that what an element did with the packet can be told from its counters.
@@ -145,25 +152,40 @@ struct Trace: ParsableCommand {
             let progress = Progress("tracing packet \(packet)")
             let inputs = InputFiles(loaded, wires)
             var trace: PacketTrace?
+            var failure: (any Error)?
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
                 inputs: inputs,
+                ownsOutput: true,
                 options: input.instance,
                 observer: { instance in
                     let made = PacketTrace(instance, sequence: packet) { step in
-                        try? Output.result((format == .json ? step.json.line : step.text) + "\n")
+                        guard failure == nil else { return }
+                        do {
+                            try Output.result((format == .json ? step.json.line : step.text) + "\n")
+                        } catch {
+                            failure = error
+                        }
                     }
                     trace = made
                     return made
                 },
                 progress: { progress("\(grouped($0)) packets") },
-                shouldStop: stopAsked
+                shouldStop: { stopAsked() || failure != nil }
             )
+            if let failure { throw failure }
+            noteDiscards(outcome)
             try conclude(outcome.input)
             if trace?.found != true { throw Failure.notHeld("there is no packet \(packet)") }
         }
     }
+}
+
+/// Says that results of the graph are missing, as this verb has standard output for itself.
+private func noteDiscards(_ outcome: GraphRun.Outcome) {
+    guard outcome.usedStandardOutput else { return }
+    Output.error("what the graph writes to standard output was thrown away; 'spillway run' shows it\n")
 }
 
 /// The number of the edge called `name`.
