@@ -18,9 +18,11 @@ public enum Files {
             self.errno = errno
         }
 
-        public var description: String { "\(path): \(String(cString: strerror(errno)))" }
-        /// There is no such file.
-        public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+        public var description: String { "\(path): \(reason)" }
+        /// What is wrong, without the name.
+        public var reason: String { String(cString: strerror(errno)) }
+        /// There is no such file, or only a directory.
+        public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR || errno == EISDIR }
         /// The user has no right to it.
         public var isForbidden: Bool { errno == EACCES || errno == EPERM || errno == EROFS }
     }
@@ -90,10 +92,24 @@ public enum Files {
         }
     }
 
-    /// Makes a directory, unless it is there.
+    /// Makes a directory and those it is in, unless they are there.
     public static func makeDirectory(_ path: String) throws {
+        if isDirectory(path) { return }
+        let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+        if !parent.isEmpty { try makeDirectory((path.hasPrefix("/") ? "/" : "") + parent) }
         if mkdir(path, 0o755) != 0, errno != EEXIST { throw Failure(path: path, errno: errno) }
         guard isDirectory(path) else { throw Failure(path: path, errno: ENOTDIR) }
+    }
+
+    /// Removes a file.
+    public static func remove(_ path: String) throws {
+        if unlink(path) != 0 { throw Failure(path: path, errno: errno) }
+    }
+
+    /// Throws when a file cannot be opened for reading, or is a directory.
+    public static func checkReadable(_ path: String) throws {
+        if access(path, R_OK) != 0 { throw Failure(path: path, errno: errno) }
+        if isDirectory(path) { throw Failure(path: path, errno: EISDIR) }
     }
 
     /// Whether `path` is a directory.
@@ -146,6 +162,11 @@ public enum Files {
 
     /// Whether `path` names anything.
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Whether `path` names nothing, as far as may be seen.
+    public static func isMissing(_ path: String) -> Bool {
+        access(path, F_OK) != 0 && Failure(path: path, errno: errno).isMissing
+    }
 
     /// The names in a directory, sorted by their bytes.
     public static func list(_ path: String) throws -> [String] {

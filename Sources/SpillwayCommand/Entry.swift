@@ -53,8 +53,18 @@ enum Session {
 
     /// Reads graphs and the other files; shipped profiles have names that begin with `profile:`.
     static var loader: GraphLoader {
-        GraphLoader(catalog: catalog, services: SystemServices(), readFile: Profiles.read)
+        GraphLoader(catalog: catalog, services: SystemServices()) { path in
+            // Diagnostics say themselves which file they are about.
+            do { return try Profiles.read(path) } catch let error as Files.Failure { throw Unreadable(error.reason) }
+        }
     }
+}
+
+/// Why a file cannot be read.
+private struct Unreadable: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }
 
 struct SpillwayRoot: ParsableCommand {

@@ -90,10 +90,9 @@ func conclude(_ input: InputNotes, _ problems: [String] = []) throws {
     if let failure = input.failure { throw failure }
 }
 
-/// Ends the verb when a file is not there, before anything else is said of it.
+/// Ends the verb when a file is not there or may not be read, before anything else is said of it.
 func requireFile(_ path: String) throws {
-    guard Files.exists(path) else { throw Failure.noFile("\(path): No such file or directory") }
-    guard !Files.isDirectory(path) else { throw Failure.noFile("\(path): Is a directory") }
+    try reporting { try Files.checkReadable(path) }
 }
 
 /// `key=value` arguments taken apart.
@@ -109,7 +108,7 @@ func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
 /// A placement by the name the graph gives it, or from a file of its own.
 func placement(_ name: String, of graph: GraphSpec) throws -> GraphSpec.Placement {
     if let named = graph.placements.first(where: { $0.name == name }) { return named }
-    guard name.contains("/") || name.hasSuffix(".yaml") || Files.exists(name) else {
+    guard name.contains("/") || name.hasSuffix(".yaml") || !Files.isMissing(name) else {
         let names = graph.placements.map(\.name)
         let guess = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
         throw Failure.badGraph(

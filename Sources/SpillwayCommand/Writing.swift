@@ -148,12 +148,13 @@ struct New: ParsableCommand {
     var chain: String
 
     func run() throws {
+        let text: String
         do throws(NewGraphError) {
-            let text = try NewGraph.text(chain, catalog: Session.catalog)
-            try? Output.result(text)
+            text = try NewGraph.text(chain, catalog: Session.catalog)
         } catch {
             throw Failure.usage("\(error)")
         }
+        try Output.result(text)
     }
 }
 

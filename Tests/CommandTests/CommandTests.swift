@@ -60,6 +60,14 @@ import Testing
             ),
             ("spillway run graphs/flow-monitor.yaml --wire wire=missing.pcap", 66, "missing.pcap"),
             ("spillway run missing.yaml", 66, "missing.yaml"),
+            ("spillway run graphs", 66, "graphs: Is a directory"),
+            // What may only be written, also by root.
+            ("spillway run /proc/sys/net/ipv4/route/flush", 77, "flush: Permission denied"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --profile /proc/sys/net/ipv4/route/flush", 77, "flush: "),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --placements /proc/sys/net/ipv4/route/flush", 77,
+                "flush: "
+            ),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/no/dir/x", 66, "/no/dir/x"),
             ("spillway list > /dev/full", 1, "error: standard output: No space left"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/full", 1, "no_space"),

@@ -70,4 +70,74 @@ import Testing
         #expect(outcome.status == 64 && outcome.error.contains("[file_in_use]"), "\(outcome.error)")
         #expect(outcome.output == "old\n")
     }
+
+    /// Standard output holds one thing: the report makes room for a capture or records, also where they go by other names.
+    @Test(
+        arguments: [
+            ("mirror.yaml", ",write=- --set capture=c"), ("mirror.yaml", ",write=/dev/stdout --set capture=c"),
+            ("mirror.yaml", ",write=out --set capture=c"), ("mirror.yaml", " --set capture=-"),
+            ("mirror.yaml", " --set capture=/proc/self/fd/1"), ("flow-monitor.yaml", " --set records=/dev/stdout"),
+        ]
+    )
+    func theReportMakesRoom(_ graph: String, _ arguments: String) throws {
+        let (directory, _) = try Self.sandbox()
+        let outcome = try Tool.run(
+            """
+            set -e; spillway run in/\(graph) --wire wire=in/a.pcapng\(arguments) > out
+            spillway run in/\(graph) --wire wire=in/a.pcapng\(arguments) | cat > piped
+            spillway run in/\(graph) --wire wire=in/a.pcapng\(arguments) > /dev/null
+            cmp out piped; test -s out
+            """,
+            in: directory.url
+        )
+        // The name of a file is standard output only while that leads to it.
+        #expect(outcome.status == 0 || arguments.contains("=out"), "\(outcome.error)")
+        #expect(outcome.error.contains("packets"), "\(outcome.error)")
+        let written = try Data(contentsOf: directory.url.appending(path: "out"))
+        #expect(!written.contains(Data("packets in".utf8)) && !written.contains(Data("elements".utf8)))
+    }
+
+    /// Taps and traces show items where a graph would write its results.
+    @Test func tapsAndTracesHaveStandardOutputForThemselves() throws {
+        for verb in ["tap in/flow-monitor.yaml check.out --count 1", "trace in/flow-monitor.yaml --packet 9"] {
+            let (directory, _) = try Self.sandbox()
+            let outcome = try Tool.run("spillway \(verb) --format json --wire wire=in/a.pcapng", in: directory.url)
+            #expect(outcome.status == 0 && outcome.error.contains("was thrown away"), "\(outcome.error)")
+            for line in outcome.output.split(separator: "\n") {
+                #expect(line.contains("\"packet\": ") || line.contains("\"dropped\": "), "\(line)")
+            }
+            if verb.hasPrefix("tap") { #expect(outcome.output.split(separator: "\n").count == 1) }
+        }
+    }
+
+    /// A full disk behind standard output is told by every verb.
+    @Test(
+        arguments: [
+            "trace in/flow-monitor.yaml --wire wire=in/a.pcapng", "new 'wire.rx -> Counter -> Discard'",
+            "docs --write pages", "tap in/flow-monitor.yaml check.out --wire wire=in/a.pcapng",
+        ]
+    )
+    func fullOutputs(_ command: String) throws {
+        let (directory, _) = try Self.sandbox()
+        let outcome = try Tool.run("spillway \(command) > /dev/full", in: directory.url)
+        #expect(outcome.status == 1 && outcome.error.contains("standard output: No space left"), "\(outcome.error)")
+    }
+
+    /// Pages are written as everything else is: links stay, and what cannot be written is told in words.
+    @Test func pages() throws {
+        let (directory, _) = try Self.sandbox()
+        let linked = try Tool.run(
+            """
+            set -e; mkdir -p pages elsewhere; echo old > elsewhere/page; ln -s ../elsewhere/page pages/Counter.md
+            spillway docs --write pages/; test -L pages/Counter.md; head -1 elsewhere/page; spillway docs --check pages
+            """,
+            in: directory.url
+        )
+        #expect(linked.status == 0 && linked.output.contains("docs --write"), "\(linked.error)")
+        let refused = try Tool.run("spillway docs --write /proc/sys/kernel", in: directory.url)
+        #expect(refused.status == 77 || refused.status == 66, "\(refused.error)")
+        #expect(refused.error.hasPrefix("error: /proc/sys/kernel/README.md: "), "\(refused.error)")
+        let missing = try Tool.run("touch file; spillway docs --write file/pages", in: directory.url)
+        #expect(missing.status == 66 && missing.error == "error: file/pages: Not a directory\n", "\(missing.error)")
+    }
 }

@@ -56,4 +56,29 @@ import Testing
         #expect(throws: Files.Failure.self) { try Files.write("new", to: path("out")) }
         #expect(throws: Files.Failure.self) { try Files.write("new", to: path("no/file")) }
     }
+
+    @Test func pagesAreWrittenAndChecked() throws {
+        let catalog = Catalog.standard
+        let directory = path("made/pages")
+        #expect(ElementPages.check(catalog, directory).count == catalog.types.count + 1)
+        #expect(try ElementPages.write(catalog, to: directory).count == catalog.types.count + 1)
+        #expect(ElementPages.check(catalog, directory) == [])
+        #expect(try ElementPages.write(catalog, to: directory) == [])
+
+        var text = try String(contentsOfFile: "\(directory)/Counter.md", encoding: .utf8)
+        text = text.replacing("# Counter\n", with: "# Cuonter\n")
+        try text.write(toFile: "\(directory)/Counter.md", atomically: true, encoding: .utf8)
+        try ElementPages.page(catalog["Wire"]!).write(toFile: "\(directory)/Gone.md", atomically: true, encoding: .utf8)
+        try "by hand".write(toFile: "\(directory)/notes.md", atomically: true, encoding: .utf8)
+        try FileManager.default.removeItem(atPath: "\(directory)/Wire.md")
+        #expect(
+            ElementPages.check(catalog, directory) == [
+                "Counter.md:3: differs from what the element declares", "Wire.md: missing",
+                "Gone.md: there is no such element",
+            ]
+        )
+        #expect(try ElementPages.write(catalog, to: directory) == ["Counter.md", "Wire.md", "Gone.md"])
+        #expect(ElementPages.check(catalog, directory) == [])
+        #expect(FileManager.default.fileExists(atPath: "\(directory)/notes.md"))
+    }
 }
