@@ -196,14 +196,14 @@ public enum Files {
         }
     }
 
-    /// The SHA-256 of a file's bytes, as hexadecimal digits.
-    public static func sha256(_ path: String) throws -> String {
+    /// The SHA-256 of a file's bytes, as hexadecimal digits; nil when `shouldStop`, which is asked now and then, ended it.
+    public static func sha256(_ path: String, shouldStop: () -> Bool = { false }) throws -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure(path: path, errno: errno) }
         defer { close(file) }
         var hash = SHA256()
         var buffer = [UInt8](repeating: 0, count: 1 << 18)
-        while true {
+        while !shouldStop() {
             let n = Glibc.read(file, &buffer, buffer.count)
             if n == 0 { return hash.hexDigest() }
             if n < 0 {
@@ -212,5 +212,6 @@ public enum Files {
             }
             buffer.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<n])) }
         }
+        return nil
     }
 }

@@ -9,7 +9,8 @@ struct Run: ParsableCommand {
         abstract: "Runs a graph on captures and reports what every element counted.",
         discussion: """
             The report goes to standard output, or to standard error when an element writes to standard output. A run whose \
-            counters do not balance ends with status 1; a damaged capture is read up to the damage and ends with status 65.
+            counters do not balance ends with status 1; a damaged capture is read up to the damage and ends with status 65. \
+            An interrupt ends the run with its report; a second one ends it at once.
             """
     )
     @OptionGroup var source: GraphOptions
@@ -36,6 +37,7 @@ struct Run: ParsableCommand {
                 progress: { progress("\(grouped($0)) packets") },
                 shouldStop: stopAsked
             )
+            let wasInterrupted = stopAsked()
             let report = outcome.report
             let text = format == .json ? report.json.text : report.text
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
@@ -48,7 +50,8 @@ struct Run: ParsableCommand {
                 markdown: report.markdown
             )
             content.outputs = outcome.outputs
-            try directory?.write(content)
+            content.wasInterrupted = wasInterrupted
+            try directory?.write(content, shouldStop: stopAsked)
             try conclude(outcome.input, report.imbalances)
         }
     }

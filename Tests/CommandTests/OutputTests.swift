@@ -140,4 +140,64 @@ import Testing
         let missing = try Tool.run("touch file; spillway docs --write file/pages", in: directory.url)
         #expect(missing.status == 66 && missing.error == "error: file/pages: Not a directory\n", "\(missing.error)")
     }
+
+    /// A run that the user ended says so, and is not held against others; captures are not read again for their digests.
+    @Test(.timeLimit(.minutes(1))) func interruptedRuns() throws {
+        let (directory, _) = try Self.sandbox()
+        // Packets without bytes, more than can be read or hashed in the time of a test.
+        let outcome = try Tool.run(
+            """
+            head -c 24 Examples/captures/web.pcap > big.pcap && truncate -s 16G big.pcap
+            spillway run in/mirror.yaml --wire wire=big.pcap --set capture=/dev/null --run-dir a > report & run=$!
+            sleep 1; kill -INT $run; wait $run || exit 9; rm big.pcap; cat a/manifest.json
+            spillway compare a a; test $? = 1 || exit 8; spillway compare a a --allow-different-inputs > /dev/null
+            """,
+            in: directory.url
+        )
+        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.output.contains("\"interrupted\": true") && outcome.output.contains("\"sha256\": null"))
+        #expect(outcome.error.contains("'a' was interrupted"), "\(outcome.error)")
+    }
+
+    /// Half a comparison is worth nothing: an interrupt ends it, and leaves no file.
+    @Test(arguments: ["compare", "plan --write best.yaml"]) func interruptedModels(_ verb: String) throws {
+        let (directory, _) = try Self.sandbox()
+        let outcome = try Tool.run(
+            """
+            spillway \(verb) in/flow-monitor.yaml --wire wire=Examples/captures/web.pcap > report & model=$!
+            sleep 1; kill -INT $model; wait $model; status=$?; cat report; ls | grep best; exit $status
+            """,
+            in: directory.url
+        )
+        #expect(outcome.status == 130 && outcome.output.isEmpty, "\(outcome.status) \(outcome.output) \(outcome.error)")
+    }
+
+    /// A run directory that is not as a run leaves it is told from one without results.
+    @Test func damagedRunDirectories() throws {
+        let (directory, _) = try Self.sandbox()
+        let run = "spillway run in/mirror.yaml --wire wire=in/a.pcapng --set capture=c --run-dir a > /dev/null"
+        #expect(try Tool.run(run, in: directory.url).status == 0)
+        for (file, text, words) in [
+            ("manifest.json", "{}", "it has no text 'verb'"), ("manifest.json", "[]", "it has no text 'verb'"),
+            ("manifest.json", "null", "it has no text 'verb'"),
+            ("manifest.json", #"{"verb": "run"}"#, "it has no object 'inputs'"),
+            ("manifest.json", #"{"verb": "run", "inputs": {}}"#, "it has no list 'inputs.graph'"),
+            ("manifest.json", "verb: run", "is not JSON"), ("stats.json", "{}", "it has no list 'statistics'"),
+            ("stats.json", #"{"statistics": {}}"#, "it has no list 'statistics'"),
+            ("stats.json", #"{"statistics": [1]}"#, "statistic 1 has no text 'name'"),
+            ("stats.json", #"{"statistics": [{"name": "a"}]}"#, "statistic 'a' has no text 'unit'"),
+            (
+                "stats.json", #"{"statistics": [{"name": "a", "unit": "", "value": "3"}]}"#,
+                "statistic 'a' has no number 'value'"
+            ),
+        ] {
+            let outcome = try Tool.run(
+                "rm -rf b; cp -r a b; printf '%s' '\(text)' > b/\(file); spillway compare a b",
+                in: directory.url
+            )
+            #expect(outcome.status == 78 && outcome.output.isEmpty, "\(text): \(outcome.error)")
+            #expect(outcome.error.hasPrefix("error: b/\(file): "), "\(text): \(outcome.error)")
+            #expect(outcome.error.contains(words), "\(text): \(outcome.error)")
+        }
+    }
 }
