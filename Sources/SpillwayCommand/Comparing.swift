@@ -50,30 +50,34 @@ struct ModelOptions: ParsableArguments {
     ) throws -> InputNotes {
         let (device, bytes) = try loadProfile(profile)
         let wires = try input.bindings()
+        if let wire = wires.first(where: { $0.write != nil }) {
+            throw Failure.usage(
+                "wire '\(wire.name)' has a file to write, but '\(verb)' only models; 'spillway run' writes it"
+            )
+        }
         return try reporting {
             let load = try load.map(parseLoad)
             var inputs = InputFiles(loaded, wires)
             for file in files.read + [Profiles.path(profile)] { inputs.add(file) }
             if let file = files.written { try inputs.checkOutput(file) }
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
-            // The model has nothing to show of half its work: an interrupt ends it.
-            signal(SIGINT, SIG_DFL)
             let progress = Progress("modelling \(graph.name) on \(device.name)")
             let services = ObservedServices(MemoryServices())
-            let instance = try GraphRun.modelInstance(
-                graph,
-                wires: wires,
-                options: input.instance,
-                services: services
-            )
-            let means = Means(device: device, load: load, progress: { progress("\($0)") }, makeInstance: { instance })
-            let report: any ModelReport
-            do {
-                report = try body(means)
-            } catch ModelError.noPackets {
-                // The damage that stands before the first packet says more.
-                try conclude(InputNotes(instance))
-                throw ModelError.noPackets
+            let (report, notes) = try endingWhenInterrupted {
+                let instance = try GraphRun.modelInstance(
+                    graph,
+                    wires: wires,
+                    options: input.instance,
+                    services: services
+                )
+                let means = Means(device: device, load: load, progress: { progress("\($0)") }, makeInstance: { instance })
+                do {
+                    return (try body(means), InputNotes(instance))
+                } catch ModelError.noPackets {
+                    // The damage that stands before the first packet says more.
+                    try conclude(InputNotes(instance))
+                    throw ModelError.noPackets
+                }
             }
             switch format {
             case .text: try Output.result(report.text)
@@ -93,8 +97,8 @@ struct ModelOptions: ParsableArguments {
             content.outputs = services.sinks
             content.placements = placements
             content.objective = objective
-            try directory?.write(content)
-            return InputNotes(instance)
+            try directory?.write(content, shouldStop: stopAsked)
+            return notes
         }
     }
 }
@@ -224,12 +228,13 @@ extension Objective: ExpressibleByArgument {}
 /// Reads a profile; what is wrong with it goes to standard error.
 private func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     let path = Profiles.path(name)
-    if !path.hasPrefix("profile:"), !Files.exists(path) {
+    if !path.hasPrefix("profile:"), Files.isMissing(path) {
         let guess = nearest(to: name, among: Profiles.shipped).map { "; did you mean '\($0)'?" } ?? ""
         throw Failure.noFile(
             "there is no profile '\(name)': no such file, and shipped are \(Profiles.shipped.joined(separator: ", "))\(guess)"
         )
     }
+    if !path.hasPrefix("profile:") { try requireFile(path) }
     let (profile, diagnostics) = Profiles.load(name, Session.loader)
     for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
     guard let profile else { throw Failure.badGraph() }

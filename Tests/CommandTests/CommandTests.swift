@@ -45,6 +45,9 @@ import Testing
             ("spillway compare graphs/flow-monitor.yaml \(web) --load 1.+5x", 64, "neither a factor"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --load=-0.5x", 64, "neither a factor"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --load +5Mpps", 64, "neither a factor"),
+            ("spillway compare graphs/mirror.yaml --wire wire=Examples/captures/web.pcap,write=x", 64, "only models"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --placements ''", 64, "--placements"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --placements host-only,", 64, "--placements"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
             ("spillway trace graphs/flow-monitor.yaml \(web) --batch 2", 64, "--batch"),
@@ -341,6 +344,27 @@ import Testing
         let placements = try #require(object(json.output)["placements"] as? [[String: Any]])
         #expect(placements[0]["drops"] as? [String: Int] == expected)
         for (name, count) in expected { #expect(text.output.contains("\(name) \(count)"), "\(text.output)") }
+    }
+
+    /// Under a load that no device serves a packet costs what it costs, and it is said how many were lost.
+    @Test func loads() throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        let command = "spillway compare small.yaml \(Self.vlan) --load"
+        func compare(_ load: String) throws -> [String: Any] {
+            let json = try Tool.run("\(command) \(load) --format json", in: directory.url)
+            return try #require((object(json.output)["placements"] as? [[String: Any]])?.first)
+        }
+        let (usual, much) = (try compare("1Mpps"), try compare("100Gpps"))
+        for figure in ["host_cycles_per_packet", "nic_cycles_per_packet"] {
+            let (a, b) = (try #require(usual[figure] as? Double), try #require(much[figure] as? Double))
+            #expect(b > 0.5 * a && b < 2 * a, "\(figure): \(a) and \(b)")
+        }
+        let packets = try #require(much["packets_at_load"] as? [String: Int])
+        #expect(packets["completed"]! < packets["offered"]! && packets["offered"]! > 100_000)
+        let text = try Tool.run("\(command) 100Gpps", in: directory.url).output
+        #expect(text.contains("'host-only' lost all or part of ") && text.contains("; items dropped: "), "\(text)")
+        let plan = try Tool.run("spillway plan small.yaml \(Self.vlan) --load 1pps", in: directory.url)
+        #expect(plan.output.contains(" packets recorded; latency at 1 pps."), "\(plan.output)")
     }
 
     private func object(_ text: String) throws -> [String: Any] {
