@@ -37,7 +37,8 @@ public struct ComparisonReport: ModelReport, Sendable {
 
     private var head: String {
         let c = comparison
-        return "Modelled on profile \(profile.name): \(recorded(c.recordedPackets, c.isPrefix)), \(fixed(c.bytesPerPacket, 1)) B each; latency at "
+        return
+            "Modelled on profile \(profile.name): \(recorded(c.recordedPackets, c.isPrefix)), \(fixed(c.bytesPerPacket, 1)) B each; latency at "
             + loadText(c.results[0].load) + "."
     }
 
@@ -52,13 +53,16 @@ public struct ComparisonReport: ModelReport, Sendable {
         return out
     }
 
+    /// The report for a terminal.
     public var text: String { "\(head)\n\n\(table.text)\n\(tail)" }
 
+    /// The report in Markdown.
     public var markdown: String {
         "# Placements of \(graph)\n\n\(head)\n\n\(table.markdown)\n"
             + tail.split(separator: "\n").map { "- \($0)\n" }.joined()
     }
 
+    /// The report as JSON; the names are part of the interface.
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
@@ -83,6 +87,7 @@ public struct ComparisonReport: ModelReport, Sendable {
         ])
     }
 
+    /// The figures as a flat list of statistics.
     public var statistics: JSON { resultStatistics(comparison.results, comparison.elementDrops) }
 }
 
@@ -130,18 +135,22 @@ public struct PlanReport: ModelReport, Sendable {
         plan.reasons.map { "\($0.element) on \($0.side.rawValue): \($0.text)" }
     }
 
+    /// The report for a terminal.
     public var text: String {
         "\(head)\n\n\(table.text)\n" + (tail.isEmpty ? "" : "\(tail)\n") + "Why, in '\(plan.best.name)':\n"
             + reasons.map { "  \($0)\n" }.joined()
     }
 
+    /// The report in Markdown.
     public var markdown: String {
         "# Plan of \(graph)\n\n\(head)\n\n\(table.markdown)\n" + (tail.isEmpty ? "" : "\(tail)\n")
             + "Why, in '\(plan.best.name)':\n\n" + reasons.map { "- \($0)\n" }.joined()
     }
 
+    /// The figures as a flat list of statistics, of all placements that were tried.
     public var statistics: JSON { resultStatistics(plan.ranked, plan.elementDrops) }
 
+    /// The report as JSON; the names are part of the interface.
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
@@ -239,7 +248,8 @@ private func dropLines(_ results: [PlacementResult], _ elementDrops: ElementDrop
         if result.drops.isEmpty { continue }
         let (offered, completed) = result.packets
         let reasons = result.drops.map { "\($0.reason.name) \(grouped($0.count))" }.joined(separator: ", ")
-        out += "'\(result.name)' lost all or part of \(grouped(offered - completed)) of \(grouped(offered)) packets at that "
+        out +=
+            "'\(result.name)' lost all or part of \(grouped(offered - completed)) of \(grouped(offered)) packets at that "
             + "load; items dropped: \(reasons)\n"
     }
     if !elementDrops.isEmpty {

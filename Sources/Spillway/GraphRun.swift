@@ -83,6 +83,7 @@ public enum GraphRun {
     public struct Outcome {
         /// What was counted.
         public var report: RunReport
+        /// What there is to say of the captures.
         public var input: InputNotes
         /// The names of what elements wrote; `-` is standard output.
         public var outputs: [String]

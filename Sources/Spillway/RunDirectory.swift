@@ -38,8 +38,9 @@ public struct RunDirectory {
         public var profile: (path: String, bytes: [UInt8])?
         /// The placements that were compared.
         public var placements: [GraphSpec.Placement] = []
-        /// The load that was asked for, and what a plan was to be best at.
+        /// The load that was asked for.
         public var load: OfferedLoad?
+        /// What a plan was to be best at.
         public var objective: Objective?
         /// The user ended the run before its input had ended.
         public var wasInterrupted = false
