@@ -40,7 +40,9 @@ public struct RunComparison {
             if a?.line != b?.line {
                 different.append(key)
             } else if key == "wires", a.map(RunComparison.hasNoDigest) == true {
-                different.append("wires, as no digest is kept of what comes from standard input or a pipe, or was interrupted")
+                different.append(
+                    "wires, as no digest is kept of what comes from standard input or a pipe, or was interrupted"
+                )
             }
         }
         for (name, sides) in RunComparison.placements(inputs.0) {

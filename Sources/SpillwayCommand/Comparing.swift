@@ -70,7 +70,12 @@ struct ModelOptions: ParsableArguments {
                     options: input.instance,
                     services: services
                 )
-                let means = Means(device: device, load: load, progress: { progress("\($0)") }, makeInstance: { instance })
+                let means = Means(
+                    device: device,
+                    load: load,
+                    progress: { progress("\($0)") },
+                    makeInstance: { instance }
+                )
                 do {
                     return (try body(means), InputNotes(instance))
                 } catch ModelError.noPackets {

@@ -67,12 +67,22 @@ struct InputOptions: ParsableArguments {
 struct RunOptions: ParsableArguments {
     @OptionGroup var input: InputOptions
 
-    @Option(help: ArgumentHelp("The largest batch handed to an element, 1 to 1024.", valueName: "packets"))
+    @Option(
+        help: ArgumentHelp(
+            "The largest batch handed to an element, 1 to 1024 and half of --pool.",
+            valueName: "packets"
+        )
+    )
     var batch = 64
 
     func validate() throws {
         guard (1...1024).contains(batch) else { throw ValidationError("--batch is out of range, 1 to 1024") }
-        guard input.pool >= 2 * batch else { throw ValidationError("--pool is less than two batches") }
+        guard input.pool >= 2 * batch else {
+            throw ValidationError(
+                "--pool \(input.pool) holds less than two batches of \(batch): --pool \(2 * batch) does, or "
+                    + "--batch \(input.pool / 2)"
+            )
+        }
     }
 
     var instance: Instance.Options {

@@ -54,6 +54,14 @@ import Testing
             ("spillway run graphs/lossy-link.yaml --wire left=- --wire right=-", 64, "read only once"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=-,-", 64, "read only once"),
             ("spillway tap graphs/flow-monitor.yaml check.uot \(web)", 64, "did you mean 'check.out'?"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --pool 64", 64, "--pool 128 does, or --batch 32"),
+            ("spillway explain second_link_typ", 64, "did you mean 'second_link_type'?"),
+            ("spillway explain truncated_record", 0, ""),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --profile /dev/zero", 78,
+                "is longer than 4194304 bytes"
+            ),
+            ("spillway test graphs/classify.test.yaml --seed 7 --set none=1", 78, "none"),
             ("spillway show Countr", 64, "did you mean 'Counter'?"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=README.md", 65, "is text, not a capture"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=/dev/null", 65, ""),
@@ -66,7 +74,10 @@ import Testing
             ("spillway run graphs", 66, "graphs: Is a directory"),
             // What may only be written, also by root.
             ("spillway run /proc/sys/net/ipv4/route/flush", 77, "flush: Permission denied"),
-            ("spillway compare graphs/flow-monitor.yaml \(web) --profile /proc/sys/net/ipv4/route/flush", 77, "flush: "),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --profile /proc/sys/net/ipv4/route/flush", 77,
+                "flush: "
+            ),
             (
                 "spillway compare graphs/flow-monitor.yaml \(web) --placements /proc/sys/net/ipv4/route/flush", 77,
                 "flush: "
@@ -86,6 +97,12 @@ import Testing
             ),
             ("spillway check graphs/profiles/example-nic.yaml graphs/flow-monitor.yaml", 0, ""),
             ("spillway check Examples/captures/web.pcap", 78, ""),
+            (
+                "spillway check missing.yaml graphs/flow-monitor.yaml", 66,
+                "cannot read the file: No such file or directory"
+            ),
+            ("spillway check missing.yaml README.md Makefile /proc/sys/net/ipv4/route/flush", 78, "Makefile:"),
+            ("spillway check missing.yaml /proc/sys/net/ipv4/route/flush graphs", 77, "flush:1:1: error"),
         ] as [(String, Int32, String)]
     )
     func exitCodes(_ command: String, _ status: Int32, _ word: String) throws {
@@ -112,6 +129,40 @@ import Testing
         #expect(outcome.output == "2 passed, 1 failed\n")
         #expect(outcome.error.contains("a.test.yaml:4:12: error: the graph cannot be used"), "\(outcome.error)")
         #expect(try Tool.run("spillway check a.test.yaml", in: directory.url).status == 78)
+    }
+
+    /// A file without tests proves nothing, and values for parameters can be given for all tests.
+    @Test func settingsOfTests() throws {
+        let directory = try Workspace(Self.root)
+        let test = "tests:\n  - {name: a, in: {}, out: {}}\n"
+        try "graph: graphs/none.yaml\ntests: []\n".write(
+            to: directory.url.appending(path: "empty.test.yaml"),
+            atomically: true,
+            encoding: .utf8
+        )
+        try "graph: graphs/flow-monitor.yaml\n\(test)".write(
+            to: directory.url.appending(path: "a.test.yaml"),
+            atomically: true,
+            encoding: .utf8
+        )
+        for verb in ["test", "check"] {
+            let empty = try Tool.run("spillway \(verb) empty.test.yaml", in: directory.url)
+            #expect(empty.status == 78 && empty.error.contains("2:8: error: there are no tests"), "\(empty.error)")
+        }
+        #expect(try Tool.run("spillway test a.test.yaml --set idle=2s --seed 3", in: directory.url).status == 0)
+        let wrong = try Tool.run("spillway test a.test.yaml --set idle=never", in: directory.url)
+        #expect(wrong.status == 78 && wrong.error.contains("'never' is not a time"), "\(wrong.error)")
+    }
+
+    /// One file that is not there does not hide what is wrong with others.
+    @Test func checkReportsEveryFile() throws {
+        let outcome = try Tool.run(
+            "spillway check graphs/mirror.yaml missing.yaml Makefile --format json",
+            in: Self.root
+        )
+        let found = try #require(JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [[String: Any]])
+        #expect(outcome.status == 78)
+        #expect(Set(found.compactMap { $0["file"] as? String }) == ["missing.yaml", "Makefile"])
     }
 
     /// The same packets by other ways: a pipe, gzip, two files for one wire.
@@ -305,6 +356,13 @@ import Testing
         for words in ["compressed data at byte", "packets of link type", "a stamp before that of an earlier packet"] {
             #expect(damaged.error.contains("warning: ") && damaged.error.contains(words), "\(damaged.error)")
         }
+        // What comes after it is not read.
+        let behind = try run("cp Examples/captures/vlan.pcapng next.pcapng", "cut.pcap,next.pcapng")
+        #expect(behind.status == 65, "\(behind.error)")
+        #expect(
+            behind.error.contains("cut.pcap: is damaged, so what follows it was not read: next.pcapng"),
+            "\(behind.error)"
+        )
         // Everything behind the file's header is damaged.
         let whole = try run("head -c 100 Examples/captures/web.pcap > cut.pcap", "cut.pcap")
         #expect(whole.status == 65 && whole.error.contains("byte 24: "), "\(whole.error)")
