@@ -81,4 +81,36 @@ import Testing
         #expect(ElementPages.check(catalog, directory) == [])
         #expect(FileManager.default.fileExists(atPath: "\(directory)/notes.md"))
     }
+
+    /// A capture that is read many times is hashed once, and one that was not hashed has no digest.
+    @Test func capturesAreHashedOnce() throws {
+        try Files.write(String(repeating: "x", count: 1 << 20), to: path("capture"))
+        let loader = GraphLoader(catalog: .standard, services: MemoryServices()) { _ in
+            Array("graph: g\nchains: [wire.rx -> Discard]\nelements: {wire: {type: Wire}}\n".utf8)
+        }
+        /// How often the writing asked whether to stop, and the manifest.
+        func write(_ captures: Int, isStopped: Bool = false) throws -> (asked: Int, manifest: String) {
+            var asked = 0
+            let wire = WireArgument(name: "wire", sources: Array(repeating: path("capture"), count: captures))
+            let content = RunDirectory.Content(
+                verb: "run",
+                graph: loader.loadGraph("g.yaml"),
+                wires: [wire],
+                seed: 1,
+                statistics: .null,
+                markdown: ""
+            )
+            try RunDirectory(path("run")).write(content) {
+                asked += 1
+                return isStopped
+            }
+            return (asked, try text("run/manifest.json"))
+        }
+        let once = try write(1)
+        let often = try write(20)
+        #expect(once.asked > 3 && often.asked == once.asked)
+        #expect(often.manifest.matches(of: /"sha256": "/).count == 21)
+        let stopped = try write(2, isStopped: true)
+        #expect(stopped.asked == 1 && stopped.manifest.matches(of: /"sha256": null/).count == 2)
+    }
 }
