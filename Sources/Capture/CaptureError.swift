@@ -67,6 +67,8 @@ public struct OutputError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The code of a pipe or socket whose reader has gone.
     public static let closedPipe = "closed_pipe"
+    /// The code of a file that is read, or written already.
+    public static let fileInUse = "file_in_use"
 
     public var description: String { "\(file == "-" ? "standard output" : file): \(reason) [\(code)]" }
 

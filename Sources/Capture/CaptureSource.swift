@@ -158,7 +158,16 @@ public final class CaptureSource: PacketSource {
                 usual = nil
                 current += 1
             } catch {
-                if error.code != CaptureError.stopped { trouble = error }
+                if error.code != CaptureError.stopped {
+                    trouble = error
+                    let others = files[(current + 1)...].map(\.path)
+                    if !others.isEmpty {
+                        attention.warnings.append(
+                            "\(error.file): is damaged, so what follows it was not read: "
+                                + others.joined(separator: ", ")
+                        )
+                    }
+                }
                 usual = nil
                 current = files.count
             }

@@ -4,7 +4,7 @@
 import Dataplane
 import Glibc
 
-/// A file, or standard output for `-`, that bytes are written to.
+/// A file that bytes are written to; standard output for `-` and the other names it has.
 ///
 /// What is not flushed is lost. A reader that goes away is an error to be thrown, not the end of the process.
 public final class FileSink: ByteSink {
@@ -17,15 +17,20 @@ public final class FileSink: ByteSink {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
     private var used = 0
 
-    /// Creates the file `name`, or empties it. Throws an ``OutputError``, also when a capture in use would be
+    /// Whether what the file held before has yet to go. That waits for the first bytes, so that nothing is lost when a run
+    /// does not begin because another of its files cannot be written.
+    private var isToBeEmptied = false
+
+    /// Creates the file `name`, or takes one to be overwritten. Throws an ``OutputError``, also when a capture in use would be
     /// overwritten.
     ///
     /// Where `appends`, what the file holds stays.
     public init(_ name: String, appends: Bool = false) throws {
         self.name = name
-        ownsDescriptor = name != "-"
-        // A file is emptied only when it is known that no one maps it.
-        descriptor = ownsDescriptor ? open(name, O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : 0), 0o666) : STDOUT_FILENO
+        ownsDescriptor = !FileSink.isStandardOutput(name)
+        // Not emptied before it is known that no one maps it.
+        let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : 0)
+        descriptor = ownsDescriptor ? open(name, flags, 0o666) : STDOUT_FILENO
         if descriptor < 0 {
             buffer.deallocate()
             throw OutputError(file: name, system: errno, doing: "create the file")
@@ -34,15 +39,25 @@ public final class FileSink: ByteSink {
         let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         mayRaiseSignal = !isRegular
         claim = isRegular && ownsDescriptor ? FileClaim(status, for: .writing) : nil
-        if isRegular && ownsDescriptor {
-            var problem: OutputError?
-            if claim == nil {
-                problem = OutputError(file: name, reason: "is already read or written by this run", code: "file_in_use")
-            } else if !appends, ftruncate(descriptor, 0) != 0 {
-                problem = OutputError(file: name, system: errno, doing: "empty the file")
-            }
-            if let problem { throw problem }
+        isToBeEmptied = claim != nil && !appends
+        if isRegular, ownsDescriptor, claim == nil {
+            let reason = "is already read or written by this run"
+            throw OutputError(file: name, reason: reason, code: OutputError.fileInUse)
         }
+    }
+
+    /// Whether `name` leads to standard output: `-`, `/dev/stdout`, or the file that it is redirected to. It does not where
+    /// that is `/dev/null`, which keeps nothing that could be mixed.
+    public static func isStandardOutput(_ name: String) -> Bool {
+        if name == "-" { return true }
+        var named = stat()
+        var output = stat()
+        var null = stat()
+        guard stat(name, &named) == 0, fstat(STDOUT_FILENO, &output) == 0, stat("/dev/null", &null) == 0 else {
+            return false
+        }
+        func isSame(_ other: stat) -> Bool { named.st_dev == other.st_dev && named.st_ino == other.st_ino }
+        return isSame(output) && !isSame(null)
     }
 
     deinit {
@@ -63,10 +78,17 @@ public final class FileSink: ByteSink {
     public func flush() throws { try drain() }
 
     private func drain() throws {
+        try empty()
         // What failed once is not tried again.
         let count = used
         used = 0
         if count > 0 { try put(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+    }
+
+    private func empty() throws {
+        guard isToBeEmptied else { return }
+        isToBeEmptied = false
+        if ftruncate(descriptor, 0) != 0 { throw OutputError(file: name, system: errno, doing: "empty the file") }
     }
 
     /// Hands all bytes to the system.

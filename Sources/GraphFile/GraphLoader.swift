@@ -230,11 +230,15 @@ public struct GraphLoader: Sendable {
 
     /// Reads a tests file, and its graph once for each set of settings in it.
     ///
-    /// What is wrong with one test, or with the graph under its settings, leaves the others usable.
-    public func loadTests(_ path: String) -> (tests: GraphTests?, diagnostics: [Diagnostic]) {
+    /// What is wrong with one test, or with the graph under its settings, leaves the others usable. `settings` go before those
+    /// of a test.
+    public func loadTests(
+        _ path: String,
+        settings: [(key: String, value: String)] = []
+    ) -> (tests: GraphTests?, diagnostics: [Diagnostic]) {
         let session = Session(limits: limits)
         guard let value = read(path, session), isKind(.tests, value, session) else { return (nil, session.diagnostics) }
-        let tests = tests(value, path: path, settings: [], session)
+        let tests = tests(value, path: path, settings: settings, session)
         return (tests, session.diagnostics)
     }
 

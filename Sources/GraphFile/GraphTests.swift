@@ -89,6 +89,8 @@ extension Session {
             let graphValue = fields["graph"], let graph = text(graphValue, "'graph'"),
             let list = fields["tests"], let items = items(list, "'tests'")
         else { return nil }
+        // A file that proves nothing would pass.
+        if items.isEmpty { report(.badValue, "there are no tests in this file", at: list.mark) }
         let cases = items.compactMap(testCase)
         return errorCount == errors
             ? GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map) : nil

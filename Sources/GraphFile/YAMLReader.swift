@@ -29,7 +29,7 @@ struct YAMLReader {
         guard range.count <= session.limits.fileSize else {
             session.report(
                 .fileTooLarge,
-                "the file has \(bytes.count) bytes, more than \(session.limits.fileSize)",
+                "the file is longer than \(session.limits.fileSize) bytes, the most that is read",
                 file: session.map.sources[source].path
             )
             return nil

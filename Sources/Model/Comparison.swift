@@ -24,13 +24,15 @@ public struct PlacementResult: Sendable {
     public var latency: Percentiles?
     /// Items lost at that load, by reason; those that did not occur are left out.
     public var drops: [(reason: Outcome.Drop, count: UInt64)]
-    /// Core cycles per packet that arrives.
+    /// Packets that were offered at that load, and those of which nothing was lost.
+    public var packets: (offered: UInt64, completed: UInt64)
+    /// Core cycles per packet of which nothing was lost on the way to the host.
     public var hostCyclesPerPacket: Double
-    /// Core cycles on the NIC per packet that arrives.
+    /// Core cycles on the NIC per packet that its cores took.
     public var nicCyclesPerPacket: Double
-    /// What crosses per packet that arrives.
+    /// What crosses per packet that the NIC's cores took.
     public var toHost: Crossing
-    /// What crosses to the NIC per packet that arrives.
+    /// What crosses to the NIC per packet of which nothing was lost on the way to the host.
     public var toNIC: Crossing
 
     /// The resource that is busiest at the sustainable rate.
@@ -301,13 +303,20 @@ private struct Scorer {
 
     func result(_ placement: GraphSpec.Placement, _ capacity: Capacity, _ load: OfferedLoad) throws -> PlacementResult {
         let run = try recording.replay(routes, profile, load, packets)
-        let offered = Double(run.offered)
-        func cycles(_ side: ExecutorProfile, _ tally: Outcome.ExecutorTally) -> Double {
-            let busy = tally.busy.reduce(0) { $0 + Double($1) }
-            return busy * Double(side.clock) / Double(picosecondsPerSecond) / offered
+        // Under overload nobody works on most packets, so what a packet costs is taken of those that got there. An item lost
+        // is a packet lost at most, and a packet of which nothing was lost got everywhere.
+        func served(lostBefore drops: [Outcome.Drop]) -> Double {
+            let lost = drops.reduce(0) { $0 + run.drops[$1.rawValue] }
+            return Double(max(run.completed, run.offered - min(run.offered, lost), 1))
         }
-        func crossing(_ tally: Outcome.DirectionTally) -> PlacementResult.Crossing {
-            .init(bytes: Double(tally.bytes) / offered, transfers: Double(tally.transfers) / offered)
+        let onNIC = served(lostBefore: [.macRate, .nicQueueFull])
+        let onHost = served(lostBefore: Outcome.Drop.allCases)
+        func cycles(_ side: ExecutorProfile, _ tally: Outcome.ExecutorTally, _ packets: Double) -> Double {
+            let busy = tally.busy.reduce(0) { $0 + Double($1) }
+            return busy * Double(side.clock) / Double(picosecondsPerSecond) / packets
+        }
+        func crossing(_ tally: Outcome.DirectionTally, _ packets: Double) -> PlacementResult.Crossing {
+            .init(bytes: Double(tally.bytes) / packets, transfers: Double(tally.transfers) / packets)
         }
         let utilisation = capacity.limits.enumerated()
             .map { (place: $0, resource: $1.resource, share: min(1, Double(capacity.rate) / $1.rate)) }
@@ -322,10 +331,11 @@ private struct Scorer {
             load: load,
             latency: run.percentiles,
             drops: Outcome.Drop.allCases.filter { run.drops[$0.rawValue] > 0 }.map { ($0, run.drops[$0.rawValue]) },
-            hostCyclesPerPacket: cycles(profile.host, run.host),
-            nicCyclesPerPacket: cycles(profile.nic, run.nic),
-            toHost: crossing(run.toHost),
-            toNIC: crossing(run.toNIC)
+            packets: (run.offered, run.completed),
+            hostCyclesPerPacket: cycles(profile.host, run.host, onHost),
+            nicCyclesPerPacket: cycles(profile.nic, run.nic, onNIC),
+            toHost: crossing(run.toHost, onNIC),
+            toNIC: crossing(run.toNIC, onHost)
         )
     }
 }

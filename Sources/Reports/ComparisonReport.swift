@@ -37,8 +37,8 @@ public struct ComparisonReport: ModelReport, Sendable {
 
     private var head: String {
         let c = comparison
-        return "Modelled on profile \(profile.name): \(grouped(UInt64(c.recordedPackets))) packets recorded"
-            + (c.isPrefix ? " (the capture goes on)" : "") + ", \(fixed(c.bytesPerPacket, 1)) B each; latency at "
+        return
+            "Modelled on profile \(profile.name): \(recorded(c.recordedPackets, c.isPrefix)), \(fixed(c.bytesPerPacket, 1)) B each; latency at "
             + loadText(c.results[0].load) + "."
     }
 
@@ -53,13 +53,16 @@ public struct ComparisonReport: ModelReport, Sendable {
         return out
     }
 
+    /// The report for a terminal.
     public var text: String { "\(head)\n\n\(table.text)\n\(tail)" }
 
+    /// The report in Markdown.
     public var markdown: String {
         "# Placements of \(graph)\n\n\(head)\n\n\(table.markdown)\n"
             + tail.split(separator: "\n").map { "- \($0)\n" }.joined()
     }
 
+    /// The report as JSON; the names are part of the interface.
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
@@ -84,6 +87,7 @@ public struct ComparisonReport: ModelReport, Sendable {
         ])
     }
 
+    /// The figures as a flat list of statistics.
     public var statistics: JSON { resultStatistics(comparison.results, comparison.elementDrops) }
 }
 
@@ -117,8 +121,9 @@ public struct PlanReport: ModelReport, Sendable {
     }
 
     private var head: String {
-        "Modelled on profile \(profile.name), objective \(plan.objective.rawValue); latency at "
-            + loadText(plan.best.load) + ". \(plan.completeness)"
+        "Modelled on profile \(profile.name), objective \(plan.objective.rawValue): "
+            + recorded(plan.recordedPackets, plan.isPrefix) + "; latency at " + loadText(plan.best.load)
+            + ". \(plan.completeness)"
     }
 
     private var tail: String {
@@ -130,23 +135,29 @@ public struct PlanReport: ModelReport, Sendable {
         plan.reasons.map { "\($0.element) on \($0.side.rawValue): \($0.text)" }
     }
 
+    /// The report for a terminal.
     public var text: String {
         "\(head)\n\n\(table.text)\n" + (tail.isEmpty ? "" : "\(tail)\n") + "Why, in '\(plan.best.name)':\n"
             + reasons.map { "  \($0)\n" }.joined()
     }
 
+    /// The report in Markdown.
     public var markdown: String {
         "# Plan of \(graph)\n\n\(head)\n\n\(table.markdown)\n" + (tail.isEmpty ? "" : "\(tail)\n")
             + "Why, in '\(plan.best.name)':\n\n" + reasons.map { "- \($0)\n" }.joined()
     }
 
+    /// The figures as a flat list of statistics, of all placements that were tried.
     public var statistics: JSON { resultStatistics(plan.ranked, plan.elementDrops) }
 
+    /// The report as JSON; the names are part of the interface.
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
             ("profile", .string(profile.name)),
             ("objective", .string(plan.objective.rawValue)),
+            ("packets", .integer(Int64(plan.recordedPackets))),
+            ("is_prefix", .bool(plan.isPrefix)),
             ("completeness", .string(plan.completeness)),
             ("tie", .bool(plan.isTie)),
             ("best", .string(plan.best.name)),
@@ -169,14 +180,33 @@ public struct PlanReport: ModelReport, Sendable {
     }
 }
 
+private func recorded(_ packets: Int, _ isPrefix: Bool) -> String {
+    "\(grouped(UInt64(packets))) packets recorded" + (isPrefix ? " (the capture goes on)" : "")
+}
+
 /// An offered load in words.
 public func loadText(_ load: OfferedLoad) -> String {
     switch load {
     case .captureTime: "the capture's own times"
     case .factor(let n, let d):
-        d == 1 ? "\(n)x the capture's speed" : "\(fixed(Double(n) / Double(d), 3))x the capture's speed"
-    case .rate(let rate): "\(mega(Double(rate))) Mpps"
+        "\(trimmed(Double(n) / Double(d)))x the capture's speed"
+    case .rate(let rate):
+        switch rate {
+        case 100_000...: "\(mega(Double(rate))) Mpps"
+        case 1_000...: "\(fixed(Double(rate) / 1e3, 3)) kpps"
+        default: "\(rate) pps"
+        }
     }
+}
+
+/// `x` with as many of nine digits behind the point as it needs.
+private func trimmed(_ x: Double) -> String {
+    var text = fixed(x, 9)
+    if text.contains(".") {
+        while text.last == "0" { text.removeLast() }
+        if text.last == "." { text.removeLast() }
+    }
+    return text
 }
 
 private func mega(_ rate: Double) -> String { fixed(rate / 1e6, 3) }
@@ -215,9 +245,12 @@ private typealias ElementDrops = [(element: String, reason: String, count: UInt6
 private func dropLines(_ results: [PlacementResult], _ elementDrops: ElementDrops) -> String {
     var out = ""
     for result in results {
-        for (reason, count) in result.drops {
-            out += "'\(result.name)' dropped \(count) items at that load: \(reason.name)\n"
-        }
+        if result.drops.isEmpty { continue }
+        let (offered, completed) = result.packets
+        let reasons = result.drops.map { "\($0.reason.name) \(grouped($0.count))" }.joined(separator: ", ")
+        out +=
+            "'\(result.name)' lost all or part of \(grouped(offered - completed)) of \(grouped(offered)) packets at that "
+            + "load; items dropped: \(reasons)\n"
     }
     if !elementDrops.isEmpty {
         let list = elementDrops.map { "\($0.element).\($0.reason) \(grouped($0.count))" }.joined(separator: ", ")
@@ -239,6 +272,10 @@ private func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ ele
             .object([("p50", ns(r.latency?.p50)), ("p99", ns(r.latency?.p99)), ("p999", ns(r.latency?.p999))])
         ),
         ("load", .string(loadText(r.load))),
+        (
+            "packets_at_load",
+            .object([("offered", .unsigned(r.packets.offered)), ("completed", .unsigned(r.packets.completed))])
+        ),
         ("host_cycles_per_packet", .decimal(r.hostCyclesPerPacket, digits: 3)),
         ("nic_cycles_per_packet", .decimal(r.nicCyclesPerPacket, digits: 3)),
         (

@@ -2,14 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
-import Foundation
 
 /// What can be read about element types, made from what they declare: Markdown pages, and text for a terminal.
 public enum ElementPages {
     // MARK: Markdown
 
     /// The first line of every generated page; a page without it is never removed.
-    static let notice = "<!-- Written by `spillway docs --write` from the element's source; do not edit. -->"
+    public static let notice = "<!-- Written by `spillway docs --write` from the element's source; do not edit. -->"
 
     /// The page of one element type.
     public static func page(_ type: ElementDescriptor) -> String {
@@ -75,52 +74,6 @@ public enum ElementPages {
     public static func pages(_ catalog: Catalog) -> [(file: String, text: String)] {
         [("README.md", index(catalog))]
             + catalog.types.sorted { $0.name < $1.name }.map { ("\($0.name).md", page($0)) }
-    }
-
-    /// Writes all pages to a directory, which is made if it does not exist, and removes generated pages of element types
-    /// that no longer exist. Returns the files that changed.
-    @discardableResult
-    public static func write(_ catalog: Catalog, to directory: String) throws -> [String] {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        var changed: [String] = []
-        for (file, text) in pages(catalog) where read(directory, file) != text {
-            try text.write(toFile: "\(directory)/\(file)", atomically: true, encoding: .utf8)
-            changed.append(file)
-        }
-        for file in stale(catalog, directory) {
-            try FileManager.default.removeItem(atPath: "\(directory)/\(file)")
-            changed.append(file)
-        }
-        return changed
-    }
-
-    /// What differs between a directory and the pages that would be written there, a line each; empty when nothing does.
-    public static func check(_ catalog: Catalog, _ directory: String) -> [String] {
-        var differences: [String] = []
-        for (file, text) in pages(catalog) {
-            guard let found = read(directory, file) else {
-                differences.append("\(file): missing")
-                continue
-            }
-            if found == text { continue }
-            let pairs = zip(found.split(separator: "\n", omittingEmptySubsequences: false), lines(text))
-            let line = pairs.enumerated().first { $1.0 != $1.1 }?.offset ?? min(lines(found).count, lines(text).count)
-            differences.append("\(file):\(line + 1): differs from what the element declares")
-        }
-        return differences + stale(catalog, directory).map { "\($0): there is no such element" }
-    }
-
-    private static func read(_ directory: String, _ file: String) -> String? {
-        try? String(contentsOfFile: "\(directory)/\(file)", encoding: .utf8)
-    }
-
-    /// Generated pages of element types that do not exist.
-    private static func stale(_ catalog: Catalog, _ directory: String) -> [String] {
-        let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        let known = Set(pages(catalog).map(\.file))
-        return files.sorted().filter {
-            $0.hasSuffix(".md") && !known.contains($0) && read(directory, $0)?.hasPrefix(notice) == true
-        }
     }
 
     // MARK: Terminal

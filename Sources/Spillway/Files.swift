@@ -18,9 +18,11 @@ public enum Files {
             self.errno = errno
         }
 
-        public var description: String { "\(path): \(String(cString: strerror(errno)))" }
-        /// There is no such file.
-        public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+        public var description: String { "\(path): \(reason)" }
+        /// What is wrong, without the name.
+        public var reason: String { String(cString: strerror(errno)) }
+        /// There is no such file, or only a directory.
+        public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR || errno == EISDIR }
         /// The user has no right to it.
         public var isForbidden: Bool { errno == EACCES || errno == EPERM || errno == EROFS }
     }
@@ -90,10 +92,24 @@ public enum Files {
         }
     }
 
-    /// Makes a directory, unless it is there.
+    /// Makes a directory and those it is in, unless they are there.
     public static func makeDirectory(_ path: String) throws {
+        if isDirectory(path) { return }
+        let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+        if !parent.isEmpty { try makeDirectory((path.hasPrefix("/") ? "/" : "") + parent) }
         if mkdir(path, 0o755) != 0, errno != EEXIST { throw Failure(path: path, errno: errno) }
         guard isDirectory(path) else { throw Failure(path: path, errno: ENOTDIR) }
+    }
+
+    /// Removes a file.
+    public static func remove(_ path: String) throws {
+        if unlink(path) != 0 { throw Failure(path: path, errno: errno) }
+    }
+
+    /// Throws when a file cannot be opened for reading, or is a directory.
+    public static func checkReadable(_ path: String) throws {
+        if access(path, R_OK) != 0 { throw Failure(path: path, errno: errno) }
+        if isDirectory(path) { throw Failure(path: path, errno: EISDIR) }
     }
 
     /// Whether `path` is a directory.
@@ -147,6 +163,11 @@ public enum Files {
     /// Whether `path` names anything.
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Whether `path` names nothing, as far as may be seen.
+    public static func isMissing(_ path: String) -> Bool {
+        access(path, F_OK) != 0 && Failure(path: path, errno: errno).isMissing
+    }
+
     /// The names in a directory, sorted by their bytes.
     public static func list(_ path: String) throws -> [String] {
         guard let directory = opendir(path) else { throw Failure(path: path, errno: errno) }
@@ -161,21 +182,28 @@ public enum Files {
         return names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
     }
 
-    /// Whether both paths name one file.
-    public static func isSame(_ a: String, _ b: String) -> Bool {
-        var x = stat()
-        var y = stat()
-        return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino
+    /// What makes a file the same under each of its names.
+    struct Identity: Hashable {
+        private let device: dev_t
+        private let inode: ino_t
+
+        /// Nil where nothing is.
+        init?(_ path: String) {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            device = status.st_dev
+            inode = status.st_ino
+        }
     }
 
-    /// The SHA-256 of a file's bytes, as hexadecimal digits.
-    public static func sha256(_ path: String) throws -> String {
+    /// The SHA-256 of a file's bytes, as hexadecimal digits; nil when `shouldStop`, which is asked now and then, ended it.
+    public static func sha256(_ path: String, shouldStop: () -> Bool = { false }) throws -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure(path: path, errno: errno) }
         defer { close(file) }
         var hash = SHA256()
         var buffer = [UInt8](repeating: 0, count: 1 << 18)
-        while true {
+        while !shouldStop() {
             let n = Glibc.read(file, &buffer, buffer.count)
             if n == 0 { return hash.hexDigest() }
             if n < 0 {
@@ -184,5 +212,6 @@ public enum Files {
             }
             buffer.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<n])) }
         }
+        return nil
     }
 }

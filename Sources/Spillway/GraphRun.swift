@@ -83,10 +83,11 @@ public enum GraphRun {
     public struct Outcome {
         /// What was counted.
         public var report: RunReport
+        /// What there is to say of the captures.
         public var input: InputNotes
         /// The names of what elements wrote; `-` is standard output.
         public var outputs: [String]
-        /// An element or a wire wrote to standard output.
+        /// An element or a wire wrote to standard output, or would have done so.
         public var usedStandardOutput: Bool
     }
 
@@ -112,9 +113,6 @@ public enum GraphRun {
                         + names.joined(separator: ", ") + guess
                 )
             }
-            if let write = wire.write, let same = wire.sources.first(where: { Files.isSame($0, write) }) {
-                throw BindingError(description: "'\(same)' cannot be read and written at once")
-            }
             let source = wire.sources.isEmpty ? nil : try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
             bindings[number] = WireBinding(source: source)
         }
@@ -135,16 +133,27 @@ public enum GraphRun {
 
     /// Runs `spec` until its captures end or `shouldStop` says so.
     ///
-    /// - Parameter progress: told now and then how many packets have come in.
+    /// - Parameters:
+    ///   - inputs: what else is read beside the captures of `wires`; none of it is written.
+    ///   - ownsOutput: standard output is the caller's: what elements and wires would write there is thrown away.
+    ///   - progress: told now and then how many packets have come in.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
+        inputs: InputFiles = InputFiles(),
+        ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
         progress: ((UInt64) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
-        let services = ObservedServices(SystemServices())
+        var inputs = inputs
+        for wire in wires { for source in wire.sources { inputs.add(source) } }
+        for wire in wires { if let write = wire.write { try inputs.checkOutput(write) } }
+        let senders = wires.indices.filter { wires[$0].write.map(FileSink.isStandardOutput) == true }
+        var wires = wires
+        if ownsOutput { for k in senders { wires[k].write = nil } }
+        let services = ObservedServices(SystemServices(), inputs: inputs, discardsOutput: ownsOutput)
         let bindings = try bind(spec, wires, shouldStop: shouldStop)
         let instance = try Instance(spec, bindings: bindings, services: services, options: options)
         try instance.open()
@@ -161,7 +170,7 @@ public enum GraphRun {
             report: report(instance, input),
             input: input,
             outputs: services.sinks,
-            usedStandardOutput: services.sinks.contains("-") || wires.contains { $0.write == "-" }
+            usedStandardOutput: !senders.isEmpty || services.sinks.contains(where: FileSink.isStandardOutput)
         )
     }
 
@@ -178,18 +187,29 @@ public enum GraphRun {
     }
 }
 
-/// Other services, noting what elements write to.
+/// Other services, noting what elements write to, and refusing what they may not.
 public final class ObservedServices: Services {
     private let services: any Services
+    private let inputs: InputFiles
+    private let discardsOutput: Bool
     private let names = Mutex<[String]>([])
 
-    public init(_ services: any Services) { self.services = services }
+    /// - Parameters:
+    ///   - inputs: what elements may not write to.
+    ///   - discardsOutput: what they write to standard output is thrown away.
+    public init(_ services: any Services, inputs: InputFiles = InputFiles(), discardsOutput: Bool = false) {
+        self.services = services
+        self.inputs = inputs
+        self.discardsOutput = discardsOutput
+    }
 
     /// The names of what elements have opened, each once; `-` is standard output.
     public var sinks: [String] { names.withLock { $0 } }
 
     public func openSink(_ name: String) throws -> any ByteSink {
+        try inputs.checkOutput(name)
         names.withLock { if !$0.contains(name) { $0.append(name) } }
+        if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
         return try services.openSink(name)
     }
 

@@ -18,24 +18,31 @@ public enum GraphTestRunner {
 
     /// Runs all tests of a file that can be run. Diagnostics are about the files, and about what they name that is not
     /// there: with an error among them some tests were not run. Failures are about the graph. `progress` is told the name
-    /// of each test before it runs.
+    /// of each test before it runs. `settings` are values for parameters that go before those of the tests.
     public static func run(
         _ path: String,
         _ loader: GraphLoader,
+        settings: [(key: String, value: String)] = [],
+        seed: UInt64 = 1,
         progress: (String) -> Void = { _ in }
     ) -> (results: [Result], diagnostics: [Diagnostic]) {
-        let (tests, diagnostics) = loader.loadTests(path)
+        let (tests, diagnostics) = loader.loadTests(path, settings: settings)
         guard let tests else { return ([], diagnostics) }
         let results = tests.cases.compactMap { test in
             test.graph.map { graph in
                 progress(test.name)
-                return run(test, tests, graph)
+                return run(test, tests, graph, seed)
             }
         }
         return (results, diagnostics)
     }
 
-    private static func run(_ test: GraphTests.Case, _ tests: GraphTests, _ graph: GraphSpec) -> Result {
+    private static func run(
+        _ test: GraphTests.Case,
+        _ tests: GraphTests,
+        _ graph: GraphSpec,
+        _ seed: UInt64
+    ) -> Result {
         var failures: [Diagnostic] = []
         func fail(_ message: String, _ mark: Mark, suggestion: String? = nil) {
             let place = tests.place(of: mark) ?? Place(file: tests.path, line: 1, column: 1, length: 1)
@@ -58,7 +65,9 @@ public enum GraphTestRunner {
                 bindings[number] = WireBinding(source: FrameSource(frames), destination: collected)
             }
             guard failures.isEmpty else { return Result(name: test.name, failures: failures) }
-            let instance = try Instance(graph, bindings: bindings, services: MemoryServices())
+            var options = Instance.Options()
+            options.seed = seed
+            let instance = try Instance(graph, bindings: bindings, services: MemoryServices(), options: options)
             let arrived = ArrivingRecords(instance, at: test.records.compactMap { graph.index(of: $0.element) })
             let runtime = DirectRuntime(instance)
             if !test.records.isEmpty { runtime.observer = arrived }

@@ -8,6 +8,7 @@ import Reports
 public struct ItemText {
     /// The packet, record or command in a line.
     public var text: String
+    /// The same for programs, with its kind, time and lengths.
     public var json: JSON
 
     /// Describes `item`; `layouts` knows the records of its run.
@@ -66,6 +67,7 @@ public final class PacketTrace: RunObserver {
             }
         }
 
+        /// The step for programs.
         public var json: JSON {
             switch self {
             case .moved(let edge, let to, let item):

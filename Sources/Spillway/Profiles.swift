@@ -28,7 +28,7 @@ public enum Profiles {
         {
             return Array(shipped.text.utf8)
         }
-        return try Files.read(path)
+        return try Files.read(path, limit: GraphLoader.longestFile)
     }
 
     /// Reads a profile by name or file.

@@ -13,7 +13,7 @@ import Reports
 /// captures of each wire, the seed, the profile's bytes, the load and the objective are the same, and placements of one
 /// name have the same sides. Where files lie does not matter. Neither do results: a parameter whose value is the name of
 /// what an element wrote to says where results go, and is left out. What came from a pipe left no digest, so it counts as
-/// different from everything.
+/// different from everything; so does a run that was interrupted, as nobody knows how much it had read.
 public struct RunComparison {
     /// A file of a run directory that is not as this tool writes it.
     public struct Failure: Error, CustomStringConvertible {
@@ -30,13 +30,19 @@ public struct RunComparison {
         names = (first, second)
         let inputs = (try RunComparison.read(first, "manifest.json"), try RunComparison.read(second, "manifest.json"))
         var different: [String] = []
+        for (directory, manifest) in zip([first, second], [inputs.0, inputs.1]) {
+            try RunComparison.checkManifest(manifest, "\(directory)/manifest.json")
+            if case .bool(true)? = manifest["interrupted"] { different.append("'\(directory)' was interrupted") }
+        }
         if inputs.0["verb"]?.line != inputs.1["verb"]?.line { different.append("verb") }
         for key in ["graph", "parameters", "wires", "seed", "profile", "load", "objective"] {
             let (a, b) = (RunComparison.input(key, inputs.0), RunComparison.input(key, inputs.1))
             if a?.line != b?.line {
                 different.append(key)
             } else if key == "wires", a.map(RunComparison.hasNoDigest) == true {
-                different.append("wires, as no digest is kept of what comes from standard input or a pipe")
+                different.append(
+                    "wires, as no digest is kept of what comes from standard input or a pipe, or was interrupted"
+                )
             }
         }
         for (name, sides) in RunComparison.placements(inputs.0) {
@@ -45,8 +51,7 @@ public struct RunComparison {
         }
         differentInputs = different
         let statistics = (
-            RunComparison.statistics(try RunComparison.read(first, "stats.json")),
-            RunComparison.statistics(try RunComparison.read(second, "stats.json"))
+            try RunComparison.statistics(first), try RunComparison.statistics(second)
         )
         var rows: [(name: String, unit: String, first: String?, second: String?)] = []
         for a in statistics.0 {
@@ -105,13 +110,36 @@ public struct RunComparison {
         }
     }
 
-    private static func statistics(_ json: JSON) -> [(name: String, unit: String, value: String)] {
-        guard case .array(let list)? = json["statistics"] else { return [] }
-        return list.compactMap { item in
-            guard case .string(let name)? = item["name"], case .string(let unit)? = item["unit"],
-                let value = item["value"]
-            else { return nil }
-            return (name, unit, value.line)
+    private static func checkManifest(_ manifest: JSON, _ path: String) throws(Failure) {
+        func isObject(_ value: JSON?) -> Bool { if case .object? = value { true } else { false } }
+        func require(_ holds: Bool, _ what: String) throws(Failure) {
+            if !holds { throw Failure(description: "\(path): is no manifest of a run: it has no \(what)") }
+        }
+        if case .string? = manifest["verb"] {} else { try require(false, "text 'verb'") }
+        let inputs = manifest["inputs"]
+        try require(isObject(inputs), "object 'inputs'")
+        for name in ["graph", "wires"] {
+            if case .array? = inputs?[name] {} else { try require(false, "list 'inputs.\(name)'") }
+        }
+        try require(isObject(inputs?["parameters"]), "object 'inputs.parameters'")
+    }
+
+    private static func statistics(_ directory: String) throws -> [(name: String, unit: String, value: String)] {
+        let path = "\(directory)/stats.json"
+        guard case .array(let list)? = try read(directory, "stats.json")["statistics"] else {
+            throw Failure(description: "\(path): holds no statistics of a run: it has no list 'statistics'")
+        }
+        return try list.enumerated().map { k, item in
+            guard case .string(let name)? = item["name"] else {
+                throw Failure(description: "\(path): statistic \(k + 1) has no text 'name'")
+            }
+            guard case .string(let unit)? = item["unit"] else {
+                throw Failure(description: "\(path): statistic '\(name)' has no text 'unit'")
+            }
+            switch item["value"] {
+            case .integer?, .unsigned?, .decimal?, .null?: return (name, unit, item["value"]!.line)
+            default: throw Failure(description: "\(path): statistic '\(name)' has no number 'value'")
+            }
         }
     }
 

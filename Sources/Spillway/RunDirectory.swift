@@ -14,8 +14,12 @@ public struct RunDirectory {
     /// Where it is.
     public let path: String
 
-    /// Makes the directory, or takes one that is there.
-    public init(_ path: String) throws {
+    /// Makes the directory, or takes one that is there, unless it holds a file that is among `inputs` where one is to be
+    /// written.
+    public init(_ path: String, inputs: InputFiles = InputFiles()) throws {
+        for file in ["resolved.yaml", "manifest.json", "stats.json", "report.md"] {
+            try inputs.checkOutput("\(path)/\(file)")
+        }
         try Files.makeDirectory(path)
         self.path = path
     }
@@ -34,9 +38,12 @@ public struct RunDirectory {
         public var profile: (path: String, bytes: [UInt8])?
         /// The placements that were compared.
         public var placements: [GraphSpec.Placement] = []
-        /// The load that was asked for, and what a plan was to be best at.
+        /// The load that was asked for.
         public var load: OfferedLoad?
+        /// What a plan was to be best at.
         public var objective: Objective?
+        /// The user ended the run before its input had ended.
+        public var wasInterrupted = false
         /// The names of what elements wrote to.
         public var outputs: [String] = []
         /// What becomes `stats.json`.
@@ -61,19 +68,30 @@ public struct RunDirectory {
         }
     }
 
-    /// Writes all files. Inputs are named by the SHA-256 of their bytes.
-    public func write(_ content: Content) throws {
+    /// Writes all files. Inputs are named by the SHA-256 of their bytes; when `shouldStop` says so while captures are read for
+    /// that, the rest of them are left without.
+    public func write(_ content: Content, shouldStop: () -> Bool = { false }) throws {
         try Files.write(content.graph.resolvedYAML ?? "", to: "\(path)/resolved.yaml")
         try Files.write(content.statistics.text, to: "\(path)/stats.json")
         try Files.write(content.markdown, to: "\(path)/report.md")
-        try Files.write(try manifest(content).text, to: "\(path)/manifest.json")
+        try Files.write(try manifest(content, shouldStop).text, to: "\(path)/manifest.json")
     }
 
-    private func manifest(_ content: Content) throws -> JSON {
+    private func manifest(_ content: Content, _ shouldStop: () -> Bool) throws -> JSON {
         func digest(_ bytes: [UInt8]) -> JSON {
             var hash = SHA256()
             bytes.withUnsafeBytes { hash.update($0) }
             return .string(hash.hexDigest())
+        }
+        // A capture may be read many times in one run.
+        var digests: [String: JSON] = [:]
+        func digest(capture path: String) throws -> JSON {
+            if let known = digests[path] { return known }
+            // A pipe has been read, and will not come again.
+            let canBeRead = path != "-" && Files.isRegular(path)
+            let digest = canBeRead ? try Files.sha256(path, shouldStop: shouldStop) : nil
+            digests[path] = digest.map { .string($0) } ?? .null
+            return digests[path]!
         }
         var inputs: [(String, JSON)] = [
             (
@@ -94,16 +112,8 @@ public struct RunDirectory {
                             (
                                 "captures",
                                 .array(
-                                    try wire.sources.map { source in
-                                        .object([
-                                            ("path", .string(source)),
-                                            // A pipe has been read, and will not come again.
-                                            (
-                                                "sha256",
-                                                source != "-" && Files.isRegular(source)
-                                                    ? .string(try Files.sha256(source)) : .null
-                                            ),
-                                        ])
+                                    try wire.sources.map {
+                                        .object([("path", .string($0)), ("sha256", try digest(capture: $0))])
                                     }
                                 )
                             ),
@@ -116,7 +126,7 @@ public struct RunDirectory {
         if let profile = content.profile {
             inputs.append(("profile", .object([("path", .string(profile.path)), ("sha256", digest(profile.bytes))])))
         }
-        if let load = content.load { inputs.append(("load", .string(loadText(load)))) }
+        if let load = content.load { inputs.append(("load", .string(exactText(load)))) }
         if let objective = content.objective { inputs.append(("objective", .string(objective.rawValue))) }
         if !content.placements.isEmpty {
             let names = content.graph.graph?.nodes.map(\.name) ?? []
@@ -142,10 +152,20 @@ public struct RunDirectory {
             ("version", .string(Version.current)),
             ("arguments", .array(CommandLine.arguments.dropFirst().map { .string($0) })),
             ("inputs", .object(inputs)),
+            ("interrupted", .bool(content.wasInterrupted)),
             ("outputs", .array(content.outputs.map { .string($0) })),
             ("machine", .object(RunDirectory.machine())),
             ("ended", .string(RunDirectory.now())),
         ])
+    }
+
+    /// A load so that no two have the same text.
+    private func exactText(_ load: OfferedLoad) -> String {
+        switch load {
+        case .captureTime: "capture"
+        case .factor(let numerator, let denominator): "\(numerator)/\(denominator)"
+        case .rate(let rate): "\(rate) packets/s"
+        }
     }
 
     /// The machine, for the manifest only: nothing else may depend on it.

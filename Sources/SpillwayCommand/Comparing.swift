@@ -38,38 +38,51 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// Models a graph, writes the report of `body` and keeps it in the run directory, with the placements or the objective
-    /// that were asked for. Gives what there is to say of the captures, which comes last.
+    /// that were asked for. `files` are those that the verb reads and writes itself. Gives what there is to say of the captures, which comes last.
     func model(
         _ verb: String,
         _ graph: GraphSpec,
         _ loaded: LoadedGraph,
         placements: [GraphSpec.Placement] = [],
         objective: Objective? = nil,
+        files: (read: [String], written: String?),
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
         let (device, bytes) = try loadProfile(profile)
         let wires = try input.bindings()
+        if let wire = wires.first(where: { $0.write != nil }) {
+            throw Failure.usage(
+                "wire '\(wire.name)' has a file to write, but '\(verb)' only models; 'spillway run' writes it"
+            )
+        }
         return try reporting {
             let load = try load.map(parseLoad)
-            let directory = try runDir.map { try RunDirectory($0) }
-            // The model has nothing to show of half its work: an interrupt ends it.
-            signal(SIGINT, SIG_DFL)
+            var inputs = InputFiles(loaded, wires)
+            for file in files.read + [Profiles.path(profile)] { inputs.add(file) }
+            if let file = files.written { try inputs.checkOutput(file) }
+            let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
             let progress = Progress("modelling \(graph.name) on \(device.name)")
             let services = ObservedServices(MemoryServices())
-            let instance = try GraphRun.modelInstance(
-                graph,
-                wires: wires,
-                options: input.instance,
-                services: services
-            )
-            let means = Means(device: device, load: load, progress: { progress("\($0)") }, makeInstance: { instance })
-            let report: any ModelReport
-            do {
-                report = try body(means)
-            } catch ModelError.noPackets {
-                // The damage that stands before the first packet says more.
-                try conclude(InputNotes(instance))
-                throw ModelError.noPackets
+            let (report, notes) = try endingWhenInterrupted {
+                let instance = try GraphRun.modelInstance(
+                    graph,
+                    wires: wires,
+                    options: input.instance,
+                    services: services
+                )
+                let means = Means(
+                    device: device,
+                    load: load,
+                    progress: { progress("\($0)") },
+                    makeInstance: { instance }
+                )
+                do {
+                    return (try body(means), InputNotes(instance))
+                } catch ModelError.noPackets {
+                    // The damage that stands before the first packet says more.
+                    try conclude(InputNotes(instance))
+                    throw ModelError.noPackets
+                }
             }
             switch format {
             case .text: try Output.result(report.text)
@@ -89,8 +102,8 @@ struct ModelOptions: ParsableArguments {
             content.outputs = services.sinks
             content.placements = placements
             content.objective = objective
-            try directory?.write(content)
-            return InputNotes(instance)
+            try directory?.write(content, shouldStop: stopAsked)
+            return notes
         }
     }
 }
@@ -126,10 +139,9 @@ struct Compare: ParsableCommand {
         source.graph = inputs[0]
         source.settings = settings
         let (graph, loaded) = try source.load()
-        var chosen = graph.placements
-        if let placements {
-            chosen = try placements.split(separator: ",").map { try placement(String($0), of: graph) }
-        }
+        let names = placements.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
+        if names.contains("") { throw Failure.usage("--placements '\(placements ?? "")' has an empty name") }
+        let chosen = placements == nil ? graph.placements : try names.map { try placement($0, of: graph) }
         if chosen.isEmpty {
             throw Failure.badGraph(
                 "graph '\(graph.name)' has no placements; name files with --placements, or use 'plan'"
@@ -138,7 +150,8 @@ struct Compare: ParsableCommand {
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
         }
-        let notes = try options.model("compare", graph, loaded, placements: chosen) { means in
+        let files = names.filter { name in !graph.placements.contains { $0.name == name } }
+        let notes = try options.model("compare", graph, loaded, placements: chosen, files: (files, nil)) { means in
             var modelOptions = Comparison.Options()
             modelOptions.load = means.load
             let comparison = try Comparison.run(
@@ -191,7 +204,7 @@ struct Plan: ParsableCommand {
     func run() throws {
         let (graph, loaded) = try source.load()
         var best: PlacementResult?
-        let notes = try options.model("plan", graph, loaded, objective: objective) { means in
+        let notes = try options.model("plan", graph, loaded, objective: objective, files: ([], write)) { means in
             var modelOptions = Spillway.Plan.options
             modelOptions.load = means.load
             let plan = try Spillway.Plan.make(
@@ -220,12 +233,13 @@ extension Objective: ExpressibleByArgument {}
 /// Reads a profile; what is wrong with it goes to standard error.
 private func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     let path = Profiles.path(name)
-    if !path.hasPrefix("profile:"), !Files.exists(path) {
+    if !path.hasPrefix("profile:"), Files.isMissing(path) {
         let guess = nearest(to: name, among: Profiles.shipped).map { "; did you mean '\($0)'?" } ?? ""
         throw Failure.noFile(
             "there is no profile '\(name)': no such file, and shipped are \(Profiles.shipped.joined(separator: ", "))\(guess)"
         )
     }
+    if !path.hasPrefix("profile:") { try requireFile(path) }
     let (profile, diagnostics) = Profiles.load(name, Session.loader)
     for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
     guard let profile else { throw Failure.badGraph() }

@@ -46,6 +46,19 @@ let interrupted = Atomic(false)
 /// Whether the user has asked the run to end.
 @Sendable func stopAsked() -> Bool { interrupted.load(ordering: .relaxed) }
 
+/// Does work of which half is worth nothing: an interrupt ends the process, as the shell expects it of programs that do not
+/// handle it. What was written before is whole, and what comes after is not cut short.
+func endingWhenInterrupted<T>(_ body: () throws -> T) rethrows -> T {
+    var before = sigaction()
+    var fatal = sigaction()
+    fatal.__sigaction_handler.sa_handler = SIG_DFL
+    sigaction(SIGINT, &fatal, &before)
+    // One that came before counts too.
+    if stopAsked() { raise(SIGINT) }
+    defer { sigaction(SIGINT, &before, nil) }
+    return try body()
+}
+
 /// What the verbs share.
 enum Session {
     /// The element types that graphs may name.
@@ -53,8 +66,18 @@ enum Session {
 
     /// Reads graphs and the other files; shipped profiles have names that begin with `profile:`.
     static var loader: GraphLoader {
-        GraphLoader(catalog: catalog, services: SystemServices(), readFile: Profiles.read)
+        GraphLoader(catalog: catalog, services: SystemServices()) { path in
+            // Diagnostics say themselves which file they are about.
+            do { return try Profiles.read(path) } catch let error as Files.Failure { throw Unreadable(error.reason) }
+        }
     }
+}
+
+/// Why a file cannot be read.
+private struct Unreadable: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }
 
 struct SpillwayRoot: ParsableCommand {
@@ -68,7 +91,7 @@ struct SpillwayRoot: ParsableCommand {
 
             Exit status: 0 fine; 1 a check or test did not hold, a run did not balance, or results could not be written; \
             64 wrong arguments; 65 bad capture; 66 no such file; 77 no right to a file or interface; 78 bad graph, \
-            placement or profile.
+            placement, profile or run directory; 130 interrupted.
             """,
         version: Version.current,
         groupedSubcommands: [
@@ -112,7 +135,7 @@ struct Failure: Error {
         case let error as InstanceError where error.cause is OutputError:
             self = Failure(code: Failure(error.cause).code, message: "\(error)")
         case ModelError.noPackets: self = .badCapture("\(error)")
-        case is InstanceError, is ModelError: self = .badGraph("\(error)")
+        case is InstanceError, is ModelError, is RunComparison.Failure: self = .badGraph("\(error)")
         case let error as OutputError: self = Failure(code: error.status, message: "\(error)")
         default: self = Failure(code: 1, message: "\(error)")
         }
@@ -128,6 +151,7 @@ extension OutputError {
     /// The exit status of a run that could not write.
     fileprivate var status: Int32 {
         switch code {
+        case OutputError.fileInUse: 64
         case "no_such_directory": 66
         case "no_permission": 77
         default: 1

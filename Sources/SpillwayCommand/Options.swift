@@ -67,12 +67,22 @@ struct InputOptions: ParsableArguments {
 struct RunOptions: ParsableArguments {
     @OptionGroup var input: InputOptions
 
-    @Option(help: ArgumentHelp("The largest batch handed to an element, 1 to 1024.", valueName: "packets"))
+    @Option(
+        help: ArgumentHelp(
+            "The largest batch handed to an element, 1 to 1024 and half of --pool.",
+            valueName: "packets"
+        )
+    )
     var batch = 64
 
     func validate() throws {
         guard (1...1024).contains(batch) else { throw ValidationError("--batch is out of range, 1 to 1024") }
-        guard input.pool >= 2 * batch else { throw ValidationError("--pool is less than two batches") }
+        guard input.pool >= 2 * batch else {
+            throw ValidationError(
+                "--pool \(input.pool) holds less than two batches of \(batch): --pool \(2 * batch) does, or "
+                    + "--batch \(input.pool / 2)"
+            )
+        }
     }
 
     var instance: Instance.Options {
@@ -90,10 +100,9 @@ func conclude(_ input: InputNotes, _ problems: [String] = []) throws {
     if let failure = input.failure { throw failure }
 }
 
-/// Ends the verb when a file is not there, before anything else is said of it.
+/// Ends the verb when a file is not there or may not be read, before anything else is said of it.
 func requireFile(_ path: String) throws {
-    guard Files.exists(path) else { throw Failure.noFile("\(path): No such file or directory") }
-    guard !Files.isDirectory(path) else { throw Failure.noFile("\(path): Is a directory") }
+    try reporting { try Files.checkReadable(path) }
 }
 
 /// `key=value` arguments taken apart.
@@ -109,7 +118,7 @@ func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
 /// A placement by the name the graph gives it, or from a file of its own.
 func placement(_ name: String, of graph: GraphSpec) throws -> GraphSpec.Placement {
     if let named = graph.placements.first(where: { $0.name == name }) { return named }
-    guard name.contains("/") || name.hasSuffix(".yaml") || Files.exists(name) else {
+    guard name.contains("/") || name.hasSuffix(".yaml") || !Files.isMissing(name) else {
         let names = graph.placements.map(\.name)
         let guess = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
         throw Failure.badGraph(

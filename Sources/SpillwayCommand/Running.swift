@@ -9,7 +9,8 @@ struct Run: ParsableCommand {
         abstract: "Runs a graph on captures and reports what every element counted.",
         discussion: """
             The report goes to standard output, or to standard error when an element writes to standard output. A run whose \
-            counters do not balance ends with status 1; a damaged capture is read up to the damage and ends with status 65.
+            counters do not balance ends with status 1; a damaged capture is read up to the damage and ends with status 65. \
+            An interrupt ends the run with its report; a second one ends it at once.
             """
     )
     @OptionGroup var source: GraphOptions
@@ -25,15 +26,18 @@ struct Run: ParsableCommand {
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings()
         try reporting {
-            let directory = try runDir.map { try RunDirectory($0) }
+            let inputs = InputFiles(loaded, wires)
+            let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
             let progress = Progress("running \(graph.name)")
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
+                inputs: inputs,
                 options: options.instance,
                 progress: { progress("\(grouped($0)) packets") },
                 shouldStop: stopAsked
             )
+            let wasInterrupted = stopAsked()
             let report = outcome.report
             let text = format == .json ? report.json.text : report.text
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
@@ -46,7 +50,8 @@ struct Run: ParsableCommand {
                 markdown: report.markdown
             )
             content.outputs = outcome.outputs
-            try directory?.write(content)
+            content.wasInterrupted = wasInterrupted
+            try directory?.write(content, shouldStop: stopAsked)
             try conclude(outcome.input, report.imbalances)
         }
     }
@@ -55,7 +60,10 @@ struct Run: ParsableCommand {
 struct Tap: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a graph and shows what passes one edge.",
-        discussion: "An edge is named by its output: 'sort.syn'. One line for each item, or a capture with --write."
+        discussion: """
+            An edge is named by its output: 'sort.syn'. One line for each item, or a capture with --write. Standard output is for \
+            these: what the graph itself would write there is thrown away.
+            """
     )
     @OptionGroup var source: GraphOptions
     @Argument(help: "The edge, named by its output: ELEMENT.PORT.")
@@ -76,7 +84,7 @@ struct Tap: ParsableCommand {
     }
 
     func run() throws {
-        let (graph, _) = try source.load()
+        let (graph, loaded) = try source.load()
         let number = try edgeNumber(edge, graph)
         let kind = GraphShape(graph).kinds[number]
         if write != nil, kind != .packet, kind != .stream {
@@ -85,12 +93,16 @@ struct Tap: ParsableCommand {
         let wires = try options.input.bindings()
         try reporting {
             let progress = Progress("tapping \(edge)")
+            let inputs = InputFiles(loaded, wires)
+            if let write { try inputs.checkOutput(write) }
             let writer = try write.map { try CaptureWriter(path: $0) }
             var seen = 0
             var failure: (any Error)?
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
+                inputs: inputs,
+                ownsOutput: true,
                 options: options.instance,
                 observer: { instance in
                     EdgeTap(edge: number) { item in
@@ -114,6 +126,7 @@ struct Tap: ParsableCommand {
             try writer?.close()
             if let failure { throw failure }
             Output.error("\(seen) items passed \(edge)\n")
+            noteDiscards(outcome)
             try conclude(outcome.input)
         }
     }
@@ -121,7 +134,9 @@ struct Tap: ParsableCommand {
 
 struct Trace: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Follows one packet, and what is made from it, through a graph."
+        abstract: "Follows one packet, and what is made from it, through a graph.",
+        discussion:
+            "Standard output is for the steps: what the graph itself would write there is thrown away."
     )
     @OptionGroup var source: GraphOptions
     // One item at a time, so that what an element did with the packet can be told from its counters.
@@ -134,29 +149,46 @@ struct Trace: ParsableCommand {
     var format: ResultFormat = .text
 
     func run() throws {
-        let (graph, _) = try source.load()
+        let (graph, loaded) = try source.load()
         let wires = try input.bindings()
         try reporting {
             let progress = Progress("tracing packet \(packet)")
+            let inputs = InputFiles(loaded, wires)
             var trace: PacketTrace?
+            var failure: (any Error)?
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
+                inputs: inputs,
+                ownsOutput: true,
                 options: input.instance,
                 observer: { instance in
                     let made = PacketTrace(instance, sequence: packet) { step in
-                        try? Output.result((format == .json ? step.json.line : step.text) + "\n")
+                        guard failure == nil else { return }
+                        do {
+                            try Output.result((format == .json ? step.json.line : step.text) + "\n")
+                        } catch {
+                            failure = error
+                        }
                     }
                     trace = made
                     return made
                 },
                 progress: { progress("\(grouped($0)) packets") },
-                shouldStop: stopAsked
+                shouldStop: { stopAsked() || failure != nil }
             )
+            if let failure { throw failure }
+            noteDiscards(outcome)
             try conclude(outcome.input)
             if trace?.found != true { throw Failure.notHeld("there is no packet \(packet)") }
         }
     }
+}
+
+/// Says that results of the graph are missing, as this verb has standard output for itself.
+private func noteDiscards(_ outcome: GraphRun.Outcome) {
+    guard outcome.usedStandardOutput else { return }
+    Output.error("what the graph writes to standard output was thrown away; 'spillway run' shows it\n")
 }
 
 /// The number of the edge called `name`.

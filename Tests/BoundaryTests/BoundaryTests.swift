@@ -14,7 +14,7 @@ import Testing
         "Capture": ["Dataplane", "CPcap", "CZlib", "Glibc", "Synchronization"],
         "Model": ["Dataplane", "Histogram"],
         "Placement": ["Model", "Dataplane"],
-        "Reports": ["Placement", "Model", "Dataplane", "Foundation"],
+        "Reports": ["Placement", "Model", "Dataplane"],
         "Spillway": [
             "Reports", "Placement", "Model", "Capture", "GraphFile", "Dataplane", "CLinux", "Glibc", "Foundation",
             "Synchronization",

@@ -45,12 +45,23 @@ import Testing
             ("spillway compare graphs/flow-monitor.yaml \(web) --load 1.+5x", 64, "neither a factor"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --load=-0.5x", 64, "neither a factor"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --load +5Mpps", 64, "neither a factor"),
+            ("spillway compare graphs/mirror.yaml --wire wire=Examples/captures/web.pcap,write=x", 64, "only models"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --placements ''", 64, "--placements"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --placements host-only,", 64, "--placements"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
             ("spillway trace graphs/flow-monitor.yaml \(web) --batch 2", 64, "--batch"),
             ("spillway run graphs/lossy-link.yaml --wire left=- --wire right=-", 64, "read only once"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=-,-", 64, "read only once"),
             ("spillway tap graphs/flow-monitor.yaml check.uot \(web)", 64, "did you mean 'check.out'?"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --pool 64", 64, "--pool 128 does, or --batch 32"),
+            ("spillway explain second_link_typ", 64, "did you mean 'second_link_type'?"),
+            ("spillway explain truncated_record", 0, ""),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --profile /dev/zero", 78,
+                "is longer than 4194304 bytes"
+            ),
+            ("spillway test graphs/classify.test.yaml --seed 7 --set none=1", 78, "none"),
             ("spillway show Countr", 64, "did you mean 'Counter'?"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=README.md", 65, "is text, not a capture"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=/dev/null", 65, ""),
@@ -60,6 +71,17 @@ import Testing
             ),
             ("spillway run graphs/flow-monitor.yaml --wire wire=missing.pcap", 66, "missing.pcap"),
             ("spillway run missing.yaml", 66, "missing.yaml"),
+            ("spillway run graphs", 66, "graphs: Is a directory"),
+            // What may only be written, also by root.
+            ("spillway run /proc/sys/net/ipv4/route/flush", 77, "flush: Permission denied"),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --profile /proc/sys/net/ipv4/route/flush", 77,
+                "flush: "
+            ),
+            (
+                "spillway compare graphs/flow-monitor.yaml \(web) --placements /proc/sys/net/ipv4/route/flush", 77,
+                "flush: "
+            ),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/no/dir/x", 66, "/no/dir/x"),
             ("spillway list > /dev/full", 1, "error: standard output: No space left"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/full", 1, "no_space"),
@@ -75,6 +97,12 @@ import Testing
             ),
             ("spillway check graphs/profiles/example-nic.yaml graphs/flow-monitor.yaml", 0, ""),
             ("spillway check Examples/captures/web.pcap", 78, ""),
+            (
+                "spillway check missing.yaml graphs/flow-monitor.yaml", 66,
+                "cannot read the file: No such file or directory"
+            ),
+            ("spillway check missing.yaml README.md Makefile /proc/sys/net/ipv4/route/flush", 78, "Makefile:"),
+            ("spillway check missing.yaml /proc/sys/net/ipv4/route/flush graphs", 77, "flush:1:1: error"),
         ] as [(String, Int32, String)]
     )
     func exitCodes(_ command: String, _ status: Int32, _ word: String) throws {
@@ -101,6 +129,40 @@ import Testing
         #expect(outcome.output == "2 passed, 1 failed\n")
         #expect(outcome.error.contains("a.test.yaml:4:12: error: the graph cannot be used"), "\(outcome.error)")
         #expect(try Tool.run("spillway check a.test.yaml", in: directory.url).status == 78)
+    }
+
+    /// A file without tests proves nothing, and values for parameters can be given for all tests.
+    @Test func settingsOfTests() throws {
+        let directory = try Workspace(Self.root)
+        let test = "tests:\n  - {name: a, in: {}, out: {}}\n"
+        try "graph: graphs/none.yaml\ntests: []\n".write(
+            to: directory.url.appending(path: "empty.test.yaml"),
+            atomically: true,
+            encoding: .utf8
+        )
+        try "graph: graphs/flow-monitor.yaml\n\(test)".write(
+            to: directory.url.appending(path: "a.test.yaml"),
+            atomically: true,
+            encoding: .utf8
+        )
+        for verb in ["test", "check"] {
+            let empty = try Tool.run("spillway \(verb) empty.test.yaml", in: directory.url)
+            #expect(empty.status == 78 && empty.error.contains("2:8: error: there are no tests"), "\(empty.error)")
+        }
+        #expect(try Tool.run("spillway test a.test.yaml --set idle=2s --seed 3", in: directory.url).status == 0)
+        let wrong = try Tool.run("spillway test a.test.yaml --set idle=never", in: directory.url)
+        #expect(wrong.status == 78 && wrong.error.contains("'never' is not a time"), "\(wrong.error)")
+    }
+
+    /// One file that is not there does not hide what is wrong with others.
+    @Test func checkReportsEveryFile() throws {
+        let outcome = try Tool.run(
+            "spillway check graphs/mirror.yaml missing.yaml Makefile --format json",
+            in: Self.root
+        )
+        let found = try #require(JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [[String: Any]])
+        #expect(outcome.status == 78)
+        #expect(Set(found.compactMap { $0["file"] as? String }) == ["missing.yaml", "Makefile"])
     }
 
     /// The same packets by other ways: a pipe, gzip, two files for one wire.
@@ -294,6 +356,13 @@ import Testing
         for words in ["compressed data at byte", "packets of link type", "a stamp before that of an earlier packet"] {
             #expect(damaged.error.contains("warning: ") && damaged.error.contains(words), "\(damaged.error)")
         }
+        // What comes after it is not read.
+        let behind = try run("cp Examples/captures/vlan.pcapng next.pcapng", "cut.pcap,next.pcapng")
+        #expect(behind.status == 65, "\(behind.error)")
+        #expect(
+            behind.error.contains("cut.pcap: is damaged, so what follows it was not read: next.pcapng"),
+            "\(behind.error)"
+        )
         // Everything behind the file's header is damaged.
         let whole = try run("head -c 100 Examples/captures/web.pcap > cut.pcap", "cut.pcap")
         #expect(whole.status == 65 && whole.error.contains("byte 24: "), "\(whole.error)")
@@ -333,6 +402,27 @@ import Testing
         let placements = try #require(object(json.output)["placements"] as? [[String: Any]])
         #expect(placements[0]["drops"] as? [String: Int] == expected)
         for (name, count) in expected { #expect(text.output.contains("\(name) \(count)"), "\(text.output)") }
+    }
+
+    /// Under a load that no device serves a packet costs what it costs, and it is said how many were lost.
+    @Test func loads() throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        let command = "spillway compare small.yaml \(Self.vlan) --load"
+        func compare(_ load: String) throws -> [String: Any] {
+            let json = try Tool.run("\(command) \(load) --format json", in: directory.url)
+            return try #require((object(json.output)["placements"] as? [[String: Any]])?.first)
+        }
+        let (usual, much) = (try compare("1Mpps"), try compare("100Gpps"))
+        for figure in ["host_cycles_per_packet", "nic_cycles_per_packet"] {
+            let (a, b) = (try #require(usual[figure] as? Double), try #require(much[figure] as? Double))
+            #expect(b > 0.5 * a && b < 2 * a, "\(figure): \(a) and \(b)")
+        }
+        let packets = try #require(much["packets_at_load"] as? [String: Int])
+        #expect(packets["completed"]! < packets["offered"]! && packets["offered"]! > 100_000)
+        let text = try Tool.run("\(command) 100Gpps", in: directory.url).output
+        #expect(text.contains("'host-only' lost all or part of ") && text.contains("; items dropped: "), "\(text)")
+        let plan = try Tool.run("spillway plan small.yaml \(Self.vlan) --load 1pps", in: directory.url)
+        #expect(plan.output.contains(" packets recorded; latency at 1 pps."), "\(plan.output)")
     }
 
     private func object(_ text: String) throws -> [String: Any] {

@@ -55,31 +55,6 @@ import Testing
         #expect(Set(lines.map { $0.prefix { $0 != " " } }) == Set(catalog.types.map { Substring($0.name) }))
     }
 
-    @Test func directoriesAreWrittenAndChecked() throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "spillway-pages-\(UUID())").path()
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        #expect(ElementPages.check(catalog, directory).count == catalog.types.count + 1)
-        #expect(try ElementPages.write(catalog, to: directory).count == catalog.types.count + 1)
-        #expect(ElementPages.check(catalog, directory) == [])
-        #expect(try ElementPages.write(catalog, to: directory) == [])
-
-        var text = try String(contentsOfFile: "\(directory)/Counter.md", encoding: .utf8)
-        text = text.replacing("# Counter\n", with: "# Cuonter\n")
-        try text.write(toFile: "\(directory)/Counter.md", atomically: true, encoding: .utf8)
-        try ElementPages.page(catalog["Wire"]!).write(toFile: "\(directory)/Gone.md", atomically: true, encoding: .utf8)
-        try "by hand".write(toFile: "\(directory)/notes.md", atomically: true, encoding: .utf8)
-        try FileManager.default.removeItem(atPath: "\(directory)/Wire.md")
-        #expect(
-            ElementPages.check(catalog, directory) == [
-                "Counter.md:3: differs from what the element declares", "Wire.md: missing",
-                "Gone.md: there is no such element",
-            ]
-        )
-        #expect(try ElementPages.write(catalog, to: directory) == ["Counter.md", "Wire.md", "Gone.md"])
-        #expect(ElementPages.check(catalog, directory) == [])
-        #expect(FileManager.default.fileExists(atPath: "\(directory)/notes.md"))
-    }
-
     @Test func aNewGraphHasAllDefaults() throws {
         let text = try NewGraph.text(" wire.rx->IPCheck -> flow_table->Counter -> Counter -> wire.tx", catalog: catalog)
         let capacity = try #require(catalog["FlowTable"]?.parameters.first { $0.name == "capacity" }?.defaultText)

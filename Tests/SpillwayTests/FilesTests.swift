@@ -56,4 +56,61 @@ import Testing
         #expect(throws: Files.Failure.self) { try Files.write("new", to: path("out")) }
         #expect(throws: Files.Failure.self) { try Files.write("new", to: path("no/file")) }
     }
+
+    @Test func pagesAreWrittenAndChecked() throws {
+        let catalog = Catalog.standard
+        let directory = path("made/pages")
+        #expect(ElementPages.check(catalog, directory).count == catalog.types.count + 1)
+        #expect(try ElementPages.write(catalog, to: directory).count == catalog.types.count + 1)
+        #expect(ElementPages.check(catalog, directory) == [])
+        #expect(try ElementPages.write(catalog, to: directory) == [])
+
+        var text = try String(contentsOfFile: "\(directory)/Counter.md", encoding: .utf8)
+        text = text.replacing("# Counter\n", with: "# Cuonter\n")
+        try text.write(toFile: "\(directory)/Counter.md", atomically: true, encoding: .utf8)
+        try ElementPages.page(catalog["Wire"]!).write(toFile: "\(directory)/Gone.md", atomically: true, encoding: .utf8)
+        try "by hand".write(toFile: "\(directory)/notes.md", atomically: true, encoding: .utf8)
+        try FileManager.default.removeItem(atPath: "\(directory)/Wire.md")
+        #expect(
+            ElementPages.check(catalog, directory) == [
+                "Counter.md:3: differs from what the element declares", "Wire.md: missing",
+                "Gone.md: there is no such element",
+            ]
+        )
+        #expect(try ElementPages.write(catalog, to: directory) == ["Counter.md", "Wire.md", "Gone.md"])
+        #expect(ElementPages.check(catalog, directory) == [])
+        #expect(FileManager.default.fileExists(atPath: "\(directory)/notes.md"))
+    }
+
+    /// A capture that is read many times is hashed once, and one that was not hashed has no digest.
+    @Test func capturesAreHashedOnce() throws {
+        try Files.write(String(repeating: "x", count: 1 << 20), to: path("capture"))
+        let loader = GraphLoader(catalog: .standard, services: MemoryServices()) { _ in
+            Array("graph: g\nchains: [wire.rx -> Discard]\nelements: {wire: {type: Wire}}\n".utf8)
+        }
+        /// How often the writing asked whether to stop, and the manifest.
+        func write(_ captures: Int, isStopped: Bool = false) throws -> (asked: Int, manifest: String) {
+            var asked = 0
+            let wire = WireArgument(name: "wire", sources: Array(repeating: path("capture"), count: captures))
+            let content = RunDirectory.Content(
+                verb: "run",
+                graph: loader.loadGraph("g.yaml"),
+                wires: [wire],
+                seed: 1,
+                statistics: .null,
+                markdown: ""
+            )
+            try RunDirectory(path("run")).write(content) {
+                asked += 1
+                return isStopped
+            }
+            return (asked, try text("run/manifest.json"))
+        }
+        let once = try write(1)
+        let often = try write(20)
+        #expect(once.asked > 3 && often.asked == once.asked)
+        #expect(often.manifest.matches(of: /"sha256": "/).count == 21)
+        let stopped = try write(2, isStopped: true)
+        #expect(stopped.asked == 1 && stopped.manifest.matches(of: /"sha256": null/).count == 2)
+    }
 }
