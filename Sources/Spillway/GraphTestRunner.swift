@@ -192,7 +192,7 @@ private final class ArrivingRecords: RunObserver {
         }
     }
 
-    func processed(_: Int) {}
+    func worked(_: Int) {}
 }
 
 /// Packets held in memory, as a source; each a microsecond after the other unless it says its time.

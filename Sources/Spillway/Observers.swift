@@ -41,7 +41,7 @@ public final class EdgeTap: RunObserver {
         for k in 0..<batch.count { take(batch[k]) }
     }
 
-    public func processed(_ number: Int) {}
+    public func worked(_ number: Int) {}
 }
 
 /// Follows one packet, and what is made from it, through a graph. The run must use batches of one.
@@ -102,7 +102,7 @@ public final class PacketTrace: RunObserver {
         }
     }
 
-    public func processed(_ number: Int) {
+    public func worked(_ number: Int) {
         guard let before = dropsBefore else { return }
         dropsBefore = nil
         for (reason, count) in instance.counts(number).drops

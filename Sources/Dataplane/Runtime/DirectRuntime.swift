@@ -249,7 +249,7 @@ public final class DirectRuntime {
 
     private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to number: Int, _ input: Int) {
         process(index, n, at: number, input)
-        if isObserved { watcher?.processed(number) }
+        if isObserved { watcher?.worked(number) }
     }
 
     @inline(__always)
@@ -315,7 +315,7 @@ public protocol RunObserver: AnyObject {
     /// The items of `batch` were taken off an edge and are about to be handed to the element it leads to.
     func moved(_ batch: Batch, edge: Int)
     /// Element `number` has done its work on what it was handed.
-    func processed(_ number: Int)
+    func worked(_ number: Int)
 }
 
 /// Why a run cannot go on.

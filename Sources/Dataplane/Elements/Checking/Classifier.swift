@@ -81,8 +81,9 @@ public final class Classifier: Element {
             ]
         )
     ]
-    /// How many rules there may be, and how many bytes their filters may have together: time to compile grows with both.
+    /// How many rules there may be.
     public static let maximumRules = 256
+    /// How many bytes the filters of all rules may have together: the time to compile them grows with that.
     public static let maximumBytes = 32_768
 
     private let rules: [NamedFilter]
