@@ -66,8 +66,8 @@ struct DecisionLayout {
             end = max(end, tests.map(\.last).max() ?? .max)
             if end > UInt32(etherType) + 21 + DecisionLayout.transportBytes { return }
             reached = Set(tests.flatMap { [$0.yes, $0.no] })
-            // Two at a time; more only where they are needed.
-            if level % 2 == 1 { continue }
+            // Never fewer than two; more only where they are needed.
+            if level < 2 { continue }
             levels = level
             levelsEnd = end
             if reached.allSatisfy({ answer(at: $0) != nil }) { return }

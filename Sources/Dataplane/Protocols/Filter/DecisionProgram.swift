@@ -36,8 +36,8 @@ public final class DecisionProgram {
         // An empty buffer may have no address; nothing is read from it.
         let start = data.baseAddress ?? UnsafeRawPointer(tables)
         let captured = UInt32(clamping: data.count)
-        if let rule = DecisionTables.classifyUsual(tables, start, captured: captured) {
-            return (rule, tables.pointee.levels + 1)
+        if let place = DecisionTables.classifyUsual(tables, start, captured: captured) {
+            return (DecisionTables.rule(place), tables.pointee.levels + 1)
         }
         let found = DecisionTables.classify(tables, start, captured: captured, wire: wireLength)
         return (found.rule, found.tests + 1)

@@ -85,7 +85,7 @@ struct DecisionTables {
     let headerEnd: UInt32
     /// The place of the first node that is not an answer.
     let firstTest: UInt32
-    /// How many tests from `byProtocol` on are made in step, 2 or 4; and the last byte that is read for that, `UInt32.max`
+    /// How many tests from `byProtocol` on are made in step, 2 to 4; and the last byte that is read for that, `UInt32.max`
     /// where it cannot be done.
     let levels: Int
     let levelsEnd: UInt32
@@ -108,7 +108,7 @@ struct DecisionTables {
         return UInt(tables.pointee.byProtocol[Int(header.byte(11))])
     }
 
-    /// The rule that takes a usual IPv4 packet, or none does; nil where that takes more than the tests that are made in step.
+    /// The place of the answer for a usual IPv4 packet; nil where that takes more than the tests that are made in step.
     ///
     /// All packets go through as many of these, those that are through stay where they are, and nothing depends on a branch
     /// that could only be guessed. It works on a pointer: what the loop over packets does not need in a register stays
@@ -118,17 +118,20 @@ struct DecisionTables {
         _ tables: UnsafePointer<DecisionTables>,
         _ data: UnsafeRawPointer,
         captured: UInt32
-    ) -> Int? {
+    ) -> UInt? {
         guard _fastPath(captured > tables.pointee.levelsEnd), var next = usualStart(tables, data) else { return nil }
         let nodes = UnsafeRawPointer(tables.pointee.nodes)
         next = test(nodes, test(nodes, next, data), data)
-        if tables.pointee.levels > 2 { next = test(nodes, test(nodes, next, data), data) }
-        return _fastPath(next < UInt(tables.pointee.firstTest)) ? rule(next) : nil
+        if tables.pointee.levels > 2 {
+            next = test(nodes, next, data)
+            if tables.pointee.levels > 3 { next = test(nodes, next, data) }
+        }
+        return _fastPath(next < UInt(tables.pointee.firstTest)) ? next : nil
     }
 
     /// The rule whose answer stands at a place.
     @inline(__always)
-    private static func rule(_ place: UInt) -> Int { Int(bitPattern: place) / MemoryLayout<DecisionNode>.stride }
+    static func rule(_ place: UInt) -> Int { Int(bitPattern: place) / MemoryLayout<DecisionNode>.stride }
 
     /// The rule that takes a packet, found one test after the other; the number of rules when none does. And how many tests
     /// that took, without the first, which every packet takes: telling usual packets from others.
