@@ -1,0 +1,795 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the request that a response answers says about it (RFC 9112 §6.3).
+@usableFromInline enum HTTP1Question: UInt8, BitwiseCopyable {
+    case other
+    case head
+    case connect
+}
+
+/// What a direction found next in its bytes.
+@usableFromInline enum HTTP1Step {
+    /// All bytes given were taken.
+    case more
+    case head
+    case interim
+    case body(UnsafeRawBufferPointer)
+    /// Bytes of a body that are missing; 0 when it is not known how many.
+    case bodyGap(UInt64)
+    case trailers
+    case complete
+    case tunnel
+    case tunnelBytes(UnsafeRawBufferPointer)
+    case failed(HTTP1Error, at: UInt64)
+}
+
+/// Where one direction of a connection stands: small, of fixed size, and without memory of its own but for a head or
+/// trailer section of which a part has come.
+@usableFromInline struct HTTP1Direction: BitwiseCopyable {
+    enum State: UInt8 {
+        /// Before a message.
+        case idle
+        /// The same, after a CR that an LF must follow.
+        case idleCR
+        case head
+        /// In a body of `remaining` bytes more.
+        case length
+        case untilClose
+        case chunkLine
+        /// In a chunk of `remaining` bytes more.
+        case chunkData
+        case trailers
+        /// The message is over, and not yet reported.
+        case finishing
+        /// A tunnel begins, and is not yet reported.
+        case tunnelStart
+        case tunnel
+        /// After a request to switch protocols came bytes that are no request. Whether that was wrong is known when it
+        /// is answered: `deferred` at `remaining` is the error then.
+        case presumedTunnel
+        /// Bytes are passed over.
+        case over
+    }
+
+    /// Where a chunk-size line, or the line end after a chunk's data, stands (RFC 9112 §7.1).
+    enum ChunkState: UInt8 {
+        case sizeStart
+        case size
+        case spaceAfterSize
+        case nameStart
+        case name
+        case valueStart
+        case value
+        case quoted
+        case quotedPair
+        case afterQuoted
+        case anything
+        case lineLF
+        case dataCR
+        case dataLF
+    }
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt8
+        /// The message is the last of its sender.
+        static let last = Flags(rawValue: 1 << 0)
+        /// The block may be given back: what it held was reported.
+        static let release = Flags(rawValue: 1 << 1)
+        /// A request to switch protocols is not answered yet.
+        static let switching = Flags(rawValue: 1 << 2)
+        /// The tunnel begins when the message is complete.
+        static let tunnelNext = Flags(rawValue: 1 << 3)
+        /// Bytes were lost where they mattered.
+        static let lost = Flags(rawValue: 1 << 4)
+        /// In a head after lost bytes, which is read or passed over as if it had not been.
+        static let probing = Flags(rawValue: 1 << 5)
+        /// The direction has ended.
+        static let ended = Flags(rawValue: 1 << 6)
+        /// The client waits for 100 (Continue) before it sends the body.
+        static let expectsContinue = Flags(rawValue: 1 << 7)
+    }
+
+    /// The part of a section that came, before its bytes.
+    private struct Block: BitwiseCopyable {
+        var facts: HTTP1Facts
+        var filled: Int
+        var capacity: Int
+        static let size = MemoryLayout<Block>.stride
+    }
+
+    var state = State.idle
+    var chunk = ChunkState.sizeStart
+    var flags: Flags = []
+    var emptyLines: UInt8 = 0
+    var deferred = HTTP1Error.gap
+    /// Bytes of the chunk-size line so far.
+    var chunkLine: UInt16 = 0
+    /// Where the next byte stands in the stream. After a gap of unknown length, without what it took.
+    @usableFromInline var position: UInt64 = 0
+    var remaining: UInt64 = 0
+    /// Of the body so far, after dechunking.
+    @usableFromInline var bodyBytes: UInt64 = 0
+    /// When the first byte of the message came.
+    @usableFromInline var time: Int64 = 0
+    private var block: UnsafeMutableRawPointer?
+
+    init() {}
+
+    /// Whether no message will be read any more.
+    var isOver: Bool { state == .tunnel || state == .over && !flags.contains(.lost) || flags.contains(.ended) }
+    /// Whether messages are missing, and may be taken up again.
+    var isLost: Bool { flags.contains(.lost) }
+
+    /// Whether a part of a head has come that is read for sure.
+    var isInHead: Bool { state == .head && !flags.contains(.probing) }
+
+    // MARK: Bytes
+
+    /// Goes on in `piece` from `at` to the next thing to report, which may need no bytes at all.
+    ///
+    /// - Parameter head: set when the step is a head, an interim response, trailers, or an error in a request's head.
+    @usableFromInline
+    mutating func next(
+        _ piece: UnsafeRawBufferPointer,
+        _ at: inout Int,
+        _ side: HTTP1Side,
+        _ question: HTTP1Question,
+        _ time: Int64,
+        _ parser: HTTP1Parser,
+        _ head: inout HTTP1Head
+    ) -> HTTP1Step {
+        if flags.contains(.release) { releaseBlock(parser.memory) }
+        while true {
+            switch state {
+            case .finishing: return finish()
+            case .tunnelStart:
+                state = .tunnel
+                return .tunnel
+            default: break
+            }
+            guard at < piece.count, let base = piece.baseAddress else { return .more }
+            let left = piece.count &- at
+            switch state {
+            case .length, .chunkData:
+                let count = Int(truncatingIfNeeded: min(remaining, UInt64(truncatingIfNeeded: left)))
+                remaining &-= UInt64(truncatingIfNeeded: count)
+                bodyBytes &+= UInt64(truncatingIfNeeded: count)
+                if remaining == 0 { bodyPartEnds() }
+                return .body(take(count, base, &at))
+            case .untilClose:
+                bodyBytes &+= UInt64(truncatingIfNeeded: left)
+                return .body(take(left, base, &at))
+            case .chunkLine:
+                if let step = readChunkLine(base, piece.count, &at, parser) { return step }
+            case .head, .trailers:
+                if flags.contains(.probing), block == nil { self.time = time }
+                if let step = readSection(base, piece.count, &at, side, question, parser, &head) { return step }
+            case .idle:
+                if let step = begin(base.byte(at), &at, time, parser) { return step }
+            case .idleCR:
+                self.time = time
+                if base.byte(at) == 0x0a {
+                    _ = take(1, base, &at)
+                    state = .idle
+                    if let step = countEmptyLine(parser) { return step }
+                } else if parser.rules.leniency.contains(.bareCR) {
+                    state = .idle
+                } else if let step = fail(.bareCR, at: position &- 1, parser) {
+                    return step
+                }
+            case .tunnel:
+                return .tunnelBytes(take(left, base, &at))
+            case .over:
+                guard at == 0, resumes(base, piece.count, side, time, parser) else {
+                    _ = take(left, base, &at)
+                    return .more
+                }
+            case .presumedTunnel, .finishing, .tunnelStart:
+                _ = take(left, base, &at)
+                return .more
+            }
+        }
+    }
+
+    @inline(__always)
+    private mutating func take(_ count: Int, _ base: UnsafeRawPointer, _ at: inout Int) -> UnsafeRawBufferPointer {
+        let bytes = UnsafeRawBufferPointer(start: base + at, count: count)
+        at &+= count
+        position &+= UInt64(truncatingIfNeeded: count)
+        return bytes
+    }
+
+    /// A body of known length, or a chunk, has come to its end.
+    private mutating func bodyPartEnds() {
+        if state == .length {
+            state = .finishing
+        } else {
+            state = .chunkLine
+            chunk = .dataCR
+        }
+    }
+
+    /// Ends what can be read. Nothing to report when that was only tried; an error after a request to switch protocols
+    /// waits for its answer.
+    private mutating func fail(_ error: HTTP1Error, at position: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
+        releaseBlock(parser.memory)
+        if flags.contains(.probing) {
+            flags.remove(.probing)
+            state = .over
+            return nil
+        }
+        if flags.contains(.switching), state == .idle || state == .idleCR || state == .head {
+            state = .presumedTunnel
+            deferred = error
+            remaining = position
+            return nil
+        }
+        state = .over
+        return .failed(error, at: position)
+    }
+
+    /// Ends what can be read for a reason outside of this direction.
+    mutating func stop(_ parser: HTTP1Parser) {
+        releaseBlock(parser.memory)
+        state = .over
+        flags.subtract([.lost, .probing])
+    }
+
+    // MARK: Before a message
+
+    /// Empty lines before a message are passed over (RFC 9112 §2.2; old servers send them too); anything else begins one.
+    private mutating func begin(_ byte: UInt8, _ at: inout Int, _ time: Int64, _ parser: HTTP1Parser) -> HTTP1Step? {
+        if byte == 0x0d || byte == 0x0a && parser.rules.leniency.contains(.bareLF) {
+            at &+= 1
+            position &+= 1
+            if byte == 0x0a { return countEmptyLine(parser) }
+            state = .idleCR
+            return nil
+        }
+        self.time = time
+        bodyBytes = 0
+        // A client must not send, a server must not process, requests after one with "close" (RFC 9112 §9.6).
+        if flags.contains(.last), !parser.rules.leniency.contains(.dataAfterClose) {
+            return fail(.dataAfterClose, at: position, parser)
+        }
+        state = .head
+        return nil
+    }
+
+    private mutating func countEmptyLine(_ parser: HTTP1Parser) -> HTTP1Step? {
+        emptyLines &+= 1
+        return emptyLines > parser.emptyLines ? fail(.tooManyEmptyLines, at: position &- 1, parser) : nil
+    }
+
+    // MARK: Heads and trailers
+
+    /// Reads on in the head or the trailers: in place while all of it lies in this piece, else from the block.
+    ///
+    /// A call of its own: inlined, what it prepares is paid for by every step.
+    @inline(never)
+    private mutating func readSection(
+        _ base: UnsafeRawPointer,
+        _ end: Int,
+        _ at: inout Int,
+        _ side: HTTP1Side,
+        _ question: HTTP1Question,
+        _ parser: HTTP1Parser,
+        _ head: inout HTTP1Head
+    ) -> HTTP1Step? {
+        let section: HTTP1Section = state == .trailers ? .trailers : side == .request ? .request : .response
+        let reader = section == .request ? parser.requests : section == .response ? parser.responses : parser.trailers
+        if let block { return readBlock(block, reader, base, end, &at, question, parser, &head) }
+        var facts = reader.start
+        switch reader.read(&facts, base + at, end &- at) {
+        case .complete:
+            head = HTTP1Head(base + at, facts, count: Int(facts.judged))
+            _ = take(Int(facts.judged), base, &at)
+            return sectionEnds(facts, section, question, parser)
+        case .error(let error, let offset):
+            head = HTTP1Head(base + at, facts, count: end &- at)
+            let start = position
+            _ = take(end &- at, base, &at)
+            return fail(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
+        case .more:
+            let count = end &- at
+            guard let block = grow(nil, to: count, reader.sectionLimit, parser.memory) else {
+                return fail(.noMemory, at: position, parser)
+            }
+            block.assumingMemoryBound(to: Block.self).pointee.facts = facts
+            append(block, take(count, base, &at))
+            return .more
+        }
+    }
+
+    /// Reads on in a section whose beginning is in the block: copies up to the end of each line, and judges it there.
+    private mutating func readBlock(
+        _ first: UnsafeMutableRawPointer,
+        _ reader: HTTP1HeadReader,
+        _ base: UnsafeRawPointer,
+        _ end: Int,
+        _ at: inout Int,
+        _ question: HTTP1Question,
+        _ parser: HTTP1Parser,
+        _ head: inout HTTP1Head
+    ) -> HTTP1Step? {
+        var block = first
+        while at < end {
+            let lf = HTTP1Bytes.find(0x0a, base, at, end)
+            let count = min(lf &+ 1, end) &- at
+            var header = block.assumingMemoryBound(to: Block.self)
+            let start = position &- UInt64(truncatingIfNeeded: header.pointee.filled)
+            // What is beyond the limit of the section need not be kept to see that it is.
+            let kept = min(count, reader.sectionLimit &+ 1 &- header.pointee.filled)
+            guard let grown = grow(block, to: header.pointee.filled &+ kept, reader.sectionLimit, parser.memory) else {
+                return fail(.noMemory, at: position, parser)
+            }
+            block = grown
+            header = block.assumingMemoryBound(to: Block.self)
+            append(block, UnsafeRawBufferPointer(start: base + at, count: kept))
+            _ = take(count, base, &at)
+            let bytes = UnsafeRawPointer(block + Block.size)
+            switch reader.readOn(&header.pointee.facts, bytes, header.pointee.filled, hasLineEnd: lf < end) {
+            case .more: continue
+            case .complete:
+                let facts = header.pointee.facts
+                head = HTTP1Head(bytes, facts, count: header.pointee.filled)
+                flags.insert(.release)
+                return sectionEnds(facts, reader.section, question, parser)
+            case .error(let error, let offset):
+                let facts = header.pointee.facts
+                head = HTTP1Head(bytes, facts, count: header.pointee.filled)
+                return failKeepingBlock(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
+            }
+        }
+        return .more
+    }
+
+    /// As `fail`, but the block may still be looked at until the next step.
+    private mutating func failKeepingBlock(_ error: HTTP1Error, at: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
+        let kept = block
+        block = nil
+        let step = fail(error, at: at, parser)
+        block = kept
+        if step == nil { releaseBlock(parser.memory) } else { flags.insert(.release) }
+        return step
+    }
+
+    /// A block with room for `count` bytes of a section, holding what `old` held; nil when there is no memory.
+    private mutating func grow(
+        _ old: UnsafeMutableRawPointer?,
+        to count: Int,
+        _ limit: Int,
+        _ memory: HTTP1Memory
+    ) -> UnsafeMutableRawPointer? {
+        var filled = 0
+        if let old {
+            let header = old.assumingMemoryBound(to: Block.self)
+            if count <= header.pointee.capacity { return old }
+            filled = header.pointee.filled
+        }
+        // One byte beyond the limit shows that it is exceeded.
+        let wanted = min(max(count, 2 * filled), max(limit &+ 1, count)) + Block.size
+        guard let new = memory.allocate(wanted) else { return nil }
+        let header = new.assumingMemoryBound(to: Block.self)
+        if let old {
+            new.copyMemory(from: old, byteCount: Block.size + filled)
+            memory.release(old, old.assumingMemoryBound(to: Block.self).pointee.capacity + Block.size)
+        } else {
+            header.initialize(to: Block(facts: HTTP1Facts(), filled: 0, capacity: 0))
+        }
+        header.pointee.capacity = HTTP1Memory.size(for: wanted) - Block.size
+        block = new
+        return new
+    }
+
+    private func append(_ block: UnsafeMutableRawPointer, _ bytes: UnsafeRawBufferPointer) {
+        let header = block.assumingMemoryBound(to: Block.self)
+        guard let from = bytes.baseAddress else { return }
+        (block + Block.size + header.pointee.filled).copyMemory(from: from, byteCount: bytes.count)
+        header.pointee.filled += bytes.count
+    }
+
+    /// Gives the block back.
+    mutating func releaseBlock(_ memory: HTTP1Memory) {
+        flags.remove(.release)
+        guard let block else { return }
+        memory.release(block, block.assumingMemoryBound(to: Block.self).pointee.capacity + Block.size)
+        self.block = nil
+    }
+
+    /// The head of a message, or its trailers, are complete: what follows?
+    private mutating func sectionEnds(
+        _ facts: HTTP1Facts,
+        _ section: HTTP1Section,
+        _ question: HTTP1Question,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step? {
+        switch section {
+        case .trailers:
+            state = .finishing
+            // Most chunked bodies have none: no step for them.
+            return facts.fields > 0 ? .trailers : finish()
+        case .request: return requestBegins(facts, parser)
+        case .response: return responseBegins(facts, question)
+        }
+    }
+
+    private mutating func finish() -> HTTP1Step {
+        state = flags.contains(.tunnelNext) ? .tunnelStart : flags.contains(.ended) ? .over : .idle
+        emptyLines = 0
+        return .complete
+    }
+
+    /// The length of a request's body (RFC 9112 §6.3, rules 3 to 7).
+    private mutating func requestBegins(_ facts: HTTP1Facts, _ parser: HTTP1Parser) -> HTTP1Step? {
+        let isConnect = facts.marks.contains(.connectMethod)
+        let hasCoding = facts.marks.contains(.coding)
+        if hasCoding, !isConnect, !facts.marks.contains(.chunkedLast),
+            !parser.rules.leniency.contains(.codingNotChunked)
+        {
+            // Rule 4: "the message body length cannot be determined reliably; the server MUST respond with the 400".
+            return failKeepingBlock(.codingNotChunked, at: position, parser)
+        }
+        messageBegins(facts)
+        if isConnect || facts.offersUpgrade { flags.insert(.switching) }
+        if facts.marks.contains(.expectsContinue) { flags.insert(.expectsContinue) }
+        if isConnect {
+            // "A CONNECT request message does not have content" (RFC 9110 §9.3.6).
+            state = .finishing
+        } else if hasCoding {
+            expectCoded(facts)
+        } else {
+            expectLength(facts.length)
+        }
+        return .head
+    }
+
+    /// The length of a response's body (RFC 9112 §6.3, rules 1, 2, 4, 6, 8).
+    private mutating func responseBegins(_ facts: HTTP1Facts, _ question: HTTP1Question) -> HTTP1Step {
+        let status = facts.status
+        if status < 200 && status != 101 {
+            // Interim responses are no answer yet, and end with their head (RFC 9110 §15.2).
+            flags.remove(.probing)
+            flags.remove(.lost)
+            state = .idle
+            emptyLines = 0
+            return .interim
+        }
+        messageBegins(facts)
+        if status == 101 || question == .connect && status < 300 {
+            state = .finishing
+            flags.insert(.tunnelNext)
+        } else if question == .head || status == 204 || status == 304 {
+            state = .finishing
+        } else if facts.marks.contains(.coding) {
+            expectCoded(facts)
+        } else if facts.marks.contains(.length) {
+            expectLength(facts.length)
+        } else {
+            state = .untilClose
+        }
+        return .head
+    }
+
+    private mutating func messageBegins(_ facts: HTTP1Facts) {
+        flags.subtract([.probing, .lost, .expectsContinue])
+        bodyBytes = 0
+        if facts.isLast { flags.insert(.last) }
+    }
+
+    private mutating func expectLength(_ length: UInt64) {
+        remaining = length
+        state = length == 0 ? .finishing : .length
+    }
+
+    private mutating func expectCoded(_ facts: HTTP1Facts) {
+        guard facts.marks.contains(.chunkedLast) else {
+            state = .untilClose
+            return
+        }
+        state = .chunkLine
+        chunk = .sizeStart
+        chunkLine = 0
+        remaining = 0
+    }
+
+    // MARK: Chunks
+
+    /// Reads on in a chunk-size line (RFC 9112 §7.1), or in the line end after a chunk's data.
+    @inline(never)
+    private mutating func readChunkLine(
+        _ base: UnsafeRawPointer,
+        _ end: Int,
+        _ at: inout Int,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step? {
+        let leniency = parser.rules.leniency
+        let start = at
+        var index = at
+        var state = chunk
+        var size = remaining
+        var length = Int(chunkLine)
+        var error: HTTP1Error?
+        scan: while index < end {
+            let byte = base.byte(index)
+            if state.rawValue < ChunkState.dataCR.rawValue {
+                length &+= 1
+                if length > parser.rules.limits.chunkLine {
+                    error = .chunkLineTooLong
+                    break scan
+                }
+            }
+            var ends = false
+            switch state {
+            case .sizeStart, .size:
+                let digit = Self.hexDigit(byte)
+                if digit < 16 {
+                    // Up to 2^63 - 1, as for Content-Length.
+                    if size &>> 59 != 0 {
+                        error = .chunkSizeOverflow
+                        break scan
+                    }
+                    size = size &<< 4 | UInt64(digit)
+                    state = .size
+                } else if state == .sizeStart {
+                    error = Self.lineFault(byte, .badChunkSize)
+                } else if byte == 0x3b {
+                    state = leniency.contains(.chunkLines) ? .anything : .nameStart
+                } else if HTTP1Bytes.isSpace(byte), leniency.contains(.chunkLines) {
+                    state = .spaceAfterSize
+                } else {
+                    (state, ends, error) = Self.lineEnd(byte, .size, leniency, .badChunkSize)
+                }
+            case .spaceAfterSize:
+                if byte == 0x3b {
+                    state = .anything
+                } else if !HTTP1Bytes.isSpace(byte) {
+                    (state, ends, error) = Self.lineEnd(byte, state, leniency, .badChunkSize)
+                }
+            // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ), without the white space that it may have for
+            // historical reasons: recipients differ in what they take it for.
+            case .nameStart, .valueStart:
+                if HTTP1Bytes.isToken(byte) {
+                    state = state == .nameStart ? .name : .value
+                } else if byte == 0x22, state == .valueStart {
+                    state = .quoted
+                } else {
+                    error = Self.lineFault(byte, .badChunkExtension)
+                }
+            case .name, .value, .afterQuoted:
+                if byte == 0x3b {
+                    state = .nameStart
+                } else if byte == 0x3d, state == .name {
+                    state = .valueStart
+                } else if state == .afterQuoted || !HTTP1Bytes.isToken(byte) {
+                    (state, ends, error) = Self.lineEnd(byte, state, leniency, .badChunkExtension)
+                }
+            case .quoted:
+                if byte == 0x22 {
+                    state = .afterQuoted
+                } else if byte == 0x5c {
+                    state = .quotedPair
+                } else if byte < 0x20 && byte != 0x09 || byte == 0x7f {
+                    error = Self.lineFault(byte, .badChunkExtension)
+                }
+            case .quotedPair:
+                if byte < 0x20 && byte != 0x09 || byte == 0x7f { error = Self.lineFault(byte, .badChunkExtension) }
+                state = .quoted
+            case .anything:
+                if byte == 0x0d || byte == 0x0a {
+                    (state, ends, error) = Self.lineEnd(byte, state, leniency, .badChunkExtension)
+                }
+            case .lineLF:
+                guard byte == 0x0a else { return failChunk(.bareCR, base, index &- 1, end, &at, parser) }
+                ends = true
+            case .dataCR:
+                if byte == 0x0d {
+                    state = .dataLF
+                } else if byte == 0x0a, leniency.contains(.bareLF) {
+                    (state, size, length) = (.sizeStart, 0, 0)
+                } else {
+                    error = .badChunkEnd
+                }
+            case .dataLF:
+                if byte == 0x0a { (state, size, length) = (.sizeStart, 0, 0) } else { error = .badChunkEnd }
+            }
+            if error != nil { break scan }
+            index &+= 1
+            if ends {
+                chunk = .sizeStart
+                chunkLine = 0
+                remaining = size
+                self.state = size == 0 ? .trailers : .chunkData
+                _ = take(index &- start, base, &at)
+                return nil
+            }
+        }
+        if let error { return failChunk(error, base, index, end, &at, parser) }
+        chunk = state
+        remaining = size
+        chunkLine = UInt16(truncatingIfNeeded: length)
+        _ = take(end &- start, base, &at)
+        return nil
+    }
+
+    private mutating func failChunk(
+        _ error: HTTP1Error,
+        _ base: UnsafeRawPointer,
+        _ index: Int,
+        _ end: Int,
+        _ at: inout Int,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step? {
+        // The byte before this piece may be the one that is wrong.
+        let wrong = position &+ UInt64(bitPattern: Int64(index &- at))
+        _ = take(end &- at, base, &at)
+        return fail(error, at: wrong, parser)
+    }
+
+    /// What a byte means that may only begin the end of the line.
+    private static func lineEnd(
+        _ byte: UInt8,
+        _ state: ChunkState,
+        _ leniency: HTTP1Leniency,
+        _ error: HTTP1Error
+    ) -> (ChunkState, Bool, HTTP1Error?) {
+        if byte == 0x0d { return (.lineLF, false, nil) }
+        if byte == 0x0a { return leniency.contains(.bareLF) ? (state, true, nil) : (state, false, .bareLF) }
+        return (state, false, error)
+    }
+
+    private static func lineFault(_ byte: UInt8, _ error: HTTP1Error) -> HTTP1Error {
+        byte == 0x0a ? .bareLF : error
+    }
+
+    /// 0 to 15, or more where `byte` is no hexadecimal digit.
+    @inline(__always)
+    private static func hexDigit(_ byte: UInt8) -> UInt8 {
+        let digit = byte &- 0x30
+        if digit < 10 { return digit }
+        let letter = (byte | 0x20) &- 0x61
+        return letter < 6 ? letter &+ 10 : 255
+    }
+
+    // MARK: Gaps
+
+    /// `count` bytes are missing, or an unknown number. The caller goes on with `next`, without bytes.
+    mutating func gap(_ count: UInt64?, _ time: Int64, _ parser: HTTP1Parser) -> HTTP1Step? {
+        if count == 0 || flags.contains(.ended) { return nil }
+        if state == .idle || state == .idleCR { self.time = time }
+        let known = count ?? 0
+        var step: HTTP1Step?
+        switch state {
+        case .untilClose:
+            bodyBytes &+= known
+            step = .bodyGap(known)
+        case .length, .chunkData:
+            if let count, count <= remaining {
+                remaining &-= count
+                bodyBytes &+= count
+                if remaining == 0 { bodyPartEnds() }
+                step = .bodyGap(count)
+            } else {
+                step = lose(parser)
+            }
+        case .tunnel, .tunnelStart, .presumedTunnel, .finishing: break
+        case .over:
+            if flags.contains(.lost) { step = lose(parser) }
+        case .idle, .idleCR, .head, .chunkLine, .trailers:
+            step = lose(parser)
+        }
+        position &+= known
+        return step
+    }
+
+    /// Bytes are missing without which the place of the next message is not known.
+    private mutating func lose(_ parser: HTTP1Parser) -> HTTP1Step? {
+        releaseBlock(parser.memory)
+        let isNews = !flags.contains(.lost)
+        let mayProbe = parser.rules.resynchronisation != .never
+        if isNews, flags.contains(.switching), state == .idle || state == .idleCR || state == .head {
+            return fail(.gap, at: position, parser)
+        }
+        flags.remove(.probing)
+        if mayProbe { flags.formUnion([.lost, .probing]) }
+        flags.remove(.last)
+        state = mayProbe ? .head : .over
+        return isNews ? .failed(.gap, at: position) : nil
+    }
+
+    /// Whether reading is taken up again at the beginning of a piece.
+    @inline(never)
+    private mutating func resumes(
+        _ base: UnsafeRawPointer,
+        _ count: Int,
+        _ side: HTTP1Side,
+        _ time: Int64,
+        _ parser: HTTP1Parser
+    ) -> Bool {
+        guard flags.contains(.lost), parser.rules.resynchronisation == .atPiece else { return false }
+        let reader = side == .request ? parser.requests : parser.responses
+        var facts = reader.start
+        _ = reader.read(&facts, base, count)
+        guard facts.marks.contains(.startLine) else { return false }
+        state = .head
+        flags.insert(.probing)
+        self.time = time
+        return true
+    }
+
+    // MARK: Ends
+
+    /// No byte follows. The caller goes on with `next`, without bytes.
+    mutating func end(_ end: HTTP1End, _ parser: HTTP1Parser) -> HTTP1Step? {
+        if flags.contains(.ended) { return nil }
+        let isProbing = flags.contains(.probing)
+        flags.insert(.ended)
+        flags.subtract([.lost, .probing])
+        switch state {
+        case .untilClose where end == .finished:
+            // Complete "unless an error was indicated by the underlying connection" (RFC 9112 §8).
+            state = .finishing
+            return nil
+        case .head, .length, .untilClose, .chunkLine, .chunkData, .trailers:
+            flags.remove(.switching)
+            if !isProbing { return fail(end.error, at: position, parser) }
+        case .idle, .idleCR, .finishing, .tunnelStart, .tunnel, .presumedTunnel, .over: break
+        }
+        stop(parser)
+        return nil
+    }
+
+    // MARK: What the other direction says
+
+    /// The request to switch protocols was agreed to. Whether the tunnel begins now; else after the message.
+    mutating func switches(_ parser: HTTP1Parser) -> Bool {
+        flags.remove(.switching)
+        switch state {
+        case .idle, .idleCR, .head, .presumedTunnel:
+            releaseBlock(parser.memory)
+            flags.subtract([.lost, .probing])
+            state = .tunnel
+            return true
+        case .length, .untilClose, .chunkLine, .chunkData, .trailers, .finishing:
+            flags.insert(.tunnelNext)
+            return false
+        case .tunnelStart, .tunnel, .over: return false
+        }
+    }
+
+    /// The request to switch protocols was not agreed to. The error that was put off till now, if any.
+    mutating func staysHTTP() -> (error: HTTP1Error, position: UInt64)? {
+        flags.remove(.switching)
+        guard state == .presumedTunnel else { return nil }
+        state = .over
+        return (deferred, remaining)
+    }
+
+    /// Whether a body is expected of which nothing has come, for which the client wants to hear 100 (Continue) first.
+    var awaitsContinue: Bool {
+        guard flags.contains(.expectsContinue), bodyBytes == 0 else { return false }
+        return state == .length || state == .chunkLine && chunk == .sizeStart && chunkLine == 0
+    }
+
+    /// The expected body will not come.
+    mutating func dropBody() { state = .finishing }
+}
+
+/// How a direction, or a connection, came to its end.
+public enum HTTP1End: Sendable {
+    /// In order: FIN.
+    case finished
+    /// RST.
+    case reset
+    /// Nothing came for so long that the flow was given up.
+    case idle
+
+    var error: HTTP1Error {
+        switch self {
+        case .finished: .truncated
+        case .reset: .reset
+        case .idle: .idle
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is accepted beyond the grammar of RFC 9112, each rule because common servers or clients do.
+///
+/// Without any, a message that two recipients could read differently is an error: that difference is what request
+/// smuggling lives on (RFC 9112 §11.2).
+public struct HTTP1Leniency: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Lines may end in LF alone ("a recipient MAY recognize a single LF as a line terminator", RFC 9112 §2.2).
+    public static let bareLF = HTTP1Leniency(rawValue: 1 << 0)
+    /// A CR without LF in a line counts as a space (RFC 9112 §2.2).
+    public static let bareCR = HTTP1Leniency(rawValue: 1 << 1)
+    /// Field values may be continued on lines that begin with white space (RFC 9112 §5.2); such lines right after the
+    /// start line are passed over (§2.2). Content-Length, Transfer-Encoding and Host are never continued.
+    public static let folds = HTTP1Leniency(rawValue: 1 << 2)
+    /// White space may stand between a field name and its colon (RFC 9112 §5.1).
+    public static let spaceBeforeColon = HTTP1Leniency(rawValue: 1 << 3)
+    /// The words of a start line may be separated, preceded and followed by any white space (RFC 9112 §3), and a
+    /// request-target may hold some.
+    public static let spaces = HTTP1Leniency(rawValue: 1 << 4)
+    /// Targets, reasons and field values may hold control bytes and, targets, bytes above 127; field names anything.
+    public static let bytes = HTTP1Leniency(rawValue: 1 << 5)
+    /// Lines without a colon are passed over.
+    public static let junkLines = HTTP1Leniency(rawValue: 1 << 6)
+    /// Any major version is read as HTTP/1.1, or as HTTP/1.0 below 1.
+    public static let versions = HTTP1Leniency(rawValue: 1 << 7)
+    /// Content-Length may be repeated, or be a list, when all values are equal (RFC 9110 §8.6).
+    public static let repeatedLength = HTTP1Leniency(rawValue: 1 << 8)
+    /// Transfer-Encoding overrides Content-Length (RFC 9112 §6.3).
+    public static let lengthAndCoding = HTTP1Leniency(rawValue: 1 << 9)
+    /// HTTP/1.0 messages may have a Transfer-Encoding.
+    public static let codingInHTTP10 = HTTP1Leniency(rawValue: 1 << 10)
+    /// A request whose last transfer coding is not chunked has a body until its connection ends.
+    public static let codingNotChunked = HTTP1Leniency(rawValue: 1 << 11)
+    /// Host may be repeated and hold anything; the first counts.
+    public static let anyHost = HTTP1Leniency(rawValue: 1 << 12)
+    /// White space may follow a chunk size, and a chunk extension may be anything up to the end of its line.
+    public static let chunkLines = HTTP1Leniency(rawValue: 1 << 13)
+    /// Messages may follow one that said it was the last.
+    public static let dataAfterClose = HTTP1Leniency(rawValue: 1 << 14)
+    /// A request that expected 100 (Continue) and was answered otherwise before any of its body came has no body.
+    public static let refusedBody = HTTP1Leniency(rawValue: 1 << 15)
+
+    /// Every rule.
+    public static let all = HTTP1Leniency(rawValue: (1 << 16) - 1)
+}
+
+/// The most that one message, or one connection, may take, in bytes where nothing else is said.
+public struct HTTP1Limits: Sendable {
+    /// A request line or status line with its line end.
+    public var startLine = 8192
+    /// A field line with its line end.
+    public var fieldLine = 16384
+    /// Field lines in a head, and again in trailers.
+    public var fields = 256
+    /// A whole head; also the memory for one that has not come to its end.
+    public var head = 65536
+    /// A whole trailer section.
+    public var trailers = 16384
+    /// A chunk-size line with its extensions and line end.
+    public var chunkLine = 4096
+    /// Empty lines before a message.
+    public var emptyLines = 16
+    /// Requests that wait for their response, or are not complete themselves.
+    public var requests = 64
+    /// Memory for those requests.
+    public var requestBytes = 65536
+
+    public init() {}
+}
+
+/// What happens to a request beyond `HTTP1Limits.requests` or `requestBytes`.
+public enum HTTP1DepthPolicy: Sendable {
+    /// It is the error `too_many_requests`, and the rest of the requests' direction is passed over.
+    case stop
+    /// It and those after it are read but not kept until the responses have caught up. Their responses are recorded
+    /// without request, and framed as answers to GET.
+    case forget
+}
+
+/// When a direction that lost its place in a gap may be read again. Nothing is read again after any other error.
+///
+/// An attacker who can make bytes disappear could place a forged message after them, and body bytes can look like a
+/// message. So only a head that is wholly valid is taken up again, and the default asks only at the edge of the gap.
+public enum HTTP1Resynchronisation: Sendable {
+    /// Never.
+    case never
+    /// When the bytes right after a gap are a valid head. Does not depend on how the stream is cut.
+    case afterGap
+    /// As `afterGap`, and when a later piece begins with a valid start line. Depends on where segments begin: most
+    /// senders begin messages in a segment of their own.
+    case atPiece
+}
+
+/// How HTTP/1 is to be read.
+public struct HTTP1Rules: Sendable {
+    /// What is accepted beyond the grammar; nothing in the strict mode.
+    public var leniency: HTTP1Leniency = []
+    public var limits = HTTP1Limits()
+    public var depthPolicy = HTTP1DepthPolicy.stop
+    public var resynchronisation = HTTP1Resynchronisation.afterGap
+
+    public init() {}
+
+    /// Safe against request smuggling; the default.
+    public static let strict = HTTP1Rules()
+
+    /// Reads what common servers and clients read.
+    public static let lenient = {
+        var rules = HTTP1Rules()
+        rules.leniency = .all
+        return rules
+    }()
+}
