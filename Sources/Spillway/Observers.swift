@@ -41,6 +41,7 @@ public final class EdgeTap: RunObserver {
         for k in 0..<batch.count { take(batch[k]) }
     }
 
+    /// As ``RunObserver`` says.
     public func worked(_ number: Int) {}
 }
 
@@ -102,6 +103,7 @@ public final class PacketTrace: RunObserver {
         }
     }
 
+    /// As ``RunObserver`` says.
     public func worked(_ number: Int) {
         guard let before = dropsBefore else { return }
         dropsBefore = nil

@@ -1,0 +1,360 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads HTTP/1.0 and 1.1 in both directions of connections and makes a record of each request with its response
+/// (RFC 9110, RFC 9112).
+///
+/// A connection is HTTP when the first bytes of one direction are a request or response line; others are passed over. The
+/// direction of the requests is that of the client, which is `src` in records. `stream` counts the connections, HTTP or not,
+/// from 0 in the order of their first packets. Bytes of bodies are counted after dechunking and before decompression. Interim
+/// responses (1xx but 101) are counted in `interim`; after CONNECT or an Upgrade that was agreed to, the rest is a tunnel.
+///
+/// With `mode: strict` a message that two readers could take for different ones is an error: that is what request smuggling
+/// lives on. With `mode: lenient` what common servers take is taken. A message that cannot be read gives a record with
+/// `error`, and the rest of its direction is passed over. Missing bytes within a body are survived where the framing says
+/// where it ends; elsewhere they are the error `gap`, and reading goes on with the next head behind the hole.
+///
+/// Heads that come in several pieces are kept until they are whole, for all connections together in at most `memory`.
+public final class HTTPParser: Element {
+    public struct Config: ElementConfig {
+        /// How strictly messages are read.
+        public enum Mode: String, CaseIterable, Sendable { case strict, lenient }
+        /// How strictly messages are read.
+        public var mode = Mode.strict
+        /// Bytes that unfinished heads and requests without response may take.
+        public var memory = 64 << 20
+        /// Bytes of one head.
+        public var head = 65_536
+        /// Bytes of one header line.
+        public var line = 16_384
+        /// Header lines of one head.
+        public var fields = 256
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case noStream
+        public var about: String {
+            switch self {
+            case .noStream: "it belongs to no connection"
+            }
+        }
+    }
+    public static let summary = "makes a record of each HTTP request with its response"
+    public static let category = Category.streams
+    public static let depends = Depends.flow
+    public static func inputs(_: Config) -> [Input] {
+        [Input("in", .only(.stream), reads: .payload, needsFlow: true, "streams")]
+    }
+    public static func outputs(_: Config) -> [Output] {
+        [
+            Output("records", .kind(.record("http")), "a record of each request with its response"),
+            Output("out", .sameAs(input: 0), optional: true, "the streams; where not connected, they end here"),
+        ]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("mode", \.mode, "how strictly messages are read"),
+        .init("memory", size: \.memory, in: 65_536...17_179_869_184, "bytes that unfinished messages may take"),
+        .init("head", size: \.head, in: 256...1_048_576, "bytes one head may have"),
+        .init("line", size: \.line, in: 128...1_048_576, "bytes one header line may have"),
+        .init("fields", \.fields, in: 1...65_536, "header lines one head may have"),
+    ]
+    public static let handlers = [
+        Handler<HTTPParser>("streams", "connections seen") { Int($0.streams) },
+        Handler<HTTPParser>("http", "connections that are HTTP") { Int($0.connections) },
+        Handler<HTTPParser>("transactions", "records made") { Int($0.tally.records) },
+        Handler<HTTPParser>("errors", "records with an error") { Int($0.tally.errors) },
+        Handler<HTTPParser>("missed", "records that were not made since the pool was empty") { Int($0.tally.missed) },
+        Handler<HTTPParser>("memory", "bytes that unfinished messages take now") { $0.parser.memory.used },
+    ]
+    public static let operations: [Operation] = [.update, .payloadBytes, .record]
+    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+
+    /// One connection.
+    struct State: BitwiseCopyable {
+        enum Kind: BitwiseCopyable {
+            /// Not told yet, for the direction whose bytes came first.
+            case unknown
+            case http, other
+        }
+        var isLive = false
+        var kind = Kind.unknown
+        /// The direction of the requests, once it is HTTP; before, the direction looked at, or -1.
+        var client: Int8 = -1
+        var generation: UInt32 = 0
+        var number: UInt32 = 0
+        var ends = StreamEnds()
+        var positions = (StreamPosition(), StreamPosition())
+        var detection = HTTP1Detection()
+        var connection = HTTP1Connection()
+    }
+    private struct Tally: BitwiseCopyable {
+        var records: UInt64 = 0
+        var errors: UInt64 = 0
+        var missed: UInt64 = 0
+        var headBytes = 0
+        var made = 0
+    }
+    private static let layout = Layout(
+        "http",
+        [
+            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("method", .text),
+            ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone), ("request_body_bytes", .u64),
+            ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
+            ("error", .text),
+        ]
+    )
+    /// Ports on which a first word that is no known method counts as one all the same.
+    private static let usualPorts: [UInt16] = [80, 8000, 8008, 8080, 8088, 3128]
+
+    private let flows: Int
+    private let memory: ZeroedMemory<State>
+    private let states: UnsafeMutablePointer<State>
+    private let layout: UInt16
+    private let parser: HTTP1Parser
+    private var streams: UInt32 = 0
+    private var connections: UInt64 = 0
+    @exclusivity(unchecked) private var tally = Tally()
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        flows = setup.flows
+        memory = try ZeroedMemory(setup.flows)
+        states = memory.base
+        layout = setup.layouts.register(HTTPParser.layout)
+        var rules = config.mode == .strict ? HTTP1Rules.strict : .lenient
+        rules.limits.head = config.head
+        rules.limits.fieldLine = config.line
+        rules.limits.fields = config.fields
+        parser = HTTP1Parser(rules, memory: HTTP1Memory(limit: config.memory))
+        super.init()
+    }
+
+    deinit { memory.deallocate() }
+
+    // MARK: Streams
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        let passes = context.isConnected(1)
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let index = Int(p.pointee.flow.index)
+            guard index >= 0, index < flows, p.pointee.ipProtocol == 6 else {
+                context.drop(batch.index[k], Drop.noStream)
+                continue
+            }
+            let state = states + index
+            if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
+            if state.pointee.kind != .other { take(StreamPiece(p), batch.index[k], p.pointee.time, state, context) }
+            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+        }
+        count(context)
+        context.did(.update, batch.count)
+    }
+
+    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
+        state.pointee = State()
+        state.pointee.isLive = true
+        state.pointee.generation = p.pointee.flow.generation
+        state.pointee.number = streams
+        state.pointee.ends = StreamEnds(p)
+        streams &+= 1
+    }
+
+    /// Counts what the parser read and made since it was last asked.
+    private func count(_ context: borrowing Context) {
+        if tally.headBytes > 0 { context.did(.payloadBytes, tally.headBytes) }
+        if tally.made > 0 { context.did(.record, tally.made) }
+        tally.headBytes = 0
+        tally.made = 0
+    }
+
+    private func take(
+        _ piece: StreamPiece,
+        _ i: Int32,
+        _ time: Int64,
+        _ state: UnsafeMutablePointer<State>,
+        _ context: borrowing Context
+    ) {
+        let missing =
+            piece.direction == 0
+            ? state.pointee.positions.0.move(over: piece) : state.pointee.positions.1.move(over: piece)
+        if state.pointee.kind == .unknown {
+            if piece.bytes.isEmpty { return }
+            return detect(piece, i, time, state, context)
+        }
+        let side: HTTP1Side = piece.direction == Int(state.pointee.client) ? .request : .response
+        var emitter = Emitter(self, state, i, context)
+        if piece.hasGap {
+            let count = missing > 0 ? UInt64(missing) : nil
+            parser.gap(side, count, time: time, of: &state.pointee.connection, to: &emitter)
+        }
+        if !piece.bytes.isEmpty {
+            parser.take(side, piece.bytes, time: time, of: &state.pointee.connection, to: &emitter)
+        }
+        end(piece, side, state, &emitter)
+    }
+
+    /// What a FIN or RST means.
+    private func end(
+        _ piece: StreamPiece,
+        _ side: HTTP1Side,
+        _ state: UnsafeMutablePointer<State>,
+        _ emitter: inout Emitter
+    ) {
+        if piece.isRST {
+            parser.end(.request, .reset, of: &state.pointee.connection, to: &emitter)
+            parser.end(.response, .reset, of: &state.pointee.connection, to: &emitter)
+        } else if piece.isFIN {
+            parser.end(side, .finished, of: &state.pointee.connection, to: &emitter)
+        }
+    }
+
+    /// Looks at the first bytes of the direction that sent the first ones.
+    @inline(never)
+    private func detect(
+        _ piece: StreamPiece,
+        _ i: Int32,
+        _ time: Int64,
+        _ state: UnsafeMutablePointer<State>,
+        _ context: borrowing Context
+    ) {
+        if state.pointee.client < 0 { state.pointee.client = Int8(piece.direction) }
+        // The other side speaks before the first one has said what it is, or bytes are missing: that cannot be followed.
+        if Int(state.pointee.client) != piece.direction || piece.hasGap && state.pointee.detection.waiting > 0 {
+            state.pointee.kind = .other
+            return
+        }
+        let port = piece.direction == 0 ? state.pointee.ends.destinationPort : state.pointee.ends.sourcePort
+        let before = state.pointee.detection.waiting
+        let answer = state.pointee.detection.look(piece.bytes, isUsualPort: HTTPParser.usualPorts.contains(port))
+        switch answer {
+        case .undecided:
+            if piece.isFIN || piece.isRST { state.pointee.kind = .other }
+            return
+        case .other:
+            state.pointee.kind = .other
+            return
+        case .request: break
+        case .response: state.pointee.client = Int8(1 - piece.direction)
+        }
+        state.pointee.kind = .http
+        connections &+= 1
+        let side: HTTP1Side = answer == .request ? .request : .response
+        var emitter = Emitter(self, state, i, context)
+        // Those that waited first, then the rest of this piece.
+        if before > 0 {
+            let detection = state.pointee.detection
+            detection.withBytes { first in
+                parser.take(
+                    side,
+                    UnsafeRawBufferPointer(rebasing: first[..<before]),
+                    time: time,
+                    of: &state.pointee.connection,
+                    to: &emitter
+                )
+            }
+        }
+        parser.take(side, piece.bytes, time: time, of: &state.pointee.connection, to: &emitter)
+        end(piece, side, state, &emitter)
+    }
+
+    public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
+        let index = Int(flow.index)
+        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else { return }
+        let state = states + index
+        state.pointee.isLive = false
+        guard state.pointee.kind == .http else { return }
+        var emitter = Emitter(self, state, -1, context)
+        parser.close(&state.pointee.connection, .idle, to: &emitter)
+        count(context)
+    }
+
+    // MARK: Records
+
+    /// Makes the records of one connection.
+    private struct Emitter: HTTP1Handler {
+        private let element: Unmanaged<HTTPParser>
+        private let state: UnsafeMutablePointer<State>
+        /// The item at which they are made; -1 for none.
+        private let parent: Int32
+        private let context: Context
+
+        @inline(__always)
+        init(_ element: HTTPParser, _ state: UnsafeMutablePointer<State>, _ parent: Int32, _ context: borrowing Context) {
+            self.element = .passUnretained(element)
+            self.state = state
+            self.parent = parent
+            self.context = copy context
+        }
+
+        mutating func requestHead(_ head: HTTP1Head) { count(head) }
+        mutating func responseHead(_ head: HTTP1Head) { count(head) }
+        mutating func interimResponse(_ head: HTTP1Head) { count(head) }
+
+        @inline(__always)
+        private func count(_ head: HTTP1Head) {
+            let bytes = head.bytes.count
+            element._withUnsafeGuaranteedRef { $0.tally.headBytes &+= bytes }
+        }
+
+        mutating func transaction(_ transaction: HTTP1Transaction) {
+            element._withUnsafeGuaranteedRef { $0.record(transaction, state, parent, context) }
+        }
+    }
+
+    private func record(
+        _ transaction: HTTP1Transaction,
+        _ state: UnsafeMutablePointer<State>,
+        _ parent: Int32,
+        _ context: borrowing Context
+    ) {
+        let version = transaction.version
+        let error = transaction.error?.name
+        let size = HTTPParser.layout.size
+        let texts =
+            transaction.method.count + transaction.target.count + transaction.host.count + 3
+            + (error?.utf8CodeUnitCount ?? 0)
+        guard size + texts <= Int(UInt16.max),
+            let i = parent >= 0
+                ? context.make(from: parent, capacity: size + texts) : context.make(capacity: size + texts)
+        else {
+            tally.missed &+= 1
+            return
+        }
+        let ends = state.pointee.client == 0 ? state.pointee.ends : state.pointee.ends.reversed
+        var out = RecordWriter(context[i].pointee.data, texts: size)
+        out.put(UInt32(size + texts))
+        out.put(state.pointee.number)
+        out.put(ends.source)
+        out.put(ends.sourcePort)
+        out.put(ends.destination)
+        out.put(ends.destinationPort)
+        out.put(text: transaction.method)
+        out.put(text: transaction.target)
+        out.put(text: transaction.host)
+        var digits: (UInt8, UInt8, UInt8) = (
+            UInt8(ascii: "0") &+ version.major, UInt8(ascii: "."), UInt8(ascii: "0") &+ version.minor
+        )
+        withUnsafeBytes(of: &digits) { out.put(text: version.major > 0 ? $0 : UnsafeRawBufferPointer(rebasing: $0[..<0])) }
+        out.put(transaction.status)
+        out.put(transaction.requestBodyBytes)
+        out.put(transaction.responseBodyBytes)
+        out.put(transaction.requestTime ?? .min)
+        out.put(transaction.responseTime ?? .min)
+        out.put(transaction.interim)
+        if let error {
+            out.put(text: UnsafeRawBufferPointer(start: error.utf8Start, count: error.utf8CodeUnitCount))
+            tally.errors &+= 1
+        } else {
+            out.put(text: UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+        let length = UInt32(out.texts)
+        context[i].pointee.data.storeBytes(of: length.littleEndian, as: UInt32.self)
+        context[i].pointee.length = length
+        context[i].pointee.wireLength = length
+        context[i].pointee.layout = layout
+        context[i].pointee.flow = parent >= 0 ? context[parent].pointee.flow : .none
+        tally.records &+= 1
+        tally.made &+= 1
+        context.emit(i, 0)
+    }
+}

@@ -1,0 +1,70 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Whether the first bytes of a direction are those of HTTP/1, decided as soon as they can be.
+///
+/// A response begins with `HTTP/`, a request with a method and a space (RFC 9112 sections 3 and 4). A method is known when it
+/// is registered (RFC 9110 section 16.1.1); other protocols have words followed by a space too, so on other ports than those
+/// of HTTP an unknown one is none.
+struct HTTP1Detection: BitwiseCopyable {
+    enum Answer: BitwiseCopyable {
+        case undecided, request, response, other
+    }
+    /// The first bytes, as many as came before the answer.
+    private var bytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    private var count: UInt8 = 0
+
+    /// More bytes than any method and the space behind it, with empty lines before them.
+    private static let most = 32
+
+    /// How many bytes wait for the answer.
+    var waiting: Int { Int(count) }
+
+    /// Looks at the next bytes; those it takes are kept until the answer.
+    mutating func look(_ piece: UnsafeRawBufferPointer, isUsualPort: Bool) -> Answer {
+        let before = Int(count)
+        let n = min(piece.count, HTTP1Detection.most - before)
+        withUnsafeMutableBytes(of: &bytes) { all in
+            for k in 0..<n { all[before + k] = piece[k] }
+        }
+        count = UInt8(before + n)
+        return withUnsafeBytes(of: bytes) { HTTP1Detection.answer($0[..<(before + n)], isUsualPort) }
+    }
+
+    /// The bytes that wait.
+    func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+        withUnsafeBytes(of: bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(count)])) }
+    }
+
+    private static func answer(_ all: Slice<UnsafeRawBufferPointer>, _ isUsualPort: Bool) -> Answer {
+        // Empty lines before a request line are passed over (RFC 9112 section 2.2).
+        let text = all.drop { $0 == 0x0d || $0 == 0x0a }
+        let end = text.firstIndex { !isTokenByte($0) } ?? text.endIndex
+        let word = text[text.startIndex..<end]
+        if end == text.endIndex { return all.count < most ? .undecided : .other }
+        if word.elementsEqual("HTTP".utf8), text[end] == UInt8(ascii: "/") { return .response }
+        guard !word.isEmpty, text[end] == UInt8(ascii: " ") else { return .other }
+        return isUsualPort || methods.contains { word.elementsEqual($0.utf8) } ? .request : .other
+    }
+
+    private static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "!"),
+            UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
+            UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "`"),
+            UInt8(ascii: "|"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+
+    /// The registered methods, and some in use that are not.
+    private static let methods: [String] = [
+        "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "ACL", "BASELINE-CONTROL", "BIND",
+        "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
+        "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "REBIND", "REPORT", "SEARCH",
+        "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL", "NOTIFY", "M-SEARCH",
+        "SUBSCRIBE", "UNSUBSCRIBE", "PURGE",
+    ]
+}
