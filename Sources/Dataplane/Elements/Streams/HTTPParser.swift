@@ -4,7 +4,7 @@
 /// Reads HTTP/1.0 and 1.1 in both directions of connections and makes a record of each request with its response
 /// (RFC 9110, RFC 9112).
 ///
-/// A connection is HTTP when the first bytes of one direction are a request or response line; others are passed over. The
+/// A connection is HTTP when the first bytes of a direction are a request or response line; others are passed over. The
 /// direction of the requests is that of the client, which is `src` in records. `stream` counts the connections, HTTP or not,
 /// from 0 in the order of their first packets. Bytes of bodies are counted after dechunking and before decompression. Interim
 /// responses (1xx but 101) are counted in `interim`; after CONNECT or an Upgrade that was agreed to, the rest is a tunnel.
@@ -29,6 +29,8 @@ public final class HTTPParser: Element {
         public var line = 16_384
         /// Header lines of one head.
         public var fields = 256
+        /// Requests of one connection that wait for their responses.
+        public var requests = 4096
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -57,6 +59,7 @@ public final class HTTPParser: Element {
         .init("head", size: \.head, in: 256...1_048_576, "bytes one head may have"),
         .init("line", size: \.line, in: 128...1_048_576, "bytes one header line may have"),
         .init("fields", \.fields, in: 1...65_536, "header lines one head may have"),
+        .init("requests", \.requests, in: 1...65_536, "requests of one connection that may wait for responses"),
     ]
     public static let handlers = [
         Handler<HTTPParser>("streams", "connections seen") { Int($0.streams) },
@@ -72,19 +75,21 @@ public final class HTTPParser: Element {
     /// One connection.
     struct State: BitwiseCopyable {
         enum Kind: BitwiseCopyable {
-            /// Not told yet, for the direction whose bytes came first.
+            /// Not told yet.
             case unknown
             case http, other
         }
         var isLive = false
         var kind = Kind.unknown
-        /// The direction of the requests, once it is HTTP; before, the direction looked at, or -1.
-        var client: Int8 = -1
+        /// The direction of the requests, once it is HTTP.
+        var client: Int8 = 0
+        /// Whether the first bytes of a direction are none of HTTP.
+        var isOther = (false, false)
         var generation: UInt32 = 0
         var number: UInt32 = 0
         var ends = StreamEnds()
         var positions = (StreamPosition(), StreamPosition())
-        var detection = HTTP1Detection()
+        var detections = (HTTP1Detection(), HTTP1Detection())
         var connection = HTTP1Connection()
     }
     private struct Tally: BitwiseCopyable {
@@ -121,6 +126,8 @@ public final class HTTPParser: Element {
         states = memory.base
         layout = setup.layouts.register(HTTPParser.layout)
         var rules = config.mode == .strict ? HTTP1Rules.strict : .lenient
+        rules.limits.requests = config.requests
+        rules.limits.requestBytes = 256 * config.requests
         rules.limits.head = config.head
         rules.limits.fieldLine = config.line
         rules.limits.fields = config.fields
@@ -208,7 +215,7 @@ public final class HTTPParser: Element {
         }
     }
 
-    /// Looks at the first bytes of the direction that sent the first ones.
+    /// Looks at the first bytes of both directions, until those of one are of HTTP or neither are.
     @inline(never)
     private func detect(
         _ piece: StreamPiece,
@@ -217,43 +224,42 @@ public final class HTTPParser: Element {
         _ state: UnsafeMutablePointer<State>,
         _ context: borrowing Context
     ) {
-        if state.pointee.client < 0 { state.pointee.client = Int8(piece.direction) }
-        // The other side speaks before the first one has said what it is, or bytes are missing: that cannot be followed.
-        if Int(state.pointee.client) != piece.direction || piece.hasGap && state.pointee.detection.waiting > 0 {
-            state.pointee.kind = .other
-            return
+        let own = piece.direction
+        let port = own == 0 ? state.pointee.ends.destinationPort : state.pointee.ends.sourcePort
+        let isUsual = HTTPParser.usualPorts.contains(port)
+        let before: Int
+        let answer: HTTP1Detection.Answer
+        if own == 0 {
+            if state.pointee.isOther.0 { return }
+            before = state.pointee.detections.0.waiting
+            answer = state.pointee.detections.0.look(piece.bytes, isUsualPort: isUsual)
+            state.pointee.isOther.0 = answer == .other || piece.hasGap && before > 0
+        } else {
+            if state.pointee.isOther.1 { return }
+            before = state.pointee.detections.1.waiting
+            answer = state.pointee.detections.1.look(piece.bytes, isUsualPort: isUsual)
+            state.pointee.isOther.1 = answer == .other || piece.hasGap && before > 0
         }
-        let port = piece.direction == 0 ? state.pointee.ends.destinationPort : state.pointee.ends.sourcePort
-        let before = state.pointee.detection.waiting
-        let answer = state.pointee.detection.look(piece.bytes, isUsualPort: HTTPParser.usualPorts.contains(port))
-        switch answer {
-        case .undecided:
-            if piece.isFIN || piece.isRST { state.pointee.kind = .other }
-            return
-        case .other:
-            state.pointee.kind = .other
-            return
-        case .request: break
-        case .response: state.pointee.client = Int8(1 - piece.direction)
-        }
+        if state.pointee.isOther.0, state.pointee.isOther.1 { state.pointee.kind = .other }
+        guard answer == .request || answer == .response else { return }
         state.pointee.kind = .http
+        state.pointee.client = Int8(answer == .request ? own : 1 - own)
         connections &+= 1
-        let side: HTTP1Side = answer == .request ? .request : .response
         var emitter = Emitter(self, state, i, context)
-        // Those that waited first, then the rest of this piece.
-        if before > 0 {
-            let detection = state.pointee.detection
-            detection.withBytes { first in
-                parser.take(
-                    side,
-                    UnsafeRawBufferPointer(rebasing: first[..<before]),
-                    time: time,
-                    of: &state.pointee.connection,
-                    to: &emitter
-                )
-            }
+        // What waited on this side, the rest of its piece, then what waited on the other side.
+        let (mine, others) = own == 0 ? state.pointee.detections : (state.pointee.detections.1, state.pointee.detections.0)
+        let side: HTTP1Side = answer == .request ? .request : .response
+        let otherSide: HTTP1Side = answer == .request ? .response : .request
+        mine.withBytes {
+            let first = UnsafeRawBufferPointer(rebasing: $0[..<before])
+            parser.take(side, first, time: time, of: &state.pointee.connection, to: &emitter)
         }
         parser.take(side, piece.bytes, time: time, of: &state.pointee.connection, to: &emitter)
+        if own == 0 ? state.pointee.isOther.1 : state.pointee.isOther.0 {
+            parser.gap(otherSide, nil, time: time, of: &state.pointee.connection, to: &emitter)
+        } else {
+            others.withBytes { parser.take(otherSide, $0, time: time, of: &state.pointee.connection, to: &emitter) }
+        }
         end(piece, side, state, &emitter)
     }
 
