@@ -1,0 +1,481 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Joins the fragments of IPv4 and IPv6 packets (RFC 791, RFC 815; RFC 8200 section 4.5): what leaves is whole.
+///
+/// Packets that are no fragments pass unchanged, whatever they are. When the last missing fragment of a packet has come, the
+/// packet leaves as a new one in its place: with its time and sequence, the headers of the fragment that brings the first
+/// byte, fragment fields cleared, and length and IPv4 header checksum made right. In IPv6 the fragment header is removed;
+/// also from atomic fragments, which leave alone (RFC 6946). A fragment header behind the one that was removed is
+/// refused. The link header stays as it was, the lengths that those of 802.3 and PPPoE state included. Whether header checksums
+/// are right must be looked at before, by IPCheck.
+///
+/// Fragments belong together by addresses and identification, in IPv4 by protocol too. Where IPv4 fragments overlap,
+/// `overlap` says whose bytes count: a piece that is there gives way to a new fragment
+/// - `first`: never;
+/// - `last`: always;
+/// - `bsd`: when the new one begins before it;
+/// - `linux`: when the new one begins before it or with it;
+/// - `windows`: when the new one begins before it and ends behind it;
+/// - `solaris`: when the new one begins before it and ends with it or behind it.
+///
+/// These are the rules of Shankar and Paxson (2003) and Novak ("Target-Based Fragmentation Reassembly", 2005). Linux has
+/// dropped packets with overlaps since 2018: that is `drop`, and what is done in IPv6 always, with the fragments that are
+/// still to come (RFC 5722, RFC 8200). A fragment that came before with the same bytes is dropped as `duplicate` and is no
+/// overlap, as RFC 8200 allows.
+///
+/// `tiny: drop` drops fragments that could lead filters astray: first ones that do not hold the headers up to that of the
+/// transport, and TCP fragments that begin 8 bytes into it (RFC 1858, RFC 3128). Receivers take them in IPv4, so who wants
+/// what a receiver sees says `join`. A fragment of which the capture holds only a part is dropped: the bytes that are missing
+/// would stand in the middle of a packet, and nobody behind could tell.
+///
+/// A packet that is not complete `timeout` after its first fragment is given up, as is what waits at the end of the input.
+/// What waits is bounded; when `datagrams`, `fragments` or `bytes` is reached, `on_full: evict` gives the packet up that has
+/// waited longest, and `on_full: drop` drops the fragment. A packet in more fragments than `datagram_fragments` is dropped,
+/// with those that are still to come.
+public final class IPDefragmenter: Element {
+    public struct Config: ElementConfig {
+        /// What gives way when no more may wait: the packet that has waited longest, or the fragment.
+        public enum FullPolicy: String, CaseIterable, Sendable { case evict, drop }
+        /// What becomes of fragments made to get around filters.
+        public enum TinyPolicy: String, CaseIterable, Sendable { case drop, join }
+        /// Whose bytes count where IPv4 fragments overlap and differ.
+        public var overlap = FragmentOverlap.first
+        /// What becomes of fragments made to get around filters.
+        public var tiny = TinyPolicy.drop
+        /// Nanoseconds that a packet may take to become complete (60 s in RFC 8200 section 4.5); 0 for ever.
+        public var timeout: Int64 = 60_000_000_000
+        /// Packets that may be incomplete at one time.
+        public var datagrams = 4096
+        /// Fragments of one packet.
+        public var datagramFragments = 1024
+        /// Fragments that may wait; never more than half of the pool.
+        public var fragments = 8192
+        /// Bytes that may wait.
+        public var bytes = 16 << 20
+        /// What gives way when no more may wait.
+        public var onFull = FullPolicy.evict
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case truncated, empty, unaligned, tooLong, tiny, inconsistent, duplicate, overlap, tooMany
+        case timedOut, evicted, noRoom, noItems, nested, incomplete
+        public var about: String {
+            switch self {
+            case .truncated: "the capture holds only a part of the fragment"
+            case .empty: "the fragment brings no bytes"
+            case .unaligned: "more fragments follow and its size is no multiple of 8"
+            case .tooLong: "its packet would be longer than 65,535 bytes"
+            case .tiny: "`tiny` is drop and the fragment could lead filters astray"
+            case .inconsistent: "it contradicts what another fragment says of the packet's end"
+            case .duplicate: "the same fragment has come before"
+            case .overlap: "fragments of its packet overlap, which IPv6 forbids, and IPv4 with `overlap: drop`"
+            case .tooMany: "its packet has more fragments than `datagram_fragments`"
+            case .timedOut: "its packet was not complete after `timeout`"
+            case .evicted: "its packet had waited longest when no more could wait"
+            case .noRoom: "no more may wait and `on_full` is drop, or `bytes` is less than the fragment"
+            case .noItems: "the pool was empty when its packet was complete"
+            case .nested: "a fragment header stands behind the one that was removed"
+            case .incomplete: "its packet was not complete when the input ended"
+            }
+        }
+    }
+    public static let summary = "joins the fragments of IP packets"
+    public static let category = Category.streams
+    public static let depends = Depends.clock
+    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .payload, "any packets")] }
+    public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "whole packets")] }
+    public static let parameters: [Parameter<Config>] = [
+        .init("overlap", \.overlap, "whose bytes count where IPv4 fragments overlap and differ"),
+        .init("tiny", \.tiny, "what becomes of fragments made to get around filters"),
+        .init(
+            "timeout",
+            duration: \.timeout,
+            in: 0...86_400_000_000_000,
+            "how long after its first fragment a packet may become complete; 0 = for ever"
+        ),
+        .init("datagrams", \.datagrams, in: 1...1_048_576, "packets that may be incomplete at one time"),
+        .init("datagram_fragments", \.datagramFragments, in: 2...8192, "fragments that one packet may have"),
+        .init(
+            "fragments",
+            \.fragments,
+            in: 1...1_048_576,
+            "fragments of all packets that may wait; never more than half of the pool"
+        ),
+        .init("bytes", size: \.bytes, in: 1...17_179_869_184, "bytes of all packets that may wait"),
+        .init(
+            "on_full",
+            \.onFull,
+            "what gives way when no more may wait: the oldest packet, or the fragment"
+        ),
+    ]
+    public static let handlers = [
+        Handler<IPDefragmenter>("fragments", "fragments seen, atomic ones not counted") { Int($0.counters.fragments) },
+        Handler<IPDefragmenter>("joined", "packets that became whole") { Int($0.counters.joined) },
+        Handler<IPDefragmenter>("atomic", "packets whose fragment header was removed") { Int($0.counters.atomic) },
+        Handler<IPDefragmenter>("overlaps", "fragments of which a part had come before") { Int($0.counters.overlaps) },
+        Handler<IPDefragmenter>(
+            "datagrams",
+            "packets that are not complete now, or dropped and more may come"
+        ) {
+            $0.map.count
+        },
+        Handler<IPDefragmenter>("held", "fragments that wait now") { $0.held.count },
+        Handler<IPDefragmenter>("held_bytes", "bytes that wait now") { $0.held.bytes },
+    ]
+    public static let operations: [Operation] = [
+        .test, .parse, .hash, .lookup, .update, .payloadBytes, .copyBytes, .checksumBytes,
+    ]
+    public static let examples = [
+        Example(
+            "two fragments, the last one first",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:53 udp id=7 frag=16 data=\"IJKL\"",
+                    "10.0.0.1:1000 > 10.0.0.2:53 udp id=7 frag=0+ data=\"ABCDEFGH\"",
+                ]
+            ],
+            out: ["out": ["10.0.0.1:1000 > 10.0.0.2:53 udp id=7 len=12 data=\"ABCDEFGHIJKL\""]]
+        ),
+        Example(
+            "the second fragment brings some bytes again, and others",
+            config: "{overlap: last}",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:53 udp frag=0+ data=\"ABCDEFGHIJKLMNOP\"",
+                    "10.0.0.1:1000 > 10.0.0.2:53 udp frag=16 data=\"ijklmnopqr\"",
+                ]
+            ],
+            out: ["out": ["10.0.0.1:1000 > 10.0.0.2:53 udp len=18 data=\"ABCDEFGHijklmnopqr\""]]
+        ),
+        Example(
+            "IPv6 fragments that overlap",
+            in: [
+                "in": [
+                    "[2001:db8::1]:1000 > [2001:db8::2]:53 udp id=9 frag=0+ len=16",
+                    "[2001:db8::1]:1000 > [2001:db8::2]:53 udp id=9 frag=16+ len=16",
+                    "[2001:db8::1]:1000 > [2001:db8::2]:53 udp id=9 frag=32 len=8",
+                ]
+            ],
+            out: ["out": []],
+            drops: ["overlap": 3]
+        ),
+        Example(
+            "the rest comes too late, and then nothing does",
+            config: "{timeout: 30 s}",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:53 udp frag=0+ len=8 time=1s",
+                    "10.0.0.1:1000 > 10.0.0.2:53 udp frag=16 len=8 time=31.1s",
+                ]
+            ],
+            out: ["out": []],
+            drops: ["timed_out": 1, "incomplete": 1]
+        ),
+        Example(
+            "a first fragment without the flags of TCP",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 S frag=0+ iplen=28"]],
+            out: ["out": []],
+            drops: ["tiny": 1]
+        ),
+    ]
+
+    // MARK: State
+
+    private struct Counters: BitwiseCopyable {
+        var fragments: UInt64 = 0
+        var joined: UInt64 = 0
+        var atomic: UInt64 = 0
+        var overlaps: UInt64 = 0
+    }
+    /// Operations beyond the test that every packet costs.
+    private struct Work: BitwiseCopyable {
+        var parsed = 0
+        var looked = 0
+        var updated = 0
+        var compared = 0
+        var copied = 0
+        var summed = 0
+    }
+
+    private let config: Config
+    /// Packets that are not complete, and those dropped of which more may come, in the order in which they began.
+    private let map: FlowMap
+    private let held: HeldFragments
+    /// For each packet of the map the number of the reason for which what comes of it is dropped, plus one; 0 for none.
+    private let refused: ZeroedMemory<UInt8>
+    private var counters = Counters()
+    private var work = Work()
+    /// The largest functional time of a fragment.
+    private var latest = Int64.min
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        self.config = config
+        let places = config.datagrams + FlowMap.spare
+        map = try FlowMap(capacity: config.datagrams, key: setup.hashKey)
+        held = try HeldFragments(capacity: max(1, min(config.fragments, setup.items / 2)), places: places)
+        refused = try ZeroedMemory(places)
+        super.init()
+    }
+
+    deinit { refused.deallocate() }
+
+    // MARK: Packets
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var start = 0
+        var due = self.due
+        for k in 0..<batch.count {
+            let p = batch[k]
+            if p.pointee.ipVersion == 0 { _ = Headers.locate(p) }
+            let isUsual = IPDefragmenter.isUsual(p)
+            if isUsual, p.pointee.time < due { continue }
+            expire(until: p.pointee.time, context)
+            if !isUsual {
+                context.emit(batch, from: start, to: k, 0)
+                start = k &+ 1
+                take(batch.index[k], context)
+            }
+            due = self.due
+        }
+        context.emit(batch, from: start, to: batch.count, 0)
+        context.did(.test, batch.count)
+        count(context)
+    }
+
+    /// Whether a packet is no fragment, as nearly all. An atomic fragment does not count as one, but has extension headers.
+    @inline(__always)
+    private static func isUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
+        p.pointee.flags.rawValue & ItemFlags.fragment.rawValue == 0
+            && (p.pointee.ipVersion != 6 || Int(p.pointee.l4) &- Int(p.pointee.l3) == IPv6View.size)
+    }
+
+    private func count(_ context: borrowing Context) {
+        if work.parsed > 0 { context.did(.parse, work.parsed) }
+        if work.looked > 0 {
+            context.did(.hash, work.looked)
+            context.did(.lookup, work.looked)
+        }
+        if work.updated > 0 { context.did(.update, work.updated) }
+        if work.compared > 0 { context.did(.payloadBytes, work.compared) }
+        if work.copied > 0 { context.did(.copyBytes, work.copied) }
+        if work.summed > 0 { context.did(.checksumBytes, work.summed) }
+        work = Work()
+    }
+
+    /// A fragment, or an IPv6 packet with other extension headers.
+    @inline(never)
+    private func take(_ i: Int32, _ context: borrowing Context) {
+        let p = context[i]
+        work.parsed += 1
+        guard let fragment = IPFragment(p) else { return context.emit(i, 0) }
+        if fragment.isAtomic { return unwrap(i, fragment, context) }
+        counters.fragments &+= 1
+        if let reason = fault(of: fragment, p) { return context.drop(i, reason) }
+        latest = max(latest, p.pointee.time)
+        let hash = map.hash(fragment.key)
+        work.looked += 1
+        var place = map.find(fragment.key, hash)
+        if place >= 0, let reason = refusal(of: fragment, i, at: place, context) { return context.drop(i, reason) }
+        guard makeRoom(for: fragment, &place, context) else { return context.drop(i, Drop.noRoom) }
+        if place < 0 {
+            place = map.insert(fragment.key, hash, upperFirst: false, time: latest)
+            held.begin(place)
+            refused.base[Int(place)] = 0
+        }
+        work.updated += 1
+        context.hold(i)
+        held.append(i, fragment, to: place)
+        if held.list(place).isComplete { join(place, i, context) }
+    }
+
+    /// What is wrong with a fragment by itself; nil when nothing is.
+    private func fault(of fragment: IPFragment, _ p: UnsafeMutablePointer<Item>) -> Drop? {
+        if p.pointee.length < UInt32(p.pointee.l3) &+ p.pointee.ipLength { return .truncated }
+        if fragment.size <= 0 { return .empty }
+        if fragment.more, fragment.size & 7 != 0 { return .unaligned }
+        if fragment.counted + fragment.end > IPFragment.mostBytes { return .tooLong }
+        if config.tiny == .drop, fragment.isTiny(p) { return .tiny }
+        return nil
+    }
+
+    /// Why a fragment of a packet that has begun is dropped; nil when it is not. The whole packet may have been with it.
+    private func refusal(
+        of fragment: IPFragment,
+        _ i: Int32,
+        at place: Int32,
+        _ context: borrowing Context
+    ) -> Drop? {
+        if refused.base[Int(place)] != 0 { return Drop(rawValue: Int(refused.base[Int(place)]) - 1) }
+        let list = held.list(place)
+        if list.total > 0, fragment.end > Int(list.total) { return .inconsistent }
+        if !fragment.more, list.total > 0 ? fragment.end < Int(list.total) : fragment.end < Int(list.farthest) {
+            return .inconsistent
+        }
+        if held.overlaps(fragment, at: place) {
+            if !list.isOverlapped, isDuplicate(fragment, i, at: place, context) { return .duplicate }
+            counters.overlaps &+= 1
+            if fragment.isIPv6 || config.overlap == .drop { return giveUp(place, .overlap, context) }
+        }
+        return Int(list.count) < config.datagramFragments ? nil : giveUp(place, .tooMany, context)
+    }
+
+    /// Whether a fragment with the same range has brought the same bytes.
+    private func isDuplicate(
+        _ fragment: IPFragment,
+        _ i: Int32,
+        at place: Int32,
+        _ context: borrowing Context
+    ) -> Bool {
+        guard let twin = held.twin(of: fragment, at: place) else { return false }
+        work.compared += fragment.size
+        let one = UnsafeRawBufferPointer(start: context[i].pointee.data + fragment.data, count: fragment.size)
+        let other = UnsafeRawBufferPointer(
+            start: context[twin.item].pointee.data + Int(twin.data),
+            count: fragment.size
+        )
+        return one.elementsEqual(other)
+    }
+
+    /// Makes room for a fragment by the policy; `place` becomes -1 where its own packet had to give way. False when there
+    /// is none.
+    private func makeRoom(for fragment: IPFragment, _ place: inout Int32, _ context: borrowing Context) -> Bool {
+        if fragment.size > config.bytes { return false }
+        while held.isFull || held.bytes + fragment.size > config.bytes || place < 0 && map.count == config.datagrams {
+            if config.onFull == .drop { return false }
+            if map.oldest == place { place = -1 }
+            end(map.oldest, .evicted, context)
+        }
+        return true
+    }
+
+    // MARK: Whole packets
+
+    /// Makes a packet of its fragments, of which item `i` was the last to come.
+    private func join(_ place: Int32, _ i: Int32, _ context: borrowing Context) {
+        let total = Int(held.list(place).total)
+        let head = context[held.arrange(place, config.overlap).item]
+        guard let first = IPFragment(head), first.counted + total <= IPFragment.mostBytes else {
+            return end(place, .tooLong, context)
+        }
+        guard let j = context.make(from: i, capacity: first.headersEnd + total) else {
+            return end(place, .noItems, context)
+        }
+        let q = context[j]
+        q.pointee.linkType = head.pointee.linkType
+        q.pointee.interface = head.pointee.interface
+        let data = q.pointee.data
+        data.copyMemory(from: head.pointee.data, byteCount: first.headersEnd)
+        let items = context.items
+        held.pieces(of: place) { node, from, to in
+            let source = items[Int(node.item)].data + Int(node.data) + (from - Int(node.start))
+            (data + first.headersEnd + from).copyMemory(from: source, byteCount: to - from)
+        }
+        work.copied += first.headersEnd + total
+        let l3 = Int(head.pointee.l3)
+        let bytes = UnsafeMutableRawBufferPointer(start: data + l3, count: first.headersEnd + total - l3)
+        if let ip = MutableIPv4View(bytes) {
+            ip.totalLength = UInt16(first.counted + total)
+            ip.moreFragments = false
+            ip.fragmentOffset = 0
+            ip.fillChecksum()
+            work.summed += first.counted
+        } else if let ip = MutableIPv6View(bytes) {
+            ip.payloadLength = UInt16(first.counted + total)
+            data.storeBytes(of: first.nextHeader, toByteOffset: first.nextHeaderField, as: UInt8.self)
+        }
+        while let node = held.removeFirst(from: place) {
+            context.resume(node.item)
+            context.use(node.item)
+        }
+        remove(place)
+        counters.joined &+= 1
+        pass(j, context)
+    }
+
+    /// Removes the header of an atomic fragment.
+    private func unwrap(_ i: Int32, _ fragment: IPFragment, _ context: borrowing Context) {
+        let p = context[i]
+        if p.pointee.flags.isDisjoint(with: [.owned, .large]) {
+            work.copied += Int(p.pointee.length)
+            context.own(i)
+        }
+        let data = p.pointee.data
+        let left = Int(p.pointee.length) - fragment.data
+        (data + fragment.headersEnd).copyMemory(from: data + fragment.data, byteCount: left)
+        work.copied += left
+        data.storeBytes(of: fragment.nextHeader, toByteOffset: fragment.nextHeaderField, as: UInt8.self)
+        let header = UInt32(fragment.data - fragment.headersEnd)
+        let l3 = Int(p.pointee.l3)
+        if let ip = MutableIPv6View(UnsafeMutableRawBufferPointer(start: data + l3, count: Int(p.pointee.length) - l3)),
+            ip.payloadLength > 0
+        {
+            ip.payloadLength &-= UInt16(header)
+        }
+        p.pointee.length -= header
+        // A capture may state less than it holds.
+        p.pointee.wireLength -= min(p.pointee.wireLength, header)
+        p.pointee.forgetHeaders()
+        counters.atomic &+= 1
+        pass(i, context)
+    }
+
+    /// A packet without the fragment header that it had leaves, unless another one comes to light.
+    private func pass(_ i: Int32, _ context: borrowing Context) {
+        let p = context[i]
+        if Headers.locate(p) == .ip, IPFragment(p) != nil {
+            context.drop(i, Drop.nested)
+        } else {
+            context.emit(i, 0)
+        }
+    }
+
+    // MARK: Packets that do not become whole
+
+    /// Drops what waits of a packet, and lets the map know it until its time is over: so what still comes of it is dropped
+    /// for the same reason.
+    private func giveUp(_ place: Int32, _ reason: Drop, _ context: borrowing Context) -> Drop {
+        clear(place, reason, context)
+        refused.base[Int(place)] = UInt8(reason.rawValue + 1)
+        return reason
+    }
+
+    /// Drops what waits of a packet, and forgets it.
+    private func end(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
+        clear(place, reason, context)
+        remove(place)
+    }
+
+    private func clear(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
+        while let node = held.removeFirst(from: place) {
+            context.resume(node.item)
+            context.drop(node.item, reason)
+        }
+    }
+
+    private func remove(_ place: Int32) {
+        map.remove(place)
+        map.release(place)
+    }
+
+    // MARK: Time
+
+    /// The first time at which the packet that began first has waited too long.
+    private var due: Int64 {
+        if map.oldest < 0 || config.timeout == 0 { return .max }
+        return later(map.checked(map.oldest), by: config.timeout + 1)
+    }
+
+    /// Gives up the packets that have waited too long. Whatever comes asks for it, so no timer is needed: what a timer gave
+    /// back would depend on where batches are cut.
+    private func expire(until time: Int64, _ context: borrowing Context) {
+        while due <= time {
+            end(map.oldest, .timedOut, context)
+            work.updated += 1
+        }
+    }
+
+    public override func finish(_ context: borrowing Context) {
+        while map.oldest >= 0 { end(map.oldest, .incomplete, context) }
+    }
+}

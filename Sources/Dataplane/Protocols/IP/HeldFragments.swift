@@ -1,0 +1,227 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Fragments of packets that are not complete: for each packet, by its place, a list of them in order of arrival, and a bit
+/// for each 8 bytes that are there.
+///
+/// All fragments but the last are multiples of 8 bytes long, so blocks of 8 bytes are all that there is to know. With the
+/// bits a fragment costs the same in whatever order they come; whose bytes count is found out once, when the packet is
+/// complete.
+final class HeldFragments {
+    /// One fragment.
+    struct Node: BitwiseCopyable {
+        /// The item that holds it.
+        var item: Int32
+        /// The next to arrive, or the next free node; -1 for none.
+        var next: Int32
+        /// Which bytes of the packet it brings, and where in the item they begin.
+        var start: Int32
+        var end: Int32
+        var data: Int32
+    }
+    /// The fragments of one packet, by number of node.
+    struct List: BitwiseCopyable {
+        var first: Int32 = -1
+        var last: Int32 = -1
+        var count: Int32 = 0
+        /// Blocks that are there.
+        var blocks: Int32 = 0
+        /// The size of the packet's fragmented part; 0 until the last fragment was seen.
+        var total: Int32 = 0
+        /// The end of the farthest fragment.
+        var farthest: Int32 = 0
+        /// Some block came more than once.
+        var isOverlapped = false
+
+        var isComplete: Bool { total > 0 && blocks == (total + 7) / 8 }
+    }
+
+    private static let wordsPerPacket = (IPFragment.mostBytes + 511) / 512
+
+    private let capacity: Int
+    private let nodes: ZeroedMemory<Node>
+    private let lists: ZeroedMemory<List>
+    private let bits: ZeroedMemory<UInt64>
+    /// For each block the node whose bytes count, while a packet with overlaps is put together.
+    private let owners: ZeroedMemory<Int32>
+    private var free: Int32 = -1
+    private var fresh: Int32 = 0
+    private(set) var count = 0
+    /// Bytes of all fragments.
+    private(set) var bytes = 0
+
+    /// Room for `capacity` fragments of packets at places below `places`.
+    init(capacity: Int, places: Int) throws(OutOfMemory) {
+        self.capacity = capacity
+        nodes = try ZeroedMemory(capacity)
+        lists = try ZeroedMemory(places)
+        bits = try ZeroedMemory(places * HeldFragments.wordsPerPacket)
+        owners = try ZeroedMemory(HeldFragments.wordsPerPacket * 64)
+    }
+
+    deinit {
+        nodes.deallocate()
+        lists.deallocate()
+        bits.deallocate()
+        owners.deallocate()
+    }
+
+    var isFull: Bool { count == capacity }
+
+    /// The fragments of the packet at `place`, which has begun.
+    func list(_ place: Int32) -> List { lists.base[Int(place)] }
+
+    /// A packet begins at `place`.
+    func begin(_ place: Int32) { lists.base[Int(place)] = List() }
+
+    /// Puts a fragment behind the others; there must be room.
+    func append(_ item: Int32, _ fragment: IPFragment, to place: Int32) {
+        let n: Int32
+        if free >= 0 {
+            n = free
+            free = nodes.base[Int(n)].next
+        } else {
+            n = fresh
+            fresh += 1
+        }
+        nodes.base[Int(n)] = Node(
+            item: item,
+            next: -1,
+            start: Int32(fragment.start),
+            end: Int32(fragment.end),
+            data: Int32(fragment.data)
+        )
+        count += 1
+        bytes += fragment.size
+        let list = lists.base + Int(place)
+        if list.pointee.last >= 0 { nodes.base[Int(list.pointee.last)].next = n } else { list.pointee.first = n }
+        list.pointee.last = n
+        list.pointee.count += 1
+        list.pointee.farthest = max(list.pointee.farthest, Int32(fragment.end))
+        if !fragment.more { list.pointee.total = Int32(fragment.end) }
+        var new: Int32 = 0
+        words(fragment, of: place) { word, mask in
+            new += Int32((mask & ~word.pointee).nonzeroBitCount)
+            word.pointee |= mask
+        }
+        list.pointee.blocks += new
+        if new < Int32((fragment.size + 7) / 8) { list.pointee.isOverlapped = true }
+    }
+
+    /// Whether a part of what the fragment brings is there.
+    func overlaps(_ fragment: IPFragment, at place: Int32) -> Bool {
+        var isThere = false
+        words(fragment, of: place) { word, mask in if word.pointee & mask != 0 { isThere = true } }
+        return isThere
+    }
+
+    /// The fragment that has the same range as this one, where none overlap; nil when there is none.
+    func twin(of fragment: IPFragment, at place: Int32) -> Node? {
+        var n = list(place).first
+        while n >= 0 {
+            let node = nodes.base[Int(n)]
+            if Int(node.start) == fragment.start, Int(node.end) == fragment.end { return node }
+            n = node.next
+        }
+        return nil
+    }
+
+    /// Takes the first fragment of a packet; nil when there is none left, and the place may be used again.
+    func removeFirst(from place: Int32) -> Node? {
+        let list = lists.base + Int(place)
+        let n = list.pointee.first
+        if n < 0 {
+            let words = (Int(list.pointee.farthest) + 511) / 512
+            (bits.base + Int(place) * HeldFragments.wordsPerPacket).update(repeating: 0, count: words)
+            list.pointee = List()
+            return nil
+        }
+        let node = nodes.base[Int(n)]
+        list.pointee.first = node.next
+        if node.next < 0 { list.pointee.last = -1 }
+        list.pointee.count -= 1
+        nodes.base[Int(n)].next = free
+        free = n
+        count -= 1
+        bytes -= Int(node.end - node.start)
+        return node
+    }
+
+    // MARK: Putting packets together
+
+    /// Finds out whose bytes count in a packet that is complete; gives the fragment whose bytes come first.
+    func arrange(_ place: Int32, _ overlap: FragmentOverlap) -> Node {
+        let list = list(place)
+        var n = list.first
+        if !list.isOverlapped {
+            while nodes.base[Int(n)].start != 0 { n = nodes.base[Int(n)].next }
+            return nodes.base[Int(n)]
+        }
+        owners.base.update(repeating: -1, count: (Int(list.total) + 7) / 8)
+        while n >= 0 {
+            lay(n, overlap, total: Int(list.total))
+            n = nodes.base[Int(n)].next
+        }
+        return nodes.base[Int(owners.base[0])]
+    }
+
+    /// Lays a fragment over those that came before it.
+    private func lay(_ n: Int32, _ overlap: FragmentOverlap, total: Int) {
+        let owners = self.owners.base
+        let node = nodes.base[Int(n)]
+        let blocks = (total + 7) / 8
+        let first = Int(node.start) / 8
+        let last = (Int(node.end) + 7) / 8
+        var from = first
+        while from < last {
+            let owner = owners[from]
+            // The piece that is there, which may begin before the fragment and end behind it.
+            var to = from + 1
+            while to < blocks, owners[to] == owner { to += 1 }
+            var begin = from
+            while owner >= 0, begin > 0, owners[begin - 1] == owner { begin -= 1 }
+            let end = min(to * 8, total)
+            let yields = owner < 0 || overlap.yields(start: Int(node.start) - begin * 8, end: Int(node.end) - end)
+            if yields { for block in from..<min(to, last) { owners[block] = n } }
+            from = to
+        }
+    }
+
+    /// The pieces of a packet that was arranged: a fragment, and which bytes of the packet it gives.
+    func pieces(of place: Int32, _ body: (_ node: Node, _ from: Int, _ to: Int) -> Void) {
+        let list = list(place)
+        if !list.isOverlapped {
+            var n = list.first
+            while n >= 0 {
+                let node = nodes.base[Int(n)]
+                body(node, Int(node.start), Int(node.end))
+                n = node.next
+            }
+            return
+        }
+        let blocks = (Int(list.total) + 7) / 8
+        var from = 0
+        while from < blocks {
+            let owner = owners.base[from]
+            var to = from + 1
+            while to < blocks, owners.base[to] == owner { to += 1 }
+            body(nodes.base[Int(owner)], from * 8, min(to * 8, Int(list.total)))
+            from = to
+        }
+    }
+
+    /// The words of bits that a fragment touches, and its bits in them.
+    @inline(__always)
+    private func words(_ fragment: IPFragment, of place: Int32, _ body: (UnsafeMutablePointer<UInt64>, UInt64) -> Void)
+    {
+        let base = bits.base + Int(place) * HeldFragments.wordsPerPacket
+        var block = fragment.start / 8
+        let end = (fragment.end + 7) / 8
+        while block < end {
+            let bit = block & 63
+            let count = min(64 - bit, end - block)
+            body(base + block / 64, (count == 64 ? ~0 : (1 &<< UInt64(count)) - 1) &<< UInt64(bit))
+            block += count
+        }
+    }
+}
