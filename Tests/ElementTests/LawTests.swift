@@ -26,6 +26,7 @@ struct LawTests {
         "RateLimiter": ["{rate: 100 kpps}", "{rate: 1 Mbps, burst: 1}"],
         "PacketSink": ["{file: out.pcap}", "{file: out.pcapng}"],
         "Classifier": ["{rules: {a: tcp, b: udp}}"],
+        "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
     ]
 
     static let cases = Catalog.standard.types.filter { $0.name != "Wire" }.flatMap { type -> [Case] in
