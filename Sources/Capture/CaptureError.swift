@@ -87,6 +87,6 @@ public struct OutputError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The system's words for an error number.
-private func systemMessage(_ number: Int32) -> String {
+func systemMessage(_ number: Int32) -> String {
     strerror(number).map { String(cString: $0) } ?? "error \(number)"
 }

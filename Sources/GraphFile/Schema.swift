@@ -322,6 +322,10 @@ public enum GraphSchema {
         case .probability:
             value = ["type": "number", "minimum": 0, "maximum": 1]
             defaultValue = parameter.defaultText.flatMap(Quantity.decimal).map(JSON.number)
+        case .strings:
+            value = ["anyOf": [["type": "array", "items": reference("scalar")], reference("scalar")]]
+            // Only a list without texts is a default.
+            defaultValue = parameter.defaultText.map { _ in .array([]) }
         case .filters:
             value = ["type": "object", "additionalProperties": ["type": "string"]]
             defaultValue = nil

@@ -154,6 +154,7 @@ private struct Draft {
             case .size(let range): (parameter.name, .scalar(Quantity.size(range.lowerBound), 0))
             case .rate: (parameter.name, .scalar("1 Mpps", 0))
             case .probability: (parameter.name, .scalar("0", 0))
+            case .strings: (parameter.name, .list([.scalar(parameter.name, 0)], 0))
             case .filters:
                 // The ports named in the chains must be the filters' names.
                 (parameter.name, .map(filterNames(n).map { ($0, 0, .scalar("ip or ip6", 0)) }, 0))

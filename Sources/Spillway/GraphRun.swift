@@ -213,6 +213,8 @@ public final class ObservedServices: Services {
         return try services.openSink(name)
     }
 
+    public func readFile(_ name: String, most: Int) throws -> [UInt8] { try services.readFile(name, most: most) }
+
     public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         try services.compileFilter(filter, linkType: linkType)
     }

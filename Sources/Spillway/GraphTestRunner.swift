@@ -278,6 +278,10 @@ public struct MemoryServices: Services {
 
     public func openSink(_ name: String) -> any ByteSink { NowhereSink() }
 
+    public func readFile(_ name: String, most: Int) throws -> [UInt8] {
+        try SystemServices().readFile(name, most: most)
+    }
+
     public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         try SystemServices().compileFilter(filter, linkType: linkType)
     }

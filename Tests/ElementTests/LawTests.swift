@@ -26,6 +26,7 @@ struct LawTests {
         "RateLimiter": ["{rate: 100 kpps}", "{rate: 1 Mbps, burst: 1}"],
         "PacketSink": ["{file: out.pcap}", "{file: out.pcapng}"],
         "Classifier": ["{rules: {a: tcp, b: udp}}"],
+        "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
     ]
 
     static let cases = Catalog.standard.types.filter { $0.name != "Wire" }.flatMap { type -> [Case] in
@@ -212,7 +213,7 @@ struct LawTests {
                     accepts(parameter.name, "1 pps") && accepts(parameter.name, "1 Gbps")
                         && !accepts(parameter.name, "1 GB")
                 )
-            case .string, .filters: break
+            case .string, .strings, .filters: break
             }
         }
         #expect(type.configure(required + [("no_such_parameter", 0, .scalar("1", 0))], at: 0).element == nil)

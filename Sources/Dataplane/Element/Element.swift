@@ -122,6 +122,8 @@ public protocol Services: Sendable {
     func openSink(_ name: String) throws -> any ByteSink
     /// As ``openSink(_:)``; where `appends`, what the file holds stays and bytes come behind it.
     func openSink(_ name: String, appends: Bool) throws -> any ByteSink
+    /// The bytes of a file that an element is made from, at most `most`. Throws when it cannot be read or is longer.
+    func readFile(_ name: String, most: Int) throws -> [UInt8]
     /// Compiles a filter in pcap-filter syntax for a link type to a classic BPF program; nil when the link type, or the
     /// filter for it, is refused. Throws ``FilterError`` when the filter is wrong for every link type.
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]?
@@ -130,6 +132,17 @@ public protocol Services: Sendable {
 extension Services {
     /// For services without files: the same as a new sink.
     public func openSink(_ name: String, appends: Bool) throws -> any ByteSink { try openSink(name) }
+
+    /// For services without files: there is none to read.
+    public func readFile(_ name: String, most: Int) throws -> [UInt8] {
+        throw FileError("there is no file '\(name)' here")
+    }
+}
+
+/// A file that an element is made from and that cannot be read.
+public struct FileError: Error, Sendable, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
 }
 
 /// A filter that libpcap refuses, with its words.

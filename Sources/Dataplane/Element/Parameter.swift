@@ -74,6 +74,8 @@ public enum ParameterType: Sendable, Equatable {
     case rate
     /// A number between 0 and 1.
     case probability
+    /// Any number of texts.
+    case strings
     /// Names with a filter each, in pcap-filter syntax.
     case filters
 
@@ -90,6 +92,7 @@ public enum ParameterType: Sendable, Equatable {
         case .size(let range): "size \(Quantity.size(range.lowerBound)) to \(Quantity.size(range.upperBound))"
         case .rate: "rate"
         case .probability: "number 0 to 1"
+        case .strings: "list of strings"
         case .filters: "names, each with a filter"
         }
     }
@@ -293,6 +296,33 @@ extension Parameter {
             about,
             read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.probability() },
             show: { Quantity.number($0[keyPath: path]) }
+        )
+    }
+
+    /// Texts, in the order written; there may be none.
+    public init(
+        _ name: String,
+        strings path: WritableKeyPath<Config, [String]> & Sendable,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .strings,
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                var texts: [String] = []
+                for item in try v.items() { texts.append(try item.string()) }
+                c[keyPath: path] = texts
+            },
+            // Between quotation marks of this kind YAML takes every character but these as it is.
+            show: { config in
+                let texts = config[keyPath: path].map { text in
+                    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+                }
+                return "[" + texts.joined(separator: ", ") + "]"
+            }
         )
     }
 

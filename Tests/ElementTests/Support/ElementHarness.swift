@@ -305,6 +305,14 @@ final class TestServices: Services, @unchecked Sendable {
         return file
     }
 
+    /// What can be read, by name.
+    var readable: [String: [UInt8]] = [:]
+
+    func readFile(_ name: String, most: Int) throws -> [UInt8] {
+        guard let bytes = readable[name] else { throw FileError("there is no file '\(name)' here") }
+        return bytes
+    }
+
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         try FilterCompiler.compile(filter, linkType: linkType)
     }

@@ -1,0 +1,407 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+
+/// Looks for many fixed byte strings at once in streams, also where they cross from one packet into the next.
+///
+/// Each direction of a connection is a text of its own; where bytes are missing the search begins anew behind them.
+/// Every occurrence is found, those that overlap or contain others too: several that end at one byte count the longest
+/// first.
+///
+/// `patterns` and the lines of `file` together are the patterns, numbered from 0 in this order. `\xNN` stands for any
+/// byte, `\n`, `\r`, `\t` and `\\` for what they are elsewhere; in YAML such a pattern is best written between single
+/// quotes. There may be 65536 patterns of at most 1024 bytes, together 256 KiB, none twice. `case: insensitive` takes
+/// the ASCII letters of both cases as one.
+///
+/// What `action` does where a pattern ends:
+/// - `count`: nothing more than counting;
+/// - `mark`: the packet leaves on `matched` instead of `out`;
+/// - `drop`: that packet and all that still comes of its connection is dropped, both directions.
+///
+/// A firewall that drops must stop packets that bring no new bytes as well, or the receiver gets what was dropped when
+/// it is sent again: they come by `rest` and leave on `passed`, until their connection is dropped.
+///
+/// A record for each occurrence leaves on `records`, at most `records_per_flow` for each connection: `stream` counts
+/// connections from 0 in the order of their first packets, `src` is the sender, `direction` says whether that is the
+/// side seen first, `offset` is where the occurrence begins in what the sender sent, counted as if nothing were
+/// missing. When the input ends, `totals` tells of each pattern that was found how often it was, and in how many
+/// packets.
+public final class PatternMatcher: Element {
+    public struct Config: ElementConfig {
+        /// Whether case counts.
+        public enum Case: String, CaseIterable, Sendable { case sensitive, insensitive }
+        /// Which directions are searched.
+        public enum Direction: String, CaseIterable, Sendable { case both, forward, reverse }
+        /// What happens where a pattern ends.
+        public enum Action: String, CaseIterable, Sendable { case count, mark, drop }
+        /// The patterns, in text form.
+        public var patterns: [String] = []
+        /// A file with more, one a line; none when empty.
+        public var file = ""
+        /// Whether case counts.
+        public var letterCase = Case.sensitive
+        /// Which directions are searched.
+        public var direction = Direction.both
+        /// What happens where a pattern ends.
+        public var action = Action.count
+        /// Records made of one connection.
+        public var recordsPerFlow = 16
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case noStream, matched, flowDropped
+        public var about: String {
+            switch self {
+            case .noStream: "it belongs to no connection"
+            case .matched: "a pattern ends in it and `action` is drop"
+            case .flowDropped: "its connection was dropped for a pattern before"
+            }
+        }
+    }
+    public static let summary = "finds many byte strings in streams"
+    public static let category = Category.streams
+    public static let depends = Depends.flow
+    public static func inputs(_: Config) -> [Input] {
+        [
+            Input("in", .only(.stream), reads: .payload, "streams"),
+            Input("rest", .only(.packet), reads: .arrival, optional: true, "other packets of the same flows"),
+        ]
+    }
+    public static func outputs(_ config: Config) -> [Output] {
+        [
+            Output("out", .sameAs(input: 0), "the streams"),
+            Output("records", .kind(.record("match")), optional: true, "a record of each occurrence"),
+            Output("totals", .kind(.record("pattern")), optional: true, "a record of each pattern found, at the end"),
+            Output("passed", .sameAs(input: 1), optional: true, "what came by `rest` and is not dropped"),
+        ] + (config.action == .mark ? [Output("matched", .sameAs(input: 0), "packets in which a pattern ends")] : [])
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init("patterns", strings: \.patterns, required: true, "what to look for; `[]` where all is in `file`"),
+        .init("file", \.file, "a file with more patterns, one a line; empty for none"),
+        .init("case", \.letterCase, "whether upper and lower case of ASCII letters differ"),
+        .init("direction", \.direction, "the directions searched; forward is that of the side seen first"),
+        .init("action", \.action, "what happens to a packet in which a pattern ends"),
+        .init("records_per_flow", \.recordsPerFlow, in: 0...1_000_000, "records made of one connection at the most"),
+    ]
+    public static let handlers = [
+        Handler<PatternMatcher>("patterns", "patterns looked for") { $0.automaton.count },
+        Handler<PatternMatcher>("states", "states of their automaton") { $0.automaton.states },
+        Handler<PatternMatcher>("scanned", "bytes searched") { Int($0.counters.scanned) },
+        Handler<PatternMatcher>("matches", "occurrences found") { Int($0.counters.matches) },
+        Handler<PatternMatcher>("connections", "connections in which a pattern was found") {
+            Int($0.counters.connections)
+        },
+        Handler<PatternMatcher>("found", "patterns found at least once") { $0.found },
+        Handler<PatternMatcher>("missed", "records that were not made since the pool was empty") {
+            Int($0.counters.missed)
+        },
+    ]
+    public static let operations: [Operation] = [.update, .scanned, .record]
+    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+    public static let examples = [
+        Example(
+            "what is no stream is dropped",
+            config: "{patterns: [select, '\\x00\\x01']}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 PA data=\"select\""]],
+            out: ["out": [], "records": []],
+            drops: ["no_stream": 1]
+        )
+    ]
+
+    // MARK: State
+
+    /// One direction.
+    struct Side: BitwiseCopyable {
+        /// What the automaton remembers of the bytes so far.
+        var state: UInt32 = 0
+        /// The sequence number behind the last byte, captured or not; valid when `isKnown`.
+        var next: UInt32 = 0
+        var isKnown = false
+        /// Bytes before `next`.
+        var offset: UInt64 = 0
+    }
+    /// One connection.
+    struct State: BitwiseCopyable {
+        var isLive = false
+        var isDropped = false
+        var hasMatch = false
+        var generation: UInt32 = 0
+        var number: UInt32 = 0
+        var records: UInt32 = 0
+        /// The highest origin number of its packets so far.
+        var latest: UInt64 = 0
+        var sides = (Side(), Side())
+        var ends = StreamEnds()
+    }
+    private struct Counters: BitwiseCopyable {
+        var scanned: UInt64 = 0
+        var matches: UInt64 = 0
+        var connections: UInt64 = 0
+        var missed: UInt64 = 0
+    }
+    /// What is counted of one pattern.
+    private struct Total: BitwiseCopyable {
+        var matches: UInt64 = 0
+        var packets: UInt64 = 0
+        /// The number of the packet in which it was found last, counted from 1.
+        var packet: UInt64 = 0
+    }
+    private static let matchLayout = Layout(
+        "match",
+        [
+            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
+            ("time_ns", .time),
+            ("direction", .word(["forward", "reverse"])), ("offset", .u64), ("pattern", .u32), ("text", .text),
+        ]
+    )
+    private static let patternLayout = Layout(
+        "pattern",
+        [("pattern", .u32), ("text", .text), ("matches", .u64), ("packets", .u64)]
+    )
+
+    private let config: Config
+    private let patterns: [[UInt8]]
+    private let automaton: PatternAutomaton
+    private let flows: Int
+    private let memory: ZeroedMemory<State>
+    private let states: UnsafeMutablePointer<State>
+    private let totals: ZeroedMemory<Total>
+    private let matchLayout: UInt16
+    private let patternLayout: UInt16
+    /// For each direction, whether it is searched.
+    private let searched: (Bool, Bool)
+    private var counters = Counters()
+    private var streams: UInt32 = 0
+    private var packets: UInt64 = 0
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        self.config = config
+        do {
+            var list = PatternList()
+            for text in config.patterns { try list.add(text) }
+            if !config.file.isEmpty {
+                // Escapes are longer than what they stand for.
+                let lines = try setup.services.readFile(config.file, most: 8 * PatternList.mostBytesInAll)
+                try list.add(lines: lines, of: config.file)
+            }
+            if list.patterns.isEmpty { throw PatternList.Failure(message: "there is no pattern to look for") }
+            patterns = list.patterns
+            automaton = try PatternAutomaton(list.patterns, ignoresCase: config.letterCase == .insensitive)
+        } catch let failure as PatternList.Failure {
+            throw ParameterError(failure.message, at: -1)
+        }
+        flows = setup.flows
+        memory = try ZeroedMemory(setup.flows)
+        states = memory.base
+        totals = try ZeroedMemory(patterns.count)
+        matchLayout = setup.layouts.register(PatternMatcher.matchLayout)
+        patternLayout = setup.layouts.register(PatternMatcher.patternLayout)
+        searched = (config.direction != .reverse, config.direction != .forward)
+        super.init()
+    }
+
+    deinit {
+        memory.deallocate()
+        totals.deallocate()
+    }
+
+    private var found: Int { (0..<patterns.count).count { totals.base[$0].matches > 0 } }
+
+    // MARK: Packets
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        if input == 1 { return pass(batch, context) }
+        let states = self.states
+        let limit = UInt32(truncatingIfNeeded: flows)
+        for k in 0..<batch.count {
+            let flow = UInt32(bitPattern: batch[k].pointee.flow.index)
+            if flow < limit { clinux_prefetch_for_write(states + Int(flow)) }
+        }
+        let marks = config.action == .mark
+        let drops = config.action == .drop
+        var scanned = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let flow = UInt32(bitPattern: p.pointee.flow.index)
+            guard flow < limit, p.pointee.ipProtocol == 6 else {
+                context.drop(batch.index[k], Drop.noStream)
+                continue
+            }
+            let state = states + Int(flow)
+            if state.pointee.generation != p.pointee.flow.generation || !state.pointee.isLive { begin(p, state) }
+            if state.pointee.isDropped {
+                context.drop(batch.index[k], Drop.flowDropped)
+                continue
+            }
+            state.pointee.latest = max(state.pointee.latest, p.pointee.sequence)
+            let piece = StreamPiece(p)
+            var hasMatch = false
+            if piece.direction == 0 {
+                if searched.0 {
+                    hasMatch = search(piece, batch.index[k], state, &state.pointee.sides.0, &scanned, context)
+                }
+            } else if searched.1 {
+                hasMatch = search(piece, batch.index[k], state, &state.pointee.sides.1, &scanned, context)
+            }
+            if hasMatch, drops {
+                state.pointee.isDropped = true
+                context.drop(batch.index[k], Drop.matched)
+            } else {
+                context.emit(batch.index[k], hasMatch && marks ? 4 : 0)
+            }
+        }
+        counters.scanned &+= UInt64(scanned)
+        context.did(.update, batch.count)
+        context.did(.scanned, scanned)
+    }
+
+    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
+        state.pointee = State()
+        state.pointee.isLive = true
+        state.pointee.generation = p.pointee.flow.generation
+        state.pointee.number = streams
+        state.pointee.ends = StreamEnds(p)
+        streams &+= 1
+    }
+
+    /// Searches the bytes of a piece; true when a pattern ends in them.
+    @inline(__always)
+    private func search(
+        _ piece: StreamPiece,
+        _ i: Int32,
+        _ state: UnsafeMutablePointer<State>,
+        _ side: inout Side,
+        _ scanned: inout Int,
+        _ context: borrowing Context
+    ) -> Bool {
+        if piece.hasGap {
+            let missing = side.isKnown ? TCPSequence.distance(piece.sequence, from: side.next) : 0
+            side.offset &+= UInt64(max(0, missing))
+            side.state = 0
+        }
+        let count = piece.bytes.count
+        if count == 0 { return false }
+        side.isKnown = true
+        side.next = piece.sequence &+ UInt32(truncatingIfNeeded: count)
+        let start = side.offset
+        side.offset &+= UInt64(count)
+        scanned &+= count
+        var search = PatternSearch(automaton, piece.bytes, from: side.state)
+        let hasMatch = search.next()
+        if hasMatch { note(&search, piece, start, i, state, context) }
+        side.state = search.state
+        return hasMatch
+    }
+
+    /// Counts what ends where the search stands, and whatever else ends in the piece.
+    @inline(never)
+    private func note(
+        _ search: inout PatternSearch,
+        _ piece: StreamPiece,
+        _ start: UInt64,
+        _ i: Int32,
+        _ state: UnsafeMutablePointer<State>,
+        _ context: borrowing Context
+    ) {
+        if !state.pointee.hasMatch {
+            state.pointee.hasMatch = true
+            counters.connections &+= 1
+        }
+        packets &+= 1
+        repeat {
+            var suffix = search.state
+            while true {
+                if let number = automaton.pattern(at: suffix) {
+                    let total = totals.base + number
+                    total.pointee.matches &+= 1
+                    if total.pointee.packet != packets { total.pointee.packets &+= 1 }
+                    total.pointee.packet = packets
+                    counters.matches &+= 1
+                    let offset = start &+ UInt64(search.position) &- UInt64(patterns[number].count)
+                    record(number, offset, piece.direction, i, state, context)
+                }
+                suffix = automaton.suffix(of: suffix)
+                if suffix == 0 { break }
+            }
+            // What is dropped is not looked at further.
+        } while config.action != .drop && search.next()
+    }
+
+    private func record(
+        _ number: Int,
+        _ offset: UInt64,
+        _ direction: Int,
+        _ i: Int32,
+        _ state: UnsafeMutablePointer<State>,
+        _ context: borrowing Context
+    ) {
+        guard context.isConnected(1), state.pointee.records < config.recordsPerFlow else { return }
+        state.pointee.records &+= 1
+        let text = patterns[number]
+        guard let j = context.make(from: i, capacity: PatternMatcher.matchLayout.size + text.count) else {
+            counters.missed &+= 1
+            return
+        }
+        let ends = direction == 0 ? state.pointee.ends : state.pointee.ends.reversed
+        var out = TextRecordWriter(context[j].pointee.data, PatternMatcher.matchLayout)
+        out.fields.put(state.pointee.number)
+        out.fields.put(ends.source)
+        out.fields.put(ends.sourcePort)
+        out.fields.put(ends.destination)
+        out.fields.put(ends.destinationPort)
+        out.fields.put(context[i].pointee.time)
+        out.fields.put(UInt8(truncatingIfNeeded: direction))
+        out.fields.put(offset)
+        out.fields.put(UInt32(truncatingIfNeeded: number))
+        text.withUnsafeBytes { out.put(text: $0) }
+        _ = out.finish()
+        context[j].pointee.layout = matchLayout
+        context.did(.record, 1)
+        context.emit(j, 1)
+    }
+
+    /// Packets that bring no new bytes. A batch of them follows that of the streams it came with, so what is older than
+    /// the packet that ended a connection may only be told by its number.
+    private func pass(_ batch: Batch, _ context: borrowing Context) {
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let index = Int(p.pointee.flow.index)
+            if index >= 0, index < flows, states[index].isDropped,
+                states[index].generation == p.pointee.flow.generation, p.pointee.sequence > states[index].latest
+            {
+                context.drop(batch.index[k], Drop.flowDropped)
+            } else {
+                context.emit(batch.index[k], 3)
+            }
+        }
+    }
+
+    // MARK: Ends
+
+    public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
+        let index = Int(flow.index)
+        guard index >= 0, index < flows, states[index].generation == flow.generation else { return }
+        states[index].isLive = false
+        states[index].isDropped = false
+    }
+
+    public override func finish(_ context: borrowing Context) {
+        guard context.isConnected(2) else { return }
+        for (number, text) in patterns.enumerated() where totals.base[number].matches > 0 {
+            guard let j = context.make(capacity: PatternMatcher.patternLayout.size + text.count) else {
+                counters.missed &+= 1
+                continue
+            }
+            var out = TextRecordWriter(context[j].pointee.data, PatternMatcher.patternLayout)
+            out.fields.put(UInt32(truncatingIfNeeded: number))
+            text.withUnsafeBytes { out.put(text: $0) }
+            out.fields.put(totals.base[number].matches)
+            out.fields.put(totals.base[number].packets)
+            _ = out.finish()
+            context[j].pointee.layout = patternLayout
+            context.did(.record, 1)
+            context.emit(j, 2)
+        }
+    }
+}

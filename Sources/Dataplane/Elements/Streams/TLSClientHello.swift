@@ -1,0 +1,496 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Tells of each TLS connection whom the client calls and what it offers, from its ClientHello.
+///
+/// A hello may come in any number of segments and TLS records (RFC 8446 section 5.1). It is looked for where a
+/// direction begins, and in the first `search` bytes of it: there it may stand behind what a proxy (CONNECT, SOCKS) or
+/// another protocol (STARTTLS) said before. Either direction may be the client's. SSL 3.0 and all versions of TLS are
+/// read, and the hello of SSL 2.0 is recognised (RFC 5246 appendix E.2).
+///
+/// One record for each such connection, with its first hello, leaves on `records`; other connections have none.
+/// `stream` counts all connections from 0 in the order of their first packets, `src` is the client, and `time_ns` is
+/// when the hello was recognised. `version` is the highest offered (`TLS 1.3`, `TLS 1.3 draft 28`, `SSL 3.0` ...),
+/// `sni` the host name (RFC 6066 section 3), `alpn` the protocols in the client's order, divided by commas (RFC 7301),
+/// each without what means nothing (GREASE, RFC 8701). `form` is `ssl2` for a hello in the form of SSL 2.0, which has
+/// neither name nor protocols. `error` says why a hello was not read as a whole; what was read of it before stands in
+/// the record:
+/// - `malformed`: lengths do not fit, an extension stands twice, or something else came between its parts;
+/// - `too_long`: it has more than `hello_bytes`;
+/// - `truncated`: its direction or connection ended first;
+/// - `gap`: bytes of it are missing;
+/// - `no_room`: hellos that have begun and not ended took `buffer_bytes`, and this one was given up, as `when_full`
+///   says.
+public final class TLSClientHello: Element {
+    public struct Config: ElementConfig {
+        /// Which hello is given up when there is no room for all.
+        public enum WhenFull: String, CaseIterable, Sendable { case oldest, newest }
+        /// Bytes of a direction in which its beginning is looked for.
+        public var search = 4096
+        /// Bytes a hello may have.
+        public var helloBytes = 16_384
+        /// Bytes for hellos that have begun and not ended.
+        public var bufferBytes = 16 << 20
+        /// Which hello is given up when there is no room for all.
+        public var whenFull = WhenFull.oldest
+        public init() {}
+    }
+    public enum Drop: Int, DropReason {
+        case noStream
+        public var about: String {
+            switch self {
+            case .noStream: "it belongs to no connection"
+            }
+        }
+    }
+    public static let summary = "reads server names, protocols and versions from TLS hellos"
+    public static let category = Category.streams
+    public static let depends = Depends.flow
+    public static func inputs(_: Config) -> [Input] { [Input("in", .only(.stream), reads: .payload, "streams")] }
+    public static func outputs(_: Config) -> [Output] {
+        [
+            Output("records", .kind(.record("tls")), "a record of each TLS connection"),
+            Output("out", .sameAs(input: 0), optional: true, "the streams; where not connected, they end here"),
+        ]
+    }
+    public static let parameters: [Parameter<Config>] = [
+        .init(
+            "search",
+            size: \.search,
+            in: 0...1_048_576,
+            "how far behind the beginning of a direction a hello is looked for; 0 = only there"
+        ),
+        .init("hello_bytes", size: \.helloBytes, in: 64...262_144, "bytes a hello may have"),
+        .init(
+            "buffer_bytes",
+            size: \.bufferBytes,
+            in: 64...17_179_869_184,
+            "bytes kept of hellos that have begun and not ended, over all connections"
+        ),
+        .init("when_full", \.whenFull, "which hello is given up when these are full"),
+    ]
+    public static let handlers = [
+        Handler<TLSClientHello>("streams", "connections seen") { Int($0.streams) },
+        Handler<TLSClientHello>("hellos", "hellos read as a whole") { Int($0.hellos) },
+        Handler<TLSClientHello>("errors", "hellos that were not") { Int($0.errors) },
+        Handler<TLSClientHello>("waiting", "hellos that have begun and not ended") { $0.buffers.count },
+        Handler<TLSClientHello>("missed", "records that were not made since the pool was empty") { Int($0.missed) },
+    ]
+    public static let operations: [Operation] = [.update, .payloadBytes, .copyBytes, .record]
+    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+
+    // MARK: State
+
+    enum Phase: UInt8, BitwiseCopyable { case searching, reading, over }
+
+    /// One direction.
+    struct Side: BitwiseCopyable {
+        var phase = Phase.searching
+        /// Bytes that may be the beginning of a hello, if more come.
+        var tailCount: UInt8 = 0
+        var tail: (UInt64, UInt64) = (0, 0)
+        /// Bytes before these.
+        var searched: UInt32 = 0
+        var assembler = HelloAssembler()
+        /// The buffer while `phase` is `reading`.
+        var buffer: Int32 = -1
+    }
+    /// One connection.
+    struct State: BitwiseCopyable {
+        var isLive = false
+        /// Its record was made, or neither direction is looked at any more.
+        var isOver = false
+        var generation: UInt32 = 0
+        var number: UInt32 = 0
+        /// When the hello was recognised.
+        var time: Int64 = 0
+        var ends = StreamEnds()
+        var sides = (Side(), Side())
+    }
+    private enum Failure: String {
+        case malformed, truncated, gap
+        case tooLong = "too_long"
+        case noRoom = "no_room"
+    }
+    private static let layout = Layout(
+        "tls",
+        [
+            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
+            ("time_ns", .time),
+            ("form", .word(["tls", "ssl2"])), ("version", .text), ("sni", .text), ("alpn", .text), ("error", .text),
+        ]
+    )
+
+    private let config: Config
+    private let flows: Int
+    private let memory: ZeroedMemory<State>
+    private let states: UnsafeMutablePointer<State>
+    private let buffers: HelloBuffers
+    /// Room for the bytes that decide whether a hello begins, where they come in several packets.
+    private let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 32, alignment: 8)
+    private let layout: UInt16
+    private var streams: UInt32 = 0
+    private var hellos: UInt64 = 0
+    private var errors: UInt64 = 0
+    private var missed: UInt64 = 0
+    private var copied = 0
+
+    public init(_ config: Config, _ setup: Setup) throws {
+        self.config = config
+        flows = setup.flows
+        memory = try ZeroedMemory(setup.flows)
+        states = memory.base
+        buffers = try HelloBuffers(
+            size: config.helloBytes,
+            capacity: min(Int(Int32.max), max(1, config.bufferBytes / config.helloBytes))
+        )
+        layout = setup.layouts.register(TLSClientHello.layout)
+        super.init()
+    }
+
+    deinit {
+        memory.deallocate()
+        window.deallocate()
+    }
+
+    // MARK: Packets
+
+    public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        let passes = context.isConnected(1)
+        var looked = 0
+        for k in 0..<batch.count {
+            let p = batch[k]
+            let index = Int(p.pointee.flow.index)
+            guard index >= 0, index < flows, p.pointee.ipProtocol == 6 else {
+                context.drop(batch.index[k], Drop.noStream)
+                continue
+            }
+            let state = states + index
+            if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
+            if !state.pointee.isOver { looked &+= look(batch.index[k], state, context) }
+            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+        }
+        context.did(.update, batch.count)
+        context.did(.payloadBytes, looked)
+        if copied > 0 { context.did(.copyBytes, copied) }
+        copied = 0
+    }
+
+    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
+        state.pointee = State()
+        state.pointee.isLive = true
+        state.pointee.generation = p.pointee.flow.generation
+        state.pointee.number = streams
+        state.pointee.ends = StreamEnds(p)
+        streams &+= 1
+    }
+
+    /// Follows a connection whose hello is not known; returns how many bytes were looked at.
+    private func look(_ i: Int32, _ state: UnsafeMutablePointer<State>, _ context: borrowing Context) -> Int {
+        let piece = StreamPiece(context[i])
+        let side = TLSClientHello.side(piece.direction, of: state)
+        if side.pointee.phase == .over { return 0 }
+        if piece.hasGap {
+            if side.pointee.phase == .reading {
+                giveUp(.gap, piece.direction, state, i, context)
+                return 0
+            }
+            // What follows is no beginning.
+            side.pointee.searched &+= UInt32(side.pointee.tailCount) &+ 1
+            side.pointee.tailCount = 0
+        }
+        if !piece.bytes.isEmpty {
+            if side.pointee.phase == .reading {
+                read(piece.bytes, piece.direction, state, i, context)
+            } else {
+                search(piece.bytes, piece.direction, state, i, context)
+            }
+        }
+        if piece.isFIN || piece.isRST, !state.pointee.isOver {
+            if side.pointee.phase == .reading {
+                giveUp(.truncated, piece.direction, state, i, context)
+            } else {
+                end(side, state)
+            }
+        }
+        return piece.bytes.count
+    }
+
+    private static func side(_ direction: Int, of state: UnsafeMutablePointer<State>) -> UnsafeMutablePointer<Side> {
+        let sides = UnsafeMutableRawPointer(state) + MemoryLayout<State>.offset(of: \State.sides)!
+        return sides.assumingMemoryBound(to: Side.self) + direction
+    }
+
+    /// Looks for the beginning of a hello.
+    private func search(
+        _ bytes: UnsafeRawBufferPointer,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32,
+        _ context: borrowing Context
+    ) {
+        let side = TLSClientHello.side(direction, of: state)
+        if side.pointee.tailCount > 0, searchTail(bytes, direction, state, i, context) { return }
+        let base = bytes.baseAddress!
+        let searched = Int(side.pointee.searched)
+        let places = UnsafeRawBufferPointer(rebasing: bytes.prefix(max(0, config.search + 1 - searched)))
+        var at = 0
+        while at < places.count {
+            let isBeginning = searched &+ at == 0
+            if !isBeginning {
+                at = HelloSignature.nextCandidate(places, from: at)
+                if at == places.count { break }
+            }
+            switch HelloSignature.look(base + at, bytes.count &- at, isBeginning: isBeginning) {
+            case .no: at &+= 1
+            case .needsMore:
+                side.pointee.searched = UInt32(searched + at)
+                keep(UnsafeRawBufferPointer(rebasing: bytes[at...]), side)
+                return
+            case .tls:
+                start(UnsafeRawBufferPointer(rebasing: bytes[at...]), direction, state, i, context)
+                return
+            case .ssl2: return tell(ssl2: base + at, direction, state, i, context)
+            }
+        }
+        side.pointee.searched = UInt32(searched + at)
+        if searched + at > config.search { end(side, state) }
+    }
+
+    /// Looks where a hello may begin in bytes that came before; true when `bytes` need not be looked at any more.
+    private func searchTail(
+        _ bytes: UnsafeRawBufferPointer,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32,
+        _ context: borrowing Context
+    ) -> Bool {
+        let side = TLSClientHello.side(direction, of: state)
+        let tailCount = Int(side.pointee.tailCount)
+        let more = min(bytes.count, HelloSignature.size)
+        let window = UnsafeRawBufferPointer(rebasing: self.window[..<(tailCount + more)])
+        withUnsafeBytes(of: &side.pointee.tail) {
+            self.window.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<tailCount]))
+        }
+        (self.window.baseAddress! + tailCount).copyMemory(from: bytes.baseAddress!, byteCount: more)
+        side.pointee.tailCount = 0
+        for at in 0..<tailCount {
+            let isBeginning = side.pointee.searched == 0
+            switch HelloSignature.look(window.baseAddress! + at, window.count - at, isBeginning: isBeginning) {
+            case .no: side.pointee.searched += 1
+            case .needsMore:
+                keep(UnsafeRawBufferPointer(rebasing: window[at...]), side)
+                return true
+            case .tls:
+                if start(UnsafeRawBufferPointer(rebasing: window[at..<tailCount]), direction, state, i, context) {
+                    read(bytes, direction, state, i, context)
+                }
+                return true
+            case .ssl2:
+                tell(ssl2: window.baseAddress! + at, direction, state, i, context)
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Keeps what may be the beginning of a hello, fewer bytes than decide.
+    private func keep(_ bytes: UnsafeRawBufferPointer, _ side: UnsafeMutablePointer<Side>) {
+        side.pointee.tailCount = UInt8(bytes.count)
+        withUnsafeMutableBytes(of: &side.pointee.tail) { $0.copyMemory(from: bytes) }
+    }
+
+    /// A direction is looked at no more.
+    private func end(_ side: UnsafeMutablePointer<Side>, _ state: UnsafeMutablePointer<State>) {
+        side.pointee.phase = .over
+        side.pointee.tailCount = 0
+        state.pointee.isOver = state.pointee.sides.0.phase == .over && state.pointee.sides.1.phase == .over
+    }
+
+    // MARK: Hellos
+
+    /// Reads a hello from its beginning; false when there is no more to be read of it.
+    @discardableResult
+    private func start(
+        _ bytes: UnsafeRawBufferPointer,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32,
+        _ context: borrowing Context
+    ) -> Bool {
+        let side = TLSClientHello.side(direction, of: state)
+        state.pointee.time = context[i].pointee.time
+        if bytes.count >= 9, let length = HelloAssembler.length(bytes.baseAddress! + 5, 4),
+            length <= config.helloBytes, length <= Int(bytes.baseAddress!.be16(3)), length <= bytes.count - 5
+        {
+            // Nearly always it is all there, in one record: then it is read where it stands.
+            tell(UnsafeRawBufferPointer(rebasing: bytes[5..<5 + length]), nil, direction, state, i, context)
+            return false
+        }
+        let owner = Int32(state - states) * 2 + Int32(direction)
+        if buffers.oldest >= 0, config.whenFull == .oldest, buffers.isFull {
+            let other = buffers.owner(of: buffers.oldest)
+            giveUp(.noRoom, Int(other & 1), states + Int(other >> 1), i, context)
+        }
+        guard let buffer = buffers.take(for: owner) else {
+            giveUp(.noRoom, direction, state, i, context)
+            return false
+        }
+        side.pointee.buffer = buffer
+        side.pointee.phase = .reading
+        side.pointee.assembler = HelloAssembler()
+        read(bytes, direction, state, i, context)
+        return !state.pointee.isOver
+    }
+
+    /// Reads the next bytes of a hello that has begun.
+    private func read(
+        _ bytes: UnsafeRawBufferPointer,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32,
+        _ context: borrowing Context
+    ) {
+        let side = TLSClientHello.side(direction, of: state)
+        let before = side.pointee.assembler.count
+        let answer = side.pointee.assembler.read(bytes, into: buffers.bytes(of: side.pointee.buffer))
+        copied += Int(side.pointee.assembler.count - before)
+        switch answer {
+        case .needsMore: break
+        case .complete:
+            let message = buffers.bytes(of: side.pointee.buffer)[..<Int(side.pointee.assembler.count)]
+            tell(UnsafeRawBufferPointer(rebasing: message), nil, direction, state, i, context)
+        case .malformed: giveUp(.malformed, direction, state, i, context)
+        case .tooLong: giveUp(.tooLong, direction, state, i, context)
+        }
+    }
+
+    /// Makes the record of a hello that is not there as a whole. `i` is the packet that shows it, nil when a flow has
+    /// ended.
+    private func giveUp(
+        _ failure: Failure,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32?,
+        _ context: borrowing Context
+    ) {
+        let side = TLSClientHello.side(direction, of: state)
+        guard side.pointee.phase == .reading else {
+            return tell(UnsafeRawBufferPointer(start: nil, count: 0), failure, direction, state, i, context)
+        }
+        let message = buffers.bytes(of: side.pointee.buffer)[..<Int(side.pointee.assembler.count)]
+        tell(UnsafeRawBufferPointer(rebasing: message), failure, direction, state, i, context)
+    }
+
+    /// Makes the record of a hello from its message, as much of that as is there.
+    private func tell(
+        _ message: UnsafeRawBufferPointer,
+        _ failure: Failure?,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32?,
+        _ context: borrowing Context
+    ) {
+        let hello = ClientHello(UnsafeRawBufferPointer(rebasing: message.dropFirst(4)))
+        let version = hello.version.map { Array(ClientHello.name(of: $0).utf8) }
+        let failure = failure ?? (hello.isMalformed ? .malformed : nil)
+        record(0, version, hello, failure, direction, state, i, context)
+    }
+
+    /// Makes the record of a hello in the form of SSL 2.0.
+    private func tell(
+        ssl2 bytes: UnsafeRawPointer,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32,
+        _ context: borrowing Context
+    ) {
+        state.pointee.time = context[i].pointee.time
+        record(1, Array(ClientHello.name(of: bytes.be16(3)).utf8), nil, nil, direction, state, i, context)
+    }
+
+    private func record(
+        _ form: UInt8,
+        _ version: [UInt8]?,
+        _ hello: ClientHello?,
+        _ failure: Failure?,
+        _ direction: Int,
+        _ state: UnsafeMutablePointer<State>,
+        _ i: Int32?,
+        _ context: borrowing Context
+    ) {
+        // Buffers are given back when the record is written, and before another hello asks for one.
+        defer { close(state) }
+        if failure == nil { hellos &+= 1 } else { errors &+= 1 }
+        let error = failure.map { Array($0.rawValue.utf8) }
+        var size = TLSClientHello.layout.size + (version?.count ?? 0) + (error?.count ?? 0)
+        size += hello?.serverName?.count ?? 0
+        hello?.forEachProtocol { size += $0.count + 1 }
+        let made: Int32?
+        if let i { made = context.make(from: i, capacity: size) } else { made = context.make(capacity: size) }
+        guard let j = made else {
+            missed &+= 1
+            return
+        }
+        let item = context[j]
+        let ends = direction == 0 ? state.pointee.ends : state.pointee.ends.reversed
+        var out = TextRecordWriter(item.pointee.data, TLSClientHello.layout)
+        out.fields.put(state.pointee.number)
+        out.fields.put(ends.source)
+        out.fields.put(ends.sourcePort)
+        out.fields.put(ends.destination)
+        out.fields.put(ends.destinationPort)
+        out.fields.put(state.pointee.time)
+        out.fields.put(form)
+        put(version, &out)
+        out.put(text: hello?.serverName)
+        putProtocols(hello, &out)
+        put(error, &out)
+        item.pointee.length = UInt32(out.finish())
+        item.pointee.wireLength = item.pointee.length
+        item.pointee.layout = layout
+        item.pointee.flow = FlowRef(index: Int32(state - states), generation: state.pointee.generation)
+        context.did(.record, 1)
+        context.emit(j, 0)
+    }
+
+    private func put(_ text: [UInt8]?, _ out: inout TextRecordWriter) {
+        guard let text else { return out.put(text: nil) }
+        text.withUnsafeBytes { out.put(text: $0) }
+    }
+
+    private func putProtocols(_ hello: ClientHello?, _ out: inout TextRecordWriter) {
+        guard let hello, hello.hasProtocols else { return out.put(text: nil) }
+        out.begin()
+        var isFirst = true
+        hello.forEachProtocol { name in
+            if !isFirst { [UInt8(ascii: ",")].withUnsafeBytes { out.append($0) } }
+            isFirst = false
+            out.append(name)
+        }
+    }
+
+    /// Looks at neither direction any more.
+    private func close(_ state: UnsafeMutablePointer<State>) {
+        for direction in 0...1 {
+            let side = TLSClientHello.side(direction, of: state)
+            if side.pointee.phase == .reading { buffers.giveBack(side.pointee.buffer) }
+            side.pointee.phase = .over
+        }
+        state.pointee.isOver = true
+    }
+
+    public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
+        let index = Int(flow.index)
+        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else {
+            return
+        }
+        let state = states + index
+        if state.pointee.sides.0.phase == .reading {
+            giveUp(.truncated, 0, state, nil, context)
+        } else if state.pointee.sides.1.phase == .reading {
+            giveUp(.truncated, 1, state, nil, context)
+        }
+        state.pointee.isLive = false
+    }
+}
