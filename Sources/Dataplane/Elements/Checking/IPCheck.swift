@@ -29,7 +29,8 @@ public final class IPCheck: Element {
     public static let category = Category.checking
     public static let depends = Depends.item
     public static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .headers, "any packets")] }
-    public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "IP packets")] }
+    /// Packets also where a stream comes in: headers are found anew, and what of a payload is new is forgotten.
+    public static func outputs(_: Config) -> [Output] { [Output("out", .kind(.packet), "IP packets")] }
     public static let parameters: [Parameter<Config>] = [
         .init("checksum", \.checksum, "drop packets with a wrong IPv4 header checksum, or only count them")
     ]
