@@ -13,7 +13,8 @@ import Testing
     /// What protocols ask for, and say themselves: those of the standard library, ByteSink, PacketDestination, Services,
     /// RunObserver.
     static let required: Set<String> = [
-        "description", "rawValue", "write", "flush", "close", "openSink", "compileFilter", "moved", "processed",
+        "description", "rawValue", "write", "flush", "close", "openSink", "readFile", "compileFilter", "moved",
+        "processed",
     ]
 
     @Test func publicDeclarationsAreDocumented() throws {

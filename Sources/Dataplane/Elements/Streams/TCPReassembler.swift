@@ -163,6 +163,8 @@ public final class TCPReassembler: Element {
         var windowShift: UInt8 = 14
         /// The largest window that the other side has offered, in bytes.
         var window: UInt32 = 0
+        /// The highest number that the other side has acknowledged, as far as it was looked at; valid with `ackSeen`.
+        var acknowledged: UInt32 = 0
         /// The newest timestamp taken (RFC 7323, TS.Recent).
         var timestamp: UInt32 = 0
         /// What waits.
@@ -187,8 +189,9 @@ public final class TCPReassembler: Element {
         /// Bytes before `next` were left out, and no packet was marked yet.
         static var gap: Marks { Marks(rawValue: 64) }
         static var dropped: Marks { Marks(rawValue: 128) }
-        /// What may be set where the next segment needs no more than a look at its sequence number and timestamp.
-        static var usual: Marks { [.live, .synced, .synSeen, .timestamps] }
+        static var ackSeen: Marks { Marks(rawValue: 256) }
+        /// What may be set beside `live` and `synced` where the next segment needs no more than a look at its sequence number and timestamp.
+        static var usual: Marks { [.synSeen, .timestamps, .ackSeen] }
     }
     struct Counters: BitwiseCopyable {
         var connections: UInt64 = 0
@@ -259,7 +262,7 @@ public final class TCPReassembler: Element {
                 let size = end &- UInt32(p.pointee.payload)
                 let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
                 if own.pointee.generation == p.pointee.flow.generation,
-                    own.pointee.marks.rawValue & ~(Marks.synSeen.rawValue | Marks.timestamps.rawValue)
+                    own.pointee.marks.rawValue & ~Marks.usual.rawValue
                         == Marks.live.rawValue | Marks.synced.rawValue,
                     own.pointee.waiting.first < 0, tcp.be32(4) == own.pointee.next, tcp.byte(13) & 0xf7 == 0x10,
                     size != 0, end <= p.pointee.length, UInt32(p.pointee.payload) < end,
@@ -487,7 +490,15 @@ public final class TCPReassembler: Element {
             own.pointee.marks.remove(.tentative)
         }
         let window = segment.window &<< UInt32(segment.isSYN ? 0 : own.pointee.windowShift)
-        if segment.isACK, window > other.pointee.window { other.pointee.window = window }
+        if segment.isACK {
+            if window > other.pointee.window { other.pointee.window = window }
+            if !other.pointee.marks.contains(.ackSeen)
+                || TCPSequence.precedes(other.pointee.acknowledged, segment.acknowledgment)
+            {
+                other.pointee.acknowledged = segment.acknowledgment
+                other.pointee.marks.insert(.ackSeen)
+            }
+        }
         if segment.flags & 0x20 != 0 { counters.urgent &+= 1 }
     }
 
@@ -523,7 +534,16 @@ public final class TCPReassembler: Element {
             return isNew ? .next(closing) : .nothingNew
         }
         let window = min(max(own.pointee.window &* 2, TCPReassembler.leastWindow), TCPReassembler.mostWindow)
-        return segment.end &- next > window ? .refuse(.outOfWindow) : .early(closing)
+        // What the receiver has acknowledged, or what waits, shows how far it is; bytes before that were lost to the capture.
+        var reached = next
+        if own.pointee.marks.contains(.ackSeen), TCPSequence.precedes(reached, own.pointee.acknowledged) {
+            reached = own.pointee.acknowledged
+        }
+        if !own.pointee.waiting.isEmpty, TCPSequence.precedes(reached, own.pointee.waiting.farthest) {
+            reached = own.pointee.waiting.farthest
+        }
+        let beyond = TCPSequence.distance(segment.end, from: reached)
+        return beyond > Int32(window) ? .refuse(.outOfWindow) : .early(closing)
     }
 
     // MARK: Letting packets go
