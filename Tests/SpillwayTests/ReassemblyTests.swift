@@ -258,6 +258,14 @@ struct ReassemblyTests {
         #expect(result.drops == ["after_end": 1])
     }
 
+    /// A capture that lost some bytes goes on far beyond the window behind the hole: the connection must not be lost with it.
+    @Test func aLostSegmentDoesNotEndTheStream() throws {
+        let piece = [UInt8](repeating: 120, count: 1_000)
+        let segments = [Self.syn] + (0..<5_000).filter { $0 != 10 }.map { Segment(start: 1_000 * $0, data: piece) }
+        let result = try Self.stream(segments)
+        #expect(result.bytes.count == 4_999_000 && result.handlers["gaps"] == 1 && result.drops == [:])
+    }
+
     @Test func holesByPolicy() throws {
         let segments = [
             Self.syn, Segment(start: 0, data: Array("abc".utf8)), Segment(start: 6, data: Array("ghi".utf8)),

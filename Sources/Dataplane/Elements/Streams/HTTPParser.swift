@@ -103,7 +103,8 @@ public final class HTTPParser: Element {
         "http",
         [
             ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("method", .text),
-            ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone), ("request_body_bytes", .u64),
+            ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone),
+            ("request_body_bytes", .u64),
             ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
             ("error", .text),
         ]
@@ -247,7 +248,8 @@ public final class HTTPParser: Element {
         connections &+= 1
         var emitter = Emitter(self, state, i, context)
         // What waited on this side, the rest of its piece, then what waited on the other side.
-        let (mine, others) = own == 0 ? state.pointee.detections : (state.pointee.detections.1, state.pointee.detections.0)
+        let (mine, others) =
+            own == 0 ? state.pointee.detections : (state.pointee.detections.1, state.pointee.detections.0)
         let side: HTTP1Side = answer == .request ? .request : .response
         let otherSide: HTTP1Side = answer == .request ? .response : .request
         mine.withBytes {
@@ -265,7 +267,9 @@ public final class HTTPParser: Element {
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         let index = Int(flow.index)
-        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else { return }
+        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else {
+            return
+        }
         let state = states + index
         state.pointee.isLive = false
         guard state.pointee.kind == .http else { return }
@@ -285,7 +289,8 @@ public final class HTTPParser: Element {
         private let context: Context
 
         @inline(__always)
-        init(_ element: HTTPParser, _ state: UnsafeMutablePointer<State>, _ parent: Int32, _ context: borrowing Context) {
+        init(_ element: HTTPParser, _ state: UnsafeMutablePointer<State>, _ parent: Int32, _ context: borrowing Context)
+        {
             self.element = .passUnretained(element)
             self.state = state
             self.parent = parent
@@ -340,7 +345,9 @@ public final class HTTPParser: Element {
         var digits: (UInt8, UInt8, UInt8) = (
             UInt8(ascii: "0") &+ version.major, UInt8(ascii: "."), UInt8(ascii: "0") &+ version.minor
         )
-        withUnsafeBytes(of: &digits) { out.put(text: version.major > 0 ? $0 : UnsafeRawBufferPointer(rebasing: $0[..<0])) }
+        withUnsafeBytes(of: &digits) {
+            out.put(text: version.major > 0 ? $0 : UnsafeRawBufferPointer(rebasing: $0[..<0]))
+        }
         out.put(transaction.status)
         out.put(transaction.requestBodyBytes)
         out.put(transaction.responseBodyBytes)

@@ -61,10 +61,12 @@ struct HTTP1Detection: BitwiseCopyable {
 
     /// The registered methods, and some in use that are not.
     private static let methods: [String] = [
-        "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "ACL", "BASELINE-CONTROL", "BIND",
+        "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "ACL", "BASELINE-CONTROL",
+        "BIND",
         "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
         "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "REBIND", "REPORT", "SEARCH",
-        "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL", "NOTIFY", "M-SEARCH",
+        "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL", "NOTIFY",
+        "M-SEARCH",
         "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "QUERY",
     ]
 }
