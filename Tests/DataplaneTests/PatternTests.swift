@@ -71,7 +71,9 @@ import Testing
             let pattern = random(&generator, least...(least + 5), alphabet)
             if !patterns.contains(pattern) { patterns.append(pattern) }
         }
-        let automaton = try PatternAutomaton(patterns, ignoresCase: false)
+        // With a row for every state, for some, and for the first alone.
+        let rowBytes = [1 << 20, 256, 0][seed / 20]
+        let automaton = try PatternAutomaton(patterns, ignoresCase: false, rowBytes: rowBytes)
         for _ in 0..<6 {
             var text = random(&generator, 0...70, alphabet)
             if let pattern = patterns.randomElement(using: &generator) { text += pattern + text.prefix(3) }
@@ -171,7 +173,7 @@ import Testing
         let twice = #expect(throws: PatternList.Failure.self) {
             try PatternAutomaton([Array("Ab".utf8), Array("aB".utf8)], ignoresCase: true)
         }
-        #expect(twice?.message == "pattern 1, 'ab', is the same as pattern 0")
+        #expect(twice?.message == "pattern 1 is the same as pattern 0")
     }
 
     private struct Generator: RandomNumberGenerator {

@@ -1,8 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds many byte strings at once: the automaton of Aho and Corasick (CACM 18(6), 1975) as one dense table, with a
-/// filter that jumps over bytes where no pattern can begin.
+/// Finds many byte strings at once: the automaton of Aho and Corasick (CACM 18(6), 1975), with a filter that jumps over
+/// bytes where no pattern can begin.
 ///
 /// The filter is that of Wu and Manber (TR 94-17) in one bit: every pattern has at least `stride + gramSize - 1` bytes,
 /// so one that begins at any of `stride` places covers the gram of `gramSize` bytes that stands at the last of them.
@@ -10,15 +10,21 @@
 /// filter cannot say no, and always over the last few bytes; so its state at the end of a piece is what it would be had
 /// it read every byte.
 ///
-/// The table has a row for each state: its depth, the pattern that ends there, the nearest shorter suffix at which one
-/// ends, and for each class of bytes the row that comes next. A state is the place of its row, 0 being the one before
-/// any byte. Rows are numbered by depth, so those used most lie together.
+/// States are numbered by depth, the children of each one behind the other. The first of them, which are used most,
+/// have a row that says what comes next for each class of bytes; the others have only their children and the longest
+/// suffix that is a state too, from which the search goes on where no child fits. So the memory grows with the bytes of
+/// the patterns, and what is in use fits the second cache.
 final class PatternAutomaton {
     let count: Int
     /// States, with the first.
     let states: Int
     private let memory: ZeroedMemory<UInt32>
-    fileprivate let table: UnsafeMutablePointer<UInt32>
+    fileprivate let nodes: UnsafeMutablePointer<Node>
+    private let outputs: UnsafeMutablePointer<Output>
+    fileprivate let rows: UnsafeMutablePointer<UInt32>
+    /// States that have a row, and by how much the number of one is shifted to where its row begins.
+    fileprivate let rowCount: UInt32
+    fileprivate let rowShift: UInt32
     /// For each byte the column of its class.
     fileprivate let columns: UnsafeMutablePointer<UInt16>
     fileprivate let filter: UnsafeMutablePointer<UInt64>
@@ -30,16 +36,31 @@ final class PatternAutomaton {
     fileprivate let shift: UInt32
     fileprivate let stride: Int
 
-    fileprivate static let depth = 0
-    fileprivate static let pattern = 1
-    fileprivate static let suffix = 2
-    private static let firstColumn = 3
-    /// Marks a row at which a pattern ends, in rows that lead there.
-    fileprivate static let ends: UInt32 = 0x8000_0000
+    /// A state. Four of them are a cache line.
+    fileprivate struct Node {
+        var firstChild: UInt32 = 0
+        /// The longest proper suffix that is a state.
+        var suffix: UInt32 = 0
+        var childCount: UInt16 = 0
+        /// The column that leads to the first child, and the one that leads here.
+        var firstColumn: UInt16 = .max
+        var column: UInt16 = 0
+        /// Its depth, with ``ends`` where a pattern ends.
+        var mark: UInt16 = 0
+    }
+    /// What ends at a state.
+    private struct Output {
+        /// The number of the pattern, from 1; 0 for none.
+        var pattern: UInt32 = 0
+        /// The longest proper suffix at which a pattern ends; 0 for none.
+        var suffix: UInt32 = 0
+    }
+    fileprivate static let ends: UInt16 = 0x8000
+    fileprivate static let depth: UInt16 = 0x7fff
 
     /// Makes the automaton of `patterns`, none of them empty. Throws ``PatternList/Failure`` when two are the same or
-    /// all together too long, and ``OutOfMemory``.
-    init(_ patterns: [[UInt8]], ignoresCase: Bool) throws {
+    /// all together too long, and ``OutOfMemory``. Rows take at most `rowBytes`, or are one.
+    init(_ patterns: [[UInt8]], ignoresCase: Bool, rowBytes: Int = 512 << 10) throws {
         let patterns = ignoresCase ? patterns.map { $0.map(PatternAutomaton.lowered) } : patterns
         let total = patterns.reduce(0) { $0 + $1.count }
         if total > PatternList.mostBytesInAll {
@@ -47,41 +68,33 @@ final class PatternAutomaton {
                 message: "the patterns have \(total) bytes together; \(PatternList.mostBytesInAll) are the most"
             )
         }
-        count = patterns.count
-        // Bytes that no pattern has are one class, the first.
-        var columnOf = Array(repeating: UInt16(PatternAutomaton.firstColumn), count: 256)
-        var width = PatternAutomaton.firstColumn + 1
-        for byte in Set(patterns.joined()).sorted() {
-            columnOf[Int(byte)] = UInt16(width)
-            width += 1
+        let sorted = patterns.indices.sorted { patterns[$0].lexicographicallyPrecedes(patterns[$1]) }
+        for (a, b) in zip(sorted, sorted.dropFirst()) where patterns[a] == patterns[b] {
+            throw PatternList.Failure(message: "pattern \(max(a, b)) is the same as pattern \(min(a, b))")
         }
+        count = patterns.count
+        // Bytes that no pattern has are one class, column 0.
+        var columnOf = Array(repeating: UInt16(0), count: 256)
+        for (number, byte) in Set(patterns.joined()).sorted().enumerated() { columnOf[Int(byte)] = UInt16(number + 1) }
         if ignoresCase {
             for upper in UInt8(ascii: "A")...UInt8(ascii: "Z") { columnOf[Int(upper)] = columnOf[Int(upper | 0x20)] }
         }
-        memory = try ZeroedMemory((1 + total) * width)
-        table = memory.base
+        let width = Int(columnOf.max()!) + 1
         columns = .allocate(capacity: 256)
         columns.initialize(from: columnOf, count: 256)
+        let (nodes, outputs) = PatternAutomaton.tree(patterns, sorted, columnOf)
+        states = nodes.count
+        self.nodes = .allocate(capacity: states)
+        self.nodes.initialize(from: nodes, count: states)
+        self.outputs = .allocate(capacity: states)
+        self.outputs.initialize(from: outputs, count: states)
+        rowShift = UInt32(Int.bitWidth - (width - 1).leadingZeroBitCount)
+        rowCount = UInt32(min(states, max(1, (rowBytes / 4) >> Int(rowShift))))
+        memory = try ZeroedMemory(Int(rowCount) << Int(rowShift))
+        rows = memory.base
 
-        // The tree of patterns, one depth after the other; 0 says that no row comes next, since none leads to the
-        // first.
-        var rows: UInt32 = 1
-        var at = Array(repeating: UInt32(0), count: patterns.count)
-        for depth in 0..<(patterns.map(\.count).max() ?? 0) {
-            for (number, pattern) in patterns.enumerated() where depth < pattern.count {
-                let next = table + Int(at[number]) + Int(columnOf[Int(pattern[depth])])
-                if next.pointee == 0 {
-                    next.pointee = rows * UInt32(width)
-                    rows += 1
-                    table[Int(next.pointee) + PatternAutomaton.depth] = UInt32(depth + 1)
-                }
-                at[number] = next.pointee
-            }
-        }
-        states = Int(rows)
-
-        // The gram that stands at the last of `stride` places. Few grams keep the filter sparse, and 16 KiB of it in
-        // the first cache; only lists of very many patterns need more.
+        // Few grams keep the filter sparse, and 16 KiB of it in the first cache; only lists of very many patterns need
+        // more.
         let shortest = patterns.map(\.count).min() ?? 4
         let gramSize = min(shortest, 4)
         let isLarge = patterns.count > 8192
@@ -93,7 +106,7 @@ final class PatternAutomaton {
         filter = .allocate(capacity: 1 << (bits - 6))
         filter.initialize(repeating: 0, count: 1 << (bits - 6))
 
-        try join(patterns, at, width)
+        join(width)
         for pattern in patterns {
             for place in 0..<stride {
                 let gram = (0..<gramSize).reduce(UInt32(0)) { $0 | UInt32(pattern[place + $1]) << UInt32(8 * $1) }
@@ -105,62 +118,108 @@ final class PatternAutomaton {
 
     deinit {
         memory.deallocate()
+        nodes.deallocate()
+        outputs.deallocate()
         columns.deallocate()
         filter.deallocate()
     }
 
-    /// Makes an automaton of the tree: every state leads on for every class, as its longest proper suffix does where
-    /// the tree does not.
-    private func join(_ patterns: [[UInt8]], _ ends: [UInt32], _ width: Int) throws {
-        for (number, row) in ends.enumerated() {
-            let pattern = table + Int(row) + PatternAutomaton.pattern
-            if pattern.pointee != 0 {
-                let text = patterns[number].withUnsafeBytes { bytes in
-                    var text = ""
-                    escape(bytes, asJSON: false) { text.unicodeScalars.append(Unicode.Scalar($0)) }
-                    return text
-                }
-                throw PatternList.Failure(
-                    message: "pattern \(number), '\(text)', is the same as pattern \(pattern.pointee - 1)"
-                )
+    /// The tree of the patterns. Those that begin with the bytes of a state stand together in `sorted`.
+    private static func tree(
+        _ patterns: [[UInt8]],
+        _ sorted: [Int],
+        _ columnOf: [UInt16]
+    ) -> ([Node], [Output]) {
+        var nodes = [Node()]
+        var outputs = [Output()]
+        var ranges = [0..<sorted.count]
+        var state = 0
+        while state < nodes.count {
+            let depth = Int(nodes[state].mark)
+            var rest = ranges[state]
+            if let first = rest.first, patterns[sorted[first]].count == depth {
+                outputs[state].pattern = UInt32(sorted[first] + 1)
+                rest = rest.dropFirst()
             }
-            pattern.pointee = UInt32(number + 1)
+            nodes[state].firstChild = UInt32(nodes.count)
+            while let first = rest.first {
+                let byte = patterns[sorted[first]][depth]
+                let end = rest.first { patterns[sorted[$0]][depth] != byte } ?? rest.upperBound
+                let column = columnOf[Int(byte)]
+                if nodes[state].childCount == 0 { nodes[state].firstColumn = column }
+                nodes[state].childCount += 1
+                nodes.append(Node(column: column, mark: UInt16(depth + 1)))
+                outputs.append(Output())
+                ranges.append(first..<end)
+                rest = end..<rest.upperBound
+            }
+            state += 1
         }
-        var suffixes = Array(repeating: 0, count: states)
+        return (nodes, outputs)
+    }
+
+    /// Makes an automaton of the tree: finds the suffixes, and writes the rows. What a state's suffix does is known
+    /// before, since it is shorter.
+    private func join(_ width: Int) {
         for state in 0..<states {
-            let row = table + state * width
-            let suffix = table + suffixes[state]
-            for column in PatternAutomaton.firstColumn..<width {
-                // What the suffix does is known: it is shorter.
-                let other = state == 0 ? 0 : suffix[column]
-                let next = row[column]
-                if next == 0 {
-                    row[column] = other
-                    continue
+            let node = nodes[state]
+            if state < Int(rowCount), state > 0 {
+                let row = rows + (state << Int(rowShift))
+                for column in 0..<width { row[column] = next(node.suffix, UInt16(column)) }
+            }
+            for child in Int(node.firstChild)..<Int(node.firstChild) + Int(node.childCount) {
+                let column = nodes[child].column
+                let suffix = state == 0 ? 0 : next(node.suffix, column)
+                nodes[child].suffix = suffix
+                outputs[child].suffix = outputs[Int(suffix)].pattern != 0 ? suffix : outputs[Int(suffix)].suffix
+                if outputs[child].pattern != 0 || outputs[child].suffix != 0 {
+                    nodes[child].mark |= PatternAutomaton.ends
                 }
-                let place = Int(other & ~PatternAutomaton.ends)
-                suffixes[Int(next) / width] = place
-                let child = table + Int(next)
-                child[PatternAutomaton.suffix] =
-                    table[place + PatternAutomaton.pattern] != 0
-                    ? UInt32(place) : table[place + PatternAutomaton.suffix]
-                if child[PatternAutomaton.pattern] != 0 || child[PatternAutomaton.suffix] != 0 {
-                    row[column] = next | PatternAutomaton.ends
-                }
+                if state < Int(rowCount) { rows[(state << Int(rowShift)) + Int(column)] = UInt32(child) }
             }
         }
+    }
+
+    /// The state that follows `state` for a class of bytes.
+    @inline(__always)
+    private func next(_ state: UInt32, _ column: UInt16) -> UInt32 {
+        PatternAutomaton.next(state, column, nodes, rows, rowCount, rowShift)
+    }
+
+    @inline(__always)
+    fileprivate static func next(
+        _ state: UInt32,
+        _ column: UInt16,
+        _ nodes: UnsafePointer<Node>,
+        _ rows: UnsafePointer<UInt32>,
+        _ rowCount: UInt32,
+        _ rowShift: UInt32
+    ) -> UInt32 {
+        var state = state
+        while state >= rowCount {
+            let node = nodes + Int(state)
+            let first = node.pointee.firstChild
+            if node.pointee.firstColumn == column { return first }
+            var child: UInt32 = 1
+            while child < UInt32(node.pointee.childCount) {
+                if nodes[Int(first &+ child)].column == column { return first &+ child }
+                child &+= 1
+            }
+            state = node.pointee.suffix
+        }
+        return rows[(Int(state) &<< Int(rowShift)) &+ Int(column)]
     }
 
     /// The pattern that ends at `state`, the longest if there are several; nil when none does.
     @inline(__always)
     func pattern(at state: UInt32) -> Int? {
-        let number = table[Int(state) + PatternAutomaton.pattern]
+        let number = outputs[Int(state)].pattern
         return number == 0 ? nil : Int(number) - 1
     }
 
     /// The nearest shorter suffix of `state` at which a pattern ends; 0 when there is none.
     @inline(__always)
-    func suffix(of state: UInt32) -> UInt32 { table[Int(state) + PatternAutomaton.suffix] }
+    func suffix(of state: UInt32) -> UInt32 { outputs[Int(state)].suffix }
 
     private static func lowered(_ byte: UInt8) -> UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
@@ -169,7 +228,10 @@ final class PatternAutomaton {
 
 /// One pass over one piece of a stream. It is valid as long as the bytes and the automaton are.
 struct PatternSearch {
-    private let table: UnsafePointer<UInt32>
+    private let nodes: UnsafePointer<PatternAutomaton.Node>
+    private let rows: UnsafePointer<UInt32>
+    private let rowCount: UInt32
+    private let rowShift: UInt32
     private let columns: UnsafePointer<UInt16>
     private let filter: UnsafePointer<UInt64>
     private let fold: UInt32
@@ -188,7 +250,10 @@ struct PatternSearch {
     /// Begins before `bytes`, in the state that the piece before has left, 0 at the beginning of a stream.
     @inline(__always)
     init(_ automaton: PatternAutomaton, _ bytes: UnsafeRawBufferPointer, from state: UInt32) {
-        table = UnsafePointer(automaton.table)
+        nodes = UnsafePointer(automaton.nodes)
+        rows = UnsafePointer(automaton.rows)
+        rowCount = automaton.rowCount
+        rowShift = automaton.rowShift
         columns = UnsafePointer(automaton.columns)
         filter = UnsafePointer(automaton.filter)
         fold = automaton.fold
@@ -196,7 +261,7 @@ struct PatternSearch {
         shift = automaton.shift
         stride = automaton.stride
         // A piece without bytes may have no address; none is read then.
-        self.bytes = bytes.baseAddress ?? UnsafeRawPointer(table)
+        self.bytes = bytes.baseAddress ?? UnsafeRawPointer(rows)
         count = bytes.count
         self.state = state
     }
@@ -216,15 +281,15 @@ struct PatternSearch {
         while true {
             while true {
                 if at == count { return false }
-                if at &- Int(table[Int(state) &+ PatternAutomaton.depth]) >= goal { break }
-                let next = table[Int(state) &+ Int(columns[Int(bytes.byte(at))])]
-                state = next & ~PatternAutomaton.ends
+                if at &- Int(nodes[Int(state)].mark & PatternAutomaton.depth) >= goal { break }
+                let column = columns[Int(bytes.byte(at))]
+                state = PatternAutomaton.next(state, column, nodes, rows, rowCount, rowShift)
                 at &+= 1
-                if next >= PatternAutomaton.ends { return true }
+                if nodes[Int(state)].mark & PatternAutomaton.ends != 0 { return true }
             }
             // What was followed from before `from` has come to its end, so all that is still to be found begins there
             // or later.
-            let from = at &- Int(table[Int(state) &+ PatternAutomaton.depth])
+            let from = at &- Int(nodes[Int(state)].mark & PatternAutomaton.depth)
             let (place, mayBegin) = skip(from)
             goal = mayBegin ? place &+ stride : .max
             if place > at {
