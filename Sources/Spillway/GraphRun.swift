@@ -206,11 +206,13 @@ public final class ObservedServices: Services {
     /// The names of what elements have opened, each once; `-` is standard output.
     public var sinks: [String] { names.withLock { $0 } }
 
-    public func openSink(_ name: String) throws -> any ByteSink {
+    public func openSink(_ name: String) throws -> any ByteSink { try openSink(name, appends: false) }
+
+    public func openSink(_ name: String, appends: Bool) throws -> any ByteSink {
         try inputs.checkOutput(name)
         names.withLock { if !$0.contains(name) { $0.append(name) } }
         if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
-        return try services.openSink(name)
+        return try services.openSink(name, appends: appends)
     }
 
     public func readFile(_ name: String, most: Int) throws -> [UInt8] { try services.readFile(name, most: most) }

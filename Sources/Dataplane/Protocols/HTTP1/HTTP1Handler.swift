@@ -30,21 +30,33 @@ public protocol HTTP1Handler {
 }
 
 extension HTTP1Handler {
+    /// Nothing is done.
     @inlinable public mutating func requestHead(_: HTTP1Head) {}
+    /// Nothing is done.
     @inlinable public mutating func responseHead(_: HTTP1Head) {}
+    /// Nothing is done.
     @inlinable public mutating func interimResponse(_: HTTP1Head) {}
+    /// Nothing is done.
     @inlinable public mutating func body(_: HTTP1Side, _: UnsafeRawBufferPointer) {}
+    /// Nothing is done.
     @inlinable public mutating func bodyGap(_: HTTP1Side, _: UInt64) {}
+    /// Nothing is done.
     @inlinable public mutating func trailers(_: HTTP1Side, _: HTTP1Fields) {}
+    /// Nothing is done.
     @inlinable public mutating func messageComplete(_: HTTP1Side, bodyBytes _: UInt64) {}
+    /// Nothing is done.
     @inlinable public mutating func tunnelBegins(_: HTTP1Side, at _: UInt64) {}
+    /// Nothing is done.
     @inlinable public mutating func tunnelBytes(_: HTTP1Side, _: UnsafeRawBufferPointer) {}
+    /// Nothing is done.
     @inlinable public mutating func failed(_: HTTP1Side, _: HTTP1Error, at _: UInt64) {}
+    /// Nothing is done.
     @inlinable public mutating func transaction(_: HTTP1Transaction) {}
 }
 
 /// A request and its response, or what came of them. The bytes it points to are valid during the call only.
 public struct HTTP1Transaction: BitwiseCopyable {
+    /// The method as it was sent; empty when no request came.
     public internal(set) var method = UnsafeRawBufferPointer(start: nil, count: 0)
     /// The request-target as it was sent.
     public internal(set) var target = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -64,7 +76,9 @@ public struct HTTP1Transaction: BitwiseCopyable {
     public internal(set) var interim: UInt32 = 0
     /// The status code of the final response; 0 when none came.
     public internal(set) var status: UInt16 = 0
+    /// The version the request names; 0.0 when no request came.
     public internal(set) var requestVersion = HTTP1Version()
+    /// The version the final response names; 0.0 when none came.
     public internal(set) var responseVersion = HTTP1Version()
     /// The first error in either message.
     public internal(set) var error: HTTP1Error?

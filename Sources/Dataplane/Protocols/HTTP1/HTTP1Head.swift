@@ -9,7 +9,9 @@ public enum HTTP1Side: UInt8, BitwiseCopyable, Sendable {
 
 /// The version that a message names (RFC 9112 §2.3); 0.0 where there is none.
 public struct HTTP1Version: Equatable, BitwiseCopyable, Sendable {
+    /// The number before the point.
     public var major: UInt8 = 0
+    /// The number behind the point.
     public var minor: UInt8 = 0
 
     /// Whether the rules of HTTP/1.0 hold: no transfer codings, and the connection closes unless it says otherwise.
@@ -125,6 +127,7 @@ public struct HTTP1Fields: Sequence {
         let bytes: UnsafeRawBufferPointer
         var at: Int
 
+        /// The next field; nil behind the last.
         public mutating func next() -> Field? {
             guard let base = bytes.baseAddress else { return nil }
             let end = bytes.count
@@ -153,6 +156,7 @@ public struct HTTP1Fields: Sequence {
         }
     }
 
+    /// Goes through the fields in the order in which they stand.
     public func makeIterator() -> Iterator { Iterator(bytes: bytes, at: start) }
 
     /// The value of the first field of this name, which is written in lower case.

@@ -7,7 +7,9 @@
 /// What it reports does not depend on how a stream is cut into pieces, but for where bodies are divided. Per direction it
 /// keeps a head or trailer section only while a part of it has come; bodies are counted, not touched.
 public final class HTTP1Parser {
+    /// How messages are read.
     public let rules: HTTP1Rules
+    /// What unfinished messages take.
     public let memory: HTTP1Memory
 
     let requests: HTTP1HeadReader

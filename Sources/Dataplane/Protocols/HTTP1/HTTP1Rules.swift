@@ -99,8 +99,11 @@ public enum HTTP1Resynchronisation: Sendable {
 public struct HTTP1Rules: Sendable {
     /// What is accepted beyond the grammar; nothing in the strict mode.
     public var leniency: HTTP1Leniency = []
+    /// The most that is taken of everything.
     public var limits = HTTP1Limits()
+    /// What becomes of requests beyond the limit.
     public var depthPolicy = HTTP1DepthPolicy.stop
+    /// Where reading is taken up again behind a gap.
     public var resynchronisation = HTTP1Resynchronisation.afterGap
 
     public init() {}
