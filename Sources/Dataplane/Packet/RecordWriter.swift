@@ -5,17 +5,9 @@
 struct RecordWriter {
     /// Where the next field goes.
     var next: UnsafeMutableRawPointer
-    /// The record's beginning, and where the next text goes, counted from there.
-    private let start: UnsafeMutableRawPointer
-    private(set) var texts: Int
 
-    /// A record at `start` whose texts begin at `texts`, which is the size of its layout.
     @inline(__always)
-    init(_ start: UnsafeMutableRawPointer, texts: Int = 0) {
-        next = start
-        self.start = start
-        self.texts = texts
-    }
+    init(_ start: UnsafeMutableRawPointer) { next = start }
 
     @inline(__always)
     mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
@@ -27,15 +19,5 @@ struct RecordWriter {
     mutating func put(_ address: IPAddress) {
         address.store(to: next)
         next += 17
-    }
-
-    /// Puts a text's bytes behind the others, and the field that says where; no bytes count as no text.
-    @inline(__always)
-    mutating func put(text: UnsafeRawBufferPointer) {
-        guard let bytes = text.baseAddress, text.count > 0 else { return put(UInt32(0)) }
-        put(UInt16(truncatingIfNeeded: texts))
-        put(UInt16(truncatingIfNeeded: text.count))
-        (start + texts).copyMemory(from: bytes, byteCount: text.count)
-        texts += text.count
     }
 }

@@ -332,36 +332,29 @@ public final class HTTPParser: Element {
             return
         }
         let ends = state.pointee.client == 0 ? state.pointee.ends : state.pointee.ends.reversed
-        var out = RecordWriter(context[i].pointee.data, texts: size)
-        out.put(UInt32(size + texts))
-        out.put(state.pointee.number)
-        out.put(ends.source)
-        out.put(ends.sourcePort)
-        out.put(ends.destination)
-        out.put(ends.destinationPort)
-        out.put(text: transaction.method)
-        out.put(text: transaction.target)
-        out.put(text: transaction.host)
+        func some(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? { text.isEmpty ? nil : text }
+        var out = TextRecordWriter(context[i].pointee.data, HTTPParser.layout)
+        out.fields.put(state.pointee.number)
+        out.fields.put(ends.source)
+        out.fields.put(ends.sourcePort)
+        out.fields.put(ends.destination)
+        out.fields.put(ends.destinationPort)
+        out.put(text: some(transaction.method))
+        out.put(text: some(transaction.target))
+        out.put(text: some(transaction.host))
         var digits: (UInt8, UInt8, UInt8) = (
             UInt8(ascii: "0") &+ version.major, UInt8(ascii: "."), UInt8(ascii: "0") &+ version.minor
         )
-        withUnsafeBytes(of: &digits) {
-            out.put(text: version.major > 0 ? $0 : UnsafeRawBufferPointer(rebasing: $0[..<0]))
-        }
-        out.put(transaction.status)
-        out.put(transaction.requestBodyBytes)
-        out.put(transaction.responseBodyBytes)
-        out.put(transaction.requestTime ?? .min)
-        out.put(transaction.responseTime ?? .min)
-        out.put(transaction.interim)
-        if let error {
-            out.put(text: UnsafeRawBufferPointer(start: error.utf8Start, count: error.utf8CodeUnitCount))
-            tally.errors &+= 1
-        } else {
-            out.put(text: UnsafeRawBufferPointer(start: nil, count: 0))
-        }
-        let length = UInt32(out.texts)
-        context[i].pointee.data.storeBytes(of: length.littleEndian, as: UInt32.self)
+        withUnsafeBytes(of: &digits) { out.put(text: version.major > 0 ? $0 : nil) }
+        out.fields.put(transaction.status)
+        out.fields.put(transaction.requestBodyBytes)
+        out.fields.put(transaction.responseBodyBytes)
+        out.fields.put(transaction.requestTime ?? .min)
+        out.fields.put(transaction.responseTime ?? .min)
+        out.fields.put(transaction.interim)
+        out.put(text: error.map { UnsafeRawBufferPointer(start: $0.utf8Start, count: $0.utf8CodeUnitCount) })
+        if error != nil { tally.errors &+= 1 }
+        let length = UInt32(out.finish())
         context[i].pointee.length = length
         context[i].pointee.wireLength = length
         context[i].pointee.layout = layout
