@@ -61,10 +61,10 @@ http {
 CONF
 ip netns exec $server nginx -c "$work/nginx.conf" -p "$work" & pids+=($!)
 sleep 0.5
-# One file and then no more: -C counts millions of bytes, -W 1 with -c would go on.
-ip netns exec $client tcpdump -i veth0 -s 0 -B 65536 -w "$work/all.pcap" tcp port 80 2> /dev/null & tcpdump=$!
+# No connection may begin before the capture does.
+ip netns exec $client tcpdump -i veth0 -s 0 -B 524288 -w "$work/all.pcap" tcp port 80 2> "$work/tcpdump.log" & tcpdump=$!
 pids+=($tcpdump)
-sleep 0.5
+until grep -q 'listening on' "$work/tcpdump.log"; do sleep 0.1; done
 size() { stat -c %s "$work/all.pcap" 2> /dev/null || echo 0; }
 while [ "$(size)" -lt $((megabytes * 1000000)) ]; do
     for body in 64 1024 16384 102400; do
@@ -76,5 +76,6 @@ done
 sleep 0.5
 kill -INT $tcpdump
 wait $tcpdump 2> /dev/null || true
+sed -n 's/^\([0-9]* packets dropped by kernel\)/make-http-capture: \1/p' "$work/tcpdump.log" >&2
 mv "$work/all.pcap" "$file"
 echo "make-http-capture: $(stat -c %s "$file") bytes in $file" >&2
