@@ -135,8 +135,8 @@ extension [UInt8] {
         append(UInt8(word >> 8))
         append(UInt8(truncatingIfNeeded: word))
     }
+    /// Puts a word that is in memory order, as checksums are.
     fileprivate mutating func put(_ word: UInt16, at index: Int) {
-        self[index] = UInt8(word >> 8)
-        self[index + 1] = UInt8(truncatingIfNeeded: word)
+        Swift.withUnsafeBytes(of: word) { replaceSubrange(index..<index + 2, with: $0) }
     }
 }

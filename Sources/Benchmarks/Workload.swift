@@ -80,6 +80,11 @@ struct Workload: Sendable {
             let instance = try Workload.instance(text, capture)
             try DirectRuntime(instance).run()
             if instance.lostItems != 0 { throw BenchmarkError("\(name) lost items") }
+            // What is dropped is not measured: such a number would look good.
+            let counts = instance.spec.nodes.indices.map { instance.counts($0) }
+            if let drop = counts.flatMap(\.drops).first {
+                throw BenchmarkError("\(name) dropped \(drop.count) packets: \(drop.reason)")
+            }
         }
     }
 

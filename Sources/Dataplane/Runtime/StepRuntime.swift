@@ -25,6 +25,7 @@ public final class StepRuntime {
     /// What is run; its counters can be read at any time.
     public let instance: Instance
     // Read by pointer: what drives an instance asks often.
+    private let pool: Unmanaged<Pool>
     private let nodes: UnsafeMutablePointer<NodeState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
@@ -41,6 +42,7 @@ public final class StepRuntime {
     /// Makes a runtime for `instance`, which can be run once.
     public init(_ instance: Instance) {
         self.instance = instance
+        pool = .passUnretained(instance.pool)
         nodes = instance.nodes
         borrowed = instance.borrowed
         items = instance.pool.items
@@ -77,8 +79,10 @@ public final class StepRuntime {
 
     /// The next packet of `source` enters at a wire; nil when the source has none before `limit` or the pool is empty.
     public func take(from source: Unmanaged<PacketSource>, before limit: Int64, sequence: UInt64) -> Int32? {
-        source._withUnsafeGuaranteedRef {
-            $0.fill(instance.pool, scratch, max: 1, before: limit, sequence: sequence) == 1 ? scratch[0] : nil
+        source._withUnsafeGuaranteedRef { source in
+            pool._withUnsafeGuaranteedRef {
+                source.fill($0, scratch, max: 1, before: limit, sequence: sequence) == 1 ? scratch[0] : nil
+            }
         }
     }
 
