@@ -192,7 +192,7 @@ public final class ObservedServices: Services {
     private let services: any Services
     private let inputs: InputFiles
     private let discardsOutput: Bool
-    private let names = Mutex<[String]>([])
+    private let names = Mutex<Set<String>>([])
 
     /// - Parameters:
     ///   - inputs: what elements may not write to.
@@ -204,13 +204,13 @@ public final class ObservedServices: Services {
     }
 
     /// The names of what elements have opened, each once; `-` is standard output.
-    public var sinks: [String] { names.withLock { $0 } }
+    public var sinks: [String] { names.withLock { $0.sorted() } }
 
     public func openSink(_ name: String) throws -> any ByteSink { try openSink(name, appends: false) }
 
     public func openSink(_ name: String, appends: Bool) throws -> any ByteSink {
         try inputs.checkOutput(name)
-        names.withLock { if !$0.contains(name) { $0.append(name) } }
+        names.withLock { _ = $0.insert(name) }
         if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
         return try services.openSink(name, appends: appends)
     }

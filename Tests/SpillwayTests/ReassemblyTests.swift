@@ -192,7 +192,7 @@ struct ReassemblyTests {
         return out
     }
 
-    /// All orders of up to four segments that cover a short stream in all ways, with every policy.
+    /// All pairs of segments of a short stream, and a sample of three and four, with every policy.
     @Test(arguments: OverlapPolicy.allCases) func allOrdersAndOverlaps(_ policy: OverlapPolicy) throws {
         // Segments of a stream of five bytes, each with bytes of its own.
         let ranges = (0..<5).flatMap { start in (start + 1...5).map { start..<$0 } }
@@ -281,7 +281,7 @@ struct ReassemblyTests {
         for result in [skip, wait, dropped] { #expect(result.isBalanced) }
     }
 
-    /// A million one-byte segments that never join stay within what may be held.
+    /// One-byte segments that never join stay within what may be held, whatever the bound and the policy.
     @Test func whatIsHeldIsBounded() throws {
         let segments = (0..<20_000).map { Segment(start: 2 + 2 * $0, data: [65]) }
         for parameters in ["flow_segments: 100", "segments: 50", "flow_bytes: 64 B", "bytes: 64 B"] {

@@ -635,7 +635,7 @@ public final class TCPReassembler: Element {
         let size = Int(segment.size)
         while true {
             let list = own.pointee.waiting
-            let isLate = config.gapTimeout > 0 && !list.isEmpty && time - own.pointee.since > config.gapTimeout
+            let isLate = config.gapTimeout > 0 && !list.isEmpty && time &- own.pointee.since > config.gapTimeout
             if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes || isLate {
                 guard !list.isEmpty, config.onGap == .skip else {
                     return giveUp(i, segment, closing, place, isFirst: isFirst, context)
