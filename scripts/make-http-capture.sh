@@ -56,6 +56,7 @@ error_log $work/error.log;
 events { worker_connections 4096; }
 http {
   access_log off; sendfile on; keepalive_requests 100000000;
+  limit_rate 3m;   # of each connection, in bytes a second: else the large bodies leave no room for the others
   server { listen 80 backlog=4096; root $work/html; }
 }
 CONF
@@ -65,12 +66,26 @@ sleep 0.5
 ip netns exec $client tcpdump -i veth0 -s 0 -B 524288 -w "$work/all.pcap" tcp port 80 2> "$work/tcpdump.log" & tcpdump=$!
 pids+=($tcpdump)
 until grep -q 'listening on' "$work/tcpdump.log"; do sleep 0.1; done
-size() { stat -c %s "$work/all.pcap" 2> /dev/null || echo 0; }
-while [ "$(size)" -lt $((megabytes * 1000000)) ]; do
+isFull() {
+    local size
+    size=$(stat -c %s "$work/all.pcap") || exit 1
+    [ "$size" -ge $((megabytes * 1000000)) ]
+}
+# Asks for a second, or until the capture is large enough.
+ask() {
+    if isFull; then return; fi
+    # A shell that is stopped before it has become wrk must not clean up.
+    (trap - EXIT; exec ip netns exec $client wrk -t1 -c20 -d1s "$@" > /dev/null) & local wrk=$!
+    while kill -0 $wrk 2> /dev/null; do
+        if isFull; then kill $wrk 2> /dev/null || true; fi
+        sleep 0.02
+    done
+    wait $wrk || true
+}
+until isFull; do
     for body in 64 1024 16384 102400; do
-        ip netns exec $client wrk -t1 -c20 -d1s http://192.0.2.10/$body.txt > /dev/null
-        [ "$(size)" -lt $((megabytes * 1000000)) ] || break
-        [ $body = 102400 ] || ip netns exec $client wrk -t1 -c20 -d1s -H 'Connection: close' http://192.0.2.10/$body.txt > /dev/null
+        ask http://192.0.2.10/$body.txt
+        [ $body = 102400 ] || ask -H 'Connection: close' http://192.0.2.10/$body.txt
     done
 done
 sleep 0.5

@@ -20,6 +20,11 @@ import CLinux
 /// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); its payload belongs to the stream;
 /// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
 ///
+/// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
+/// packet that acknowledges bytes of the other side waits until these have left, for at most `ack_timeout` and not where
+/// `on_gap` is wait: what leaves is in the order of cause and effect. Of a side that was not captured nothing is awaited. When
+/// they do not come, but later ones did, they were lost to the capture: a hole that is known to be one.
+///
 /// Where waiting segments overlap and differ, `overlap` says whose bytes count; bytes that have left cannot change. What
 /// becomes of missing bytes is said by `on_gap`:
 /// - `skip`: when a direction has waited for `gap_timeout`, holds more than `flow_bytes` or `flow_segments`, or ends, the hole
@@ -46,8 +51,10 @@ public final class TCPReassembler: Element {
         public var checksum = ChecksumPolicy.ignore
         /// The least TTL or hop limit of packets that reach the receiver.
         public var minTTL = 0
-        /// Nanoseconds that a hole may stay open while packets of its direction come; 0 for ever.
+        /// Nanoseconds that a hole may stay open while packets of its connection come; 0 for ever.
         public var gapTimeout: Int64 = 120_000_000_000
+        /// Nanoseconds that a packet may wait for bytes it acknowledges while packets of its connection come; 0 for not at all.
+        public var ackTimeout: Int64 = 1_000_000_000
         /// Bytes that one direction may hold.
         public var flowBytes = 1 << 20
         /// Segments that one direction may hold.
@@ -95,7 +102,13 @@ public final class TCPReassembler: Element {
             "gap_timeout",
             duration: \.gapTimeout,
             in: 0...86_400_000_000_000,
-            "how long missing bytes are waited for while their direction goes on; 0 = for ever"
+            "how long missing bytes are waited for while their connection goes on; 0 = for ever"
+        ),
+        .init(
+            "ack_timeout",
+            duration: \.ackTimeout,
+            in: 0...86_400_000_000_000,
+            "how long a packet waits for bytes that it acknowledges; 0 = not at all"
         ),
         .init("flow_bytes", size: \.flowBytes, in: 1...1_073_741_824, "bytes one direction may hold"),
         .init("flow_segments", \.flowSegments, in: 1...65_536, "segments one direction may hold"),
@@ -145,7 +158,24 @@ public final class TCPReassembler: Element {
                 ],
                 "rest": ["10.0.0.1:1000 > 10.0.0.2:80 A seq=100"],
             ]
-        )
+        ),
+        Example(
+            "an answer that was captured before its question leaves behind it",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 S seq=99", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=499 ack=100",
+                    "10.0.0.2:80 > 10.0.0.1:1000 A seq=500 ack=110 len=20",
+                    "10.0.0.1:1000 > 10.0.0.2:80 A seq=100 ack=500 len=10",
+                ]
+            ],
+            out: [
+                "stream": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 S", "10.0.0.1:1000 > 10.0.0.2:80 A seq=100",
+                    "10.0.0.2:80 > 10.0.0.1:1000 A seq=500",
+                ],
+                "rest": ["10.0.0.2:80 > 10.0.0.1:1000 SA"],
+            ]
+        ),
     ]
 
     // MARK: State
@@ -190,7 +220,11 @@ public final class TCPReassembler: Element {
         static var gap: Marks { Marks(rawValue: 64) }
         static var dropped: Marks { Marks(rawValue: 128) }
         static var ackSeen: Marks { Marks(rawValue: 256) }
-        /// What may be set beside `live` and `synced` where the next segment needs no more than a look at its sequence number and timestamp.
+        /// A packet of this direction was looked at.
+        static var seen: Marks { Marks(rawValue: 512) }
+        /// Bytes that its packets acknowledge were waited for in vain, and are no longer until they have come.
+        static var unawaited: Marks { Marks(rawValue: 1024) }
+        /// What may be set beside `live`, `synced` and `seen` where the next segment needs no more than a look at its sequence number and timestamp.
         static var usual: Marks { [.synSeen, .timestamps, .ackSeen] }
     }
     struct Counters: BitwiseCopyable {
@@ -219,6 +253,8 @@ public final class TCPReassembler: Element {
     private let held: HeldSegments
     /// Neither checksum nor TTL is looked at.
     private let isPlain: Bool
+    /// Packets wait for the bytes that they acknowledge.
+    private let isCausal: Bool
     private var counters = Counters()
     private var work = Work()
     /// Directions with holes, the one open longest first.
@@ -236,6 +272,7 @@ public final class TCPReassembler: Element {
         directions = memory.base
         held = try HeldSegments(capacity: max(1, min(config.segments, setup.items / 2)))
         isPlain = config.checksum == .ignore && config.minTTL == 0
+        isCausal = config.ackTimeout > 0 && config.onGap != .wait
         super.init()
     }
 
@@ -258,20 +295,22 @@ public final class TCPReassembler: Element {
             if flow < limit, p.pointee.ipProtocol == 6, flags & ItemFlags.transport.rawValue != 0 {
                 let reverse = Int(flags &>> 2) & 1
                 let own = directions + (2 &* Int(flow) &+ reverse)
+                let other = directions + (2 &* Int(flow) &+ (1 &- reverse))
                 let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
                 let size = end &- UInt32(p.pointee.payload)
                 let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
                 if own.pointee.generation == p.pointee.flow.generation,
                     own.pointee.marks.rawValue & ~Marks.usual.rawValue
-                        == Marks.live.rawValue | Marks.synced.rawValue,
-                    own.pointee.waiting.first < 0, tcp.be32(4) == own.pointee.next, tcp.byte(13) & 0xf7 == 0x10,
+                        == Marks.live.rawValue | Marks.synced.rawValue | Marks.seen.rawValue,
+                    own.pointee.waiting.first & other.pointee.waiting.first < 0, tcp.be32(4) == own.pointee.next,
+                    tcp.byte(13) & 0xf7 == 0x10,
                     size != 0, end <= p.pointee.length, UInt32(p.pointee.payload) < end,
+                    !TCPSequence.precedes(other.pointee.next, tcp.be32(8)) || !isAwaited(other),
                     isUsualTimestamp(tcp, own)
                 {
                     // The next bytes, as nearly always.
                     own.pointee.next &+= size
                     streamBytes &+= UInt64(size)
-                    let other = directions + (2 &* Int(flow) &+ (1 &- reverse))
                     let window = UInt32(tcp.be16(14)) &<< UInt32(own.pointee.windowShift)
                     if window > other.pointee.window { other.pointee.window = window }
                     context.emit(batch.index[k], 0)
@@ -319,6 +358,8 @@ public final class TCPReassembler: Element {
         let place = Int32(2 * index) + (p.pointee.flags.contains(.reverse) ? 1 : 0)
         let isFirst = begin(p, index)
         let own = directions + Int(place)
+        expire(place, p.pointee.time, context)
+        expire(place ^ 1, p.pointee.time, context)
         if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
         let segment = Segment(p)
         if let reason = inspect(segment, p, own) { return refuse(i, reason, isFirst: isFirst, context) }
@@ -341,9 +382,12 @@ public final class TCPReassembler: Element {
             if segment.size > 0 { counters.again &+= 1 }
             if isFirst { empty(i, context) } else { rest(i, context) }
         case .next(let closing):
+            if segment.isACK, isAhead(segment.acknowledgment, place) {
+                return hold(i, segment, closing, place, isFirst: isFirst, context)
+            }
             if !own.pointee.waiting.isEmpty { settle(i, segment, own, context) }
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
-            if !own.pointee.waiting.isEmpty { drain(place, context[i].pointee.time, context) }
+            drain(place, context[i].pointee.time, context)
         case .early(let closing): hold(i, segment, closing, place, isFirst: isFirst, context)
         }
     }
@@ -489,6 +533,7 @@ public final class TCPReassembler: Element {
             if segment.start == own.pointee.next &+ 1 { own.pointee.next = segment.start }
             own.pointee.marks.remove(.tentative)
         }
+        own.pointee.marks.insert(.seen)
         let window = segment.window &<< UInt32(segment.isSYN ? 0 : own.pointee.windowShift)
         if segment.isACK {
             if window > other.pointee.window { other.pointee.window = window }
@@ -533,7 +578,6 @@ public final class TCPReassembler: Element {
             let isNew = TCPSequence.precedes(next, segment.end) || closing != .none && segment.end == next
             return isNew ? .next(closing) : .nothingNew
         }
-        let window = min(max(own.pointee.window &* 2, TCPReassembler.leastWindow), TCPReassembler.mostWindow)
         // What the receiver has acknowledged, or what waits, shows how far it is; bytes before that were lost to the capture.
         var reached = next
         if own.pointee.marks.contains(.ackSeen), TCPSequence.precedes(reached, own.pointee.acknowledged) {
@@ -543,7 +587,46 @@ public final class TCPReassembler: Element {
             reached = own.pointee.waiting.farthest
         }
         let beyond = TCPSequence.distance(segment.end, from: reached)
-        return beyond > Int32(window) ? .refuse(.outOfWindow) : .early(closing)
+        return beyond > reach(of: own) ? .refuse(.outOfWindow) : .early(closing)
+    }
+
+    /// How far ahead of what is known to have arrived a direction may send, in bytes.
+    private func reach(of own: UnsafeMutablePointer<Direction>) -> Int32 {
+        Int32(min(max(own.pointee.window &* 2, TCPReassembler.leastWindow), TCPReassembler.mostWindow))
+    }
+
+    // MARK: Cause and effect
+
+    /// Whether the next bytes of a direction are known and can still come.
+    @inline(__always)
+    private func isAwaited(_ own: UnsafeMutablePointer<Direction>) -> Bool {
+        let marks = own.pointee.marks.intersection([.seen, .synced, .tentative, .ended, .dropped])
+        return isCausal && marks == [.seen, .synced]
+    }
+
+    /// Whether a packet that acknowledges up to `number` has to wait for bytes of the other side.
+    private func isAhead(_ number: UInt32, _ place: Int32) -> Bool {
+        let own = directions + Int(place)
+        let other = directions + Int(place ^ 1)
+        guard isAwaited(other) else { return false }
+        let ahead = TCPSequence.distance(number, from: other.pointee.next)
+        if ahead <= 0 { own.pointee.marks.remove(.unawaited) }
+        // No receiver takes a packet that acknowledges what cannot have been sent (RFC 9293 section 3.10.7.4): no hole is
+        // to be made for it.
+        guard ahead > 0, ahead <= reach(of: other) else { return false }
+        return !own.pointee.marks.contains(.unawaited) || hasHole(other)
+    }
+
+    private func isAhead(_ node: HeldSegments.Node, _ place: Int32, _ context: borrowing Context) -> Bool {
+        let p = context[node.item]
+        let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+        return tcp.byte(13) & 0x10 != 0 && isAhead(tcp.be32(8), place)
+    }
+
+    /// Whether segments wait for bytes before them, not for those of the other side.
+    private func hasHole(_ own: UnsafeMutablePointer<Direction>) -> Bool {
+        !own.pointee.waiting.isEmpty
+            && TCPSequence.precedes(own.pointee.next, held.nodes[Int(own.pointee.waiting.first)].start)
     }
 
     // MARK: Letting packets go
@@ -635,24 +718,24 @@ public final class TCPReassembler: Element {
         let size = Int(segment.size)
         while true {
             let list = own.pointee.waiting
-            let isLate = config.gapTimeout > 0 && !list.isEmpty && time &- own.pointee.since > config.gapTimeout
-            if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes || isLate {
-                guard !list.isEmpty, config.onGap == .skip else {
-                    return giveUp(i, segment, closing, place, isFirst: isFirst, context)
-                }
-                skip(place, time, context)
+            let blocked: Int32
+            if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes {
+                blocked = list.isEmpty ? -1 : place
             } else if held.isFull || held.bytes + size > config.bytes {
-                guard oldest >= 0, config.onGap != .wait else {
-                    return giveUp(i, segment, closing, place, isFirst: isFirst, context)
-                }
-                if config.onGap == .skip { skip(oldest, time, context) } else { dropFlow(oldest, context) }
+                blocked = oldest
             } else {
                 break
             }
-            // The hole may be closed now.
+            guard blocked >= 0, unblock(blocked, time, context) else {
+                return giveUp(i, segment, closing, place, isFirst: isFirst, context)
+            }
             if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
-            if case .early = judge(segment, own) { continue }
-            return put(i, segment, place, isFirst: isFirst, context)
+            // What it waits for may have come to an end now.
+            switch judge(segment, own) {
+            case .early: continue
+            case .next where segment.isACK && isAhead(segment.acknowledgment, place): continue
+            default: return put(i, segment, place, isFirst: isFirst, context)
+            }
         }
         if settle(i, segment, own, context), closing == .none {
             counters.again &+= 1
@@ -675,7 +758,7 @@ public final class TCPReassembler: Element {
         context.hold(i)
     }
 
-    /// There is no room for a segment that came early.
+    /// There is no room for a segment that has to wait.
     private func giveUp(
         _ i: Int32,
         _ segment: Segment,
@@ -685,7 +768,11 @@ public final class TCPReassembler: Element {
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
+        let isNext = !TCPSequence.precedes(own.pointee.next, segment.start)
         switch config.onGap {
+        case _ where isNext:
+            deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
+            drain(place, context[i].pointee.time, context)
         case .wait: refuse(i, .noRoom, isFirst: isFirst, context)
         case .dropFlow:
             dropFlow(place, context)
@@ -706,24 +793,57 @@ public final class TCPReassembler: Element {
         own.pointee.next = start
     }
 
-    /// Leaves the first hole of a direction out, and lets go what waited behind it.
-    private func skip(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
+    /// Ends what a direction has waited for too long.
+    private func expire(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
         let own = directions + Int(place)
-        if own.pointee.waiting.isEmpty { return }
-        leaveOut(own, upTo: held.nodes[Int(own.pointee.waiting.first)].start)
-        drain(place, time, context)
+        while !own.pointee.waiting.isEmpty {
+            let limit = hasHole(own) ? config.gapTimeout : config.ackTimeout
+            if limit == 0 || time &- own.pointee.since <= limit { return }
+            guard unblock(place, time, context) else { return }
+        }
     }
 
-    /// Lets go what waits no longer.
+    /// Ends by the policy what the first waiting segment of a direction waits for; false when that is to be waited for.
+    private func unblock(_ place: Int32, _ time: Int64, _ context: borrowing Context) -> Bool {
+        for side in [place, place ^ 1] where hasHole(directions + Int(side)) {
+            switch config.onGap {
+            case .wait: return false
+            case .dropFlow: dropFlow(side, context)
+            case .skip:
+                let own = directions + Int(side)
+                leaveOut(own, upTo: held.nodes[Int(own.pointee.waiting.first)].start)
+                drain(side, time, context)
+            }
+            return true
+        }
+        directions[Int(place)].marks.insert(.unawaited)
+        drain(place, time, context)
+        return true
+    }
+
+    /// Lets go what waits no longer, on both sides: what leaves on one may be what the other waits for.
     private func drain(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
+        var isMoving = true
+        while isMoving {
+            isMoving = advance(place, time, context)
+            if advance(place ^ 1, time, context) { isMoving = true }
+        }
+    }
+
+    /// Lets go what waits no longer in a direction; false when all of it still waits.
+    private func advance(_ place: Int32, _ time: Int64, _ context: borrowing Context) -> Bool {
         let own = directions + Int(place)
-        while !own.pointee.waiting.isEmpty,
-            own.pointee.marks.contains(.ended)
-                || !TCPSequence.precedes(own.pointee.next, held.nodes[Int(own.pointee.waiting.first)].start)
-        {
+        var isMoving = false
+        while !own.pointee.waiting.isEmpty {
+            let isEnded = own.pointee.marks.contains(.ended)
+            if !isEnded {
+                if hasHole(own) { break }
+                if isAhead(held.nodes[Int(own.pointee.waiting.first)], place, context) { break }
+            }
+            isMoving = true
             let node = held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item)
-            if own.pointee.marks.contains(.ended) {
+            if isEnded {
                 context.drop(node.item, Drop.afterEnd)
             } else if TCPSequence.precedes(own.pointee.next, node.end)
                 || node.closing != .none && node.end == own.pointee.next
@@ -734,8 +854,10 @@ public final class TCPReassembler: Element {
                 rest(node.item, context)
             }
         }
+        if !isMoving { return false }
         delist(place)
         if !own.pointee.waiting.isEmpty { enlist(place, time) }
+        return true
     }
 
     /// Drops what waits, and all that still comes of the connection.
@@ -882,12 +1004,13 @@ public final class TCPReassembler: Element {
         guard index >= 0, index < flows, directions[2 * index].marks.contains(.live),
             directions[2 * index].generation == flow.generation
         else { return }
-        for place in [Int32(2 * index), Int32(2 * index + 1)] {
-            if config.onGap == .skip {
-                while !directions[Int(place)].waiting.isEmpty { skip(place, context.origin.time, context) }
-            } else {
-                clear(place, .gap, context)
-            }
+        let time = context.origin.time
+        let sides = [Int32(2 * index), Int32(2 * index + 1)]
+        for place in sides {
+            while !directions[Int(place)].waiting.isEmpty, unblock(place, time, context) {}
+        }
+        for place in sides {
+            clear(place, .gap, context)
             directions[Int(place)].marks = []
         }
         count(context)
