@@ -72,6 +72,8 @@ import Testing
             (LinkType.null, [2, 0, 0, 0]),
             (LinkType.null, [0, 0, 0, 2]),
             (LinkType.loop, [0, 0, 0, 2]),
+            (LinkType.cHDLC, [0x0f, 0, 8, 0]),
+            (LinkType.pppHDLC, [0x8f, 0, 8, 0]),
             (LinkType.ppp, [0xff, 0x03, 0, 0x21]),
             (LinkType.ppp, [0, 0x21]),
             (LinkType.ppp, [0x21]),

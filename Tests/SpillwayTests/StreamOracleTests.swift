@@ -18,15 +18,24 @@ import Testing
         "tcpdump-bgp_vpn_rt-oobr.pcap": "a damaged header",
         "zeek-fragmented-3.pcap": "a first fragment whose rest never comes",
     ]
-    /// Captures whose HTTP is in tunnels, behind unknown links or in holes, or needs other settings.
-    static let httpDifferences: Set<String> = [
-        "derived-merge-shared-linktypes.pcapng", "derived-suri-http-sticky-start-seg32-new.pcap",
-        "derived-suri-http-sticky-start-snoop.snoop", "derived-zeek-smuggle-http-request-seg32-new.pcap",
-        "dpkt-nb6-http.pcap", "libpcap-AH-IPcomp-IPv6.pcap", "ppp-650HttpResponses.pcap",
-        "suri-bug-2576-02-ips-temp1.pcap",
-        "suri-filestore-5408.pcap", "suri-http-missing-protocol.pcap", "suri-vxlan-non-zero-reserved-fields.pcap",
-        "tcpdump-arcnet-rfc1051-arp-icmp-http.pcap", "zeek-gtp2_different_udp_port.pcap", "zeek-methods.pcap",
+    /// Why a capture's HTTP differs from what tshark and llhttp agree on.
+    static let httpDifferences = [
+        "derived-suri-http-sticky-start-snoop.snoop": "a snoop file, which is not read",
+        "dpkt-nb6-http.pcap": "inside L2TP",
+        "libpcap-AH-IPcomp-IPv6.pcap": "inside IPComp",
+        "ppp-650HttpResponses.pcap": "responses with holes: theirs end at the first hole, ours go on behind it",
+        "suri-bug-2576-02-ips-temp1.pcap": "inside GRE",
+        "suri-filestore-5408.pcap": "they count connections in sFlow's samples too, so `stream` is another",
+        "suri-http-missing-protocol.pcap":
+            "a request line without version: what looks like HTTP/0.9 with fields is a badly constructed HTTP/1.x request"
+            + " (RFC 9112 appendix C.1)",
+        "suri-vxlan-non-zero-reserved-fields.pcap": "inside VXLAN",
+        "tcpdump-arcnet-rfc1051-arp-icmp-http.pcap": "link type ARCNET_LINUX, whose headers are not known here",
+        "zeek-gtp2_different_udp_port.pcap": "inside GTP",
     ]
+
+    /// What to set where a derived capture's segments overlap and differ: there the bytes that came last are the original's.
+    static func overlap(_ name: String) -> String { name.contains("seg32-new") ? "last" : "first" }
 
     static func oracles() throws -> [(name: String, facts: [String: Any])] {
         let directory = sharedCaptures! + "/oracle"
@@ -55,11 +64,9 @@ import Testing
         for (name, facts) in try StreamOracleTests.oracles() {
             let agreed = ((facts["streams"] as? [[String: Any]]) ?? []).filter { $0["status"] as? String == "agree" }
             if agreed.isEmpty { continue }
-            // There the bytes that came last are the original's.
-            let overlap = name.contains("seg32-new") ? "last" : "first"
             let graph = try shippedGraph(
                 "stream-dump",
-                [("idle", "0 s"), ("records", "records"), ("overlap", overlap)]
+                [("idle", "0 s"), ("records", "records"), ("overlap", StreamOracleTests.overlap(name))]
             )
             var digests: [String: Int] = [:]
             for record in try StreamOracleTests.records(graph, name) {
@@ -85,10 +92,13 @@ import Testing
     }
 
     @Test func transactionsAreThoseOfOtherTools() throws {
-        let graph = try shippedGraph("http-log", [("idle", "0 s"), ("records", "records")])
         var (equal, all) = (0, 0)
         for (name, facts) in try StreamOracleTests.oracles() {
             guard let streams = facts["http_llhttp"] as? [[String: Any]], !streams.isEmpty else { continue }
+            let graph = try shippedGraph(
+                "http-log",
+                [("idle", "0 s"), ("records", "records"), ("overlap", StreamOracleTests.overlap(name))]
+            )
             let records = try StreamOracleTests.records(graph, name)
             var missing = 0
             for stream in streams {
@@ -125,8 +135,8 @@ import Testing
                     $0["status"] is Int ? "\($0["status"]!) \($0["response_body_bytes"] ?? "")" : nil
                 }
             }
-            #expect(missing == 0 || StreamOracleTests.httpDifferences.contains(name), "\(name): \(missing) differ")
+            #expect(missing == 0 || StreamOracleTests.httpDifferences[name] != nil, "\(name): \(missing) differ")
         }
-        #expect(all > 3_000 && Double(equal) > 0.98 * Double(all))
+        #expect(all > 3_000 && all - equal <= 37)
     }
 }

@@ -134,6 +134,11 @@ public enum Headers {
             case 24, 28, 30, 10: return (.ip, 4, 6)
             default: return (.notIP, 0, 0)
             }
+        case LinkType.cHDLC:
+            return etherType(data, length, at: 2)
+        case LinkType.pppHDLC where length > 0 && data.byte(0) & 0x7f == 0x0f:
+            // Cisco HDLC: an address of 0x0f or 0x8f, a zero, and an EtherType (RFC 1547 section 4.3.1).
+            return etherType(data, length, at: 2)
         case LinkType.ppp, LinkType.pppHDLC:
             var at = 0
             // RFC 1662: address and control may be there, or have been left out by agreement.

@@ -17,6 +17,8 @@ public enum LinkType {
     public static let rawOpenBSD: UInt16 = 14
     /// `raw` under the number other systems use inside; some writers let it into files.
     public static let rawDLT: UInt16 = 12
+    /// Cisco HDLC (RFC 1547 section 4.3.1).
+    public static let cHDLC: UInt16 = 104
     /// OpenBSD loopback: the address family in network byte order.
     public static let loop: UInt16 = 108
     /// Linux cooked capture, version 1.
@@ -41,13 +43,13 @@ public enum LinkType {
     public static func isSupported(_ linkType: UInt16) -> Bool { supported.contains(linkType) }
 
     private static let supported: Set<UInt16> = [
-        null, ethernet, ppp, pppHDLC, raw, rawOpenBSD, rawDLT, loop, linuxSLL, ipv4, ipv6, linuxSLL2,
+        null, ethernet, ppp, pppHDLC, raw, rawOpenBSD, rawDLT, cHDLC, loop, linuxSLL, ipv4, ipv6, linuxSLL2,
     ]
 
     private static let names: [UInt16: String] = [
         null: "NULL", ethernet: "ETHERNET", 3: "AX25", 6: "IEEE802_5", 7: "ARCNET_BSD", 8: "SLIP", ppp: "PPP",
         10: "FDDI", rawDLT: "RAW", rawOpenBSD: "RAW", pppHDLC: "PPP_HDLC", 51: "PPP_ETHER", 99: "SYMANTEC_FIREWALL",
-        100: "ATM_RFC1483", raw: "RAW", 104: "C_HDLC", 105: "IEEE802_11", 107: "FRELAY", loop: "LOOP",
+        100: "ATM_RFC1483", raw: "RAW", cHDLC: "C_HDLC", 105: "IEEE802_11", 107: "FRELAY", loop: "LOOP",
         linuxSLL: "LINUX_SLL", 114: "LTALK", 117: "PFLOG", 119: "IEEE802_11_PRISM", 122: "IP_OVER_FC", 123: "SUNATM",
         127: "IEEE802_11_RADIOTAP", 129: "ARCNET_LINUX", 138: "APPLE_IP_OVER_IEEE1394", 139: "MTP2_WITH_PHDR",
         140: "MTP2", 141: "MTP3", 142: "SCCP", 143: "DOCSIS", 144: "LINUX_IRDA", 147: "USER0",
