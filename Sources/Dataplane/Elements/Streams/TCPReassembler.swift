@@ -21,9 +21,8 @@ import CLinux
 /// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
 ///
 /// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
-/// packet that acknowledges bytes of the other side waits until these have left, for at most `ack_timeout` and not where
-/// `on_gap` is wait: what leaves is in the order of cause and effect. Of a side that was not captured nothing is awaited. When
-/// they do not come, but later ones did, they were lost to the capture: a hole that is known to be one.
+/// packet that acknowledges bytes of the other side waits, as if behind a hole, until these have left: what leaves is in the
+/// order of cause and effect. Not so where `on_gap` is wait, and nothing is awaited of a side that was not captured.
 ///
 /// Where waiting segments overlap and differ, `overlap` says whose bytes count; bytes that have left cannot change. What
 /// becomes of missing bytes is said by `on_gap`:
@@ -53,8 +52,6 @@ public final class TCPReassembler: Element {
         public var minTTL = 0
         /// Nanoseconds that a hole may stay open while packets of its connection come; 0 for ever.
         public var gapTimeout: Int64 = 120_000_000_000
-        /// Nanoseconds that a packet may wait for bytes it acknowledges while packets of its connection come; 0 for not at all.
-        public var ackTimeout: Int64 = 1_000_000_000
         /// Bytes that one direction may hold.
         public var flowBytes = 1 << 20
         /// Segments that one direction may hold.
@@ -103,12 +100,6 @@ public final class TCPReassembler: Element {
             duration: \.gapTimeout,
             in: 0...86_400_000_000_000,
             "how long missing bytes are waited for while their connection goes on; 0 = for ever"
-        ),
-        .init(
-            "ack_timeout",
-            duration: \.ackTimeout,
-            in: 0...86_400_000_000_000,
-            "how long a packet waits for bytes that it acknowledges; 0 = not at all"
         ),
         .init("flow_bytes", size: \.flowBytes, in: 1...1_073_741_824, "bytes one direction may hold"),
         .init("flow_segments", \.flowSegments, in: 1...65_536, "segments one direction may hold"),
@@ -272,7 +263,7 @@ public final class TCPReassembler: Element {
         directions = memory.base
         held = try HeldSegments(capacity: max(1, min(config.segments, setup.items / 2)))
         isPlain = config.checksum == .ignore && config.minTTL == 0
-        isCausal = config.ackTimeout > 0 && config.onGap != .wait
+        isCausal = config.onGap != .wait
         super.init()
     }
 
@@ -797,8 +788,7 @@ public final class TCPReassembler: Element {
     private func expire(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
         let own = directions + Int(place)
         while !own.pointee.waiting.isEmpty {
-            let limit = hasHole(own) ? config.gapTimeout : config.ackTimeout
-            if limit == 0 || time &- own.pointee.since <= limit { return }
+            if config.gapTimeout == 0 || time &- own.pointee.since <= config.gapTimeout { return }
             guard unblock(place, time, context) else { return }
         }
     }
