@@ -110,6 +110,16 @@ import Testing
         }
     }
 
+    @Test func usersAreToldTheSame() throws {
+        let text = try String(contentsOf: root.appending(path: "graphs/README.md"), encoding: .utf8)
+        for change in Self.changes {
+            for (key, value) in change.settings {
+                let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") && $0.contains("`\(change.name)`") }
+                #expect(rows.count == 1 && rows[0].contains("`\(key)=\(value)`"), "\(change)")
+            }
+        }
+    }
+
     @Test func everyDerivedCaptureIsSpokenOf() {
         let known = Set(Self.changes.flatMap { Self.pairs($0.name).map(\.derived) })
         for name in Self.captures where name.hasPrefix("derived-") && !known.contains(name) {
