@@ -125,6 +125,8 @@ public final class HTTPParser: Element {
     private let states: UnsafeMutablePointer<State>
     private let layout: UInt16
     private let parser: HTTP1Parser
+    /// Memory is short when more than this is used.
+    private let shortage: Int
     private var streams: UInt32 = 0
     private var connections: UInt64 = 0
     @exclusivity(unchecked) private var tally = Tally()
@@ -144,6 +146,7 @@ public final class HTTPParser: Element {
         rules.limits.fieldLine = config.line
         rules.limits.fields = config.fields
         parser = HTTP1Parser(rules, memory: HTTP1Memory(limit: config.memory))
+        shortage = config.memory - config.memory / 8
         super.init()
     }
 
@@ -295,9 +298,6 @@ public final class HTTPParser: Element {
     }
 
     // MARK: Memory
-
-    /// Memory is short when more than this is used.
-    private var shortage: Int { parser.memory.limit - parser.memory.limit / 8 }
 
     /// Gives others up until memory is not short any more.
     @inline(never)
