@@ -133,14 +133,20 @@ func runDirect(_ spec: GraphSpec, capture: String, packets: Int = .max, batch: I
     return bound
 }
 
-/// A timed run of a graph at the capture's own speed, on a device that can queue everything.
-func runTimed(_ spec: GraphSpec, capture: String, packets: Int = .max, sides: [Side]) throws -> Bound {
+/// A timed run of a graph, at the capture's own speed where nothing else is said, on a device that can queue everything.
+func runTimed(
+    _ spec: GraphSpec,
+    capture: String,
+    packets: Int = .max,
+    sides: [Side],
+    load: OfferedLoad = .captureTime
+) throws -> Bound {
     let bound = try Bound(spec, capture: capture, packets: packets)
     let outcome = try TimedRuntime(
         bound.instance,
         placement: sides,
         profile: try patientDevice(),
-        load: .captureTime
+        load: load
     ).run()
     #expect(outcome.dropped == 0)
     return bound

@@ -14,7 +14,8 @@ import CLinux
 /// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is used again, or when the table is full
 /// and makes room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose
 /// initial sequence number differs from the one its direction began with (the first sequence number minus one, where the
-/// flow was picked up midway) belongs to a new connection and ends the old flow.
+/// flow was picked up midway) belongs to a new connection and ends the old flow. With `checksum: verify` a SYN whose TCP
+/// checksum is wrong does not, and with `min_ttl` none that lives shorter: no receiver takes it, so the old connection goes on.
 ///
 /// The table is bounded. When it is full, `on_full: evict` ends the flow that was unused longest, as far as a second-chance
 /// list tells; `on_full: drop` drops the packet.
@@ -22,12 +23,18 @@ public final class FlowTable: Element {
     public struct Config: ElementConfig {
         /// What gives way when the table is full: the flow unused longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
+        /// Whether the TCP checksums of SYNs are looked at.
+        public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
         /// Flows the table has room for.
         public var capacity = 65_536
         /// Nanoseconds without a packet after which a flow ends; 0 for never.
         public var idle: Int64 = 300_000_000_000
         /// What gives way when the table is full.
         public var onFull = Policy.evict
+        /// Whether a SYN with a wrong TCP checksum ends a flow.
+        public var checksum = ChecksumPolicy.ignore
+        /// The least TTL or hop limit of SYNs that end a flow.
+        public var minTTL = 0
         public init() {}
     }
     public enum Drop: Int, DropReason, HeaderDropReason {
@@ -43,10 +50,11 @@ public final class FlowTable: Element {
     public static let summary = "finds the flow of every packet"
     public static let category = Category.flows
     public static let depends = Depends.flow
-    public static func inputs(_: Config) -> [Input] {
-        [
-            Input("in", .only(.packet), reads: .headers, "IP packets"),
-            Input("insert", .only(.packet), reads: .headers, optional: true, "packets that create their flow"),
+    public static func inputs(_ config: Config) -> [Input] {
+        let reads = config.checksum == .verify ? Reads.payload : .headers
+        return [
+            Input("in", .only(.packet), reads: reads, "IP packets"),
+            Input("insert", .only(.packet), reads: reads, optional: true, "packets that create their flow"),
         ]
     }
     public static func outputs(_: Config) -> [Output] {
@@ -65,6 +73,8 @@ public final class FlowTable: Element {
             "a flow without a packet for longer than this ends; 0 = never"
         ),
         .init("on_full", \.onFull, "what gives way when the table is full: an old flow, or the packet"),
+        .init("checksum", \.checksum, "whether a SYN with a wrong TCP checksum leaves the flow that is there alone"),
+        .init("min_ttl", \.minTTL, in: 0...255, "so does a SYN whose TTL or hop limit is less"),
     ]
     public static let handlers = [
         Handler<FlowTable>("flows", "flows in the table now") { $0.map.count },
@@ -73,7 +83,7 @@ public final class FlowTable: Element {
         Handler<FlowTable>("idle", "flows ended by the idle time-out") { Int($0.idled) },
         Handler<FlowTable>("reused", "flows ended because their 4-tuple was used again") { Int($0.reused) },
     ]
-    public static let operations: [Operation] = [.parse, .hash, .lookup, .update, .timer]
+    public static let operations: [Operation] = [.parse, .hash, .lookup, .update, .timer, .checksumBytes]
     public static func flowCapacity(_ config: Config) -> Int? { config.capacity + FlowMap.spare }
     public static let examples = [
         Example(
@@ -92,6 +102,8 @@ public final class FlowTable: Element {
     private let map: FlowMap
     private let idle: Int64
     private let evicts: Bool
+    private let verifies: Bool
+    private let minTTL: Int
     private var created: UInt64 = 0
     private var evicted: UInt64 = 0
     private var idled: UInt64 = 0
@@ -116,6 +128,8 @@ public final class FlowTable: Element {
         map = try FlowMap(capacity: config.capacity, key: setup.hashKey)
         idle = config.idle
         evicts = config.onFull == .evict
+        verifies = config.checksum == .verify
+        minTTL = config.minTTL
         keys = .allocate(capacity: FlowTable.stage)
         keys.initialize(
             repeating: Looked(ends: 0, a0: 0, hash: 0, upper: 0),
@@ -289,7 +303,9 @@ public final class FlowTable: Element {
             return
         }
         let time = p.pointee.time
-        let isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+        // As far as it says something about a connection.
+        var isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+        if isTCP { isTCP = isTaken(p, context) }
         let isUpper = looked.upper != 0
         let direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
         var flow = found
@@ -324,6 +340,16 @@ public final class FlowTable: Element {
         if isTCP, record.pointee.marks.isDisjoint(with: direction) { setBase(p, record, upper: isUpper) }
         context.did(.update, 1)
         context.emit(i, output)
+    }
+
+    /// Whether a receiver takes a TCP segment, as far as is looked at; else it says nothing about its connection.
+    private func isTaken(_ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) -> Bool {
+        guard TCPReach.isAlive(p, least: minTTL) else { return false }
+        guard verifies else { return true }
+        var summed = 0
+        let isRight = TCPReach.isChecksumRight(p, summed: &summed)
+        context.did(.checksumBytes, summed)
+        return isRight
     }
 
     @inline(never)

@@ -14,7 +14,9 @@
 /// `error`, and the rest of its direction is passed over. Missing bytes within a body are survived where the framing says
 /// where it ends; elsewhere they are the error `gap`, and reading goes on with the next head behind the hole.
 ///
-/// Heads that come in several pieces are kept until they are whole, for all connections together in at most `memory`.
+/// Heads that come in several pieces, and requests until their response, are kept for all connections together in at most
+/// `memory`. When less than an eighth of it is left, the connection that has kept something for the longest time gives way: what
+/// it has begun gets the error `no_memory`, and the rest of it is passed over.
 public final class HTTPParser: Element {
     public struct Config: ElementConfig {
         /// How strictly messages are read.
@@ -67,6 +69,7 @@ public final class HTTPParser: Element {
         Handler<HTTPParser>("transactions", "records made") { Int($0.tally.records) },
         Handler<HTTPParser>("errors", "records with an error") { Int($0.tally.errors) },
         Handler<HTTPParser>("missed", "records that were not made since the pool was empty") { Int($0.tally.missed) },
+        Handler<HTTPParser>("given_up", "connections that gave way since memory was short") { Int($0.tally.givenUp) },
         Handler<HTTPParser>("memory", "bytes that unfinished messages take now") { $0.parser.memory.used },
     ]
     public static let operations: [Operation] = [.update, .payloadBytes, .record]
@@ -91,11 +94,16 @@ public final class HTTPParser: Element {
         var positions = (StreamPosition(), StreamPosition())
         var detections = (HTTP1Detection(), HTTP1Detection())
         var connection = HTTP1Connection()
+        /// Whether it is in the list of those that keep memory, and its neighbours there; -1 for none.
+        var isListed = false
+        var before: Int32 = -1
+        var after: Int32 = -1
     }
     private struct Tally: BitwiseCopyable {
         var records: UInt64 = 0
         var errors: UInt64 = 0
         var missed: UInt64 = 0
+        var givenUp: UInt64 = 0
         var headBytes = 0
         var made = 0
     }
@@ -117,9 +125,14 @@ public final class HTTPParser: Element {
     private let states: UnsafeMutablePointer<State>
     private let layout: UInt16
     private let parser: HTTP1Parser
+    /// Memory is short when more than this is used.
+    private let shortage: Int
     private var streams: UInt32 = 0
     private var connections: UInt64 = 0
     @exclusivity(unchecked) private var tally = Tally()
+    /// Connections that keep memory, the one that has for the longest time first; -1 for none.
+    private var oldest: Int32 = -1
+    private var newest: Int32 = -1
 
     public init(_ config: Config, _ setup: Setup) throws {
         flows = setup.flows
@@ -133,6 +146,7 @@ public final class HTTPParser: Element {
         rules.limits.fieldLine = config.line
         rules.limits.fields = config.fields
         parser = HTTP1Parser(rules, memory: HTTP1Memory(limit: config.memory))
+        shortage = config.memory - config.memory / 8
         super.init()
     }
 
@@ -151,7 +165,11 @@ public final class HTTPParser: Element {
             }
             let state = states + index
             if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
-            if state.pointee.kind != .other { take(StreamPiece(p), batch.index[k], p.pointee.time, state, context) }
+            if state.pointee.kind != .other {
+                if parser.memory.used > shortage { makeRoom(for: Int32(index), context) }
+                take(StreamPiece(p), batch.index[k], p.pointee.time, state, context)
+                if state.pointee.connection.keepsMemory != state.pointee.isListed { list(Int32(index)) }
+            }
             if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
         }
         count(context)
@@ -275,7 +293,42 @@ public final class HTTPParser: Element {
         guard state.pointee.kind == .http else { return }
         var emitter = Emitter(self, state, -1, context)
         parser.close(&state.pointee.connection, .idle, to: &emitter)
+        if state.pointee.isListed { list(Int32(index)) }
         count(context)
+    }
+
+    // MARK: Memory
+
+    /// Gives others up until memory is not short any more.
+    @inline(never)
+    private func makeRoom(for index: Int32, _ context: borrowing Context) {
+        while parser.memory.used > shortage {
+            let victim = oldest == index ? states[Int(index)].after : oldest
+            if victim < 0 { return }
+            let state = states + Int(victim)
+            var emitter = Emitter(self, state, -1, context)
+            parser.giveUp(&state.pointee.connection, to: &emitter)
+            state.pointee.kind = .other
+            list(victim)
+            tally.givenUp &+= 1
+        }
+    }
+
+    /// Puts a connection behind those that keep memory, or takes it out where it is among them.
+    @inline(never)
+    private func list(_ index: Int32) {
+        let state = states + Int(index)
+        if state.pointee.isListed {
+            let (before, after) = (state.pointee.before, state.pointee.after)
+            if before >= 0 { states[Int(before)].after = after } else { oldest = after }
+            if after >= 0 { states[Int(after)].before = before } else { newest = before }
+        } else {
+            state.pointee.before = newest
+            state.pointee.after = -1
+            if newest >= 0 { states[Int(newest)].after = index } else { oldest = index }
+            newest = index
+        }
+        state.pointee.isListed.toggle()
     }
 
     // MARK: Records

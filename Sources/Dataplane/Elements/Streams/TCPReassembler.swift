@@ -456,9 +456,8 @@ public final class TCPReassembler: Element {
         _ p: UnsafeMutablePointer<Item>,
         _ own: UnsafeMutablePointer<Direction>
     ) -> Drop? {
-        let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
-        if config.minTTL > 0, Int(ip.byte(p.pointee.ipVersion == 4 ? 8 : 7)) < config.minTTL { return .lowTtl }
-        if config.checksum == .verify, !isChecksumRight(p) { return .badChecksum }
+        if !TCPReach.isAlive(p, least: config.minTTL) { return .lowTtl }
+        if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) { return .badChecksum }
         if let timestamp = segment.timestamp {
             if own.pointee.marks.contains(.timestamps), !segment.isRST,
                 TCPSequence.precedes(timestamp, own.pointee.timestamp)
@@ -473,21 +472,6 @@ public final class TCPReassembler: Element {
         }
         if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         return nil
-    }
-
-    /// A packet that was cut, or is a fragment, cannot be summed and counts as right.
-    private func isChecksumRight(_ p: UnsafeMutablePointer<Item>) -> Bool {
-        let count = Int(p.pointee.l3) + Int(p.pointee.ipLength) - Int(p.pointee.l4)
-        guard !p.pointee.flags.contains(.fragment), count >= 20,
-            Int(p.pointee.l4) + count <= Int(p.pointee.length)
-        else { return true }
-        let data = UnsafeRawPointer(p.pointee.data)
-        let (at, size) = p.pointee.ipVersion == 4 ? (12, 8) : (8, 32)
-        let sum =
-            Checksum.pseudoHeader(addresses: data + Int(p.pointee.l3) + at, size, proto: 6, length: count)
-            &+ Checksum.sum(data + Int(p.pointee.l4), count)
-        work.summed += count
-        return Checksum.fold(sum) == 0xffff
     }
 
     /// Learns what SYNs, windows and first packets tell.

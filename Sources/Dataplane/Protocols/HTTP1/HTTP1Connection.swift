@@ -98,20 +98,21 @@ public struct HTTP1Connection: BitwiseCopyable {
         at += text.count
     }
 
-    /// Moves the queue to the start of its block, or to a larger one.
+    /// Moves the queue to the start of its block, or to a larger one. In a block of twice the size that is rare, however
+    /// many requests wait.
     private mutating func makeRoom(_ needed: Int, _ parser: HTTP1Parser) -> Bool {
         let used = Int(queueEnd - queueStart)
-        if let queue, needed <= Int(queueCapacity) {
-            queue.copyMemory(from: queue + Int(queueStart), byteCount: used)
-        } else {
-            let wanted = max(needed, min(2 * Int(queueCapacity), parser.rules.limits.requestBytes))
-            guard let new = parser.memory.allocate(wanted) else { return false }
+        if 2 * needed > Int(queueCapacity), let new = parser.memory.allocate(2 * needed) {
             if let queue {
                 new.copyMemory(from: queue + Int(queueStart), byteCount: used)
                 parser.memory.release(queue, Int(queueCapacity))
             }
             queue = new
-            queueCapacity = Int32(HTTP1Memory.size(for: wanted))
+            queueCapacity = Int32(HTTP1Memory.size(for: 2 * needed))
+        } else if let queue, needed <= Int(queueCapacity) {
+            queue.copyMemory(from: queue + Int(queueStart), byteCount: used)
+        } else {
+            return false
         }
         if open >= 0 { open -= queueStart }
         queueStart = 0
@@ -317,6 +318,19 @@ public struct HTTP1Connection: BitwiseCopyable {
     }
 
     // MARK: The end
+
+    /// Whether memory of the parser is held.
+    var keepsMemory: Bool { queue != nil || request.keepsMemory || response.keepsMemory }
+
+    /// The transactions that wait fail, without a fault of the connection.
+    @usableFromInline
+    mutating func failAll(_ error: HTTP1Error) {
+        var offset = queueStart
+        while offset < queueEnd, let entry = entry(offset) {
+            if !entry.pointee.responseIsDone { entry.pointee.record.fail(.response, error, response.position) }
+            offset += entry.pointee.size
+        }
+    }
 
     /// Nothing more will come: what is left is over.
     mutating func endAll(_ parser: HTTP1Parser) {

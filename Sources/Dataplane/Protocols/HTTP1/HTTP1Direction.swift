@@ -113,6 +113,8 @@
     /// When the first byte of the message came.
     @usableFromInline var time: Int64 = 0
     private var block: UnsafeMutableRawPointer?
+    /// A part of a head or trailer section is kept.
+    var keepsMemory: Bool { block != nil }
 
     init() {}
 
@@ -784,12 +786,15 @@ public enum HTTP1End: Sendable {
     case reset
     /// Nothing came for so long that the flow was given up.
     case idle
+    /// Its memory was needed for others.
+    case noMemory
 
     var error: HTTP1Error {
         switch self {
         case .finished: .truncated
         case .reset: .reset
         case .idle: .idle
+        case .noMemory: .noMemory
         }
     }
 }

@@ -114,6 +114,13 @@ public final class HTTP1Parser {
         connection = HTTP1Connection()
     }
 
+    /// As `close`, where the memory is needed for others: what is not over has the error `no_memory`.
+    @inlinable
+    public func giveUp(_ connection: inout HTTP1Connection, to handler: inout some HTTP1Handler) {
+        connection.failAll(.noMemory)
+        close(&connection, .noMemory, to: &handler)
+    }
+
     // MARK: Steps to events
 
     @inlinable
