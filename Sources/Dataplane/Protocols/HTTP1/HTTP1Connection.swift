@@ -145,6 +145,7 @@ public struct HTTP1Connection: BitwiseCopyable {
     @usableFromInline
     mutating func removeFinished(_ parser: HTTP1Parser) {
         guard let entry = entry(queueStart) else { return }
+        entry.pointee.record.releaseFields(parser.memory)
         queueStart += entry.pointee.size
         count -= 1
         releaseEmptyQueue(parser)
@@ -179,7 +180,13 @@ public struct HTTP1Connection: BitwiseCopyable {
         let marks = head.facts.marks
         entry.question = marks.contains(.headMethod) ? .head : marks.contains(.connectMethod) ? .connect : .other
         entry.isSwitch = entry.question == .connect || head.facts.offersUpgrade
+        if let fields = parser.requestFields {
+            let values = fields.values(of: head, parser.memory)
+            if values == nil { entry.record.fail(.request, .noMemory, request.position) }
+            entry.record.requestFields = values ?? HTTP1FieldValues()
+        }
         guard let error = push(entry, head, parser) else { return nil }
+        entry.record.releaseFields(parser.memory)
         releaseEmptyQueue(parser)
         if parser.rules.depthPolicy == .forget {
             forgotten = 1
@@ -228,13 +235,15 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     /// Removes the transaction of a request that was answered before its head was complete, now that it is.
     private mutating func takeBackPartial() -> Entry? {
-        guard open >= 0, let entry = entry(open)?.pointee else { return nil }
+        guard open >= 0, var entry = entry(open)?.pointee else { return nil }
         // Only responses without request can come after it.
         if open + entry.size == queueEnd {
             queueEnd = open
             count -= 1
         } else {
             self.entry(open)?.pointee.requestIsDone = true
+            // They stay with the one in the queue.
+            entry.record.responseFields = HTTP1FieldValues()
         }
         open = -1
         return entry
@@ -280,6 +289,11 @@ public struct HTTP1Connection: BitwiseCopyable {
             entry.pointee.record.responseTime = response.time
             entry.pointee.record.responseVersion = head.version
             entry.pointee.record.status = head.status
+            if let fields = parser.responseFields {
+                let values = fields.values(of: head, parser.memory)
+                if values == nil { entry.pointee.record.fail(.response, .noMemory, response.position) }
+                entry.pointee.record.responseFields = values ?? HTTP1FieldValues()
+            }
             if !entry.pointee.requestIsDone, head.status >= 300, request.awaitsContinue,
                 parser.rules.leniency.contains(.refusedBody)
             {
