@@ -128,11 +128,17 @@ public final class HTTPFilter: Element {
     public static let operations: [Operation] = [.test, .scanned, .copyBytes]
     public static let examples = [
         Example(
-            "what is no record is dropped",
+            "one of the two transactions in these packets failed",
             config: "{status: [4xx, 5xx]}",
-            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:80 PA data=\"GET /\""]],
-            out: ["matched": [], "other": []],
-            drops: ["unknown_layout": 1]
+            in: [
+                "in": [
+                    #"10.0.0.1:1000 > 10.0.0.2:80 A seq=1 data="GET /a HTTP/1.1\r\nHost: x\r\n\r\n""#,
+                    #"10.0.0.2:80 > 10.0.0.1:1000 A seq=1 data="HTTP/1.1 204 No Content\r\n\r\n""#,
+                    #"10.0.0.1:1000 > 10.0.0.2:80 A seq=29 data="GET /b HTTP/1.1\r\nHost: x\r\n\r\n""#,
+                    #"10.0.0.2:80 > 10.0.0.1:1000 A seq=28 data="HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n""#,
+                ]
+            ],
+            out: ["matched": ["target=/b status=404"], "other": ["target=/a status=204"]]
         )
     ]
 
@@ -309,7 +315,7 @@ public final class HTTPFilter: Element {
     private var known: [Columns?] = []
     /// The layout of the record before, and its columns.
     private var number: UInt16 = 0
-    @exclusivity(unchecked) private var columns: Columns?
+    private var columns: Columns?
     @exclusivity(unchecked) private var work = Work()
     @exclusivity(unchecked) private var counters = Counters()
 
@@ -321,33 +327,36 @@ public final class HTTPFilter: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         work = Work()
-        for k in 0..<batch.count { take(batch.index[k], batch[k], context) }
+        var columns = self.columns
+        for k in 0..<batch.count {
+            let i = batch.index[k]
+            let p = batch[k]
+            if p.pointee.layout != number || columns == nil { columns = change(to: p.pointee.layout) }
+            guard let columns else {
+                context.drop(i, layouts[p.pointee.layout] == nil ? Drop.unknownLayout : .noColumn)
+                continue
+            }
+            let data = UnsafeRawPointer(p.pointee.data)
+            let count = Int(p.pointee.length)
+            if columns.layout.length(of: data, available: count) == count {
+                context.emit(i, sort(data, columns))
+            } else {
+                split(i, data, count, columns, context)
+            }
+        }
         if work.tests > 0 { context.did(.test, work.tests) }
         if work.scanned > 0 { context.did(.scanned, work.scanned) }
         if work.copied > 0 { context.did(.copyBytes, work.copied) }
     }
 
-    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
-        if p.pointee.layout != number || columns == nil { change(to: p.pointee.layout) }
-        guard let columns else {
-            return context.drop(i, layouts[p.pointee.layout] == nil ? Drop.unknownLayout : .noColumn)
-        }
-        let data = UnsafeRawPointer(p.pointee.data)
-        let count = Int(p.pointee.length)
-        if columns.layout.length(of: data, available: count) == count {
-            context.emit(i, sort(data, columns))
-        } else {
-            split(i, data, count, columns, context)
-        }
-    }
-
     /// Makes ready for records of another layout.
     @inline(never)
-    private func change(to number: UInt16) {
+    private func change(to number: UInt16) -> Columns? {
         self.number = number
         while known.count <= Int(number) { known.append(nil) }
         if known[Int(number)] == nil { known[Int(number)] = layouts[number].flatMap { Columns($0, question) } }
         columns = known[Int(number)]
+        return columns
     }
 
     /// Lets each record of a transfer go on its own.
