@@ -60,7 +60,7 @@ struct HTTP1Log: HTTP1Handler {
     }
 
     static func list(_ values: HTTP1FieldValues) -> [String?] {
-        (0..<Int(values.names)).map { values[$0].map { latin($0) } }
+        (0..<values.names).map { values[$0].map { latin($0) } }
     }
 
     mutating func requestHead(_ head: HTTP1Head) {

@@ -65,7 +65,7 @@ public final class HTTPParser: Element {
             Output(
                 "records",
                 .kind(.record("http")),
-                columns: layout(config).fields.map(\.name),
+                columns: columns.map(\.name) + headerColumns(config),
                 "a record of each request with its response"
             ),
             Output("out", .sameAs(input: 0), optional: true, "the streams; where not connected, they end here"),
@@ -153,10 +153,8 @@ public final class HTTPParser: Element {
             + String(name.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
     }
 
-    private static func layout(_ config: Config) -> Layout {
-        let names =
-            config.requestHeaders.map { column(.request, $0) } + config.responseHeaders.map { column(.response, $0) }
-        return Layout("http", columns + names.map { ($0, .text) })
+    private static func headerColumns(_ config: Config) -> [String] {
+        config.requestHeaders.map { column(.request, $0) } + config.responseHeaders.map { column(.response, $0) }
     }
 
     private static let flaw: @Sendable (String) -> String? = {
@@ -198,7 +196,7 @@ public final class HTTPParser: Element {
     @exclusivity(unchecked) private var tally = Tally()
 
     public init(_ config: Config, _ setup: Setup) throws {
-        let layout = HTTPParser.layout(config)
+        let layout = Layout("http", HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) })
         try HTTPParser.check(config, layout)
         flows = setup.flows
         memory = try ZeroedMemory(setup.flows)
@@ -443,7 +441,7 @@ public final class HTTPParser: Element {
         for k in 0..<headers.response { out.put(text: transaction.responseFields[k]) }
         if values > 0 {
             tally.copied &+= values
-            tally.cut &+= UInt64(transaction.requestFields.cut) &+ UInt64(transaction.responseFields.cut)
+            tally.cut &+= UInt64(transaction.requestFields.cut + transaction.responseFields.cut)
         }
         if error != nil { tally.errors &+= 1 }
         let length = UInt32(out.finish())

@@ -15,44 +15,52 @@ public struct HTTP1KeptFields: Sendable {
 
 /// The values of the fields that were asked for, of one message. They are valid as long as its transaction is.
 public struct HTTP1FieldValues: BitwiseCopyable {
-    /// The length of each value in 16 bits, `absent` where there is none, then the values; nil when there is none at all.
-    private var block: UnsafeMutableRawPointer?
-    private(set) var names: UInt16 = 0
-    /// How many values were cut.
-    public private(set) var cut: UInt16 = 0
-    private var size: Int32 = 0
+    /// What stands before the values in a block: this, and the length of each value in 16 bits, `absent` where there is none.
+    fileprivate struct Header: BitwiseCopyable {
+        /// Bytes of the block.
+        var size: Int32
+        var names: UInt16
+        var cut: UInt16
+    }
 
     fileprivate static let absent = UInt16.max
+    /// Bytes before the values.
+    fileprivate static func start(_ names: Int) -> Int { MemoryLayout<Header>.size + 2 * names }
+
+    /// Nil when there is no value. A pointer alone, for transactions are copied also where nothing is kept.
+    private var block: UnsafeMutableRawPointer?
 
     init() {}
 
-    fileprivate init(_ block: UnsafeMutableRawPointer, names: Int, cut: Int, size: Int) {
-        self.block = block
-        self.names = UInt16(names)
-        self.cut = UInt16(cut)
-        self.size = Int32(size)
+    fileprivate init(_ block: UnsafeMutableRawPointer) { self.block = block }
+
+    private static func header(_ block: UnsafeMutableRawPointer) -> Header { block.load(as: Header.self) }
+
+    private static func length(_ index: Int, _ block: UnsafeMutableRawPointer) -> UInt16 {
+        block.load(fromByteOffset: start(index), as: UInt16.self)
     }
 
+    /// How many names were asked for; 0 where there is no value.
+    var names: Int { block.map { Int(Self.header($0).names) } ?? 0 }
+    /// How many values were cut.
+    public var cut: Int { block.map { Int(Self.header($0).cut) } ?? 0 }
     /// Bytes of all values.
-    var bytes: Int { Int(size) - 2 * Int(names) }
+    var bytes: Int { block.map { Int(Self.header($0).size) - Self.start(names) } ?? 0 }
 
     /// The value of the name of this number, several fields joined by `, ` (RFC 9110 §5.3); nil when there was none.
     public subscript(_ index: Int) -> UnsafeRawBufferPointer? {
-        guard let block, index < names else { return nil }
-        var start = 2 * Int(names)
-        for k in 0..<index {
-            let length = block.load(fromByteOffset: 2 * k, as: UInt16.self)
-            if length != Self.absent { start += Int(length) }
-        }
-        let length = block.load(fromByteOffset: 2 * index, as: UInt16.self)
-        return length == Self.absent ? nil : UnsafeRawBufferPointer(start: block + start, count: Int(length))
+        guard let block, index < names, Self.length(index, block) != Self.absent else { return nil }
+        var start = Self.start(names)
+        for k in 0..<index where Self.length(k, block) != Self.absent { start += Int(Self.length(k, block)) }
+        return UnsafeRawBufferPointer(start: block + start, count: Int(Self.length(index, block)))
     }
 
     /// Gives back the memory.
+    @inline(__always)
     mutating func release(_ memory: HTTP1Memory) {
         guard let block else { return }
-        memory.release(block, Int(size))
-        self = HTTP1FieldValues()
+        memory.release(block, Int(Self.header(block).size))
+        self.block = nil
     }
 }
 
@@ -125,7 +133,7 @@ final class HTTP1FieldKeeper {
             isAny = true
         }
         guard isAny else { return HTTP1FieldValues() }
-        var size = 2 * count
+        var size = HTTP1FieldValues.start(count)
         var cut = 0
         for k in 0..<count {
             if Int(slots[k].length) > valueBytes {
@@ -137,9 +145,11 @@ final class HTTP1FieldKeeper {
             slots[k].end = Int32(size)
         }
         guard let block = memory.allocate(size) else { return nil }
+        let header = HTTP1FieldValues.Header(size: Int32(size), names: UInt16(count), cut: UInt16(cut))
+        block.storeBytes(of: header, as: HTTP1FieldValues.Header.self)
         for k in 0..<count {
             let length = slots[k].length < 0 ? HTTP1FieldValues.absent : UInt16(slots[k].length)
-            block.storeBytes(of: length, toByteOffset: 2 * k, as: UInt16.self)
+            block.storeBytes(of: length, toByteOffset: HTTP1FieldValues.start(k), as: UInt16.self)
             slots[k].length = -1
         }
         for field in head.fields {
@@ -155,7 +165,7 @@ final class HTTP1FieldKeeper {
                 Self.append(byte == 0x0d || byte == 0x0a ? 0x20 : byte, slot, block)
             }
         }
-        return HTTP1FieldValues(block, names: count, cut: cut, size: size)
+        return HTTP1FieldValues(block)
     }
 
     /// Appends to a value what it has room for.

@@ -227,7 +227,7 @@ public final class HTTP1Parser {
     @inlinable
     func report(_ connection: inout HTTP1Connection, _ handler: inout some HTTP1Handler) {
         while let transaction = connection.finished(self) {
-            handler.transaction(transaction)
+            handler.transaction(transaction.pointee)
             connection.removeFinished(self)
         }
     }
