@@ -194,6 +194,22 @@ import Testing
         #expect(found.map(\.requestFields) == [[nil, nil, "1"]] && found.map(\.responseFields) == [["s"]])
     }
 
+    /// A response that came before the rest of its request is told once, though another came behind it.
+    @Test func anEarlyAnswerIsToldOnce() {
+        let found = transactions(
+            [
+                (.request, "POST / HTTP/1.1\r\nX: 1\r\n"),
+                (.response, "HTTP/1.1 408 Slow\r\nServer: s\r\nContent-Length: 0\r\n\r\n"),
+                (.response, "HTTP/1.1 200 OK\r\nServer: t\r\nContent-Length: 0\r\n\r\n"),
+                (.request, "\r\nGET / HTTP/1.1\r\n\r\n"),
+                (.response, "HTTP/1.1 204 None\r\n\r\n"),
+            ],
+            rules()
+        )
+        #expect(found.map(\.method) == ["", "POST", "GET"] && found.map(\.status) == [200, 408, 204])
+        #expect(found.map(\.responseFields) == [["t"], ["s"], []])
+    }
+
     @Test func withoutMemoryThereIsAnError() {
         let value = String(repeating: "v", count: 3000)
         let found = transactions(

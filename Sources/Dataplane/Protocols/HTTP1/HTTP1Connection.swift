@@ -234,16 +234,12 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     /// Removes the transaction of a request that was answered before its head was complete, now that it is.
     private mutating func takeBackPartial() -> Entry? {
-        guard open >= 0, var entry = entry(open)?.pointee else { return nil }
-        // Only responses without request can come after it.
-        if open + entry.size == queueEnd {
-            queueEnd = open
-            count -= 1
-        } else {
-            self.entry(open)?.pointee.requestIsDone = true
-            // They stay with the one in the queue.
-            entry.record.responseFields = HTTP1FieldValues()
-        }
+        guard let queue, open >= 0, let entry = entry(open)?.pointee else { return nil }
+        // Responses without request may have come after it.
+        let place = queue + Int(open)
+        place.copyMemory(from: place + Int(entry.size), byteCount: Int(queueEnd - open - entry.size))
+        queueEnd -= entry.size
+        count -= 1
         open = -1
         return entry
     }
