@@ -3,9 +3,9 @@
 
 /// Sorts the records of an HTTPParser by method, host, path, header fields and status.
 ///
-/// Each parameter is a list. An empty one, which is the default, takes every record; all others must take it, and one does
-/// when any of its values does. What all of several values must hold for goes through one HTTPFilter after the other. A
-/// record that lacks what is asked for (there is no response, no host, no such field) leaves on `other`.
+/// Each parameter is a list. An empty list, the default, asks for nothing; of every other one value must hold, whichever. For
+/// several that must hold together there are several HTTPFilters in a row. A record that lacks what is asked for (there is
+/// no response, no host, no such field) leaves on `other`.
 ///
 /// - `method`: names. Case counts (RFC 9110 section 9.1).
 /// - `host`: patterns for the host that the request is for (RFC 9112 section 3.3): that of the target where it names one, as in
