@@ -63,6 +63,7 @@ enum Code: String, CaseIterable, Sendable {
     case unusedInput = "unused_input"
     case kindMismatch = "kind_mismatch"
     case mixedKinds = "mixed_kinds"
+    case missingColumn = "missing_column"
     case noFlowTable = "no_flow_table"
     case severalFlowTables = "several_flow_tables"
 
@@ -344,6 +345,12 @@ enum Code: String, CaseIterable, Sendable {
                 "Items of two kinds arrive at an input of an element that passes on what arrives, so what leaves "
                     + "it would have no kind.",
                 "  - describe -> seen"
+            )
+        case .missingColumn:
+            (
+                "An element looks at a column that the records which reach it do not have. The element that makes them may "
+                    + "have a parameter that adds it.",
+                "  - make.out -> pick -> Discard"
             )
         case .noFlowTable:
             (

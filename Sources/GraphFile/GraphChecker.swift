@@ -215,6 +215,53 @@ struct GraphChecker {
         }
     }
 
+    /// Reports inputs that need a column which the records that arrive do not have.
+    func checkColumns() {
+        var arriving: [GraphBuilder.Input: [GraphSpec.Edge]] = [:]
+        for edge in spec.edges {
+            arriving[GraphBuilder.Input(vertex: edge.to, port: edge.input), default: []].append(edge)
+        }
+        for (n, node) in spec.nodes.enumerated() {
+            for (i, input) in node.element.inputs.enumerated() where !input.columns.isEmpty {
+                for edge in makers(of: GraphBuilder.Input(vertex: n, port: i), arriving) {
+                    let maker = spec.nodes[edge.from]
+                    guard let columns = maker.element.outputs[edge.output].columns else { continue }
+                    for needed in input.columns where !columns.contains(needed.name) && !session.isFull {
+                        session.report(
+                            .missingColumn,
+                            "'\(node.name).\(input.name)' needs the column '\(needed.name)', which records of "
+                                + "'\(spec.name(of: edge))' do not have",
+                            at: mark(n),
+                            suggestion: needed.hint,
+                            notes: [Session.Note("'\(maker.name)' is \(article(maker.type.name))", mark(edge.from))]
+                        )
+                    }
+                }
+            }
+        }
+    }
+
+    /// The edges at which the items that arrive at an input begin, before elements that pass on what arrives.
+    private func makers(
+        of input: GraphBuilder.Input,
+        _ arriving: [GraphBuilder.Input: [GraphSpec.Edge]]
+    ) -> [GraphSpec.Edge] {
+        var found: [GraphSpec.Edge] = []
+        var seen: Set<GraphBuilder.Input> = [input]
+        var waiting = [input]
+        while let at = waiting.popLast() {
+            for edge in arriving[at] ?? [] {
+                guard case .sameAs(let input) = spec.nodes[edge.from].element.outputs[edge.output].gives else {
+                    found.append(edge)
+                    continue
+                }
+                let before = GraphBuilder.Input(vertex: edge.from, port: input)
+                if seen.insert(before).inserted { waiting.append(before) }
+            }
+        }
+        return found
+    }
+
     /// Reports elements that need flows and do not have exactly one nearest flow table.
     func checkFlowTables() {
         let shape = GraphShape(spec)

@@ -100,6 +100,7 @@ public struct GraphLoader: Sendable {
         checker.checkTogether()
         // Where something is missing, flows would seem to be missing too.
         if session.errorCount == 0 { checker.checkFlowTables() }
+        if session.errorCount == 0 { checker.checkColumns() }
         var spec = checker.spec
         let reader = PlacementReader(session, spec, failed: builder.failed)
         let sizeOfOne = spec.nodes.count + spec.together.reduce(0) { $0 + $1.count }

@@ -32,6 +32,11 @@ func fuzzHTTP1(_ bytes: UnsafeRawBufferPointer) {
         rules.limits.trailers = 40
         rules.limits.chunkLine = 10
     }
+    if bytes[0] & 64 != 0 {
+        rules.keptFields.request = ["Host", "A", "content-length"]
+        rules.keptFields.response = ["Content-Length", "B"]
+        rules.keptFields.valueBytes = 4
+    }
     let memory = HTTP1Memory(limit: bytes[0] & 32 == 0 ? 1 << 20 : 2048)
     var feed = HTTP1Feed(rules, memory: memory)
     feed.log.isQuiet = true

@@ -36,6 +36,9 @@ struct HTTP1Log: HTTP1Handler {
         var interim = 0
         var error: HTTP1Error?
         var hasRequest = true
+        /// The values of fields that are kept; empty where a head has none of them.
+        var requestFields: [String?] = []
+        var responseFields: [String?] = []
     }
 
     var events: [Event] = []
@@ -54,6 +57,10 @@ struct HTTP1Log: HTTP1Handler {
 
     static func list(_ fields: HTTP1Fields) -> [[String]] {
         fields.map { [latin(fields.bytes[$0.name]), latin(fields.bytes[$0.value])] }
+    }
+
+    static func list(_ values: HTTP1FieldValues) -> [String?] {
+        (0..<values.names).map { values[$0].map { latin($0) } }
     }
 
     mutating func requestHead(_ head: HTTP1Head) {
@@ -98,7 +105,9 @@ struct HTTP1Log: HTTP1Handler {
                     responseBytes: transaction.responseBodyBytes,
                     interim: Int(transaction.interim),
                     error: transaction.error,
-                    hasRequest: transaction.requestTime != nil
+                    hasRequest: transaction.requestTime != nil,
+                    requestFields: Self.list(transaction.requestFields),
+                    responseFields: Self.list(transaction.responseFields)
                 )
             )
         )

@@ -62,6 +62,8 @@ import Testing
         request("G{T / HTTP/1.1\r\n\r\n", .badMethod, 1, lenient: .badMethod),
         request("GET /\u{7f} HTTP/1.1\r\n\r\n", .badTarget, 5),
         request("GET http://a@b@c/ HTTP/1.1\r\n\r\n", .badTarget, 14),
+        request("GET http:/a HTTP/1.1\r\n\r\n", .badTarget, 10),
+        request("GET http:/ HTTP/1.1\r\n\r\n", .badTarget, 10),
         request("GET /\r\n\r\n", .badVersion, 5, lenient: .badTarget),
         request("GET / HTTP/2.0\r\n\r\n", .badVersion, 6),
         request("GET / HTTP/0.9\r\n\r\n", .badVersion, 6),

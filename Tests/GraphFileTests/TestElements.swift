@@ -107,7 +107,23 @@ final class Describe: Element {
     static let category = Category.metadata
     static let depends = Depends.item
     static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .headers, "packets")] }
-    static func outputs(_: Config) -> [Output] { [Output("out", .kind(.record("packet")), "records")] }
+    static func outputs(_: Config) -> [Output] {
+        [Output("out", .kind(.record("packet")), columns: ["src"], "records")]
+    }
+    init(_: Config, _: Setup) { super.init() }
+}
+
+/// Looks at a column of records.
+final class Pick: Element {
+    typealias Config = NoConfig
+    static let summary = "picks records"
+    static let category = Category.metadata
+    static let depends = Depends.item
+    static func inputs(_: Config) -> [Input] {
+        let columns = ["src", "dst"].map { NeededColumn($0, hint: "Describe has it with \($0): true") }
+        return [Input("in", .records, reads: .payload, columns: columns, "records")]
+    }
+    static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "the same records")] }
     init(_: Config, _: Setup) { super.init() }
 }
 
@@ -174,6 +190,7 @@ let testCatalog = Catalog([
     ElementDescriptor(Classifier.self), ElementDescriptor(Counter.self), ElementDescriptor(Discard.self),
     ElementDescriptor(Wire.self), ElementDescriptor(IPCheck.self), ElementDescriptor(SYNCookie.self),
     ElementDescriptor(FlowTable.self), ElementDescriptor(Track.self), ElementDescriptor(Describe.self),
+    ElementDescriptor(Pick.self),
     ElementDescriptor(Relay.self), ElementDescriptor(Choosy.self), ElementDescriptor(RecordSink.self),
 ])
 

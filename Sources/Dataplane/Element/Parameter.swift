@@ -299,12 +299,15 @@ extension Parameter {
         )
     }
 
-    /// Texts, in the order written; there may be none.
+    /// Texts, in the order written; there may be none. An empty text in place of the list is none, so that a parameter of a
+    /// graph may stand there. `flaw` says what is wrong with a text, in a sentence without capital or full stop; nil when
+    /// it is good.
     public init(
         _ name: String,
         strings path: WritableKeyPath<Config, [String]> & Sendable,
         required: Bool = false,
-        _ about: String
+        _ about: String,
+        flaw: @escaping @Sendable (String) -> String? = { _ in nil }
     ) {
         self.init(
             name,
@@ -313,7 +316,13 @@ extension Parameter {
             about,
             read: { (c, v) throws(ParameterError) in
                 var texts: [String] = []
-                for item in try v.items() { texts.append(try item.string()) }
+                if v != .scalar("", v.mark) {
+                    for item in try v.items() {
+                        let text = try item.string()
+                        if let flaw = flaw(text) { throw ParameterError(flaw, at: item.mark) }
+                        texts.append(text)
+                    }
+                }
                 c[keyPath: path] = texts
             },
             // Between quotation marks of this kind YAML takes every character but these as it is.

@@ -84,6 +84,8 @@ public struct Input: Sendable {
     public var needsFlow: Bool
     /// Nothing needs to be connected here.
     public var optional: Bool
+    /// The columns that records must have here.
+    public var columns: [NeededColumn]
     /// One phrase: what arrives here.
     public var about: String
 
@@ -93,6 +95,7 @@ public struct Input: Sendable {
         reads: Reads,
         needsFlow: Bool = false,
         optional: Bool = false,
+        columns: [NeededColumn] = [],
         _ about: String
     ) {
         self.name = name
@@ -100,7 +103,21 @@ public struct Input: Sendable {
         self.reads = reads
         self.needsFlow = needsFlow
         self.optional = optional
+        self.columns = columns
         self.about = about
+    }
+}
+
+/// A column that records must have at an input.
+public struct NeededColumn: Sendable {
+    /// The name of the field in the records' layout.
+    public var name: String
+    /// What makes records have it, for the error when they do not: `HTTPParser has it with request_headers: [Accept]`.
+    public var hint: String
+
+    public init(_ name: String, hint: String) {
+        self.name = name
+        self.hint = hint
     }
 }
 
@@ -112,13 +129,16 @@ public struct Output: Sendable {
     public var gives: Gives
     /// It need not be connected; what leaves here is then dropped and counted as `unused_NAME`.
     public var optional: Bool
+    /// The columns of the records that leave; nil where that is not told.
+    public var columns: [String]?
     /// One phrase: what leaves here.
     public var about: String
 
-    public init(_ name: String, _ gives: Gives, optional: Bool = false, _ about: String) {
+    public init(_ name: String, _ gives: Gives, optional: Bool = false, columns: [String]? = nil, _ about: String) {
         self.name = name
         self.gives = gives
         self.optional = optional
+        self.columns = columns
         self.about = about
     }
 }

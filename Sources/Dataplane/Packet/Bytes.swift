@@ -21,3 +21,9 @@ extension UnsafeRawPointer {
     @inlinable @inline(__always)
     func byte(_ offset: Int) -> UInt8 { load(fromByteOffset: offset, as: UInt8.self) }
 }
+
+extension UInt8 {
+    /// The byte, or the small letter where it is a capital one of ASCII.
+    @inline(__always)
+    var lowered: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+}

@@ -11,10 +11,14 @@ struct TextRecordWriter {
 
     /// Begins a record of `layout` at `start`, where there is room for it and its texts.
     @inline(__always)
-    init(_ start: UnsafeMutableRawPointer, _ layout: Layout) {
+    init(_ start: UnsafeMutableRawPointer, _ layout: Layout) { self.init(start, size: layout.size) }
+
+    /// Begins a record of a layout that has `size` bytes without texts.
+    @inline(__always)
+    init(_ start: UnsafeMutableRawPointer, size: Int) {
         self.start = start
         fields = RecordWriter(start + 4)
-        end = layout.size
+        end = size
     }
 
     /// A field with these bytes; without, the field says that there are none.

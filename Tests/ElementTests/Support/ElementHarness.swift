@@ -6,7 +6,7 @@ import Dataplane
 
 /// Runs one element by itself: sources before its inputs, collectors behind its outputs.
 ///
-/// Inputs that need a flow get a FlowTable before them, inputs for records a MetadataExtractor.
+/// Inputs that need a flow get a FlowTable before them, inputs for records a MetadataExtractor, or what makes records of HTTP.
 struct ElementHarness {
     struct Packet {
         var bytes: [UInt8]
@@ -95,9 +95,15 @@ struct ElementHarness {
             var takesPackets = input.accepts.allows(.packet)
             if case .only(.stream) = input.accepts { takesPackets = true }
             if !takesPackets {
-                let extractor = try add("records-\(input.name)", catalog["MetadataExtractor"]!, "{per: packet}")
-                edges.append(.init(from: last.node, output: last.output, to: extractor, input: 0))
-                last = (extractor, 0)
+                let makers =
+                    input.accepts == .only(.record("http"))
+                    ? [("FlowTable", "{capacity: 4096}"), ("TCPReassembler", ""), ("HTTPParser", "")]
+                    : [("MetadataExtractor", "{per: packet}")]
+                for (type, config) in makers {
+                    let maker = try add("\(type)-\(input.name)", catalog[type]!, config)
+                    edges.append(.init(from: last.node, output: last.output, to: maker, input: 0))
+                    last = (maker, 0)
+                }
             }
             edges.append(.init(from: last.node, output: last.output, to: 0, input: number))
         }

@@ -14,9 +14,15 @@
 /// `error`, and the rest of its direction is passed over. Missing bytes within a body are survived where the framing says
 /// where it ends; elsewhere they are the error `gap`, and reading goes on with the next head behind the hole.
 ///
-/// Heads that come in several pieces, and requests until their response, are kept for all connections together in at most
-/// `memory`. When less than an eighth of it is left, the connection that has kept something for the longest time gives way: what
-/// it has begun gets the error `no_memory`, and the rest of it is passed over.
+/// Each name in `request_headers` adds a column with the value of that field to the records, `request_user_agent` for
+/// `User-Agent`, and each in `response_headers` one such as `response_content_type`. It is empty where a head has no such
+/// field, and fields of one name are joined by `, ` (RFC 9110 section 5.3). Of a value only the first `header_bytes` are
+/// kept; `cut` counts the longer ones. Fields of interim responses, of trailers and of heads that cannot be read are not
+/// looked at.
+///
+/// Heads that come in several pieces, requests until their response, and values of fields until their record is made are kept
+/// for all connections together in at most `memory`. When less than an eighth of it is left, the connection that has kept
+/// something for the longest time gives way: what it has begun gets the error `no_memory`, and the rest of it is passed over.
 public final class HTTPParser: Element {
     public struct Config: ElementConfig {
         /// How strictly messages are read.
@@ -33,6 +39,12 @@ public final class HTTPParser: Element {
         public var fields = 256
         /// Requests of one connection that wait for their responses.
         public var requests = 4096
+        /// Names of request fields whose values records hold.
+        public var requestHeaders: [String] = []
+        /// Names of response fields whose values records hold.
+        public var responseHeaders: [String] = []
+        /// Bytes kept of one such value.
+        public var headerBytes = 1024
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -49,9 +61,14 @@ public final class HTTPParser: Element {
     public static func inputs(_: Config) -> [Input] {
         [Input("in", .only(.stream), reads: .payload, needsFlow: true, "streams")]
     }
-    public static func outputs(_: Config) -> [Output] {
+    public static func outputs(_ config: Config) -> [Output] {
         [
-            Output("records", .kind(.record("http")), "a record of each request with its response"),
+            Output(
+                "records",
+                .kind(.record("http")),
+                columns: columns.map(\.name) + headerColumns(config),
+                "a record of each request with its response"
+            ),
             Output("out", .sameAs(input: 0), optional: true, "the streams; where not connected, they end here"),
         ]
     }
@@ -62,17 +79,36 @@ public final class HTTPParser: Element {
         .init("line", size: \.line, in: 128...1_048_576, "bytes one header line may have"),
         .init("fields", \.fields, in: 1...65_536, "header lines one head may have"),
         .init("requests", \.requests, in: 1...65_536, "requests of one connection that may wait for responses"),
+        .init(
+            "request_headers",
+            strings: \.requestHeaders,
+            "request fields that records have a column for",
+            flaw: flaw
+        ),
+        .init(
+            "response_headers",
+            strings: \.responseHeaders,
+            "response fields that records have a column for",
+            flaw: flaw
+        ),
+        .init("header_bytes", size: \.headerBytes, in: 16...16_384, "bytes kept of the value in such a column"),
     ]
     public static let handlers = [
         Handler<HTTPParser>("streams", "connections seen") { Int($0.streams) },
         Handler<HTTPParser>("http", "connections that are HTTP") { Int($0.connections) },
         Handler<HTTPParser>("transactions", "records made") { Int($0.tally.records) },
         Handler<HTTPParser>("errors", "records with an error") { Int($0.tally.errors) },
-        Handler<HTTPParser>("missed", "records that were not made since the pool was empty") { Int($0.tally.missed) },
+        Handler<HTTPParser>("cut", "values of header fields that were longer than header_bytes") { Int($0.tally.cut) },
+        Handler<HTTPParser>(
+            "missed",
+            "records that were not made: the pool was empty, or they had more than 65535 bytes"
+        ) {
+            Int($0.tally.missed)
+        },
         Handler<HTTPParser>("given_up", "connections that gave way since memory was short") { Int($0.tally.givenUp) },
         Handler<HTTPParser>("memory", "bytes that unfinished messages take now") { $0.parser.memory.used },
     ]
-    public static let operations: [Operation] = [.update, .payloadBytes, .record]
+    public static let operations: [Operation] = [.update, .payloadBytes, .copyBytes, .record]
     public static let stateBytesPerFlow = MemoryLayout<State>.stride
 
     /// One connection.
@@ -103,20 +139,54 @@ public final class HTTPParser: Element {
         var records: UInt64 = 0
         var errors: UInt64 = 0
         var missed: UInt64 = 0
+        var cut: UInt64 = 0
         var givenUp: UInt64 = 0
         var headBytes = 0
+        var copied = 0
         var made = 0
     }
-    private static let layout = Layout(
-        "http",
-        [
-            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("method", .text),
-            ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone),
-            ("request_body_bytes", .u64),
-            ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
-            ("error", .text),
-        ]
-    )
+    private static let columns: [(name: String, type: Layout.FieldType)] = [
+        ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("method", .text),
+        ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone), ("request_body_bytes", .u64),
+        ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
+        ("error", .text),
+    ]
+    /// The values of fields may take so much of a record that the rest of a usual one has room, too.
+    private static let mostHeaderBytes = 32_768
+
+    /// The column for a header field.
+    static func column(_ side: HTTP1Side, _ name: String) -> String {
+        (side == .request ? "request_" : "response_")
+            + String(name.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    }
+
+    private static func headerColumns(_ config: Config) -> [String] {
+        config.requestHeaders.map { column(.request, $0) } + config.responseHeaders.map { column(.response, $0) }
+    }
+
+    private static let flaw: @Sendable (String) -> String? = {
+        isToken($0) ? nil : "'\($0)' cannot be the name of a header field"
+    }
+
+    /// Whether a text is a token (RFC 9110 section 5.6.2), as names of fields and methods are.
+    static func isToken(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy(HTTP1Bytes.isToken) }
+
+    /// Columns that cannot stand beside each other, or would make records too long.
+    private static func check(_ config: Config, _ layout: Layout) throws(ParameterError) {
+        var names: Set<String> = []
+        for field in layout.fields where !names.insert(field.name).inserted {
+            throw ParameterError("records would have two columns '\(field.name)'", at: 0)
+        }
+        let count = config.requestHeaders.count + config.responseHeaders.count
+        if count * config.headerBytes > mostHeaderBytes {
+            throw ParameterError(
+                "\(count) header fields of up to \(Quantity.size(config.headerBytes)) are too much for a record, "
+                    + "at most \(Quantity.size(mostHeaderBytes))",
+                at: 0
+            )
+        }
+    }
+
     /// Ports on which a first word that is no known method counts as one all the same.
     private static let usualPorts: [UInt16] = [80, 8000, 8008, 8080, 8088, 3128]
 
@@ -124,6 +194,9 @@ public final class HTTPParser: Element {
     private let memory: ZeroedMemory<State>
     private let states: UnsafeMutablePointer<State>
     private let layout: UInt16
+    /// Bytes of a record without its texts.
+    private let recordSize: Int
+    private let headers: (request: Int, response: Int)
     private let parser: HTTP1Parser
     /// Memory is short when more than this is used.
     private let shortage: Int
@@ -135,16 +208,23 @@ public final class HTTPParser: Element {
     private var newest: Int32 = -1
 
     public init(_ config: Config, _ setup: Setup) throws {
+        let layout = Layout("http", HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) })
+        try HTTPParser.check(config, layout)
         flows = setup.flows
         memory = try ZeroedMemory(setup.flows)
         states = memory.base
-        layout = setup.layouts.register(HTTPParser.layout)
+        self.layout = setup.layouts.register(layout)
+        recordSize = layout.size
+        headers = (config.requestHeaders.count, config.responseHeaders.count)
         var rules = config.mode == .strict ? HTTP1Rules.strict : .lenient
         rules.limits.requests = config.requests
         rules.limits.requestBytes = 256 * config.requests
         rules.limits.head = config.head
         rules.limits.fieldLine = config.line
         rules.limits.fields = config.fields
+        rules.keptFields.request = config.requestHeaders
+        rules.keptFields.response = config.responseHeaders
+        rules.keptFields.valueBytes = config.headerBytes
         parser = HTTP1Parser(rules, memory: HTTP1Memory(limit: config.memory))
         shortage = config.memory - config.memory / 8
         super.init()
@@ -189,8 +269,10 @@ public final class HTTPParser: Element {
     private func count(_ context: borrowing Context) {
         if tally.headBytes > 0 { context.did(.payloadBytes, tally.headBytes) }
         if tally.made > 0 { context.did(.record, tally.made) }
+        if tally.copied > 0 { context.did(.copyBytes, tally.copied) }
         tally.headBytes = 0
         tally.made = 0
+        tally.copied = 0
     }
 
     private func take(
@@ -373,10 +455,11 @@ public final class HTTPParser: Element {
     ) {
         let version = transaction.version
         let error = transaction.error?.name
-        let size = HTTPParser.layout.size
+        let size = recordSize
+        let values = transaction.requestFields.bytes + transaction.responseFields.bytes
         let texts =
             transaction.method.count + transaction.target.count + transaction.host.count + 3
-            + (error?.utf8CodeUnitCount ?? 0)
+            + (error?.utf8CodeUnitCount ?? 0) + values
         guard size + texts <= Int(UInt16.max),
             let i = parent >= 0
                 ? context.make(from: parent, capacity: size + texts) : context.make(capacity: size + texts)
@@ -386,7 +469,7 @@ public final class HTTPParser: Element {
         }
         let ends = state.pointee.client == 0 ? state.pointee.ends : state.pointee.ends.reversed
         func some(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? { text.isEmpty ? nil : text }
-        var out = TextRecordWriter(context[i].pointee.data, HTTPParser.layout)
+        var out = TextRecordWriter(context[i].pointee.data, size: size)
         out.fields.put(state.pointee.number)
         out.fields.put(ends.source)
         out.fields.put(ends.sourcePort)
@@ -406,6 +489,12 @@ public final class HTTPParser: Element {
         out.fields.put(transaction.responseTime ?? .min)
         out.fields.put(transaction.interim)
         out.put(text: error.map { UnsafeRawBufferPointer(start: $0.utf8Start, count: $0.utf8CodeUnitCount) })
+        for k in 0..<headers.request { out.put(text: transaction.requestFields[k]) }
+        for k in 0..<headers.response { out.put(text: transaction.responseFields[k]) }
+        if values > 0 {
+            tally.copied &+= values
+            tally.cut &+= UInt64(transaction.requestFields.cut + transaction.responseFields.cut)
+        }
         if error != nil { tally.errors &+= 1 }
         let length = UInt32(out.finish())
         context[i].pointee.length = length

@@ -3,7 +3,7 @@
 
 /// An ARP message (RFC 826), for any kind of address.
 @frozen
-public struct ARPView: BitwiseCopyable {
+public struct ARPView: HeaderView {
     /// The first byte of the message.
     public let base: UnsafeRawPointer
     /// Bytes at `base`, at least what the message's address lengths say.
@@ -75,6 +75,8 @@ public struct ARPView: BitwiseCopyable {
     public var isIPv4: Bool {
         count >= ARPView.sizeForIPv4 && base.be32(0) == 0x0001_0800 && base.be16(4) == 0x0604
     }
+    /// The lengths of addresses decide where those are: only ``isIPv4`` messages are written.
+    @inlinable @inline(__always) public var isRegular: Bool { isIPv4 }
 
     /// The sender's Ethernet address; nil when the message is not about IPv4 over Ethernet.
     @inlinable @inline(__always)
@@ -91,29 +93,9 @@ public struct ARPView: BitwiseCopyable {
 }
 
 /// An ARP message about IPv4 over Ethernet (RFC 826) that is written.
-@frozen
-public struct MutableARPView: BitwiseCopyable {
-    /// The first byte of the message.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least 28.
-    public let count: Int
+public typealias MutableARPView = MutableView<ARPView>
 
-    /// The message that stands at the beginning of `bytes`; nil when it is not whole, or not about IPv4 over Ethernet.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, ARPView(UnsafeRawBufferPointer(bytes))?.isIPv4 == true else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The ARP message of an Ethernet frame; nil when it holds none about IPv4, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = ARPView(p), view.isIPv4 else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<ARPView> {
     /// A new message about IPv4 over Ethernet at the beginning of `bytes`, whose operation and addresses are zeros; nil when
     /// they are fewer than 28.
     @inlinable @inline(__always)

@@ -41,7 +41,7 @@ public struct EthernetAddress: BitwiseCopyable, Hashable, Sendable, CustomString
 
 /// An Ethernet header (IEEE 802.3), 14 bytes without preamble, and the frame behind it.
 @frozen
-public struct EthernetView: BitwiseCopyable {
+public struct EthernetView: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
     /// Bytes at `base`: header and payload, at least 14.
@@ -94,29 +94,9 @@ public struct EthernetView: BitwiseCopyable {
 }
 
 /// An Ethernet header that is written.
-@frozen
-public struct MutableEthernetView: BitwiseCopyable {
-    /// The first byte of the header.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`: header and payload, at least 14.
-    public let count: Int
+public typealias MutableEthernetView = MutableView<EthernetView>
 
-    /// The header that stands at the beginning of `bytes`; nil as for ``EthernetView``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, EthernetView(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The Ethernet header of a packet; nil when its link type is another, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = EthernetView(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<EthernetView> {
     /// A new header of zeros at the beginning of `bytes`; nil when they are fewer than 14.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {

@@ -13,8 +13,52 @@
 // looks at no old byte and sets every byte of the header, to zero where the header's own shape does not say otherwise.
 //
 // `init(_:)` with an item takes the header of a packet, whose headers are looked for unless that was done before. The bytes
-// then end with the IP packet, without the padding of its frame. The mutable ones give nil for bytes that may not be written:
-// call `Context.own` first.
+// then end with the IP packet, without the padding of its frame.
+
+/// What a header's bytes say, field by field; see ``MutableView`` for writing.
+public protocol HeaderView: BitwiseCopyable {
+    /// The first byte of the header.
+    var base: UnsafeRawPointer { get }
+    /// Bytes at `base`, at least those of the header.
+    var count: Int { get }
+    /// Whether every field stands where a mutable view writes it.
+    var isRegular: Bool { get }
+    /// The header at the beginning of `bytes`; nil when it is not whole.
+    init?(_ bytes: UnsafeRawBufferPointer)
+    /// The header of a packet; nil when it has none.
+    init?(_ p: UnsafeMutablePointer<Item>)
+}
+
+extension HeaderView {
+    /// True, for headers whose fields always stand at the same places.
+    @inlinable @inline(__always) public var isRegular: Bool { true }
+}
+
+/// A header that is written: its fields are in extensions beside those of the view that reads it.
+@frozen
+public struct MutableView<View: HeaderView>: BitwiseCopyable {
+    /// The first byte of the header.
+    public let base: UnsafeMutableRawPointer
+    /// Bytes at `base`, at least those of the header.
+    public let count: Int
+
+    /// The header that stands at the beginning of `bytes`; nil as for `View`, or where it is not regular.
+    @inlinable @inline(__always)
+    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard let base = bytes.baseAddress, View(UnsafeRawBufferPointer(bytes))?.isRegular == true else { return nil }
+        self.base = base
+        count = bytes.count
+    }
+
+    /// The header of a packet; nil as for `View`, where it is not regular, and where its bytes may not be written: call
+    /// ``Context/own(_:)`` first.
+    @inlinable @inline(__always)
+    public init?(_ p: UnsafeMutablePointer<Item>) {
+        guard p.isWritable, let view = View(p), view.isRegular else { return nil }
+        base = UnsafeMutableRawPointer(mutating: view.base)
+        count = view.count
+    }
+}
 
 extension UnsafeMutablePointer<Item> {
     /// Whether the packet has an IP header; looks for it unless that was done before.

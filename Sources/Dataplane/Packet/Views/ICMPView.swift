@@ -3,7 +3,7 @@
 
 /// The first 8 bytes of an ICMP message, which those for IPv4 (RFC 792) and IPv6 (RFC 4443) share, and what is behind them.
 @frozen
-public struct ICMPView: BitwiseCopyable {
+public struct ICMPView: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
     /// Bytes at `base`, at least 8.
@@ -61,29 +61,9 @@ public struct ICMPView: BitwiseCopyable {
 }
 
 /// The first 8 bytes of an ICMP message that is written.
-@frozen
-public struct MutableICMPView: BitwiseCopyable {
-    /// The first byte of the header.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least 8.
-    public let count: Int
+public typealias MutableICMPView = MutableView<ICMPView>
 
-    /// The header that stands at the beginning of `bytes`; nil as for ``ICMPView``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, ICMPView(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The ICMP header of a packet; nil when it has none, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = ICMPView(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<ICMPView> {
     /// A new header of zeros at the beginning of `bytes`; nil when they are fewer than 8.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {

@@ -3,7 +3,7 @@
 
 /// An IPv4 header with its options (RFC 791), and the packet behind it.
 @frozen
-public struct IPv4View: BitwiseCopyable {
+public struct IPv4View: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
     /// Bytes at `base`, at least the header.
@@ -84,29 +84,9 @@ public struct IPv4View: BitwiseCopyable {
 }
 
 /// An IPv4 header (RFC 791) that is written.
-@frozen
-public struct MutableIPv4View: BitwiseCopyable {
-    /// The first byte of the header.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least the header.
-    public let count: Int
+public typealias MutableIPv4View = MutableView<IPv4View>
 
-    /// The header that stands at the beginning of `bytes`; nil as for ``IPv4View``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, IPv4View(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The IPv4 header of a packet; nil when it has none, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = IPv4View(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<IPv4View> {
     /// A new header at the beginning of `bytes` with room for options: version and header length are set, all else is zero. Nil
     /// when there are too few bytes, or `optionBytes` is not a multiple of 4 from 0 to 40.
     @inlinable @inline(__always)

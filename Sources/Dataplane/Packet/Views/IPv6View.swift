@@ -3,7 +3,7 @@
 
 /// The fixed IPv6 header (RFC 8200 section 3), 40 bytes, and the packet behind it.
 @frozen
-public struct IPv6View: BitwiseCopyable {
+public struct IPv6View: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
     /// Bytes at `base`, at least 40.
@@ -190,29 +190,9 @@ public struct IPv6Extensions: Sequence, IteratorProtocol, BitwiseCopyable {
 }
 
 /// A fixed IPv6 header (RFC 8200 section 3) that is written.
-@frozen
-public struct MutableIPv6View: BitwiseCopyable {
-    /// The first byte of the header.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least 40.
-    public let count: Int
+public typealias MutableIPv6View = MutableView<IPv6View>
 
-    /// The header that stands at the beginning of `bytes`; nil as for ``IPv6View``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, IPv6View(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The IPv6 header of a packet; nil when it has none, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = IPv6View(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<IPv6View> {
     /// A new header at the beginning of `bytes`: the version is set, all else is zero. Nil when they are fewer than 40.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {

@@ -36,7 +36,7 @@ public struct TCPFlags: OptionSet, Sendable, BitwiseCopyable, CustomStringConver
 
 /// A TCP header with its options (RFC 9293), and the segment behind it.
 @frozen
-public struct TCPView: BitwiseCopyable {
+public struct TCPView: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
     /// Bytes at `base`, at least the header.
@@ -139,29 +139,9 @@ public struct TCPView: BitwiseCopyable {
 }
 
 /// A TCP header (RFC 9293) that is written.
-@frozen
-public struct MutableTCPView: BitwiseCopyable {
-    /// The first byte of the header.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least the header.
-    public let count: Int
+public typealias MutableTCPView = MutableView<TCPView>
 
-    /// The header that stands at the beginning of `bytes`; nil as for ``TCPView``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, TCPView(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The TCP header of a packet; nil when it has none, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = TCPView(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<TCPView> {
     /// A new header at the beginning of `bytes` with room for options: the data offset is set, all else is zero, which is also
     /// the end of the options. Nil when there are too few bytes, or `optionBytes` is not a multiple of 4 from 0 to 40.
     @inlinable @inline(__always)

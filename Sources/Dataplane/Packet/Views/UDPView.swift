@@ -3,7 +3,7 @@
 
 /// A UDP header (RFC 768), 8 bytes, and the datagram behind it.
 @frozen
-public struct UDPView: BitwiseCopyable {
+public struct UDPView: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
     /// Bytes at `base`, at least 8.
@@ -59,29 +59,9 @@ public struct UDPView: BitwiseCopyable {
 }
 
 /// A UDP header (RFC 768) that is written.
-@frozen
-public struct MutableUDPView: BitwiseCopyable {
-    /// The first byte of the header.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least 8.
-    public let count: Int
+public typealias MutableUDPView = MutableView<UDPView>
 
-    /// The header that stands at the beginning of `bytes`; nil as for ``UDPView``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, UDPView(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The UDP header of a packet; nil when it has none, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = UDPView(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<UDPView> {
     /// A new header of zeros at the beginning of `bytes`; nil when they are fewer than 8.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {

@@ -4,7 +4,7 @@
 /// A VLAN tag (IEEE 802.1Q section 9.6) behind the EtherType that announced it: 2 bytes of control information, and the
 /// EtherType of what follows, which may be another tag.
 @frozen
-public struct VLANTagView: BitwiseCopyable {
+public struct VLANTagView: HeaderView {
     /// The first byte of the control information.
     public let base: UnsafeRawPointer
     /// Bytes at `base`: the tag and what follows, at least 4.
@@ -84,29 +84,9 @@ public struct VLANTags: Sequence, IteratorProtocol, BitwiseCopyable {
 }
 
 /// A VLAN tag that is written.
-@frozen
-public struct MutableVLANTagView: BitwiseCopyable {
-    /// The first byte of the control information.
-    public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`: the tag and what follows, at least 4.
-    public let count: Int
+public typealias MutableVLANTagView = MutableView<VLANTagView>
 
-    /// The tag that stands at the beginning of `bytes`; nil as for ``VLANTagView``.
-    @inlinable @inline(__always)
-    public init?(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress, VLANTagView(UnsafeRawBufferPointer(bytes)) != nil else { return nil }
-        self.base = base
-        count = bytes.count
-    }
-
-    /// The outermost tag of a packet; nil when it has none, or its bytes may not be written.
-    @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.isWritable, let view = VLANTagView(p) else { return nil }
-        base = UnsafeMutableRawPointer(mutating: view.base)
-        count = view.count
-    }
-
+extension MutableView<VLANTagView> {
     /// A new tag of zeros at the beginning of `bytes`; nil when they are fewer than 4.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {

@@ -27,6 +27,7 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     /// One transaction in the queue.
     private struct Entry: BitwiseCopyable {
+        /// First, so that it stands where the entry does.
         var record: HTTP1Transaction
         /// With its text, rounded up.
         var size: Int32 = 0
@@ -64,8 +65,7 @@ public struct HTTP1Connection: BitwiseCopyable {
     }
 
     /// Keeps a transaction and its text; nil when it would exceed a limit.
-    private mutating func push(_ entry: Entry, _ head: HTTP1Head, _ parser: HTTP1Parser) -> HTTP1Error? {
-        var entry = entry
+    private mutating func push(_ entry: inout Entry, _ head: HTTP1Head, _ parser: HTTP1Parser) -> HTTP1Error? {
         let method = head.method
         let target = head.target
         let host = head.host
@@ -120,32 +120,32 @@ public struct HTTP1Connection: BitwiseCopyable {
         return true
     }
 
-    /// The oldest transaction, when it is over: nothing can be added to it any more.
+    /// The oldest transaction, when it is over: nothing can be added to it any more. It stays where it is until it is removed.
     @usableFromInline
-    mutating func finished(_ parser: HTTP1Parser) -> HTTP1Transaction? {
+    mutating func finished(_ parser: HTTP1Parser) -> UnsafePointer<HTTP1Transaction>? {
         guard count > 0, let entry = entry(queueStart), entry.pointee.requestIsDone else { return nil }
         if !entry.pointee.responseIsDone, !response.isOver {
             // Of responses that were lost, only the one to the newest request can still come.
             guard response.isLost, count > 1 else { return nil }
             entry.pointee.record.fail(.response, .gap, response.position)
         }
-        var record = entry.pointee.record
         let text = UnsafeRawPointer(entry) + Entry.size
         let methodCount = Int(entry.pointee.methodCount)
         let targetCount = Int(entry.pointee.targetCount)
-        record.method = UnsafeRawBufferPointer(start: text, count: methodCount)
-        record.target = UnsafeRawBufferPointer(start: text + methodCount, count: targetCount)
-        record.host = UnsafeRawBufferPointer(
+        entry.pointee.record.method = UnsafeRawBufferPointer(start: text, count: methodCount)
+        entry.pointee.record.target = UnsafeRawBufferPointer(start: text + methodCount, count: targetCount)
+        entry.pointee.record.host = UnsafeRawBufferPointer(
             start: text + methodCount + targetCount,
             count: Int(entry.pointee.hostCount)
         )
-        return record
+        return UnsafeRawPointer(entry).assumingMemoryBound(to: HTTP1Transaction.self)
     }
 
     /// Removes the oldest transaction.
     @usableFromInline
     mutating func removeFinished(_ parser: HTTP1Parser) {
         guard let entry = entry(queueStart) else { return }
+        entry.pointee.record.releaseFields(parser.memory)
         queueStart += entry.pointee.size
         count -= 1
         releaseEmptyQueue(parser)
@@ -174,13 +174,19 @@ public struct HTTP1Connection: BitwiseCopyable {
             forgotten &+= 1
             return nil
         }
-        var entry = takeBackPartial() ?? requestEntry()
+        var entry = open < 0 ? requestEntry() : takeBackPartial() ?? requestEntry()
         entry.record.requestVersion = head.version
         entry.requestIsDone = false
         let marks = head.facts.marks
         entry.question = marks.contains(.headMethod) ? .head : marks.contains(.connectMethod) ? .connect : .other
         entry.isSwitch = entry.question == .connect || head.facts.offersUpgrade
-        guard let error = push(entry, head, parser) else { return nil }
+        if let fields = parser.requestFields {
+            let values = fields.values(of: head, parser.memory)
+            if values == nil { entry.record.fail(.request, .noMemory, request.position) }
+            entry.record.requestFields = values ?? HTTP1FieldValues()
+        }
+        guard let error = push(&entry, head, parser) else { return nil }
+        entry.record.releaseFields(parser.memory)
         releaseEmptyQueue(parser)
         if parser.rules.depthPolicy == .forget {
             forgotten = 1
@@ -218,7 +224,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         var entry = requestEntry()
         entry.record.requestVersion = head.version
         entry.record.fail(.request, error, position)
-        return push(entry, head, parser) == nil ? nil : loneTransaction(entry.record, head, error, position)
+        return push(&entry, head, parser) == nil ? nil : loneTransaction(entry.record, head, error, position)
     }
 
     private func requestEntry() -> Entry {
@@ -229,14 +235,12 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     /// Removes the transaction of a request that was answered before its head was complete, now that it is.
     private mutating func takeBackPartial() -> Entry? {
-        guard open >= 0, let entry = entry(open)?.pointee else { return nil }
-        // Only responses without request can come after it.
-        if open + entry.size == queueEnd {
-            queueEnd = open
-            count -= 1
-        } else {
-            self.entry(open)?.pointee.requestIsDone = true
-        }
+        guard let queue, open >= 0, let entry = entry(open)?.pointee else { return nil }
+        // Responses without request may have come after it.
+        let place = queue + Int(open)
+        place.copyMemory(from: place + Int(entry.size), byteCount: Int(queueEnd - open - entry.size))
+        queueEnd -= entry.size
+        count -= 1
         open = -1
         return entry
     }
@@ -269,7 +273,7 @@ public struct HTTP1Connection: BitwiseCopyable {
             entry = requestEntry()
             entry.requestIsDone = false
         }
-        return push(entry, HTTP1Head(), parser) == nil ? answered : nil
+        return push(&entry, HTTP1Head(), parser) == nil ? answered : nil
     }
 
     /// A response began. The error of a request whose judgement waited for it, if any.
@@ -281,6 +285,11 @@ public struct HTTP1Connection: BitwiseCopyable {
             entry.pointee.record.responseTime = response.time
             entry.pointee.record.responseVersion = head.version
             entry.pointee.record.status = head.status
+            if let fields = parser.responseFields {
+                let values = fields.values(of: head, parser.memory)
+                if values == nil { entry.pointee.record.fail(.response, .noMemory, response.position) }
+                entry.pointee.record.responseFields = values ?? HTTP1FieldValues()
+            }
             if !entry.pointee.requestIsDone, head.status >= 300, request.awaitsContinue,
                 parser.rules.leniency.contains(.refusedBody)
             {

@@ -84,6 +84,10 @@ public struct HTTP1Transaction: BitwiseCopyable {
     public internal(set) var error: HTTP1Error?
     /// The direction of the error.
     public internal(set) var errorSide = HTTP1Side.request
+    /// The values of the fields of ``HTTP1KeptFields/request`` in the request's head.
+    public internal(set) var requestFields = HTTP1FieldValues()
+    /// The values of the fields of ``HTTP1KeptFields/response`` in the head of the final response.
+    public internal(set) var responseFields = HTTP1FieldValues()
 
     init() {}
 
@@ -95,5 +99,11 @@ public struct HTTP1Transaction: BitwiseCopyable {
         self.error = error
         errorSide = side
         errorPosition = position
+    }
+
+    /// Gives back the memory of the values of fields.
+    mutating func releaseFields(_ memory: HTTP1Memory) {
+        requestFields.release(memory)
+        responseFields.release(memory)
     }
 }

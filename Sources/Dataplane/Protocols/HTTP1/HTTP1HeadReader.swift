@@ -244,11 +244,13 @@ struct HTTP1HeadReader {
         return major < 10 && minor < 10 ? HTTP1Version(major: major, minor: minor) : nil
     }
 
-    /// The second "@" of an authority in absolute-form, which makes the host ambiguous (RFC 3986 §3.2 has one at most).
+    /// What makes the host in an absolute-form ambiguous: the second "@" of its authority (RFC 3986 §3.2 has one at most), or
+    /// where the second slash before it is missing (RFC 9110 §4.2.1), so that what follows may be host or path.
     private func ambiguousAuthority(_ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Int? {
         if base.byte(from) == 0x2f { return nil }
         let colon = HTTP1Bytes.find(0x3a, base, from, to)
-        guard colon + 2 < to, base.byte(colon + 1) == 0x2f, base.byte(colon + 2) == 0x2f else { return nil }
+        guard colon + 1 < to, base.byte(colon + 1) == 0x2f else { return nil }
+        guard colon + 2 < to, base.byte(colon + 2) == 0x2f else { return colon + 2 }
         var seen = false
         for at in (colon + 3)..<to {
             switch base.byte(at) {

@@ -16,6 +16,9 @@ public final class HTTP1Parser {
     let responses: HTTP1HeadReader
     let trailers: HTTP1HeadReader
     let emptyLines: UInt8
+    /// What finds the values of fields that are kept; nil where none are.
+    let requestFields: HTTP1FieldKeeper?
+    let responseFields: HTTP1FieldKeeper?
 
     /// - Parameter rules: what is accepted, and how much. Limits beyond 16 MiB, or 65535 for a chunk-size line, are those.
     /// - Parameter memory: what all connections of this parser may use, and perhaps other parsers of the same thread.
@@ -37,6 +40,8 @@ public final class HTTP1Parser {
         responses = HTTP1HeadReader(.response, rules)
         trailers = HTTP1HeadReader(.trailers, rules)
         emptyLines = UInt8(rules.limits.emptyLines)
+        requestFields = HTTP1FieldKeeper(rules.keptFields.request, valueBytes: rules.keptFields.valueBytes)
+        responseFields = HTTP1FieldKeeper(rules.keptFields.response, valueBytes: rules.keptFields.valueBytes)
     }
 
     /// Takes the next bytes of a direction.
@@ -229,7 +234,7 @@ public final class HTTP1Parser {
     @inlinable
     func report(_ connection: inout HTTP1Connection, _ handler: inout some HTTP1Handler) {
         while let transaction = connection.finished(self) {
-            handler.transaction(transaction)
+            handler.transaction(transaction.pointee)
             connection.removeFinished(self)
         }
     }

@@ -105,6 +105,8 @@ public struct HTTP1Rules: Sendable {
     public var depthPolicy = HTTP1DepthPolicy.stop
     /// Where reading is taken up again behind a gap.
     public var resynchronisation = HTTP1Resynchronisation.afterGap
+    /// The header fields whose values transactions carry.
+    public var keptFields = HTTP1KeptFields()
 
     public init() {}
 

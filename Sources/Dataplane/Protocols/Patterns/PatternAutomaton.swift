@@ -61,7 +61,7 @@ final class PatternAutomaton {
     /// Makes the automaton of `patterns`, none of them empty. Throws ``PatternList/Failure`` when two are the same or
     /// all together too long, and ``OutOfMemory``. Rows take at most `rowBytes`, or are one.
     init(_ patterns: [[UInt8]], ignoresCase: Bool, rowBytes: Int = 512 << 10) throws {
-        let patterns = ignoresCase ? patterns.map { $0.map(PatternAutomaton.lowered) } : patterns
+        let patterns = ignoresCase ? patterns.map { $0.map(\.lowered) } : patterns
         let total = patterns.reduce(0) { $0 + $1.count }
         if total > PatternList.mostBytesInAll {
             throw PatternList.Failure(
@@ -220,10 +220,6 @@ final class PatternAutomaton {
     /// The nearest shorter suffix of `state` at which a pattern ends; 0 when there is none.
     @inline(__always)
     func suffix(of state: UInt32) -> UInt32 { outputs[Int(state)].suffix }
-
-    private static func lowered(_ byte: UInt8) -> UInt8 {
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
-    }
 }
 
 /// One pass over one piece of a stream. It is valid as long as the bytes and the automaton are.
