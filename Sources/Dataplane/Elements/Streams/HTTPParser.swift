@@ -94,8 +94,8 @@ public final class HTTPParser: Element {
         .init("header_bytes", size: \.headerBytes, in: 16...16_384, "bytes kept of the value in such a column"),
     ]
     public static let handlers = [
-        Handler<HTTPParser>("streams", "connections seen") { Int($0.streams) },
-        Handler<HTTPParser>("http", "connections that are HTTP") { Int($0.connections) },
+        Handler<HTTPParser>("streams", "connections seen") { Int($0.connections.count) },
+        Handler<HTTPParser>("http", "connections that are HTTP") { Int($0.tally.connections) },
         Handler<HTTPParser>("transactions", "records made") { Int($0.tally.records) },
         Handler<HTTPParser>("errors", "records with an error") { Int($0.tally.errors) },
         Handler<HTTPParser>("cut", "values of header fields that were longer than header_bytes") { Int($0.tally.cut) },
@@ -112,30 +112,28 @@ public final class HTTPParser: Element {
     public static let stateBytesPerFlow = MemoryLayout<State>.stride
 
     /// One connection.
-    struct State: BitwiseCopyable {
+    struct State: ConnectionState {
         enum Kind: BitwiseCopyable {
             /// Not told yet.
             case unknown
             case http, other
         }
-        var isLive = false
+        var connection = Connection()
         var kind = Kind.unknown
         /// The direction of the requests, once it is HTTP.
         var client: Int8 = 0
         /// Whether the first bytes of a direction are none of HTTP.
         var isOther = (false, false)
-        var generation: UInt32 = 0
-        var number: UInt32 = 0
-        var ends = StreamEnds()
         var positions = (StreamPosition(), StreamPosition())
         var detections = (HTTP1Detection(), HTTP1Detection())
-        var connection = HTTP1Connection()
+        var http = HTTP1Connection()
         /// Whether it is in the list of those that keep memory, and its neighbours there; -1 for none.
         var isListed = false
         var before: Int32 = -1
         var after: Int32 = -1
     }
     private struct Tally: BitwiseCopyable {
+        var connections: UInt64 = 0
         var records: UInt64 = 0
         var errors: UInt64 = 0
         var missed: UInt64 = 0
@@ -145,12 +143,13 @@ public final class HTTPParser: Element {
         var copied = 0
         var made = 0
     }
-    private static let columns: [(name: String, type: Layout.FieldType)] = [
-        ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("method", .text),
-        ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone), ("request_body_bytes", .u64),
-        ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
-        ("error", .text),
-    ]
+    private static let columns =
+        Connection.columns + [
+            ("method", .text), ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone),
+            ("request_body_bytes", .u64),
+            ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
+            ("error", .text),
+        ]
     /// The values of fields may take so much of a record that the rest of a usual one has room, too.
     private static let mostHeaderBytes = 32_768
 
@@ -190,9 +189,7 @@ public final class HTTPParser: Element {
     /// Ports on which a first word that is no known method counts as one all the same.
     private static let usualPorts: [UInt16] = [80, 8000, 8008, 8080, 8088, 3128]
 
-    private let flows: Int
-    private let memory: ZeroedMemory<State>
-    private let states: UnsafeMutablePointer<State>
+    private let connections: Connections<State>
     private let layout: UInt16
     /// Bytes of a record without its texts.
     private let recordSize: Int
@@ -200,8 +197,6 @@ public final class HTTPParser: Element {
     private let parser: HTTP1Parser
     /// Memory is short when more than this is used.
     private let shortage: Int
-    private var streams: UInt32 = 0
-    private var connections: UInt64 = 0
     @exclusivity(unchecked) private var tally = Tally()
     /// Connections that keep memory, the one that has for the longest time first; -1 for none.
     private var oldest: Int32 = -1
@@ -210,9 +205,7 @@ public final class HTTPParser: Element {
     public init(_ config: Config, _ setup: Setup) throws {
         let layout = Layout("http", HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) })
         try HTTPParser.check(config, layout)
-        flows = setup.flows
-        memory = try ZeroedMemory(setup.flows)
-        states = memory.base
+        connections = try Connections(setup)
         self.layout = setup.layouts.register(layout)
         recordSize = layout.size
         headers = (config.requestHeaders.count, config.responseHeaders.count)
@@ -230,39 +223,25 @@ public final class HTTPParser: Element {
         super.init()
     }
 
-    deinit { memory.deallocate() }
-
     // MARK: Streams
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         let passes = context.isConnected(1)
         for k in 0..<batch.count {
             let p = batch[k]
-            let index = Int(p.pointee.flow.index)
-            guard index >= 0, index < flows, p.pointee.ipProtocol == 6 else {
+            guard let state = connections.find(p) else {
                 context.drop(batch.index[k], Drop.noStream)
                 continue
             }
-            let state = states + index
-            if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
             if state.pointee.kind != .other {
-                if parser.memory.used > shortage { makeRoom(for: Int32(index), context) }
+                if parser.memory.used > shortage { makeRoom(for: state, context) }
                 take(StreamPiece(p), batch.index[k], p.pointee.time, state, context)
-                if state.pointee.connection.keepsMemory != state.pointee.isListed { list(Int32(index)) }
+                if state.pointee.http.keepsMemory != state.pointee.isListed { list(state) }
             }
             if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
         }
         count(context)
         context.did(.update, batch.count)
-    }
-
-    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
-        state.pointee = State()
-        state.pointee.isLive = true
-        state.pointee.generation = p.pointee.flow.generation
-        state.pointee.number = streams
-        state.pointee.ends = StreamEnds(p)
-        streams &+= 1
     }
 
     /// Counts what the parser read and made since it was last asked.
@@ -293,10 +272,10 @@ public final class HTTPParser: Element {
         var emitter = Emitter(self, state, i, context)
         if piece.hasGap {
             let count = missing > 0 ? UInt64(missing) : nil
-            parser.gap(side, count, time: time, of: &state.pointee.connection, to: &emitter)
+            parser.gap(side, count, time: time, of: &state.pointee.http, to: &emitter)
         }
         if !piece.bytes.isEmpty {
-            parser.take(side, piece.bytes, time: time, of: &state.pointee.connection, to: &emitter)
+            parser.take(side, piece.bytes, time: time, of: &state.pointee.http, to: &emitter)
         }
         end(piece, side, state, &emitter)
     }
@@ -309,10 +288,10 @@ public final class HTTPParser: Element {
         _ emitter: inout Emitter
     ) {
         if piece.isRST {
-            parser.end(.request, .reset, of: &state.pointee.connection, to: &emitter)
-            parser.end(.response, .reset, of: &state.pointee.connection, to: &emitter)
+            parser.end(.request, .reset, of: &state.pointee.http, to: &emitter)
+            parser.end(.response, .reset, of: &state.pointee.http, to: &emitter)
         } else if piece.isFIN {
-            parser.end(side, .finished, of: &state.pointee.connection, to: &emitter)
+            parser.end(side, .finished, of: &state.pointee.http, to: &emitter)
         }
     }
 
@@ -326,7 +305,8 @@ public final class HTTPParser: Element {
         _ context: borrowing Context
     ) {
         let own = piece.direction
-        let port = own == 0 ? state.pointee.ends.destinationPort : state.pointee.ends.sourcePort
+        let ends = state.pointee.connection.ends
+        let port = own == 0 ? ends.destinationPort : ends.sourcePort
         let isUsual = HTTPParser.usualPorts.contains(port)
         let before: Int
         let answer: HTTP1Detection.Answer
@@ -345,7 +325,7 @@ public final class HTTPParser: Element {
         guard answer == .request || answer == .response else { return }
         state.pointee.kind = .http
         state.pointee.client = Int8(answer == .request ? own : 1 - own)
-        connections &+= 1
+        tally.connections &+= 1
         var emitter = Emitter(self, state, i, context)
         // What waited on this side, the rest of its piece, then what waited on the other side.
         let (mine, others) =
@@ -354,28 +334,23 @@ public final class HTTPParser: Element {
         let otherSide: HTTP1Side = answer == .request ? .response : .request
         mine.withBytes {
             let first = UnsafeRawBufferPointer(rebasing: $0[..<before])
-            parser.take(side, first, time: time, of: &state.pointee.connection, to: &emitter)
+            parser.take(side, first, time: time, of: &state.pointee.http, to: &emitter)
         }
-        parser.take(side, piece.bytes, time: time, of: &state.pointee.connection, to: &emitter)
+        parser.take(side, piece.bytes, time: time, of: &state.pointee.http, to: &emitter)
         if own == 0 ? state.pointee.isOther.1 : state.pointee.isOther.0 {
-            parser.gap(otherSide, nil, time: time, of: &state.pointee.connection, to: &emitter)
+            parser.gap(otherSide, nil, time: time, of: &state.pointee.http, to: &emitter)
         } else {
-            others.withBytes { parser.take(otherSide, $0, time: time, of: &state.pointee.connection, to: &emitter) }
+            others.withBytes { parser.take(otherSide, $0, time: time, of: &state.pointee.http, to: &emitter) }
         }
         end(piece, side, state, &emitter)
     }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        let index = Int(flow.index)
-        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else {
-            return
-        }
-        let state = states + index
-        state.pointee.isLive = false
+        guard let state = connections.end(flow) else { return }
         guard state.pointee.kind == .http else { return }
         var emitter = Emitter(self, state, -1, context)
-        parser.close(&state.pointee.connection, .idle, to: &emitter)
-        if state.pointee.isListed { list(Int32(index)) }
+        parser.close(&state.pointee.http, .idle, to: &emitter)
+        if state.pointee.isListed { list(state) }
         count(context)
     }
 
@@ -383,23 +358,25 @@ public final class HTTPParser: Element {
 
     /// Gives others up until memory is not short any more.
     @inline(never)
-    private func makeRoom(for index: Int32, _ context: borrowing Context) {
+    private func makeRoom(for newcomer: UnsafeMutablePointer<State>, _ context: borrowing Context) {
         while parser.memory.used > shortage {
-            let victim = oldest == index ? states[Int(index)].after : oldest
+            let states = connections.states
+            let victim = oldest >= 0 && states + Int(oldest) == newcomer ? newcomer.pointee.after : oldest
             if victim < 0 { return }
             let state = states + Int(victim)
             var emitter = Emitter(self, state, -1, context)
-            parser.giveUp(&state.pointee.connection, to: &emitter)
+            parser.giveUp(&state.pointee.http, to: &emitter)
             state.pointee.kind = .other
-            list(victim)
+            list(state)
             tally.givenUp &+= 1
         }
     }
 
     /// Puts a connection behind those that keep memory, or takes it out where it is among them.
     @inline(never)
-    private func list(_ index: Int32) {
-        let state = states + Int(index)
+    private func list(_ state: UnsafeMutablePointer<State>) {
+        let states = connections.states
+        let index = Int32(state - states)
         if state.pointee.isListed {
             let (before, after) = (state.pointee.before, state.pointee.after)
             if before >= 0 { states[Int(before)].after = after } else { oldest = after }
@@ -467,14 +444,9 @@ public final class HTTPParser: Element {
             tally.missed &+= 1
             return
         }
-        let ends = state.pointee.client == 0 ? state.pointee.ends : state.pointee.ends.reversed
         func some(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? { text.isEmpty ? nil : text }
         var out = TextRecordWriter(context[i].pointee.data, size: size)
-        out.fields.put(state.pointee.number)
-        out.fields.put(ends.source)
-        out.fields.put(ends.sourcePort)
-        out.fields.put(ends.destination)
-        out.fields.put(ends.destinationPort)
+        out.fields.put(state.pointee.connection, source: Int(state.pointee.client))
         out.put(text: some(transaction.method))
         out.put(text: some(transaction.target))
         out.put(text: some(transaction.host))

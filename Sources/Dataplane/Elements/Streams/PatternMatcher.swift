@@ -1,8 +1,6 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-import CLinux
-
 /// Looks for many fixed byte strings at once in streams, also where they cross from one packet into the next.
 ///
 /// Each direction of a connection is a text of its own; where bytes are missing the search begins anew behind them.
@@ -122,17 +120,14 @@ public final class PatternMatcher: Element {
         var offset: UInt64 = 0
     }
     /// One connection.
-    struct State: BitwiseCopyable {
-        var isLive = false
+    struct State: ConnectionState {
+        var connection = Connection()
         var isDropped = false
         var hasMatch = false
-        var generation: UInt32 = 0
-        var number: UInt32 = 0
         var records: UInt32 = 0
         /// The highest origin number of its packets so far.
         var latest: UInt64 = 0
         var sides = (Side(), Side())
-        var ends = StreamEnds()
     }
     private struct Counters: BitwiseCopyable {
         var scanned: UInt64 = 0
@@ -149,8 +144,7 @@ public final class PatternMatcher: Element {
     }
     private static let matchLayout = Layout(
         "match",
-        [
-            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
+        Connection.columns + [
             ("time_ns", .time),
             ("direction", .word(["forward", "reverse"])), ("offset", .u64), ("pattern", .u32), ("text", .text),
         ]
@@ -163,16 +157,13 @@ public final class PatternMatcher: Element {
     private let config: Config
     private let patterns: [[UInt8]]
     private let automaton: PatternAutomaton
-    private let flows: Int
-    private let memory: ZeroedMemory<State>
-    private let states: UnsafeMutablePointer<State>
+    private let connections: Connections<State>
     private let totals: ZeroedMemory<Total>
     private let matchLayout: UInt16
     private let patternLayout: UInt16
     /// For each direction, whether it is searched.
     private let searched: (Bool, Bool)
     private var counters = Counters()
-    private var streams: UInt32 = 0
     private var packets: UInt64 = 0
 
     public init(_ config: Config, _ setup: Setup) throws {
@@ -191,9 +182,7 @@ public final class PatternMatcher: Element {
         } catch let failure as PatternList.Failure {
             throw ParameterError(failure.message, at: -1)
         }
-        flows = setup.flows
-        memory = try ZeroedMemory(setup.flows)
-        states = memory.base
+        connections = try Connections(setup)
         totals = try ZeroedMemory(patterns.count)
         matchLayout = setup.layouts.register(PatternMatcher.matchLayout)
         patternLayout = setup.layouts.register(PatternMatcher.patternLayout)
@@ -202,7 +191,6 @@ public final class PatternMatcher: Element {
     }
 
     deinit {
-        memory.deallocate()
         totals.deallocate()
     }
 
@@ -212,24 +200,16 @@ public final class PatternMatcher: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         if input == 1 { return pass(batch, context) }
-        let states = self.states
-        let limit = UInt32(truncatingIfNeeded: flows)
-        for k in 0..<batch.count {
-            let flow = UInt32(bitPattern: batch[k].pointee.flow.index)
-            if flow < limit { clinux_prefetch_for_write(states + Int(flow)) }
-        }
+        connections.prefetch(batch)
         let marks = config.action == .mark
         let drops = config.action == .drop
         var scanned = 0
         for k in 0..<batch.count {
             let p = batch[k]
-            let flow = UInt32(bitPattern: p.pointee.flow.index)
-            guard flow < limit, p.pointee.ipProtocol == 6 else {
+            guard let state = connections.find(p) else {
                 context.drop(batch.index[k], Drop.noStream)
                 continue
             }
-            let state = states + Int(flow)
-            if state.pointee.generation != p.pointee.flow.generation || !state.pointee.isLive { begin(p, state) }
             if state.pointee.isDropped {
                 context.drop(batch.index[k], Drop.flowDropped)
                 continue
@@ -254,15 +234,6 @@ public final class PatternMatcher: Element {
         counters.scanned &+= UInt64(scanned)
         context.did(.update, batch.count)
         context.did(.scanned, scanned)
-    }
-
-    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
-        state.pointee = State()
-        state.pointee.isLive = true
-        state.pointee.generation = p.pointee.flow.generation
-        state.pointee.number = streams
-        state.pointee.ends = StreamEnds(p)
-        streams &+= 1
     }
 
     /// Searches the bytes of a piece; true when a pattern ends in them.
@@ -343,13 +314,8 @@ public final class PatternMatcher: Element {
             counters.missed &+= 1
             return
         }
-        let ends = direction == 0 ? state.pointee.ends : state.pointee.ends.reversed
         var out = TextRecordWriter(context[j].pointee.data, PatternMatcher.matchLayout)
-        out.fields.put(state.pointee.number)
-        out.fields.put(ends.source)
-        out.fields.put(ends.sourcePort)
-        out.fields.put(ends.destination)
-        out.fields.put(ends.destinationPort)
+        out.fields.put(state.pointee.connection, source: direction)
         out.fields.put(context[i].pointee.time)
         out.fields.put(UInt8(truncatingIfNeeded: direction))
         out.fields.put(offset)
@@ -366,9 +332,8 @@ public final class PatternMatcher: Element {
     private func pass(_ batch: Batch, _ context: borrowing Context) {
         for k in 0..<batch.count {
             let p = batch[k]
-            let index = Int(p.pointee.flow.index)
-            if index >= 0, index < flows, states[index].isDropped,
-                states[index].generation == p.pointee.flow.generation, p.pointee.sequence > states[index].latest
+            if let state = connections.peek(p.pointee.flow), state.pointee.isDropped,
+                p.pointee.sequence > state.pointee.latest
             {
                 context.drop(batch.index[k], Drop.flowDropped)
             } else {
@@ -380,10 +345,7 @@ public final class PatternMatcher: Element {
     // MARK: Ends
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        let index = Int(flow.index)
-        guard index >= 0, index < flows, states[index].generation == flow.generation else { return }
-        states[index].isLive = false
-        states[index].isDropped = false
+        _ = connections.end(flow)
     }
 
     public override func finish(_ context: borrowing Context) {

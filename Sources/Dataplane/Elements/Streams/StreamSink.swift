@@ -44,7 +44,7 @@ public final class StreamSink: Element {
         .init("hash", \.hash, "make a SHA-256 digest of each direction"),
     ]
     public static let handlers = [
-        Handler<StreamSink>("streams", "connections seen") { Int($0.streams) },
+        Handler<StreamSink>("streams", "connections seen") { Int($0.connections.count) },
         Handler<StreamSink>("bytes", "bytes of all directions") { Int($0.bytes) },
         Handler<StreamSink>("missed", "records that were not made since the pool was empty") { Int($0.missed) },
     ]
@@ -65,56 +65,43 @@ public final class StreamSink: Element {
         var hash = SHA256()
     }
     /// One connection.
-    struct State: BitwiseCopyable {
-        var isLive = false
-        var generation: UInt32 = 0
-        var number: UInt32 = 0
-        var ends = StreamEnds()
+    struct State: ConnectionState {
+        var connection = Connection()
         var sides = (Side(), Side())
     }
     private static let layout = Layout(
         "stream",
-        [
-            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16), ("bytes", .u64),
-            ("sha256", .digest), ("gaps", .u32), ("gap_bytes", .u64), ("overlaps", .u32), ("overlap_conflicts", .u32),
+        Connection.columns + [
+            ("bytes", .u64), ("sha256", .digest), ("gaps", .u32), ("gap_bytes", .u64), ("overlaps", .u32),
+            ("overlap_conflicts", .u32),
             ("end", .word(FlowEnd.words)),
         ]
     )
 
     private let config: Config
-    private let flows: Int
-    private let memory: ZeroedMemory<State>
-    private let states: UnsafeMutablePointer<State>
+    private let connections: Connections<State>
     private let layout: UInt16
     private let files: StreamFiles?
-    private var streams: UInt32 = 0
     private var bytes: UInt64 = 0
     private var missed: UInt64 = 0
 
     public init(_ config: Config, _ setup: Setup) throws {
         self.config = config
-        flows = setup.flows
-        memory = try ZeroedMemory(setup.flows)
-        states = memory.base
+        connections = try Connections(setup)
         layout = setup.layouts.register(StreamSink.layout)
         files = config.directory.isEmpty ? nil : StreamFiles(config.directory, setup.services)
         super.init()
     }
-
-    deinit { memory.deallocate() }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         let passes = context.isConnected(1)
         var bytes = 0
         for k in 0..<batch.count {
             let p = batch[k]
-            let index = Int(p.pointee.flow.index)
-            guard index >= 0, index < flows, p.pointee.ipProtocol == 6 else {
+            guard let state = connections.find(p) else {
                 context.drop(batch.index[k], Drop.noStream)
                 continue
             }
-            let state = states + index
-            if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
             let piece = StreamPiece(p)
             bytes &+= piece.bytes.count
             if piece.direction == 0 {
@@ -127,15 +114,6 @@ public final class StreamSink: Element {
         self.bytes &+= UInt64(bytes)
         context.did(.update, batch.count)
         if config.hash || files != nil { context.did(.payloadBytes, bytes) }
-    }
-
-    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
-        state.pointee = State()
-        state.pointee.isLive = true
-        state.pointee.generation = p.pointee.flow.generation
-        state.pointee.number = streams
-        state.pointee.ends = StreamEnds(p)
-        streams &+= 1
     }
 
     private func take(
@@ -164,28 +142,24 @@ public final class StreamSink: Element {
 
     /// The file of a direction.
     private func name(_ state: UnsafeMutablePointer<State>, _ direction: Int) -> String {
-        let ends = direction == 0 ? state.pointee.ends : state.pointee.ends.reversed
-        return "\(state.pointee.number)-\(ends.source)-\(ends.sourcePort)-\(ends.destination)-\(ends.destinationPort)"
+        let connection = state.pointee.connection
+        let ends = direction == 0 ? connection.ends : connection.ends.reversed
+        return "\(connection.number)-\(ends.source)-\(ends.sourcePort)-\(ends.destination)-\(ends.destinationPort)"
     }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        let index = Int(flow.index)
-        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else {
-            return
-        }
-        states[index].isLive = false
-        let state = states + index
+        guard let state = connections.end(flow) else { return }
         let end = reason.strongest(
             rst: state.pointee.sides.0.hasRST || state.pointee.sides.1.hasRST,
             fin: state.pointee.sides.0.hasFIN || state.pointee.sides.1.hasFIN
         )
-        record(state, state.pointee.ends, &state.pointee.sides.0, end, flow, context)
-        record(state, state.pointee.ends.reversed, &state.pointee.sides.1, end, flow, context)
+        record(state, 0, &state.pointee.sides.0, end, flow, context)
+        record(state, 1, &state.pointee.sides.1, end, flow, context)
     }
 
     private func record(
         _ state: UnsafeMutablePointer<State>,
-        _ ends: StreamEnds,
+        _ direction: Int,
         _ side: inout Side,
         _ end: UInt8,
         _ flow: FlowRef,
@@ -196,11 +170,7 @@ public final class StreamSink: Element {
             return
         }
         var out = RecordWriter(context[i].pointee.data)
-        out.put(state.pointee.number)
-        out.put(ends.source)
-        out.put(ends.sourcePort)
-        out.put(ends.destination)
-        out.put(ends.destinationPort)
+        out.put(state.pointee.connection, source: direction)
         out.put(side.bytes)
         side.hash.digest(to: out.next)
         out.next += 32

@@ -70,7 +70,7 @@ public final class TLSClientHello: Element {
         .init("when_full", \.whenFull, "which hello is given up when these are full"),
     ]
     public static let handlers = [
-        Handler<TLSClientHello>("streams", "connections seen") { Int($0.streams) },
+        Handler<TLSClientHello>("streams", "connections seen") { Int($0.connections.count) },
         Handler<TLSClientHello>("hellos", "hellos read as a whole") { Int($0.hellos) },
         Handler<TLSClientHello>("errors", "hellos that were not") { Int($0.errors) },
         Handler<TLSClientHello>("waiting", "hellos that have begun and not ended") { $0.buffers.count },
@@ -96,15 +96,12 @@ public final class TLSClientHello: Element {
         var buffer: Int32 = -1
     }
     /// One connection.
-    struct State: BitwiseCopyable {
-        var isLive = false
+    struct State: ConnectionState {
+        var connection = Connection()
         /// Its record was made, or neither direction is looked at any more.
         var isOver = false
-        var generation: UInt32 = 0
-        var number: UInt32 = 0
         /// When the hello was recognised.
         var time: Int64 = 0
-        var ends = StreamEnds()
         var sides = (Side(), Side())
     }
     private enum Failure: String {
@@ -114,22 +111,18 @@ public final class TLSClientHello: Element {
     }
     private static let layout = Layout(
         "tls",
-        [
-            ("stream", .u32), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
+        Connection.columns + [
             ("time_ns", .time),
             ("form", .word(["tls", "ssl2"])), ("version", .text), ("sni", .text), ("alpn", .text), ("error", .text),
         ]
     )
 
     private let config: Config
-    private let flows: Int
-    private let memory: ZeroedMemory<State>
-    private let states: UnsafeMutablePointer<State>
+    private let connections: Connections<State>
     private let buffers: HelloBuffers
     /// Room for the bytes that decide whether a hello begins, where they come in several packets.
     private let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 32, alignment: 8)
     private let layout: UInt16
-    private var streams: UInt32 = 0
     private var hellos: UInt64 = 0
     private var errors: UInt64 = 0
     private var missed: UInt64 = 0
@@ -137,9 +130,7 @@ public final class TLSClientHello: Element {
 
     public init(_ config: Config, _ setup: Setup) throws {
         self.config = config
-        flows = setup.flows
-        memory = try ZeroedMemory(setup.flows)
-        states = memory.base
+        connections = try Connections(setup)
         buffers = try HelloBuffers(
             size: config.helloBytes,
             capacity: min(Int(Int32.max), max(1, config.bufferBytes / config.helloBytes))
@@ -149,7 +140,6 @@ public final class TLSClientHello: Element {
     }
 
     deinit {
-        memory.deallocate()
         window.deallocate()
     }
 
@@ -160,13 +150,10 @@ public final class TLSClientHello: Element {
         var looked = 0
         for k in 0..<batch.count {
             let p = batch[k]
-            let index = Int(p.pointee.flow.index)
-            guard index >= 0, index < flows, p.pointee.ipProtocol == 6 else {
+            guard let state = connections.find(p) else {
                 context.drop(batch.index[k], Drop.noStream)
                 continue
             }
-            let state = states + index
-            if !state.pointee.isLive || state.pointee.generation != p.pointee.flow.generation { begin(p, state) }
             if !state.pointee.isOver { looked &+= look(batch.index[k], state, context) }
             if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
         }
@@ -174,15 +161,6 @@ public final class TLSClientHello: Element {
         context.did(.payloadBytes, looked)
         if copied > 0 { context.did(.copyBytes, copied) }
         copied = 0
-    }
-
-    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
-        state.pointee = State()
-        state.pointee.isLive = true
-        state.pointee.generation = p.pointee.flow.generation
-        state.pointee.number = streams
-        state.pointee.ends = StreamEnds(p)
-        streams &+= 1
     }
 
     /// Follows a connection whose hello is not known; returns how many bytes were looked at.
@@ -327,10 +305,10 @@ public final class TLSClientHello: Element {
             tell(UnsafeRawBufferPointer(rebasing: bytes[5..<5 + length]), nil, direction, state, i, context)
             return false
         }
-        let owner = Int32(state - states) * 2 + Int32(direction)
+        let owner = Int32(state - connections.states) * 2 + Int32(direction)
         if buffers.oldest >= 0, config.whenFull == .oldest, buffers.isFull {
             let other = buffers.owner(of: buffers.oldest)
-            giveUp(.noRoom, Int(other & 1), states + Int(other >> 1), i, context)
+            giveUp(.noRoom, Int(other & 1), connections.states + Int(other >> 1), i, context)
         }
         guard let buffer = buffers.take(for: owner) else {
             giveUp(.noRoom, direction, state, i, context)
@@ -433,13 +411,8 @@ public final class TLSClientHello: Element {
             return
         }
         let item = context[j]
-        let ends = direction == 0 ? state.pointee.ends : state.pointee.ends.reversed
         var out = TextRecordWriter(item.pointee.data, TLSClientHello.layout)
-        out.fields.put(state.pointee.number)
-        out.fields.put(ends.source)
-        out.fields.put(ends.sourcePort)
-        out.fields.put(ends.destination)
-        out.fields.put(ends.destinationPort)
+        out.fields.put(state.pointee.connection, source: direction)
         out.fields.put(state.pointee.time)
         out.fields.put(form)
         put(version, &out)
@@ -449,7 +422,7 @@ public final class TLSClientHello: Element {
         item.pointee.length = UInt32(out.finish())
         item.pointee.wireLength = item.pointee.length
         item.pointee.layout = layout
-        item.pointee.flow = FlowRef(index: Int32(state - states), generation: state.pointee.generation)
+        item.pointee.flow = connections.flow(of: state)
         context.did(.record, 1)
         context.emit(j, 0)
     }
@@ -481,16 +454,11 @@ public final class TLSClientHello: Element {
     }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        let index = Int(flow.index)
-        guard index >= 0, index < flows, states[index].isLive, states[index].generation == flow.generation else {
-            return
-        }
-        let state = states + index
+        guard let state = connections.end(flow) else { return }
         if state.pointee.sides.0.phase == .reading {
             giveUp(.truncated, 0, state, nil, context)
         } else if state.pointee.sides.1.phase == .reading {
             giveUp(.truncated, 1, state, nil, context)
         }
-        state.pointee.isLive = false
     }
 }
