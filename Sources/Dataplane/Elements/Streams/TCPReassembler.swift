@@ -9,12 +9,14 @@ import CLinux
 /// A segment that brings the next bytes leaves at once, unchanged and without copying. One that comes early waits for those
 /// before it; one that brings known bytes again is cut to what is new, or leaves on `rest` when nothing is. A FIN or RST
 /// leaves behind the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty
-/// payload where it brings no bytes: so whoever follows sees each connection begin. All other packets, those of other
+/// payload where it brings no bytes: so whoever follows sees each connection begin. A packet that is dropped begins none.
+/// All other packets, those of other
 /// protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole is marked; how many they are
 /// its sequence number tells.
 ///
 /// A direction begins at its SYN; at the number that the other side's SYN-ACK acknowledges, where the SYN was not captured;
 /// else at its first packet. Only what the receiver would take counts:
+/// - the header must have the length that it says, which is at least 20 bytes; others leave on `rest`;
 /// - segments with bytes must carry ACK or SYN, and lie in the window as far as it is known;
 /// - timestamps must not run backwards (PAWS, RFC 7323 section 5);
 /// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); its payload belongs to the stream;
@@ -316,12 +318,23 @@ public final class TCPReassembler: Element {
         guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), index >= 0, index < flows else {
             return rest(i, context)
         }
+        let segment = Segment(p)
+        // Nobody can tell where the bytes of a segment begin whose data offset is impossible, and no receiver takes it.
+        guard segment.isPossible else { return rest(i, context) }
         let place = Int32(2 * index) + (p.pointee.flags.contains(.reverse) ? 1 : 0)
         let isFirst = begin(p, index)
         let own = directions + Int(place)
-        if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
-        let segment = Segment(p)
-        if let reason = inspect(segment, p, own) { return refuse(i, reason, isFirst: isFirst, context) }
+        if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
+        if let reason = inspect(segment, p, own) {
+            if isFirst { forget(index) }
+            return context.drop(i, reason)
+        }
+        if isFirst, segment.isSYN, segment.isRST {
+            // No receiver takes it, and whoever follows would take it for an end.
+            counters.resetsIgnored &+= 1
+            forget(index)
+            return rest(i, context)
+        }
         open(segment, own, directions + Int(place ^ 1))
         put(i, segment, place, isFirst: isFirst, context)
     }
@@ -331,12 +344,12 @@ public final class TCPReassembler: Element {
         _ i: Int32,
         _ segment: Segment,
         _ place: Int32,
-        isFirst: Bool,
+        isFirst: Bool = false,
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
         switch judge(segment, own) {
-        case .refuse(let reason): refuse(i, reason, isFirst: isFirst, context)
+        case .refuse(let reason): context.drop(i, reason)
         case .nothingNew:
             if segment.size > 0 { counters.again &+= 1 }
             if isFirst { empty(i, context) } else { rest(i, context) }
@@ -344,7 +357,7 @@ public final class TCPReassembler: Element {
             if !own.pointee.waiting.isEmpty { settle(i, segment, own, context) }
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             if !own.pointee.waiting.isEmpty { drain(place, context[i].pointee.time, context) }
-        case .early(let closing): hold(i, segment, closing, place, isFirst: isFirst, context)
+        case .early(let closing): hold(i, segment, closing, place, context)
         }
     }
 
@@ -362,6 +375,8 @@ public final class TCPReassembler: Element {
         var window: UInt32
         var timestamp: UInt32?
         var windowScale: UInt8?
+        /// Whether the header is as long as a header may be, and not longer than the packet.
+        var isPossible: Bool
 
         var isSYN: Bool { flags & 0x02 != 0 }
         var isACK: Bool { flags & 0x10 != 0 }
@@ -375,12 +390,15 @@ public final class TCPReassembler: Element {
             acknowledgment = tcp.be32(8)
             window = UInt32(tcp.be16(14))
             let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
-            size = end > UInt32(p.pointee.payload) ? end &- UInt32(p.pointee.payload) : 0
+            let header = Int(tcp.byte(12) &>> 4) * 4
+            // Of the header the capture may hold only a part.
+            let payload = UInt32(p.pointee.l4) &+ UInt32(header)
+            isPossible = header >= TCPView.size && payload <= end
+            size = end > payload ? end &- payload : 0
             let there = min(end, p.pointee.length)
-            captured = there > UInt32(p.pointee.payload) ? there &- UInt32(p.pointee.payload) : 0
+            captured = there > payload ? there &- payload : 0
             start = flags & 0x02 != 0 ? sequence &+ 1 : sequence
             self.end = start &+ size
-            let header = Int(tcp.byte(12) &>> 4) * 4
             let available = min(Int(there) - Int(p.pointee.l4), header)
             var at = 20
             // Options (RFC 9293 section 3.1): a list of kind, length and value; 0 ends it, 1 fills.
@@ -415,6 +433,13 @@ public final class TCPReassembler: Element {
         return true
     }
 
+    /// A connection has not begun after all: its first packet was refused.
+    private func forget(_ index: Int) {
+        directions[2 * index].marks = []
+        directions[2 * index + 1].marks = []
+        counters.connections &-= 1
+    }
+
     /// Why the receiver would not even look at the sequence number; nil when it would.
     private func inspect(
         _ segment: Segment,
@@ -424,6 +449,7 @@ public final class TCPReassembler: Element {
         let ip = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
         if config.minTTL > 0, Int(ip.byte(p.pointee.ipVersion == 4 ? 8 : 7)) < config.minTTL { return .lowTtl }
         if config.checksum == .verify, !isChecksumRight(p) { return .badChecksum }
+        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         if let timestamp = segment.timestamp {
             if own.pointee.marks.contains(.timestamps), !segment.isRST,
                 TCPSequence.precedes(timestamp, own.pointee.timestamp)
@@ -436,7 +462,6 @@ public final class TCPReassembler: Element {
                 own.pointee.marks.insert(.timestamps)
             }
         }
-        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         return nil
     }
 
@@ -560,10 +585,6 @@ public final class TCPReassembler: Element {
         context.emit(i, 0)
     }
 
-    private func refuse(_ i: Int32, _ reason: Drop, isFirst: Bool, _ context: borrowing Context) {
-        if isFirst { empty(i, context) } else { context.drop(i, reason) }
-    }
-
     /// Lets the part of a segment go that begins with the next byte.
     private func deliver(
         _ i: Int32,
@@ -627,7 +648,6 @@ public final class TCPReassembler: Element {
         _ segment: Segment,
         _ closing: HeldSegments.Closing,
         _ place: Int32,
-        isFirst: Bool,
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
@@ -638,26 +658,25 @@ public final class TCPReassembler: Element {
             let isLate = config.gapTimeout > 0 && !list.isEmpty && time &- own.pointee.since > config.gapTimeout
             if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes || isLate {
                 guard !list.isEmpty, config.onGap == .skip else {
-                    return giveUp(i, segment, closing, place, isFirst: isFirst, context)
+                    return giveUp(i, segment, closing, place, context)
                 }
                 skip(place, time, context)
             } else if held.isFull || held.bytes + size > config.bytes {
                 guard oldest >= 0, config.onGap != .wait else {
-                    return giveUp(i, segment, closing, place, isFirst: isFirst, context)
+                    return giveUp(i, segment, closing, place, context)
                 }
                 if config.onGap == .skip { skip(oldest, time, context) } else { dropFlow(oldest, context) }
             } else {
                 break
             }
             // The hole may be closed now.
-            if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
+            if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
             if case .early = judge(segment, own) { continue }
-            return put(i, segment, place, isFirst: isFirst, context)
+            return put(i, segment, place, context)
         }
         if settle(i, segment, own, context), closing == .none {
             counters.again &+= 1
-            if isFirst { empty(i, context) } else { rest(i, context) }
-            return
+            return rest(i, context)
         }
         counters.early &+= 1
         if own.pointee.waiting.isEmpty { enlist(place, time) }
@@ -681,15 +700,14 @@ public final class TCPReassembler: Element {
         _ segment: Segment,
         _ closing: HeldSegments.Closing,
         _ place: Int32,
-        isFirst: Bool,
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
         switch config.onGap {
-        case .wait: refuse(i, .noRoom, isFirst: isFirst, context)
+        case .wait: context.drop(i, Drop.noRoom)
         case .dropFlow:
             dropFlow(place, context)
-            refuse(i, .flowDropped, isFirst: isFirst, context)
+            context.drop(i, Drop.flowDropped)
         case .skip:
             // Not even this one may wait.
             leaveOut(own, upTo: segment.start)
