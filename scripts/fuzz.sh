@@ -6,21 +6,23 @@
 # What a target has learnt is kept in .build/fuzz-corpus and used again; inputs that fail are put into .build/fuzz-findings.
 # With SEED every run from the same corpus is the same.
 #
-# usage: scripts/fuzz.sh [RUNS|SECONDSs] [TARGET...]
+# usage: scripts/fuzz.sh [RUNS|SECONDSs] [reassembly|defragmenter|http|tls|options ...]
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 amount=${1:-1000000}
 shift || true
 [ $# -gt 0 ] || set -- reassembly defragmenter http tls options
-case $amount in
-*[!0-9s]* | *s?* | s | "")
+usage() {
     sed -n 's/^# usage: /usage: /p' "$0" >&2
     exit 64
-    ;;
+}
+case $amount in
+*[!0-9s]* | *s?* | s | "") usage ;;
 *s) limit=-max_total_time=${amount%s} ;;
 *) limit=-runs=$amount ;;
 esac
+for target; do [ -d "Tests/FuzzTests/Seeds/$target" ] || usage; done
 
 echo "fuzz: building" >&2
 # Flags reach every module of a build, so it has a place of its own. Gold cannot link it; lld comes with Swift.
@@ -47,7 +49,7 @@ for target; do
         sed -n "s/^stat::number_of_executed_units: */fuzz: $target: runs without a finding: /p" "$log" >&2
     else
         status=1
-        grep -aE 'Fatal error|ERROR|SUMMARY|written to|^usage' "$log" >&2 || tail -n 5 "$log" >&2
+        grep -aE 'Fatal error|ERROR|SUMMARY|written to' "$log" >&2 || tail -n 5 "$log" >&2
         echo "fuzz: $target: see $log" >&2
     fi
 done

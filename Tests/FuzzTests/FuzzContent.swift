@@ -51,7 +51,7 @@ final class FuzzContent {
     }
 
     /// Puts the bytes from `place` on behind `frame`, and marks them as sent.
-    func send(_ count: Int, from place: Int, of stream: Int, variant: Int, to frame: inout FuzzFrame) {
+    func send(_ count: Int, from place: Int, of stream: Int, variant: Int, to frame: FuzzFrame) {
         let block = stream * FuzzContent.variants + variant
         var done = 0
         while done < count {

@@ -109,7 +109,7 @@ enum FuzzDefragmenter {
     // One thread fuzzes a target.
     nonisolated(unsafe) private static var benches: [Int: Bench] = [:]
     nonisolated(unsafe) private static let content = FuzzContent()
-    nonisolated(unsafe) private static var frame = FuzzFrame()
+    nonisolated(unsafe) private static let frame = FuzzFrame()
 
     static func run(_ bytes: UnsafeRawBufferPointer) {
         var input = FuzzInput(bytes)
@@ -193,7 +193,7 @@ enum FuzzDefragmenter {
             frame.append(options, of: 1)
         }
         let data = frame.count
-        content.send(count, from: start, of: packet, variant: variant, to: &frame)
+        content.send(count, from: start, of: packet, variant: variant, to: frame)
         if isNested {
             let bytes = [UInt8(proto), 0, UInt8(place), UInt8(value), 0, 0, 0, 9]
             for (k, byte) in bytes.enumerated() { frame.bytes[data + k] = byte }

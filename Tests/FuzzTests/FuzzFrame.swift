@@ -7,42 +7,44 @@ import Glibc
 
 /// A frame that is put together header by header, in memory that is used again: arrays check more with each byte than a run
 /// has time for.
-struct FuzzFrame {
+final class FuzzFrame {
     private static let capacity = 1 << 17
     private let base = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
     private(set) var count = 0
 
+    deinit { base.deallocate() }
+
     /// The bytes so far; valid until something is appended.
     var bytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: count) }
 
-    mutating func clear() { count = 0 }
+    func clear() { count = 0 }
 
     /// Room for `more` bytes behind the others.
     @inline(__always)
-    private mutating func grow(_ more: Int) -> UnsafeMutableRawPointer {
+    private func grow(_ more: Int) -> UnsafeMutableRawPointer {
         precondition(count + more <= FuzzFrame.capacity)
         defer { count += more }
         return base + count
     }
 
-    mutating func append16(_ number: Int) {
+    func append16(_ number: Int) {
         grow(2).storeBytes(of: UInt16(truncatingIfNeeded: number).bigEndian, as: UInt16.self)
     }
-    mutating func append32(_ number: UInt32) { grow(4).storeBytes(of: number.bigEndian, as: UInt32.self) }
-    mutating func append(_ count: Int, of byte: UInt8) { memset(grow(count), Int32(byte), count) }
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    func append32(_ number: UInt32) { grow(4).storeBytes(of: number.bigEndian, as: UInt32.self) }
+    func append(_ count: Int, of byte: UInt8) { memset(grow(count), Int32(byte), count) }
+    func append(_ bytes: UnsafeRawBufferPointer) {
         if let start = bytes.baseAddress { memcpy(grow(bytes.count), start, bytes.count) }
     }
-    mutating func removeLast(_ less: Int) { count -= less }
+    func removeLast(_ less: Int) { count -= less }
 
     /// The header of an Ethernet frame that holds IPv4 or IPv6.
-    mutating func appendEthernet(isIPv6: Bool) {
+    func appendEthernet(isIPv6: Bool) {
         for _ in 0..<3 { append32(0x0200_0200) }
         append16(isIPv6 ? 0x86dd : 0x0800)
     }
 
     /// An IPv4 header without checksum, before its options; `source` and `destination` are the last bytes of addresses.
-    mutating func appendIPv4(
+    func appendIPv4(
         _ source: Int,
         _ destination: Int,
         proto: Int,
@@ -68,7 +70,7 @@ struct FuzzFrame {
     }
 
     /// An IPv6 header; `source` and `destination` are the last bytes of addresses.
-    mutating func appendIPv6(
+    func appendIPv6(
         _ source: Int,
         _ destination: Int,
         next: Int,
@@ -89,7 +91,7 @@ struct FuzzFrame {
     }
 
     /// A TCP header without checksum, before its options; `words` is what it says of its length.
-    mutating func appendTCP(
+    func appendTCP(
         _ source: Int,
         _ destination: Int,
         sequence: UInt32,

@@ -263,7 +263,7 @@ enum FuzzOptions {
         batch: 64,
         pool: 16
     )
-    nonisolated(unsafe) private static var frame = FuzzFrame()
+    nonisolated(unsafe) private static let frame = FuzzFrame()
 }
 
 // MARK: Seeds
@@ -271,7 +271,7 @@ enum FuzzOptions {
 extension FuzzOptions {
     static let seeds: [(name: String, bytes: [UInt8])] = {
         let timestamps: [UInt8] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]
-        var frame = FuzzFrame()
+        let frame = FuzzFrame()
         frame.appendIPv4(1, 2, proto: 17, payload: 8)
         frame.fillIPv4Checksum(at: 0)
         let ip = [UInt8](frame.bytes) + [4, 0, 0, 53, 0, 8, 0, 0]

@@ -136,7 +136,7 @@ enum FuzzReassembly {
     // One thread fuzzes a target.
     nonisolated(unsafe) private static var benches: [Int: Bench] = [:]
     nonisolated(unsafe) private static let content = FuzzContent()
-    nonisolated(unsafe) private static var frame = FuzzFrame()
+    nonisolated(unsafe) private static let frame = FuzzFrame()
 
     static func run(_ bytes: UnsafeRawBufferPointer) {
         var input = FuzzInput(bytes)
@@ -229,7 +229,7 @@ enum FuzzReassembly {
         frame.removeLast(max(0, -shift))
         frame.append(max(0, shift), of: 0)
         if proto == 6, shift < count {
-            content.send(count - shift, from: Int(start), of: stream, variant: variant, to: &frame)
+            content.send(count - shift, from: Int(start), of: stream, variant: variant, to: frame)
         } else {
             frame.append(max(0, count - max(0, shift)), of: 0)
         }

@@ -139,7 +139,7 @@ enum FuzzTLS {
 
     // One thread fuzzes a target.
     nonisolated(unsafe) private static var benches: [Int: Bench] = [:]
-    nonisolated(unsafe) private static var frame = FuzzFrame()
+    nonisolated(unsafe) private static let frame = FuzzFrame()
 
     private final class Observer: FuzzObserver, @unchecked Sendable {
         private(set) var transcript = FuzzTranscript()
