@@ -6,8 +6,9 @@
 CAPTURE ?= Examples/captures/web.pcap
 SOURCES = Package.swift Plugins Sources Tests $(wildcard Examples/*/Package.swift Examples/*/Sources)
 SPILLWAY = .build/debug/spillway
+RUNS ?= 1000000
 
-.PHONY: help demo build test bench format lint docs captures clean
+.PHONY: help demo build test fuzz bench format lint docs captures clean
 
 help: ## Lists the goals.
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' Makefile | expand -t 12
@@ -27,6 +28,11 @@ test: ## Installs what is missing, builds, and runs all tests.
 	@swift build --build-tests
 	@scripts/test-examples.sh
 	@swift test --skip-build
+	@SEED=1 scripts/fuzz.sh 20000
+
+fuzz: ## Fuzzes every target for RUNS inputs, or RUNS=60s for a time.
+	@scripts/setup.sh build
+	@scripts/fuzz.sh $(RUNS)
 
 bench: ## Measures CPU time and instructions for each packet.
 	@scripts/setup.sh bench

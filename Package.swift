@@ -61,9 +61,24 @@ let package = Package(
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
         .testTarget(name: "ElementTests", dependencies: ["Dataplane", "Capture"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
+        .testTarget(name: "FuzzTests", dependencies: ["Dataplane"], exclude: ["Driver.swift", "Seeds"]),
         .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),
         .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
         .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
         .testTarget(name: "SpillwayTests", dependencies: ["Spillway"]),
     ]
 )
+
+// scripts/fuzz.sh: the same sources as a program that libFuzzer drives, and nothing else. No other build could link it.
+if Context.environment["SPILLWAY_FUZZ"] != nil {
+    package.products = []
+    package.targets.removeAll { !["CLinux", "Dataplane", "catalog-tool", "CatalogPlugin"].contains($0.name) }
+    package.targets.append(
+        .executableTarget(
+            name: "spillway-fuzz",
+            dependencies: ["Dataplane"],
+            path: "Tests/FuzzTests",
+            exclude: ["FuzzTests.swift", "Seeds"]
+        )
+    )
+}

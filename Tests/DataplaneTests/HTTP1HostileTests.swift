@@ -17,49 +17,6 @@ private struct Numbers: RandomNumberGenerator {
     }
 }
 
-/// Reads arbitrary bytes as pieces, gaps, and ends of both directions: what a fuzzer calls.
-///
-/// The first byte chooses the rules. Each piece begins with a byte that says what it is, and one for its length.
-func fuzzHTTP1(_ bytes: UnsafeRawBufferPointer) {
-    guard bytes.count > 1 else { return }
-    var rules = bytes[0] & 1 == 0 ? HTTP1Rules.strict : .lenient
-    rules.resynchronisation = [.never, .afterGap, .atPiece, .atPiece][Int(bytes[0] >> 1 & 3)]
-    rules.depthPolicy = bytes[0] & 8 == 0 ? .stop : .forget
-    if bytes[0] & 16 != 0 {
-        rules.limits.requests = 2
-        rules.limits.head = 100
-        rules.limits.fieldLine = 40
-        rules.limits.trailers = 40
-        rules.limits.chunkLine = 10
-    }
-    if bytes[0] & 64 != 0 {
-        rules.keptFields.request = ["Host", "A", "content-length"]
-        rules.keptFields.response = ["Content-Length", "B"]
-        rules.keptFields.valueBytes = 4
-    }
-    let memory = HTTP1Memory(limit: bytes[0] & 32 == 0 ? 1 << 20 : 2048)
-    var feed = HTTP1Feed(rules, memory: memory)
-    feed.log.isQuiet = true
-    var at = 1
-    while at + 1 < bytes.count {
-        let side: HTTP1Side = bytes[at] & 1 == 0 ? .request : .response
-        let count = Int(bytes[at + 1])
-        switch bytes[at] >> 1 & 15 {
-        case 0: feed.gap(side, count == 0 ? nil : UInt64(count))
-        case 1: feed.gap(side, UInt64.max >> UInt64(count & 63))
-        case 2 where count < 16: feed.end(side, count < 8 ? .finished : .reset)
-        case 3 where count < 8: feed.close(.idle)
-        default:
-            let piece = bytes[(at + 2)..<min(at + 2 + count, bytes.count)]
-            feed.take(side, piece)
-            at += piece.count
-        }
-        at += 2
-    }
-    feed.close()
-    precondition(memory.used == 0 && memory.peak <= memory.limit)
-}
-
 @Suite struct HTTP1HostileTests {
     /// Conversations with what the three sources do not have.
     private static let own: [[(HTTP1Side, [UInt8])]] = [
@@ -151,29 +108,6 @@ func fuzzHTTP1(_ bytes: UnsafeRawBufferPointer) {
             if HTTP1Feed.events(cut(conversation, cuts), rules) != whole {
                 Issue.record("\(latin(conversation.flatMap(\.1)).debugDescription) cut at \(cuts)")
             }
-        }
-    }
-
-    @Test func theFuzzersEntryTakesAnything() {
-        var numbers = Numbers(state: 11)
-        for round in 0..<8000 {
-            var bytes: [UInt8] = [UInt8.random(in: 0...255, using: &numbers)]
-            for (side, piece) in Self.conversations[round % Self.conversations.count].prefix(6) {
-                for start in stride(from: 0, to: min(piece.count, 1000), by: 100) {
-                    let part = piece[start..<min(start + 100, piece.count)]
-                    if Int.random(in: 0..<8, using: &numbers) == 0 {
-                        bytes += [UInt8.random(in: 0...9, using: &numbers), UInt8.random(in: 0...255, using: &numbers)]
-                    }
-                    bytes += [side == .request ? 16 : 17, UInt8(part.count)] + part
-                }
-            }
-            for _ in 0..<Int.random(in: 0..<4, using: &numbers) {
-                bytes[Int.random(in: 0..<bytes.count, using: &numbers)] = UInt8.random(in: 0...255, using: &numbers)
-            }
-            let block = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
-            block.copyBytes(from: bytes)
-            fuzzHTTP1(UnsafeRawBufferPointer(block))
-            block.deallocate()
         }
     }
 

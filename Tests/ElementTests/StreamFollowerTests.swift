@@ -84,10 +84,11 @@ struct StreamFollowerTests {
         _ sequence: Int,
         port: Int = 1000,
         flags: String = "PA",
-        back: Bool = false
+        back: Bool = false,
+        options: String = ""
     ) throws -> ElementHarness.Packet {
         let ends = back ? "10.0.0.2:80 > 10.0.0.1:\(port)" : "10.0.0.1:\(port) > 10.0.0.2:80"
-        var packet = try packet("\(ends) \(flags) seq=\(sequence) ack=1 len=\(bytes.count)")
+        var packet = try packet("\(ends) \(flags) seq=\(sequence) ack=1 len=\(bytes.count) \(options)")
         packet.bytes.replaceSubrange((packet.bytes.count - bytes.count)..., with: bytes)
         return packet
     }
@@ -255,6 +256,28 @@ struct StreamFollowerTests {
                 }
             }
         }
+    }
+
+    /// What no receiver takes ends nothing for those who follow, although a connection would begin with it.
+    @Test(arguments: ["F", "SR"]) func aRefusedPacketIsNoEnd(_ flags: String) throws {
+        let forged = try data(Array("x".utf8), 1, flags: flags)
+        let found = try run("TLSClientHello", "", [forged] + pieces(hello("example.org"), 50))
+        #expect(found.texts("records").first?.hasSuffix(whole) == true)
+        #expect(found.handler("streams") == 1)
+    }
+
+    /// A segment without ACK is thrown away before its timestamp is looked at: those that follow are not old because of it.
+    @Test func aRefusedPacketHasNoTimestamp() throws {
+        let bytes = hello("example.org")
+        let found = try run(
+            "TLSClientHello",
+            "",
+            [
+                data(bytes[..<20], 1, options: "ts=100/0"), data(bytes[20..<40], 21, flags: "P", options: "ts=9000/0"),
+                data(bytes[20...], 21, options: "ts=101/0"),
+            ]
+        )
+        #expect(found.texts("records").first?.hasSuffix(whole) == true)
     }
 
     @Test func theClientMayComeSecond() throws {

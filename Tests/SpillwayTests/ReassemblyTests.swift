@@ -176,6 +176,26 @@ struct ReassemblyTests {
         #expect(result.drops == ["no_ack": 1, "out_of_window": 1, "after_end": 1])
     }
 
+    /// A first packet that no receiver takes says that there is a connection, and not that its direction has ended.
+    @Test(arguments: [0x01, 0x06] as [UInt8]) func aRefusedFirstPacket(_ flags: UInt8) throws {
+        let spec = try graph(
+            yaml: """
+                graph: order
+                elements: {wire: {type: Wire}, sink: {type: RecordSink, format: json, file: records}}
+                chains: [wire.rx -> FlowTable -> TCPReassembler.stream -> HTTPParser.records -> sink]
+                """
+        )
+        let refused = Segment(start: 5, data: flags == 0x01 ? [1, 2] : [], flags: flags)
+        let request = Segment(start: 0, data: Array("GET / HTTP/1.0\r\n\r\n".utf8))
+        let files = KeptFiles()
+        let source = FrameSource([refused, Self.syn, request].map { Self.frame($0, isn: 1_000) })
+        let wire = try #require(spec.nodes.firstIndex { $0.isWire })
+        let instance = try Instance(spec, bindings: [wire: WireBinding(source: source)], services: files)
+        try DirectRuntime(instance).run()
+        let records = String(decoding: files.contents["records"] ?? [], as: UTF8.self)
+        #expect(records.hasPrefix("{\"stream\": 0,") && records.contains("\"target\": \"/\""), "\(records)")
+    }
+
     @Test func aResetCountsWithTheNextNumberOnly() throws {
         let data = Segment(start: 0, data: Array("abc".utf8))
         let wrong = Segment(start: 5, data: [], flags: 0x14)

@@ -7,7 +7,7 @@ struct StreamPiece {
     let bytes: UnsafeRawBufferPointer
     /// The sequence number of the first of them.
     let sequence: UInt32
-    /// The TCP flags.
+    /// The TCP flags; none of a packet that no receiver takes.
     let flags: UInt8
     /// Bytes before it are missing.
     let hasGap: Bool
@@ -22,9 +22,10 @@ struct StreamPiece {
         let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
         bytes = UnsafeRawBufferPointer(start: data + payload, count: max(0, end &- payload))
         let tcp = data + l4
-        flags = tcp.byte(13)
-        // Bytes may have been cut from the front; a SYN takes the number before the first byte.
-        let cut = payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4
+        flags = p.pointee.flags.contains(.announcement) ? 0 : tcp.byte(13)
+        // Bytes may have been cut from the front, unless not even the header was captured; a SYN takes the number before the
+        // first byte.
+        let cut = max(0, payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4)
         sequence = tcp.be32(4) &+ UInt32(truncatingIfNeeded: cut) &+ (flags & 0x02 != 0 ? 1 : 0)
         hasGap = p.pointee.flags.contains(.gap)
         direction = p.pointee.flags.contains(.reverse) ? 1 : 0

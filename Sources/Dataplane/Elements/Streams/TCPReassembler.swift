@@ -9,12 +9,13 @@ import CLinux
 /// A segment that brings the next bytes leaves at once, unchanged and without copying. One that comes early waits for those
 /// before it; one that brings known bytes again is cut to what is new, or leaves on `rest` when nothing is. A FIN or RST
 /// leaves behind the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty
-/// payload where it brings no bytes: so whoever follows sees each connection begin. All other packets, those of other
-/// protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole is marked; how many they are
+/// payload where it brings no bytes: so whoever follows sees each connection begin. Where no receiver takes
+/// that packet it is marked, and says nothing else. All other packets, those of other protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole is marked; how many they are
 /// its sequence number tells.
 ///
 /// A direction begins at its SYN; at the number that the other side's SYN-ACK acknowledges, where the SYN was not captured;
 /// else at its first packet. Only what the receiver would take counts:
+/// - the header must have the length that it says, which is at least 20 bytes; others leave on `rest`;
 /// - segments with bytes must carry ACK or SYN, and lie in the window as far as it is known;
 /// - timestamps must not run backwards (PAWS, RFC 7323 section 5);
 /// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); its payload belongs to the stream;
@@ -346,14 +347,23 @@ public final class TCPReassembler: Element {
         guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), index >= 0, index < flows else {
             return rest(i, context)
         }
+        let segment = Segment(p)
         let place = Int32(2 * index) + (p.pointee.flags.contains(.reverse) ? 1 : 0)
         let isFirst = begin(p, index)
         let own = directions + Int(place)
         expire(place, p.pointee.time, context)
         expire(place ^ 1, p.pointee.time, context)
-        if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
-        let segment = Segment(p)
-        if let reason = inspect(segment, p, own) { return refuse(i, reason, isFirst: isFirst, context) }
+        if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
+        // Nobody can tell where the bytes of a segment begin whose data offset is impossible, and no receiver takes it.
+        guard segment.isPossible else { return isFirst ? announce(i, context) : rest(i, context) }
+        if let reason = inspect(segment, p, own) {
+            return isFirst ? announce(i, context) : context.drop(i, reason)
+        }
+        if isFirst, segment.isSYN, segment.isRST {
+            // No receiver takes it, and whoever follows would take it for an end.
+            counters.resetsIgnored &+= 1
+            return announce(i, context)
+        }
         open(segment, own, directions + Int(place ^ 1))
         put(i, segment, place, isFirst: isFirst, context)
     }
@@ -363,23 +373,23 @@ public final class TCPReassembler: Element {
         _ i: Int32,
         _ segment: Segment,
         _ place: Int32,
-        isFirst: Bool,
+        isFirst: Bool = false,
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
         switch judge(segment, own) {
-        case .refuse(let reason): refuse(i, reason, isFirst: isFirst, context)
+        case .refuse(let reason): context.drop(i, reason)
         case .nothingNew:
             if segment.size > 0 { counters.again &+= 1 }
             if isFirst { empty(i, context) } else { rest(i, context) }
         case .next(let closing):
             if segment.isACK, isAhead(segment.acknowledgment, place) {
-                return hold(i, segment, closing, place, isFirst: isFirst, context)
+                return hold(i, segment, closing, place, context)
             }
             if !own.pointee.waiting.isEmpty { settle(i, segment, own, context) }
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
-        case .early(let closing): hold(i, segment, closing, place, isFirst: isFirst, context)
+        case .early(let closing): hold(i, segment, closing, place, context)
         }
     }
 
@@ -397,6 +407,8 @@ public final class TCPReassembler: Element {
         var window: UInt32
         var timestamp: UInt32?
         var windowScale: UInt8?
+        /// Whether the header is as long as a header may be, and not longer than the packet.
+        var isPossible: Bool
 
         var isSYN: Bool { flags & 0x02 != 0 }
         var isACK: Bool { flags & 0x10 != 0 }
@@ -410,12 +422,15 @@ public final class TCPReassembler: Element {
             acknowledgment = tcp.be32(8)
             window = UInt32(tcp.be16(14))
             let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
-            size = end > UInt32(p.pointee.payload) ? end &- UInt32(p.pointee.payload) : 0
+            let header = Int(tcp.byte(12) &>> 4) * 4
+            // Of the header the capture may hold only a part.
+            let payload = UInt32(p.pointee.l4) &+ UInt32(header)
+            isPossible = header >= TCPView.size && payload <= end
+            size = end > payload ? end &- payload : 0
             let there = min(end, p.pointee.length)
-            captured = there > UInt32(p.pointee.payload) ? there &- UInt32(p.pointee.payload) : 0
+            captured = there > payload ? there &- payload : 0
             start = flags & 0x02 != 0 ? sequence &+ 1 : sequence
             self.end = start &+ size
-            let header = Int(tcp.byte(12) &>> 4) * 4
             let available = min(Int(there) - Int(p.pointee.l4), header)
             var at = 20
             // Options (RFC 9293 section 3.1): a list of kind, length and value; 0 ends it, 1 fills.
@@ -458,6 +473,7 @@ public final class TCPReassembler: Element {
     ) -> Drop? {
         if !TCPReach.isAlive(p, least: config.minTTL) { return .lowTtl }
         if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) { return .badChecksum }
+        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         if let timestamp = segment.timestamp {
             if own.pointee.marks.contains(.timestamps), !segment.isRST,
                 TCPSequence.precedes(timestamp, own.pointee.timestamp)
@@ -470,7 +486,6 @@ public final class TCPReassembler: Element {
                 own.pointee.marks.insert(.timestamps)
             }
         }
-        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         return nil
     }
 
@@ -618,8 +633,10 @@ public final class TCPReassembler: Element {
         context.emit(i, 0)
     }
 
-    private func refuse(_ i: Int32, _ reason: Drop, isFirst: Bool, _ context: borrowing Context) {
-        if isFirst { empty(i, context) } else { context.drop(i, reason) }
+    /// It does so also where no receiver takes it: then only to say that there is a connection.
+    private func announce(_ i: Int32, _ context: borrowing Context) {
+        context[i].pointee.flags.insert(.announcement)
+        empty(i, context)
     }
 
     /// Lets the part of a segment go that begins with the next byte.
@@ -685,7 +702,6 @@ public final class TCPReassembler: Element {
         _ segment: Segment,
         _ closing: HeldSegments.Closing,
         _ place: Int32,
-        isFirst: Bool,
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
@@ -702,20 +718,19 @@ public final class TCPReassembler: Element {
                 break
             }
             guard blocked >= 0, unblock(blocked, time, context) else {
-                return giveUp(i, segment, closing, place, isFirst: isFirst, context)
+                return giveUp(i, segment, closing, place, context)
             }
-            if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
+            if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
             // What it waits for may have come to an end now.
             switch judge(segment, own) {
             case .early: continue
             case .next where segment.isACK && isAhead(segment.acknowledgment, place): continue
-            default: return put(i, segment, place, isFirst: isFirst, context)
+            default: return put(i, segment, place, context)
             }
         }
         if settle(i, segment, own, context), closing == .none {
             counters.again &+= 1
-            if isFirst { empty(i, context) } else { rest(i, context) }
-            return
+            return rest(i, context)
         }
         counters.early &+= 1
         if own.pointee.waiting.isEmpty { enlist(place, time) }
@@ -739,7 +754,6 @@ public final class TCPReassembler: Element {
         _ segment: Segment,
         _ closing: HeldSegments.Closing,
         _ place: Int32,
-        isFirst: Bool,
         _ context: borrowing Context
     ) {
         let own = directions + Int(place)
@@ -748,10 +762,10 @@ public final class TCPReassembler: Element {
         case _ where isNext:
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
-        case .wait: refuse(i, .noRoom, isFirst: isFirst, context)
+        case .wait: context.drop(i, Drop.noRoom)
         case .dropFlow:
             dropFlow(place, context)
-            refuse(i, .flowDropped, isFirst: isFirst, context)
+            context.drop(i, Drop.flowDropped)
         case .skip:
             // Not even this one may wait.
             leaveOut(own, upTo: segment.start)

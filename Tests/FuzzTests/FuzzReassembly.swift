@@ -1,0 +1,398 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+@testable import Dataplane
+
+/// Segments of up to eight connections, in any order and with anything wrong, through FlowTable and TCPReassembler.
+///
+/// An input is three bytes that say how, then ten for each packet. Every byte of a stream has a value of its own, so that what
+/// leaves can be checked: bytes leave in order, each where it belongs and as some segment brought it, missing ones are
+/// marked, and nothing comes behind an end.
+enum FuzzReassembly {
+    private static let mostPackets = 64
+
+    /// Bounds and checks beside the two policies.
+    private struct Profile {
+        var reassembler = TCPReassembler.Config()
+        var flows = FlowTable.Config()
+        /// Results must not depend on batches. Where all connections share bounds, or flows are evicted, it matters when the
+        /// end of a flow is told.
+        var isIndependent = false
+        var batch = 64
+        var hasRest = true
+
+        init(_ set: (inout Profile) -> Void) {
+            reassembler.gapTimeout = 1 << 21
+            flows.capacity = 8
+            flows.idle = 0
+            set(&self)
+        }
+    }
+    private static let profiles = [
+        Profile { $0.isIndependent = true },
+        Profile {
+            $0.isIndependent = true
+            $0.reassembler.checksum = .verify
+            $0.reassembler.minTTL = 10
+        },
+        Profile {
+            $0.isIndependent = true
+            $0.reassembler.gapTimeout = 1000
+            $0.flows.idle = 1 << 20
+        },
+        Profile {
+            $0.isIndependent = true
+            $0.reassembler.flowSegments = 1
+        },
+        Profile {
+            $0.isIndependent = true
+            $0.reassembler.flowSegments = 3
+            $0.reassembler.flowBytes = 100
+        },
+        Profile { $0.reassembler.flowBytes = 16 },
+        Profile { $0.reassembler.segments = 1 },
+        Profile {
+            $0.reassembler.segments = 3
+            $0.batch = 2
+        },
+        Profile {
+            $0.reassembler.bytes = 40
+            $0.batch = 1
+        },
+        Profile {
+            $0.reassembler.bytes = 200
+            $0.reassembler.flowSegments = 4
+        },
+        Profile {
+            $0.reassembler.segments = 8
+            $0.reassembler.gapTimeout = 1
+            $0.batch = 7
+        },
+        Profile {
+            $0.flows.capacity = 1
+            $0.batch = 3
+        },
+        Profile {
+            $0.flows.capacity = 2
+            $0.flows.onFull = .drop
+            $0.reassembler.segments = 3
+        },
+        Profile {
+            $0.flows.capacity = 2
+            $0.flows.idle = 1000
+        },
+        Profile {
+            $0.hasRest = false
+            $0.reassembler.gapTimeout = 0
+        },
+        Profile {
+            $0.reassembler.checksum = .verify
+            $0.reassembler.flowSegments = 2
+            $0.reassembler.flowBytes = 100
+            $0.reassembler.segments = 3
+            $0.reassembler.bytes = 200
+            $0.flows.capacity = 2
+            $0.flows.idle = 1
+            $0.batch = 5
+        },
+    ]
+
+    /// A graph for one choice of policies and profile.
+    private final class Bench {
+        let profile: Profile
+        let observer = Observer()
+        private let graphs: [FuzzGraph]
+        private var streamBytes = 0
+
+        init(_ number: Int, overlap: OverlapPolicy, onGap: TCPReassembler.Config.GapPolicy) {
+            profile = FuzzReassembly.profiles[number]
+            var config = profile.reassembler
+            config.overlap = overlap
+            config.onGap = onGap
+            let elements = [FuzzNode(FlowTable.self, profile.flows), FuzzNode(TCPReassembler.self, config)]
+            let (outputs, observer) = (profile.hasRest ? [0, 1] : [0], observer)
+            graphs = (profile.isIndependent ? [profile.batch, 1] : [profile.batch]).map {
+                FuzzGraph(elements, outputs: outputs, observer, batch: $0, pool: 2 * mostPackets)
+            }
+        }
+
+        func run(_ packets: FuzzPackets, _ content: FuzzContent) {
+            var first: UInt64?
+            for graph in graphs {
+                let before = graph.read(FuzzReassembly.streamBytes)
+                observer.begin(content)
+                graph.run(packets)
+                require(graph.read(FuzzReassembly.streamBytes) - before == observer.bytes, "wrongly counted")
+                require(graph.read(FuzzReassembly.held) == 0 && graph.read(FuzzReassembly.heldBytes) == 0)
+                require(first == nil || first == observer.result, "results depend on batches")
+                first = observer.result
+            }
+        }
+    }
+    private static let streamBytes = TCPReassembler.handler("stream_bytes")
+    private static let held = TCPReassembler.handler("held")
+    private static let heldBytes = TCPReassembler.handler("held_bytes")
+
+    // One thread fuzzes a target.
+    nonisolated(unsafe) private static var benches: [Int: Bench] = [:]
+    nonisolated(unsafe) private static let content = FuzzContent()
+    nonisolated(unsafe) private static let frame = FuzzFrame()
+
+    static func run(_ bytes: UnsafeRawBufferPointer) {
+        var input = FuzzInput(bytes)
+        let policies = input.byte() & 31
+        let number = input.byte() & 15
+        let base = input.byte().choice(0, (1000, 0xffff_ff80, 0x7fff_ff80, 0)) as UInt32
+        let packets = FuzzPackets(most: mostPackets)
+        content.clear()
+        var time: Int64 = 0
+        let verifies = profiles[number].reassembler.checksum == .verify
+        while !input.isEmpty, packets.list.count < mostPackets {
+            add(&input, base, verifies: verifies, &time, to: packets)
+        }
+        let key = policies << 4 | number
+        if benches[key] == nil {
+            benches[key] = Bench(
+                number,
+                overlap: OverlapPolicy.allCases[policies & 7],
+                onGap: policies.choice(3, (.skip, .wait, .dropFlow, .skip))
+            )
+        }
+        benches[key]!.run(packets, content)
+    }
+
+    /// Adds the packet that the next ten bytes describe.
+    private static func add(
+        _ input: inout FuzzInput,
+        _ base: UInt32,
+        verifies: Bool,
+        _ time: inout Int64,
+        to packets: FuzzPackets
+    ) {
+        let kind = input.byte()
+        let flags = UInt8(input.byte())
+        let low = input.byte()
+        let high = input.byte()
+        var count = input.byte()
+        let acknowledged = input.byte()
+        let later = input.byte()
+        let options = input.byte()
+        let window = input.byte()
+        let oddity = input.byte()
+
+        let flow = kind & 3
+        let isReverse = kind.bit(2)
+        let isIPv6 = kind.bit(3)
+        let stream = (isIPv6 ? 8 : 0) + flow * 2 + (isReverse ? 1 : 0)
+        var sequence = base &+ UInt32(low | (high & 7) << 8)
+        // Now and then far away.
+        if kind.bit(4) { sequence &+= 1 &<< UInt32(window & 31) }
+        let start = flags & 2 != 0 ? sequence &+ 1 : sequence
+        let variant = high >> 3 & 3
+        if later > 0 { time += 1 << Int64(later & 15) }
+        // Longer than offsets of 16 bits can name the end of; more than two would only be slow.
+        if oddity == 15, packets.bytes < 1 << 16 { count = 65_490 - count }
+        let proto = oddity == 12 ? 17 : 6
+        let ttl = oddity == 9 ? 3 : 64
+        let optionBytes = (options.bit(0) ? 12 : 0) + (options.bit(1) ? 4 : 0) + (options.bit(2) ? 4 : 0)
+        let header = 20 + optionBytes
+        let words = oddity == 13 ? options >> 4 : header / 4
+
+        frame.clear()
+        frame.appendEthernet(isIPv6: isIPv6)
+        let (source, destination) = isReverse ? (2, 1) : (1, 2)
+        if isIPv6 {
+            frame.appendIPv6(source, destination, next: proto, payload: header + count, hops: ttl)
+        } else {
+            let fragment = oddity == 11 ? 0x2000 : 0
+            frame.appendIPv4(source, destination, proto: proto, payload: header + count, fragment: fragment, ttl: ttl)
+        }
+        let place = frame.count
+        frame.appendTCP(
+            isReverse ? 80 : 1000 + flow,
+            isReverse ? 1000 + flow : 80,
+            sequence: sequence,
+            acknowledgment: base &+ UInt32(acknowledged * 8),
+            flags: flags,
+            window: window << 4,
+            words: words
+        )
+        if options.bit(0) {
+            frame.append32(0x0101_080a)
+            frame.append32(UInt32(options))
+            frame.append32(0)
+        }
+        if options.bit(1) { frame.append32(0x0303_0001 | UInt32(options >> 4) << 8) }
+        if options.bit(2) { frame.append32(UInt32(window << 24 | later << 16 | 0x0502)) }
+        // Where the header says another length, the payload begins elsewhere.
+        let shift = max(words * 4 - header, -optionBytes)
+        frame.removeLast(max(0, -shift))
+        frame.append(max(0, shift), of: 0)
+        if proto == 6, shift < count {
+            content.send(count - shift, from: Int(start), of: stream, variant: variant, to: frame)
+        } else {
+            frame.append(max(0, count - max(0, shift)), of: 0)
+        }
+        if verifies, oddity != 8 {
+            frame.fillTCPChecksum(at: place, header: FuzzReassembly.ipPlace, isIPv6: isIPv6)
+        }
+        if oddity == 10 { frame.append(6, of: 0xee) }
+        let payload = place + header
+        let captured: Int
+        switch high >> 5 {
+        case 4: captured = frame.count - 1
+        case 5: captured = payload + count / 2
+        case 6: captured = payload
+        case 7: captured = payload - 8
+        default: captured = .max
+        }
+        packets.add(frame, captured: captured, time: time)
+    }
+    private static let ipPlace = 14
+
+    /// Checks what leaves.
+    private final class Observer: FuzzObserver, @unchecked Sendable {
+        /// One direction of a connection.
+        private struct Direction {
+            var flow: FlowRef
+            var isReverse: Bool
+            var next: UInt32 = 0
+            var isKnown = false
+            var hasEnded = false
+            var transcript = FuzzTranscript()
+        }
+        private var directions: [Direction] = []
+        private var content: FuzzContent?
+        /// Bytes that left in streams.
+        private(set) var bytes = 0
+        private var rest: UInt64 = 0
+
+        func begin(_ content: FuzzContent) {
+            self.content = content
+            directions.removeAll(keepingCapacity: true)
+            bytes = 0
+            rest = 0
+        }
+
+        /// What left, whatever the order among connections.
+        var result: UInt64 { directions.reduce(rest) { $0 &+ $1.transcript.value } }
+
+        override func see(_ p: UnsafeMutablePointer<Item>, output: Int) {
+            if output == 1 {
+                var transcript = FuzzTranscript()
+                transcript.add(p.pointee.sequence)
+                rest &+= transcript.value
+                return
+            }
+            guard let tcp = TCPView(fixedPart: p) else { fatalError("no TCP in a stream") }
+            let piece = StreamPiece(p)
+            let isReverse = piece.direction == 1
+            var number = directions.firstIndex { $0.flow == p.pointee.flow && $0.isReverse == isReverse } ?? -1
+            if number < 0 {
+                number = directions.count
+                directions.append(Direction(flow: p.pointee.flow, isReverse: isReverse))
+            }
+            follow(piece, streamNumber(p, tcp), &directions[number])
+            directions[number].transcript.add(p.pointee.sequence)
+            directions[number].transcript.add(piece.sequence)
+            directions[number].transcript.add(
+                p.pointee.flags.intersection([.gap, .overlapped, .conflict]).rawValue
+            )
+            directions[number].transcript.add(piece.bytes)
+        }
+
+        /// Which stream of the input a packet is of; the flow's forward side need not be the input's.
+        private func streamNumber(_ p: UnsafeMutablePointer<Item>, _ tcp: TCPView) -> Int {
+            let isReverse = tcp.sourcePort == 80
+            let flow = Int(isReverse ? tcp.destinationPort : tcp.sourcePort) - 1000
+            return (p.pointee.ipVersion == 6 ? 8 : 0) + flow * 2 + (isReverse ? 1 : 0)
+        }
+
+        private func follow(_ piece: StreamPiece, _ stream: Int, _ direction: inout Direction) {
+            if !piece.bytes.isEmpty {
+                require(!direction.hasEnded, "bytes behind the end")
+                if direction.isKnown {
+                    let distance = TCPSequence.distance(piece.sequence, from: direction.next)
+                    // A hole of nearly 2 GiB and what the capture cut off before it are more than half of all numbers.
+                    let isAhead = distance > 0 || distance < -(1 << 30)
+                    require(
+                        piece.hasGap ? isAhead : distance == 0,
+                        "bytes out of order in stream \(stream): \(piece.sequence), not \(direction.next)"
+                    )
+                }
+                require(
+                    content!.holds(piece.bytes, from: Int(piece.sequence), of: stream),
+                    "a byte that nobody sent in stream \(stream) from \(piece.sequence): \(Array(piece.bytes))"
+                )
+                bytes += piece.bytes.count
+            }
+            if !piece.bytes.isEmpty || piece.hasGap {
+                direction.next = piece.sequence &+ UInt32(truncatingIfNeeded: piece.bytes.count)
+                direction.isKnown = true
+            }
+            if piece.isFIN || piece.isRST { direction.hasEnded = true }
+        }
+    }
+}
+
+// MARK: Seeds
+
+extension FuzzReassembly {
+    /// One packet, as an input has it.
+    private static func packet(
+        _ offset: Int,
+        _ count: Int,
+        flags: UInt8 = 0x10,
+        flow: Int = 0,
+        back: Bool = false,
+        v6: Bool = false,
+        variant: Int = 0,
+        cut: Int = 0,
+        later: UInt8 = 0,
+        options: UInt8 = 0,
+        oddity: UInt8 = 0
+    ) -> [UInt8] {
+        let kind = UInt8(flow | (back ? 4 : 0) | (v6 ? 8 : 0))
+        let high = UInt8(offset >> 8 | variant << 3 | cut << 5)
+        return [kind, flags, UInt8(offset & 255), high, UInt8(count), 4, later, options, 64, oddity]
+    }
+
+    static let seeds: [(name: String, bytes: [UInt8])] = {
+        let usual: [UInt8] = [0, 0, 0]
+        let opening =
+            packet(0, 0, flags: 2, options: 2) + packet(0, 0, flags: 0x12, back: true, options: 2) + packet(1, 0)
+        let ending = packet(61, 0, flags: 0x11) + packet(1, 0, flags: 0x11, back: true)
+        return [
+            ("in-order", usual + opening + packet(1, 30) + packet(31, 30) + ending),
+            ("early", usual + opening + packet(31, 30) + packet(11, 20) + packet(1, 10) + ending),
+            (
+                "overlaps",
+                [6, 0, 0] + opening + packet(11, 20) + packet(21, 30, variant: 1)
+                    + packet(5, 40, variant: 2) + packet(1, 4) + ending
+            ),
+            (
+                "full",
+                [0, 7, 1] + (0..<4).flatMap { packet(20 * $0, 10) + packet(20 * $0, 10, flow: $0) }
+            ),
+            ("wait", [0x08, 4, 0] + packet(0, 9) + packet(20, 9) + packet(40, 9) + packet(9, 11, later: 9)),
+            ("drop-flow", [0x10, 5, 2] + packet(0, 9) + packet(20, 60) + packet(90, 60) + packet(9, 2)),
+            (
+                "checks",
+                [0, 1, 0] + packet(0, 9) + packet(9, 9, oddity: 8) + packet(9, 9, oddity: 9) + packet(9, 9)
+            ),
+            ("reset", usual + packet(0, 9) + packet(30, 9) + packet(20, 0, flags: 4) + packet(39, 0, flags: 0x14)),
+            ("cut", usual + packet(0, 40, cut: 5) + packet(40, 40, cut: 6) + packet(80, 9, cut: 7) + packet(89, 3)),
+            (
+                "again",
+                [1, 13, 0] + opening + packet(1, 9) + packet(7, 0, flags: 2, later: 12) + packet(8, 9)
+            ),
+            ("v6", usual + packet(8, 8, v6: true) + packet(0, 16, v6: true) + packet(0, 8, back: true, v6: true)),
+            ("huge", usual + packet(0, 1) + packet(2, 9) + packet(1, 5, oddity: 15) + packet(0, 5, oddity: 15)),
+            (
+                "oddities",
+                usual + packet(0, 9, oddity: 10) + packet(9, 9, oddity: 11) + packet(0, 20, oddity: 12)
+                    + packet(18, 20, options: 0x73, oddity: 13) + packet(18, 9, options: 0x11)
+            ),
+        ]
+    }()
+}
