@@ -590,6 +590,21 @@ import Testing
         #expect(feed.parser.memory.peak <= 512)
     }
 
+    /// What cannot be kept is not tried again and again, also where every piece may begin a message.
+    @Test(arguments: [HTTP1Resynchronisation.never, .afterGap, .atPiece])
+    func withoutMemoryPartsOfHeadsArePassedOver(_ resynchronisation: HTTP1Resynchronisation) {
+        var rules = HTTP1Rules.strict
+        rules.resynchronisation = resynchronisation
+        var feed = HTTP1Feed(rules, memory: HTTP1Memory(limit: 0))
+        feed.gap(.response, nil)
+        feed.gap(.request, nil)
+        for part in ["GET / HTTP/1.1\r\n", "Host: a", "GET / HTTP/1.1\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+            feed.take(.request, part)
+        }
+        feed.close()
+        #expect(feed.log.transactions.count <= 3)
+    }
+
     @Test func noMemoryIsAnErrorAndOthersAreServed() {
         let memory = HTTP1Memory(limit: 2048)
         var feeds = (0..<8).map { _ in HTTP1Feed(memory: memory) }

@@ -296,7 +296,7 @@
         case .more:
             let count = end &- at
             guard let block = grow(nil, to: count, reader.sectionLimit, parser.memory) else {
-                return fail(.noMemory, at: position, parser)
+                return failWithoutMemory(base, end, &at, parser)
             }
             block.assumingMemoryBound(to: Block.self).pointee.facts = facts
             append(block, take(count, base, &at))
@@ -324,7 +324,7 @@
             // What is beyond the limit of the section need not be kept to see that it is.
             let kept = min(count, reader.sectionLimit &+ 1 &- header.pointee.filled)
             guard let grown = grow(block, to: header.pointee.filled &+ kept, reader.sectionLimit, parser.memory) else {
-                return fail(.noMemory, at: position, parser)
+                return failWithoutMemory(base, end, &at, parser)
             }
             block = grown
             header = block.assumingMemoryBound(to: Block.self)
@@ -345,6 +345,18 @@
             }
         }
         return .more
+    }
+
+    /// The rest of the piece is not looked at: its beginning could be tried again, without end.
+    private mutating func failWithoutMemory(
+        _ base: UnsafeRawPointer,
+        _ end: Int,
+        _ at: inout Int,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step? {
+        let start = position
+        _ = take(end &- at, base, &at)
+        return fail(.noMemory, at: start, parser)
     }
 
     /// As `fail`, but the block may still be looked at until the next step.
