@@ -58,7 +58,7 @@ public final class TCPReassembler: Element {
         public var flowSegments = 1024
         /// Bytes that all connections may hold.
         public var bytes = 64 << 20
-        /// Segments that all connections may hold; never more than half of the pool.
+        /// Segments that all connections may hold; never more than a part of half the pool.
         public var segments = 8192
         public init() {}
     }
@@ -108,7 +108,7 @@ public final class TCPReassembler: Element {
             "segments",
             \.segments,
             in: 1...1_048_576,
-            "segments all connections together may hold; never more than half of the pool"
+            "segments all connections together may hold; half of the pool is shared with others that hold packets"
         ),
     ]
     public static let handlers = [
@@ -132,6 +132,7 @@ public final class TCPReassembler: Element {
         Handler<TCPReassembler>("held_bytes", "bytes that wait now") { $0.held.bytes },
     ]
     public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes]
+    public static func heldItems(_ config: Config) -> Int { config.segments }
     public static let stateBytesPerFlow = 2 * MemoryLayout<Direction>.stride
     public static let examples = [
         Example(
@@ -261,7 +262,7 @@ public final class TCPReassembler: Element {
         flows = setup.flows
         memory = try ZeroedMemory(2 * setup.flows)
         directions = memory.base
-        held = try HeldSegments(capacity: max(1, min(config.segments, setup.items / 2)))
+        held = try HeldSegments(capacity: max(1, min(config.segments, setup.items)))
         isPlain = config.checksum == .ignore && config.minTTL == 0
         isCausal = config.onGap != .wait
         super.init()
