@@ -205,6 +205,16 @@ struct StreamFollowerTests {
         }
     }
 
+    /// The first bytes of a direction are missing: what is before them is known from the SYN.
+    @Test func missingBytesBehindTheSYNCount() throws {
+        let found = try run(
+            "PatternMatcher",
+            "{patterns: [abcd]}",
+            [packet("10.0.0.1:1000 > 10.0.0.2:80 S seq=0"), data(Array("abcd".utf8), 11)]
+        )
+        #expect(found.texts("records").first?.contains("offset=10 ") == true)
+    }
+
     // MARK: TLS
 
     /// A hello for `name`, in records of `recordSize` bytes.
