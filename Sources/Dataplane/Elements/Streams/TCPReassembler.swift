@@ -588,8 +588,12 @@ public final class TCPReassembler: Element {
         let ahead = TCPSequence.distance(number, from: other.pointee.next)
         if ahead <= 0 { own.pointee.marks.remove(.unawaited) }
         // No receiver takes a packet that acknowledges what cannot have been sent (RFC 9293 section 3.10.7.4): no hole is
-        // to be made for it.
-        guard ahead > 0, ahead <= reach(of: other) else { return false }
+        // to be made for it. What waits on the other side has been sent.
+        var sent = other.pointee.next
+        if !other.pointee.waiting.isEmpty, TCPSequence.precedes(sent, other.pointee.waiting.farthest) {
+            sent = other.pointee.waiting.farthest
+        }
+        guard ahead > 0, TCPSequence.distance(number, from: sent) <= reach(of: other) else { return false }
         return !own.pointee.marks.contains(.unawaited) || hasHole(other)
     }
 
@@ -643,7 +647,7 @@ public final class TCPReassembler: Element {
             own.pointee.marks.remove(.gap)
             p.pointee.flags.insert(.gap)
         }
-        if captured < end &- start {
+        if max(captured, known) < end &- start {
             // The capture was cut: what follows comes behind a hole that nothing will fill.
             let missing = end &- start &- max(captured, known)
             counters.gaps &+= 1
@@ -702,7 +706,7 @@ public final class TCPReassembler: Element {
             } else {
                 break
             }
-            guard blocked >= 0, unblock(blocked, time, context) else {
+            guard blocked >= 0, !isLeftBehind(segment, at: place, by: blocked), unblock(blocked, time, context) else {
                 return giveUp(i, segment, closing, place, isFirst: isFirst, context)
             }
             if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
@@ -734,6 +738,16 @@ public final class TCPReassembler: Element {
         context.hold(i)
     }
 
+    /// Whether a segment's bytes would be left out with the hole that has to be, behind which others of its direction wait.
+    private func isLeftBehind(_ segment: Segment, at place: Int32, by blocked: Int32) -> Bool {
+        let own = directions + Int(place)
+        guard blocked == place || blocked == place ^ 1 && !hasHole(directions + Int(blocked)), hasHole(own) else {
+            return false
+        }
+        return config.onGap != .wait
+            && TCPSequence.precedes(segment.start, held.nodes[Int(own.pointee.waiting.first)].start)
+    }
+
     /// There is no room for a segment that has to wait.
     private func giveUp(
         _ i: Int32,
@@ -747,6 +761,7 @@ public final class TCPReassembler: Element {
         let isNext = !TCPSequence.precedes(own.pointee.next, segment.start)
         switch config.onGap {
         case _ where isNext:
+            settle(i, segment, own, context)
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
         case .wait: refuse(i, .noRoom, isFirst: isFirst, context)
@@ -755,6 +770,7 @@ public final class TCPReassembler: Element {
             refuse(i, .flowDropped, isFirst: isFirst, context)
         case .skip:
             // Not even this one may wait.
+            settle(i, segment, own, context)
             leaveOut(own, upTo: segment.start)
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
@@ -818,11 +834,10 @@ public final class TCPReassembler: Element {
             isMoving = true
             let node = held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item)
-            if isEnded {
+            let isNew = TCPSequence.precedes(own.pointee.next, node.end)
+            if isEnded, isNew {
                 context.drop(node.item, Drop.afterEnd)
-            } else if TCPSequence.precedes(own.pointee.next, node.end)
-                || node.closing != .none && node.end == own.pointee.next
-            {
+            } else if isNew || !isEnded && node.closing != .none && node.end == own.pointee.next {
                 deliver(node.item, node.start, node.end, node.captured, node.closing, own, context)
             } else {
                 counters.again &+= 1
