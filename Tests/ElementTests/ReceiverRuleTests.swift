@@ -11,6 +11,10 @@ struct ReceiverRuleTests {
         "10.0.0.1:1000 > 10.0.0.2:80 S seq=0", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=0 ack=1",
         "10.0.0.1:1000 > 10.0.0.2:80 A seq=1 ack=1",
     ]
+    private static let timed = [
+        "10.0.0.1:1000 > 10.0.0.2:80 S seq=0 ts=1/0", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=0 ack=1 ts=1/1",
+        "10.0.0.1:1000 > 10.0.0.2:80 A seq=1 ack=1 ts=1/1",
+    ]
     private static func client(_ words: String) -> String { "10.0.0.1:1000 > 10.0.0.2:80 \(words)" }
     private static func server(_ words: String) -> String { "10.0.0.2:80 > 10.0.0.1:1000 \(words)" }
 
@@ -29,6 +33,99 @@ struct ReceiverRuleTests {
     private func text(_ run: ElementHarness.Run) -> String {
         let bytes = run.outputs["stream"]!.flatMap { $0.bytes.dropFirst(34 + Int($0.bytes[46] >> 4) * 4) }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    // MARK: Flags
+
+    @Test func aFINWithoutACKEndsNothing() throws {
+        let result = try run(Self.handshake + [Self.client("F seq=1"), Self.client("PA seq=1 ack=1 data=\"abc\"")])
+        #expect(text(result) == "abc")
+        #expect(result.drops == ["no_ack": 1])
+    }
+
+    @Test(arguments: ["SA", "SPA", "SFA"]) func onlyTheFirstSYNBringsBytes(_ flags: String) throws {
+        let packets = [
+            Self.client("\(flags) seq=0 ack=1 data=\"evil\""), Self.client("PA seq=1 ack=1 data=\"good\""),
+            Self.client("\(flags) seq=4 ack=1"), Self.client("PA seq=5 ack=1 data=\"!\""),
+        ]
+        let result = try run(Self.handshake + packets)
+        #expect(text(result) == "good!")
+        #expect(result.drops == [:])
+        // Where the beginning was not captured, too.
+        #expect(
+            text(try run([Self.client("PA seq=1 ack=1 data=\"a\""), Self.client("SA seq=1 data=\"evil\"")])) == "a"
+        )
+    }
+
+    @Test func bytesOfTheSYNCount() throws {
+        let packets = [Self.client("S seq=0 data=\"early\""), Self.server("SA seq=0 ack=6")]
+        #expect(text(try run(packets + [Self.client("A seq=6 ack=1 data=\" late\"")])) == "early late")
+    }
+
+    @Test(arguments: ["R seq=7777", "RA seq=7777 ack=9", "RA seq=0"])
+    func aGuessedResetBeforeTheAnswerEndsNothing(_ reset: String) throws {
+        let packets = [
+            Self.handshake[0], Self.server(reset), Self.handshake[1], Self.handshake[2],
+            Self.server("PA seq=1 ack=1 data=\"abc\""),
+        ]
+        let result = try run(packets)
+        #expect(text(result) == "abc")
+        #expect(result.handler("resets_ignored") == 1 && result.drops == [:])
+    }
+
+    /// The connection is refused; or the side that resets it was not captured before.
+    @Test func aResetThatFitsTheOtherSideCounts() throws {
+        for (before, reset) in [
+            (Self.client("S seq=0"), "RA seq=0 ack=1"), (Self.client("PA seq=1 ack=500 data=\"abc\""), "R seq=500"),
+        ] {
+            let result = try run([before, Self.server(reset), Self.server("PA seq=501 ack=1 data=\"late\"")])
+            #expect(result.handler("resets_ignored") == 0 && result.drops == ["after_end": 1])
+        }
+    }
+
+    @Test(arguments: [0x00, 0x40, 0xf0] as [UInt8]) func anImpossibleHeaderLengthEndsNothing(_ offset: UInt8) throws {
+        var packets = try
+            (Self.handshake + [Self.client("FA seq=1 ack=1"), Self.client("PA seq=1 ack=1 data=\"abc\"")])
+            .map {
+                let frame = try PacketText.frame($0)
+                return ElementHarness.Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: 0)
+            }
+        packets[3].bytes[46] = offset
+        let result = checked(try ElementHarness("TCPReassembler").run(["in": packets]))
+        #expect(text(result) == "abc")
+        #expect(result.drops == ["bad_header_length": 1])
+    }
+
+    // MARK: Timestamps
+
+    /// A receiver takes nothing of a segment whose bytes it all has, its timestamp neither.
+    @Test func anOldSegmentDoesNotSetTheTimestamp() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 ts=10/1 data=\"abc\""),
+            Self.client("PA seq=1 ack=1 ts=2000000000/1 data=\"ab\""),
+            Self.client("A seq=3 ack=1 ts=2000000000/1"), Self.client("SA seq=3 ack=1 ts=2000000000/1"),
+            Self.client("R seq=3 ack=1 ts=2000000000/1"), Self.client("PA seq=4 ack=1 ts=11/1 data=\"def\""),
+        ]
+        let result = try run(Self.timed + packets)
+        #expect(text(result) == "abcdef")
+        #expect(result.drops == [:])
+    }
+
+    /// Old timestamps are refused where both sides agreed to send them, and ignored where they did not.
+    @Test func timestampsCountWhereBothSidesAgreed() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 ts=100/1 data=\"abc\""), Self.client("PA seq=4 ack=1 ts=99/1 data=\"def\""),
+        ]
+        let agreed = try run(Self.timed + packets)
+        #expect(text(agreed) == "abc" && agreed.drops == ["old_timestamp": 1])
+        let unknown = try run(packets)
+        #expect(text(unknown) == "abc" && unknown.drops == ["old_timestamp": 1])
+        for handshake in [
+            Self.handshake, [Self.timed[0]] + Self.handshake[1...], [Self.handshake[0]] + Self.timed[1...],
+        ] {
+            let result = try run(handshake + packets)
+            #expect(text(result) == "abcdef" && result.drops == [:])
+        }
     }
 
     // MARK: What waits
@@ -75,6 +172,17 @@ struct ReceiverRuleTests {
     }
 
     // MARK: Cut captures
+
+    /// The capture ends within the options of TCP.
+    @Test func aHeaderThatWasNotCapturedWhole() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 ts=2/1 len=10 trunc=60"), Self.client("FA seq=11 ack=1 ts=3/1"),
+            Self.client("PA seq=11 ack=1 ts=4/1 len=5"),
+        ]
+        let result = try run(Self.timed + packets)
+        #expect(result.handler("gap_bytes") == 10)
+        #expect(result.drops == ["after_end": 1])
+    }
 
     /// The bytes that a cut segment lacks have come before: there is no hole.
     @Test func aCutSegmentWithKnownBytes() throws {

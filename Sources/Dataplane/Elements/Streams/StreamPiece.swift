@@ -23,8 +23,9 @@ struct StreamPiece {
         bytes = UnsafeRawBufferPointer(start: data + payload, count: max(0, end &- payload))
         let tcp = data + l4
         flags = tcp.byte(13)
-        // Bytes may have been cut from the front; a SYN takes the number before the first byte.
-        let cut = payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4
+        // Bytes may have been cut from the front; a SYN takes the number before the first byte. A payload that begins
+        // before the end of the header was not captured.
+        let cut = max(0, payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4)
         sequence = tcp.be32(4) &+ UInt32(truncatingIfNeeded: cut) &+ (flags & 0x02 != 0 ? 1 : 0)
         hasGap = p.pointee.flags.contains(.gap)
         direction = p.pointee.flags.contains(.reverse) ? 1 : 0

@@ -15,9 +15,11 @@ import CLinux
 ///
 /// A direction begins at its SYN; at the number that the other side's SYN-ACK acknowledges, where the SYN was not captured;
 /// else at its first packet. Only what the receiver would take counts:
-/// - segments with bytes must carry ACK or SYN, and lie in the window as far as it is known;
-/// - timestamps must not run backwards (PAWS, RFC 7323 section 5);
-/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); its payload belongs to the stream;
+/// - segments with bytes or FIN must carry ACK or SYN, and lie in the window as far as it is known;
+/// - SYN must open its direction: segments with a later one bring nothing (RFC 5961 section 4);
+/// - timestamps must not run backwards (PAWS, RFC 7323 section 5), where both SYNs had one or were not captured;
+/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); where that is not known, only when it
+///   acknowledges all that was sent, or begins where the other side's acknowledgments are; its payload belongs to the stream;
 /// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
 ///
 /// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
@@ -63,12 +65,13 @@ public final class TCPReassembler: Element {
         public init() {}
     }
     public enum Drop: Int, DropReason {
-        case badChecksum, lowTtl, noAck, outOfWindow, oldTimestamp, afterEnd, noRoom, gap, flowDropped
+        case badChecksum, lowTtl, badHeaderLength, noAck, outOfWindow, oldTimestamp, afterEnd, noRoom, gap, flowDropped
         public var about: String {
             switch self {
             case .badChecksum: "its TCP checksum is wrong and `checksum` is verify"
             case .lowTtl: "its TTL or hop limit is below `min_ttl`"
-            case .noAck: "it carries bytes but neither ACK nor SYN, which no receiver takes"
+            case .badHeaderLength: "its TCP header is stated shorter than 20 bytes, or longer than the packet"
+            case .noAck: "it carries bytes or FIN but neither ACK nor SYN, which no receiver takes"
             case .outOfWindow: "its bytes lie beyond anything that the receiver's window can have allowed"
             case .oldTimestamp: "its timestamp is older than one already seen (PAWS)"
             case .afterEnd: "its direction has ended with FIN or RST before its bytes"
@@ -216,8 +219,11 @@ public final class TCPReassembler: Element {
         static var seen: Marks { Marks(rawValue: 512) }
         /// Bytes that its packets acknowledge were waited for in vain, and are no longer until they have come.
         static var unawaited: Marks { Marks(rawValue: 1024) }
-        /// What may be set beside `live`, `synced` and `seen` where the next segment needs no more than a look at its sequence number and timestamp.
-        static var usual: Marks { [.synSeen, .timestamps, .ackSeen] }
+        /// One side's SYN had no timestamp, so both ignore those that follow (RFC 7323 section 3.2).
+        static var untimed: Marks { Marks(rawValue: 2048) }
+        /// What may be set beside `live`, `synced` and `seen` where the next segment needs no more than a look at its
+        /// sequence number and timestamp.
+        static var usual: Marks { [.synSeen, .timestamps, .ackSeen, .untimed] }
     }
     struct Counters: BitwiseCopyable {
         var connections: UInt64 = 0
@@ -353,10 +359,34 @@ public final class TCPReassembler: Element {
         expire(place, p.pointee.time, context)
         expire(place ^ 1, p.pointee.time, context)
         if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
+        let other = directions + Int(place ^ 1)
         let segment = Segment(p)
-        if let reason = inspect(segment, p, own) { return refuse(i, reason, isFirst: isFirst, context) }
-        open(segment, own, directions + Int(place ^ 1))
+        let isRepeatedSYN = segment.isSYN && own.pointee.marks.intersection([.seen, .tentative]) == .seen
+        if let reason = inspect(segment, p, own, isRepeatedSYN) { return refuse(i, reason, isFirst: isFirst, context) }
+        if segment.isRST, !own.pointee.marks.contains(.synced), !isPlausible(reset: segment, own, other) {
+            counters.resetsIgnored &+= 1
+            return nothingNew(i, segment, isFirst: isFirst, context)
+        }
+        open(segment, own, other)
+        if isRepeatedSYN { return nothingNew(i, segment, isFirst: isFirst, context) }
         put(i, segment, place, isFirst: isFirst, context)
+    }
+
+    /// A segment that brings nothing leaves; it has changed no state but what it told of the other side.
+    private func nothingNew(_ i: Int32, _ segment: Segment, isFirst: Bool, _ context: borrowing Context) {
+        if segment.size > 0 { counters.again &+= 1 }
+        if isFirst { empty(i, context) } else { rest(i, context) }
+    }
+
+    /// Whether a RST can be meant for its connection where the next sequence number of its side is not known: anybody could
+    /// have guessed that there is a connection. A receiver that has sent its SYN asks for the same (RFC 9293 section 3.10.7.3).
+    private func isPlausible(
+        reset segment: Segment,
+        _ own: UnsafeMutablePointer<Direction>,
+        _ other: UnsafeMutablePointer<Direction>
+    ) -> Bool {
+        segment.isACK && other.pointee.marks.contains(.synced) && segment.acknowledgment == other.pointee.next
+            || own.pointee.marks.contains(.ackSeen) && segment.sequence == own.pointee.acknowledged
     }
 
     /// Does with a segment what its place in its direction asks for.
@@ -370,9 +400,7 @@ public final class TCPReassembler: Element {
         let own = directions + Int(place)
         switch judge(segment, own) {
         case .refuse(let reason): refuse(i, reason, isFirst: isFirst, context)
-        case .nothingNew:
-            if segment.size > 0 { counters.again &+= 1 }
-            if isFirst { empty(i, context) } else { rest(i, context) }
+        case .nothingNew: nothingNew(i, segment, isFirst: isFirst, context)
         case .next(let closing):
             if segment.isACK, isAhead(segment.acknowledgment, place) {
                 return hold(i, segment, closing, place, isFirst: isFirst, context)
@@ -396,6 +424,8 @@ public final class TCPReassembler: Element {
         var sequence: UInt32
         var acknowledgment: UInt32
         var window: UInt32
+        /// Its header has room in the packet.
+        var isHeaderRight: Bool
         var timestamp: UInt32?
         var windowScale: UInt8?
 
@@ -410,13 +440,16 @@ public final class TCPReassembler: Element {
             sequence = tcp.be32(4)
             acknowledgment = tcp.be32(8)
             window = UInt32(tcp.be16(14))
+            let header = Int(tcp.byte(12) &>> 4) * 4
             let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
-            size = end > UInt32(p.pointee.payload) ? end &- UInt32(p.pointee.payload) : 0
+            isHeaderRight = header >= 20 && UInt32(p.pointee.l4) &+ UInt32(header) <= end
+            // The payload's place is known as far as was captured only; the capture may have been cut in the header.
+            let payload = max(UInt32(p.pointee.payload), UInt32(p.pointee.l4) &+ UInt32(header))
+            size = end > payload ? end &- payload : 0
             let there = min(end, p.pointee.length)
-            captured = there > UInt32(p.pointee.payload) ? there &- UInt32(p.pointee.payload) : 0
+            captured = there > payload ? there &- payload : 0
             start = flags & 0x02 != 0 ? sequence &+ 1 : sequence
             self.end = start &+ size
-            let header = Int(tcp.byte(12) &>> 4) * 4
             let available = min(Int(there) - Int(p.pointee.l4), header)
             var at = 20
             // Options (RFC 9293 section 3.1): a list of kind, length and value; 0 ends it, 1 fills.
@@ -455,23 +488,27 @@ public final class TCPReassembler: Element {
     private func inspect(
         _ segment: Segment,
         _ p: UnsafeMutablePointer<Item>,
-        _ own: UnsafeMutablePointer<Direction>
+        _ own: UnsafeMutablePointer<Direction>,
+        _ isRepeatedSYN: Bool
     ) -> Drop? {
         if !TCPReach.isAlive(p, least: config.minTTL) { return .lowTtl }
         if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) { return .badChecksum }
-        if let timestamp = segment.timestamp {
-            if own.pointee.marks.contains(.timestamps), !segment.isRST,
-                TCPSequence.precedes(timestamp, own.pointee.timestamp)
-            {
+        if !segment.isHeaderRight { return .badHeaderLength }
+        if segment.size > 0 || segment.isFIN, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
+        if let timestamp = segment.timestamp, !own.pointee.marks.contains(.untimed), !segment.isRST, !isRepeatedSYN {
+            if own.pointee.marks.contains(.timestamps), TCPSequence.precedes(timestamp, own.pointee.timestamp) {
                 return .oldTimestamp
             }
-            // Only a segment that begins at or before the next byte sets it, so that one that came early does no harm.
-            if !own.pointee.marks.contains(.synced) || !TCPSequence.precedes(own.pointee.next, segment.start) {
+            // Only a segment that reaches the next byte and begins no later sets it. A receiver takes nothing of older ones,
+            // and one that came early must do no harm either.
+            if !own.pointee.marks.contains(.synced)
+                || !TCPSequence.precedes(own.pointee.next, segment.start)
+                    && !TCPSequence.precedes(segment.end, own.pointee.next)
+            {
                 own.pointee.timestamp = timestamp
                 own.pointee.marks.insert(.timestamps)
             }
         }
-        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         return nil
     }
 
@@ -489,6 +526,10 @@ public final class TCPReassembler: Element {
                 own.pointee.marks.formUnion([.synced, .synSeen])
                 own.pointee.marks.remove(.tentative)
                 own.pointee.windowScale = segment.windowScale.map { Int8($0) } ?? -1
+                if segment.timestamp == nil {
+                    own.pointee.marks = own.pointee.marks.union(.untimed).subtracting(.timestamps)
+                    other.pointee.marks = other.pointee.marks.union(.untimed).subtracting(.timestamps)
+                }
                 if other.pointee.marks.contains(.synSeen) {
                     // Windows are scaled when both sides have said so (RFC 7323 section 2.2).
                     let scaled = own.pointee.windowScale >= 0 && other.pointee.windowScale >= 0
