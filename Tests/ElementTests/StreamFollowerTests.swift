@@ -230,6 +230,19 @@ struct StreamFollowerTests {
 
     // MARK: TLS
 
+    /// A packet that no receiver takes comes first, so that nothing of its connection would be read.
+    @Test(arguments: ["R", "RA", "F"]) func whatNoReceiverTakesEndsNothing(_ flags: String) throws {
+        let found = try run(
+            "TLSClientHello",
+            "",
+            [
+                packet("10.0.0.1:1000 > 10.0.0.2:80 \(flags) seq=1"), packet("10.0.0.1:1000 > 10.0.0.2:80 S seq=0"),
+                data(hello("example.org"), 1),
+            ]
+        )
+        #expect(found.texts("records").first?.hasSuffix(whole) == true)
+    }
+
     /// A hello for `name`, in records of `recordSize` bytes.
     private func hello(_ name: String, recordSize: Int = 16_384, padding: Int = 0) -> [UInt8] {
         func vector16(_ bytes: [UInt8]) -> [UInt8] { [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes }

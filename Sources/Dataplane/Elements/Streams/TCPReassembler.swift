@@ -9,7 +9,8 @@ import CLinux
 /// A segment that brings the next bytes leaves at once, unchanged and without copying. One that comes early waits for those
 /// before it; one that brings known bytes again is cut to what is new, or leaves on `rest` when nothing is. A FIN or RST
 /// leaves behind the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty
-/// payload where it brings no bytes: so whoever follows sees each connection begin. All other packets, those of other
+/// payload where it brings no bytes, marked where no receiver takes it: so whoever follows sees each connection begin. All
+/// other packets, those of other
 /// protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole is marked; how many they are
 /// its sequence number tells.
 ///
@@ -365,7 +366,7 @@ public final class TCPReassembler: Element {
         if let reason = inspect(segment, p, own, isRepeatedSYN) { return refuse(i, reason, isFirst: isFirst, context) }
         if segment.isRST, !own.pointee.marks.contains(.synced), !isPlausible(reset: segment, own, other) {
             counters.resetsIgnored &+= 1
-            return nothingNew(i, segment, isFirst: isFirst, context)
+            return isFirst ? begin(i, context) : rest(i, context)
         }
         open(segment, own, other)
         if isRepeatedSYN { return nothingNew(i, segment, isFirst: isFirst, context) }
@@ -664,8 +665,14 @@ public final class TCPReassembler: Element {
         context.emit(i, 0)
     }
 
+    /// The first packet of a connection, of which nothing counts.
+    private func begin(_ i: Int32, _ context: borrowing Context) {
+        context[i].pointee.flags.insert(.refused)
+        empty(i, context)
+    }
+
     private func refuse(_ i: Int32, _ reason: Drop, isFirst: Bool, _ context: borrowing Context) {
-        if isFirst { empty(i, context) } else { context.drop(i, reason) }
+        if isFirst { begin(i, context) } else { context.drop(i, reason) }
     }
 
     /// Lets the part of a segment go that begins with the next byte.
