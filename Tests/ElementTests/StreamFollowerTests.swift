@@ -206,7 +206,43 @@ struct StreamFollowerTests {
         }
     }
 
+    /// The first bytes of a direction are missing: what is before them is known from the SYN.
+    @Test func missingBytesBehindTheSYNCount() throws {
+        let found = try run(
+            "PatternMatcher",
+            "{patterns: [abcd]}",
+            [packet("10.0.0.1:1000 > 10.0.0.2:80 S seq=0"), data(Array("abcd".utf8), 11)]
+        )
+        #expect(found.texts("records").first?.contains("offset=10 ") == true)
+    }
+
+    // MARK: HTTP
+
+    /// A method of which a part is missing is none.
+    @Test func aWordWithAHoleIsNoMethod() throws {
+        let rest = Array("T / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+        for back in [false, true] {
+            let whole = try run("HTTPParser", "", [data(Array("GE".utf8), 1, back: back), data(rest, 3, back: back)])
+            #expect(whole.texts("records").count == 1)
+            let cut = try run("HTTPParser", "", [data(Array("GE".utf8), 1, back: back), data(rest, 13, back: back)])
+            #expect(cut.texts("records").isEmpty)
+        }
+    }
+
     // MARK: TLS
+
+    /// A packet that no receiver takes comes first, so that nothing of its connection would be read.
+    @Test(arguments: ["R", "RA", "F"]) func whatNoReceiverTakesEndsNothing(_ flags: String) throws {
+        let found = try run(
+            "TLSClientHello",
+            "",
+            [
+                packet("10.0.0.1:1000 > 10.0.0.2:80 \(flags) seq=1"), packet("10.0.0.1:1000 > 10.0.0.2:80 S seq=0"),
+                data(hello("example.org"), 1),
+            ]
+        )
+        #expect(found.texts("records").first?.hasSuffix(whole) == true)
+    }
 
     /// A hello for `name`, in records of `recordSize` bytes.
     private func hello(_ name: String, recordSize: Int = 16_384, padding: Int = 0) -> [UInt8] {

@@ -121,6 +121,7 @@ public struct ElementDescriptor: Sendable {
                     inputs: E.inputs(final),
                     outputs: E.outputs(final),
                     flowCapacity: E.flowCapacity(final),
+                    heldItems: E.heldItems(final),
                     settings: settings,
                     make: { try E(final, $0) },
                     readHandlers: { element in
@@ -146,6 +147,8 @@ public struct ConfiguredElement: Sendable {
     public let outputs: [Output]
     /// The number of flows a flow table has room for; nil for other elements.
     public let flowCapacity: Int?
+    /// Items that it wants to hold back at the most.
+    public let heldItems: Int
     /// Every parameter with its value, defaults written out.
     public let settings: [(name: String, text: String)]
     /// Makes the element.

@@ -83,7 +83,7 @@ public struct Setup: Sendable {
     public var path: String
     /// The capacity of the nearest flow table upstream; 0 where there is none. For arrays of per-flow state.
     public var flows: Int
-    /// How many items the run's pool has; who holds many back leaves others enough of them.
+    /// How many items the element may hold back: what ``ElementType/heldItems(_:)`` asks for, or its part of half the pool.
     public var items: Int
     /// The run's seed.
     public var seed: UInt64

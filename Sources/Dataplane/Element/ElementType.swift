@@ -31,6 +31,9 @@ public protocol ElementType: ElementBase {
     static var stateBytesPerFlow: Int { get }
     /// It is a flow table: the items it emits carry a flow. Gives the number of flows it has room for.
     static func flowCapacity(_ config: Config) -> Int?
+    /// Items that it holds back at the most, where packets decide how many those are. All such elements of a run share half of
+    /// its pool, so that packets can always enter: ``Setup/items`` says what is left for each.
+    static func heldItems(_ config: Config) -> Int
     /// Small runs shown in the documents and run by the tests.
     static var examples: [Example] { get }
 
@@ -61,6 +64,7 @@ extension ElementType {
     public static var operations: [Operation] { [] }
     public static var stateBytesPerFlow: Int { 0 }
     public static func flowCapacity(_ config: Config) -> Int? { nil }
+    public static func heldItems(_ config: Config) -> Int { 0 }
     public static var examples: [Example] { [] }
 }
 

@@ -52,8 +52,8 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var overlapped: ItemFlags { ItemFlags(rawValue: 1 << 9) }
     /// In a stream: some of the packet's bytes came more than once, and differed.
     @inlinable @inline(__always) public static var conflict: ItemFlags { ItemFlags(rawValue: 1 << 10) }
-    /// In a stream: the packet says that there is a connection, and nothing else; no receiver takes it.
-    @inlinable @inline(__always) public static var announcement: ItemFlags { ItemFlags(rawValue: 1 << 11) }
+    /// In a stream: the packet shows that a connection begins, and no receiver takes anything of it, its TCP flags neither.
+    @inlinable @inline(__always) public static var refused: ItemFlags { ItemFlags(rawValue: 1 << 11) }
 }
 
 /// Everything that moves through a graph is an item: a packet, a piece of a stream, a record or a command.

@@ -80,12 +80,14 @@ public final class Instance {
         let key = HashKey(seed: options.seed)
         let layouts = LayoutTable()
         self.layouts = layouts
+        let mayBeHeld = options.poolCapacity / 2
+        let wanted = spec.nodes.reduce(0) { $0 + $1.element.heldItems }
         elements = try spec.nodes.enumerated().map { number, node in
             let flows = shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity } ?? 0
             let setup = Setup(
                 path: node.name,
                 flows: flows,
-                items: options.poolCapacity,
+                items: wanted <= mayBeHeld ? node.element.heldItems : node.element.heldItems * mayBeHeld / wanted,
                 seed: options.seed,
                 hashKey: key,
                 layouts: layouts,

@@ -309,17 +309,21 @@ public final class HTTPParser: Element {
         let port = own == 0 ? ends.destinationPort : ends.sourcePort
         let isUsual = HTTPParser.usualPorts.contains(port)
         let before: Int
+        // What waits and what came now are no word together.
+        let isCut: Bool
         let answer: HTTP1Detection.Answer
         if own == 0 {
             if state.pointee.isOther.0 { return }
             before = state.pointee.detections.0.waiting
-            answer = state.pointee.detections.0.look(piece.bytes, isUsualPort: isUsual)
-            state.pointee.isOther.0 = answer == .other || piece.hasGap && before > 0
+            isCut = piece.hasGap && before > 0
+            answer = isCut ? .other : state.pointee.detections.0.look(piece.bytes, isUsualPort: isUsual)
+            state.pointee.isOther.0 = answer == .other
         } else {
             if state.pointee.isOther.1 { return }
             before = state.pointee.detections.1.waiting
-            answer = state.pointee.detections.1.look(piece.bytes, isUsualPort: isUsual)
-            state.pointee.isOther.1 = answer == .other || piece.hasGap && before > 0
+            isCut = piece.hasGap && before > 0
+            answer = isCut ? .other : state.pointee.detections.1.look(piece.bytes, isUsualPort: isUsual)
+            state.pointee.isOther.1 = answer == .other
         }
         if state.pointee.isOther.0, state.pointee.isOther.1 { state.pointee.kind = .other }
         guard answer == .request || answer == .response else { return }

@@ -49,7 +49,7 @@ public final class IPDefragmenter: Element {
         public var datagrams = 4096
         /// Fragments of one packet.
         public var datagramFragments = 1024
-        /// Fragments that may wait; never more than half of the pool.
+        /// Fragments that may wait; never more than a part of half the pool.
         public var fragments = 8192
         /// Bytes that may wait.
         public var bytes = 16 << 20
@@ -100,7 +100,7 @@ public final class IPDefragmenter: Element {
             "fragments",
             \.fragments,
             in: 1...1_048_576,
-            "fragments of all packets that may wait; never more than half of the pool"
+            "fragments of all packets that may wait; half of the pool is shared with others that hold packets"
         ),
         .init("bytes", size: \.bytes, in: 1...17_179_869_184, "bytes of all packets that may wait"),
         .init(
@@ -126,6 +126,7 @@ public final class IPDefragmenter: Element {
     public static let operations: [Operation] = [
         .test, .parse, .hash, .lookup, .update, .payloadBytes, .copyBytes, .checksumBytes,
     ]
+    public static func heldItems(_ config: Config) -> Int { config.fragments }
     public static let examples = [
         Example(
             "two fragments, the last one first",
@@ -213,7 +214,7 @@ public final class IPDefragmenter: Element {
         self.config = config
         let places = config.datagrams + FlowMap.spare
         map = try FlowMap(capacity: config.datagrams, key: setup.hashKey)
-        held = try HeldFragments(capacity: max(1, min(config.fragments, setup.items / 2)), places: places)
+        held = try HeldFragments(capacity: max(1, min(config.fragments, setup.items)), places: places)
         refused = try ZeroedMemory(places)
         super.init()
     }

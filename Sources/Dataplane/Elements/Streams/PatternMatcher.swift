@@ -113,10 +113,8 @@ public final class PatternMatcher: Element {
     struct Side: BitwiseCopyable {
         /// What the automaton remembers of the bytes so far.
         var state: UInt32 = 0
-        /// The sequence number behind the last byte, captured or not; valid when `isKnown`.
-        var next: UInt32 = 0
-        var isKnown = false
-        /// Bytes before `next`.
+        var position = StreamPosition()
+        /// Bytes so far, captured or not.
         var offset: UInt64 = 0
     }
     /// One connection.
@@ -246,15 +244,10 @@ public final class PatternMatcher: Element {
         _ scanned: inout Int,
         _ context: borrowing Context
     ) -> Bool {
-        if piece.hasGap {
-            let missing = side.isKnown ? TCPSequence.distance(piece.sequence, from: side.next) : 0
-            side.offset &+= UInt64(max(0, missing))
-            side.state = 0
-        }
+        side.offset &+= UInt64(side.position.move(over: piece))
+        if piece.hasGap { side.state = 0 }
         let count = piece.bytes.count
         if count == 0 { return false }
-        side.isKnown = true
-        side.next = piece.sequence &+ UInt32(truncatingIfNeeded: count)
         let start = side.offset
         side.offset &+= UInt64(count)
         scanned &+= count

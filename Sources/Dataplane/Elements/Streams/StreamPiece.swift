@@ -7,7 +7,7 @@ struct StreamPiece {
     let bytes: UnsafeRawBufferPointer
     /// The sequence number of the first of them.
     let sequence: UInt32
-    /// The TCP flags; none of a packet that no receiver takes.
+    /// The TCP flags; none where a receiver takes nothing of the packet.
     let flags: UInt8
     /// Bytes before it are missing.
     let hasGap: Bool
@@ -22,9 +22,9 @@ struct StreamPiece {
         let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
         bytes = UnsafeRawBufferPointer(start: data + payload, count: max(0, end &- payload))
         let tcp = data + l4
-        flags = p.pointee.flags.contains(.announcement) ? 0 : tcp.byte(13)
-        // Bytes may have been cut from the front, unless not even the header was captured; a SYN takes the number before the
-        // first byte.
+        flags = p.pointee.flags.contains(.refused) ? 0 : tcp.byte(13)
+        // Bytes may have been cut from the front; a SYN takes the number before the first byte. A payload that begins
+        // before the end of the header was not captured.
         let cut = max(0, payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4)
         sequence = tcp.be32(4) &+ UInt32(truncatingIfNeeded: cut) &+ (flags & 0x02 != 0 ? 1 : 0)
         hasGap = p.pointee.flags.contains(.gap)

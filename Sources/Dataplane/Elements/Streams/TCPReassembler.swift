@@ -9,16 +9,17 @@ import CLinux
 /// A segment that brings the next bytes leaves at once, unchanged and without copying. One that comes early waits for those
 /// before it; one that brings known bytes again is cut to what is new, or leaves on `rest` when nothing is. A FIN or RST
 /// leaves behind the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty
-/// payload where it brings no bytes: so whoever follows sees each connection begin. Where no receiver takes
-/// that packet it is marked, and says nothing else. All other packets, those of other protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole is marked; how many they are
-/// its sequence number tells.
+/// payload where it brings no bytes, marked where no receiver takes it: so whoever follows sees each connection begin. All
+/// other packets, those of other protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole
+/// is marked; how many they are its sequence number tells.
 ///
 /// A direction begins at its SYN; at the number that the other side's SYN-ACK acknowledges, where the SYN was not captured;
 /// else at its first packet. Only what the receiver would take counts:
-/// - the header must have the length that it says, which is at least 20 bytes; others leave on `rest`;
-/// - segments with bytes must carry ACK or SYN, and lie in the window as far as it is known;
-/// - timestamps must not run backwards (PAWS, RFC 7323 section 5);
-/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); its payload belongs to the stream;
+/// - segments with bytes or FIN must carry ACK or SYN, and lie in the window as far as it is known;
+/// - SYN must open its direction: segments with a later one bring nothing (RFC 5961 section 4);
+/// - timestamps must not run backwards (PAWS, RFC 7323 section 5), where both SYNs had one or were not captured;
+/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); where that is not known, only when it
+///   acknowledges all that was sent, or begins where the other side's acknowledgments are; its payload belongs to the stream;
 /// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
 ///
 /// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
@@ -59,17 +60,18 @@ public final class TCPReassembler: Element {
         public var flowSegments = 1024
         /// Bytes that all connections may hold.
         public var bytes = 64 << 20
-        /// Segments that all connections may hold; never more than half of the pool.
+        /// Segments that all connections may hold; never more than a part of half the pool.
         public var segments = 8192
         public init() {}
     }
     public enum Drop: Int, DropReason {
-        case badChecksum, lowTtl, noAck, outOfWindow, oldTimestamp, afterEnd, noRoom, gap, flowDropped
+        case badChecksum, lowTtl, badHeaderLength, noAck, outOfWindow, oldTimestamp, afterEnd, noRoom, gap, flowDropped
         public var about: String {
             switch self {
             case .badChecksum: "its TCP checksum is wrong and `checksum` is verify"
             case .lowTtl: "its TTL or hop limit is below `min_ttl`"
-            case .noAck: "it carries bytes but neither ACK nor SYN, which no receiver takes"
+            case .badHeaderLength: "its TCP header is stated shorter than 20 bytes, or longer than the packet"
+            case .noAck: "it carries bytes or FIN but neither ACK nor SYN, which no receiver takes"
             case .outOfWindow: "its bytes lie beyond anything that the receiver's window can have allowed"
             case .oldTimestamp: "its timestamp is older than one already seen (PAWS)"
             case .afterEnd: "its direction has ended with FIN or RST before its bytes"
@@ -109,7 +111,7 @@ public final class TCPReassembler: Element {
             "segments",
             \.segments,
             in: 1...1_048_576,
-            "segments all connections together may hold; never more than half of the pool"
+            "segments all connections together may hold; half of the pool is shared with others that hold packets"
         ),
     ]
     public static let handlers = [
@@ -133,6 +135,7 @@ public final class TCPReassembler: Element {
         Handler<TCPReassembler>("held_bytes", "bytes that wait now") { $0.held.bytes },
     ]
     public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes]
+    public static func heldItems(_ config: Config) -> Int { config.segments }
     public static let stateBytesPerFlow = 2 * MemoryLayout<Direction>.stride
     public static let examples = [
         Example(
@@ -216,8 +219,11 @@ public final class TCPReassembler: Element {
         static var seen: Marks { Marks(rawValue: 512) }
         /// Bytes that its packets acknowledge were waited for in vain, and are no longer until they have come.
         static var unawaited: Marks { Marks(rawValue: 1024) }
-        /// What may be set beside `live`, `synced` and `seen` where the next segment needs no more than a look at its sequence number and timestamp.
-        static var usual: Marks { [.synSeen, .timestamps, .ackSeen] }
+        /// One side's SYN had no timestamp, so both ignore those that follow (RFC 7323 section 3.2).
+        static var untimed: Marks { Marks(rawValue: 2048) }
+        /// What may be set beside `live`, `synced` and `seen` where the next segment needs no more than a look at its
+        /// sequence number and timestamp.
+        static var usual: Marks { [.synSeen, .timestamps, .ackSeen, .untimed] }
     }
     struct Counters: BitwiseCopyable {
         var connections: UInt64 = 0
@@ -262,7 +268,7 @@ public final class TCPReassembler: Element {
         flows = setup.flows
         memory = try ZeroedMemory(2 * setup.flows)
         directions = memory.base
-        held = try HeldSegments(capacity: max(1, min(config.segments, setup.items / 2)))
+        held = try HeldSegments(capacity: max(1, min(config.segments, setup.items)))
         isPlain = config.checksum == .ignore && config.minTTL == 0
         isCausal = config.onGap != .wait
         super.init()
@@ -275,6 +281,8 @@ public final class TCPReassembler: Element {
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         let directions = self.directions
         let limit = UInt32(truncatingIfNeeded: isPlain ? flows : 0)
+        // It has ports, and no reassembler before this one has cut bytes from its front.
+        let asked = ItemFlags.transport.rawValue | ItemFlags.overlapped.rawValue
         for k in 0..<batch.count {
             let flow = UInt32(bitPattern: batch[k].pointee.flow.index)
             if flow < limit { clinux_prefetch_for_write(directions + 2 &* Int(flow)) }
@@ -284,7 +292,7 @@ public final class TCPReassembler: Element {
             let p = batch[k]
             let flow = UInt32(bitPattern: p.pointee.flow.index)
             let flags = p.pointee.flags.rawValue
-            if flow < limit, p.pointee.ipProtocol == 6, flags & ItemFlags.transport.rawValue != 0 {
+            if flow < limit, p.pointee.ipProtocol == 6, flags & asked == ItemFlags.transport.rawValue {
                 let reverse = Int(flags &>> 2) & 1
                 let own = directions + (2 &* Int(flow) &+ reverse)
                 let other = directions + (2 &* Int(flow) &+ (1 &- reverse))
@@ -347,25 +355,43 @@ public final class TCPReassembler: Element {
         guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), index >= 0, index < flows else {
             return rest(i, context)
         }
-        let segment = Segment(p)
         let place = Int32(2 * index) + (p.pointee.flags.contains(.reverse) ? 1 : 0)
         let isFirst = begin(p, index)
         let own = directions + Int(place)
         expire(place, p.pointee.time, context)
         expire(place ^ 1, p.pointee.time, context)
-        if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
-        // Nobody can tell where the bytes of a segment begin whose data offset is impossible, and no receiver takes it.
-        guard segment.isPossible else { return isFirst ? announce(i, context) : rest(i, context) }
-        if let reason = inspect(segment, p, own) {
-            return isFirst ? announce(i, context) : context.drop(i, reason)
+        if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
+        if p.pointee.flags.contains(.refused) { return isFirst ? empty(i, context) : rest(i, context) }
+        let other = directions + Int(place ^ 1)
+        let segment = Segment(p)
+        let isRepeatedSYN = segment.isSYN && own.pointee.marks.intersection([.seen, .tentative]) == .seen
+        if let reason = inspect(segment, p, place, isRepeatedSYN) {
+            return refuse(i, reason, isFirst: isFirst, context)
         }
-        if isFirst, segment.isSYN, segment.isRST {
-            // No receiver takes it, and whoever follows would take it for an end.
+        if segment.isRST, !own.pointee.marks.contains(.synced), !isPlausible(reset: segment, own, other) {
             counters.resetsIgnored &+= 1
-            return announce(i, context)
+            return isFirst ? begin(i, context) : rest(i, context)
         }
-        open(segment, own, directions + Int(place ^ 1))
+        open(segment, own, other)
+        if isRepeatedSYN { return nothingNew(i, segment, isFirst: isFirst, context) }
         put(i, segment, place, isFirst: isFirst, context)
+    }
+
+    /// A segment that brings nothing leaves; it has changed no state but what it told of the other side.
+    private func nothingNew(_ i: Int32, _ segment: Segment, isFirst: Bool, _ context: borrowing Context) {
+        if segment.size > 0 { counters.again &+= 1 }
+        if isFirst { empty(i, context) } else { rest(i, context) }
+    }
+
+    /// Whether a RST can be meant for its connection where the next sequence number of its side is not known: anybody could
+    /// have guessed that there is a connection. A receiver that has sent its SYN asks for the same (RFC 9293 section 3.10.7.3).
+    private func isPlausible(
+        reset segment: Segment,
+        _ own: UnsafeMutablePointer<Direction>,
+        _ other: UnsafeMutablePointer<Direction>
+    ) -> Bool {
+        segment.isACK && other.pointee.marks.contains(.synced) && segment.acknowledgment == other.pointee.next
+            || own.pointee.marks.contains(.ackSeen) && segment.sequence == own.pointee.acknowledged
     }
 
     /// Does with a segment what its place in its direction asks for.
@@ -378,15 +404,13 @@ public final class TCPReassembler: Element {
     ) {
         let own = directions + Int(place)
         switch judge(segment, own) {
-        case .refuse(let reason): context.drop(i, reason)
-        case .nothingNew:
-            if segment.size > 0 { counters.again &+= 1 }
-            if isFirst { empty(i, context) } else { rest(i, context) }
+        case .refuse(let reason): refuse(i, reason, isFirst: isFirst, context)
+        case .nothingNew: nothingNew(i, segment, isFirst: isFirst, context)
         case .next(let closing):
             if segment.isACK, isAhead(segment.acknowledgment, place) {
                 return hold(i, segment, closing, place, context)
             }
-            if !own.pointee.waiting.isEmpty { settle(i, segment, own, context) }
+            if !own.pointee.waiting.isEmpty { settle(i, segment, place, leaves: true, context) }
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
         case .early(let closing): hold(i, segment, closing, place, context)
@@ -405,10 +429,10 @@ public final class TCPReassembler: Element {
         var sequence: UInt32
         var acknowledgment: UInt32
         var window: UInt32
+        /// Its header has room in the packet.
+        var isHeaderRight: Bool
         var timestamp: UInt32?
         var windowScale: UInt8?
-        /// Whether the header is as long as a header may be, and not longer than the packet.
-        var isPossible: Bool
 
         var isSYN: Bool { flags & 0x02 != 0 }
         var isACK: Bool { flags & 0x10 != 0 }
@@ -421,15 +445,17 @@ public final class TCPReassembler: Element {
             sequence = tcp.be32(4)
             acknowledgment = tcp.be32(8)
             window = UInt32(tcp.be16(14))
-            let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
             let header = Int(tcp.byte(12) &>> 4) * 4
-            // Of the header the capture may hold only a part.
-            let payload = UInt32(p.pointee.l4) &+ UInt32(header)
-            isPossible = header >= TCPView.size && payload <= end
+            let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
+            isHeaderRight = header >= 20 && UInt32(p.pointee.l4) &+ UInt32(header) <= end
+            // The payload's place is known as far as was captured only; the capture may have been cut in the header.
+            let payload = max(UInt32(p.pointee.payload), UInt32(p.pointee.l4) &+ UInt32(header))
             size = end > payload ? end &- payload : 0
             let there = min(end, p.pointee.length)
             captured = there > payload ? there &- payload : 0
-            start = flags & 0x02 != 0 ? sequence &+ 1 : sequence
+            // A reassembler before this one may have cut bytes from the front.
+            let cut = payload &- UInt32(p.pointee.l4) &- UInt32(header)
+            start = (flags & 0x02 != 0 ? sequence &+ 1 : sequence) &+ (isHeaderRight ? cut : 0)
             self.end = start &+ size
             let available = min(Int(there) - Int(p.pointee.l4), header)
             var at = 20
@@ -469,24 +495,38 @@ public final class TCPReassembler: Element {
     private func inspect(
         _ segment: Segment,
         _ p: UnsafeMutablePointer<Item>,
-        _ own: UnsafeMutablePointer<Direction>
+        _ place: Int32,
+        _ isRepeatedSYN: Bool
     ) -> Drop? {
+        let own = directions + Int(place)
         if !TCPReach.isAlive(p, least: config.minTTL) { return .lowTtl }
         if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) { return .badChecksum }
-        if segment.size > 0, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
-        if let timestamp = segment.timestamp {
-            if own.pointee.marks.contains(.timestamps), !segment.isRST,
-                TCPSequence.precedes(timestamp, own.pointee.timestamp)
-            {
+        if !segment.isHeaderRight { return .badHeaderLength }
+        if segment.size > 0 || segment.isFIN, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
+        if let timestamp = segment.timestamp, !own.pointee.marks.contains(.untimed), !segment.isRST, !isRepeatedSYN {
+            if own.pointee.marks.contains(.timestamps), TCPSequence.precedes(timestamp, own.pointee.timestamp) {
                 return .oldTimestamp
             }
-            // Only a segment that begins at or before the next byte sets it, so that one that came early does no harm.
-            if !own.pointee.marks.contains(.synced) || !TCPSequence.precedes(own.pointee.next, segment.start) {
+            // Only a segment that the receiver takes at once sets it: it would make all others old.
+            if isTaken(segment, place) {
                 own.pointee.timestamp = timestamp
                 own.pointee.marks.insert(.timestamps)
             }
         }
         return nil
+    }
+
+    /// Whether a segment begins where the receiver is, or brings bytes from there on, and acknowledges what was sent.
+    private func isTaken(_ segment: Segment, _ place: Int32) -> Bool {
+        let own = directions + Int(place)
+        let other = directions + Int(place ^ 1)
+        guard own.pointee.marks.contains(.synced) else { return true }
+        if segment.isACK, isAwaited(other), TCPSequence.precedes(other.pointee.next, segment.acknowledgment) {
+            return false
+        }
+        let next = own.pointee.next
+        return segment.start == next
+            || TCPSequence.precedes(segment.start, next) && TCPSequence.precedes(next, segment.end)
     }
 
     /// Learns what SYNs, windows and first packets tell.
@@ -503,6 +543,10 @@ public final class TCPReassembler: Element {
                 own.pointee.marks.formUnion([.synced, .synSeen])
                 own.pointee.marks.remove(.tentative)
                 own.pointee.windowScale = segment.windowScale.map { Int8($0) } ?? -1
+                if segment.timestamp == nil {
+                    own.pointee.marks = own.pointee.marks.union(.untimed).subtracting(.timestamps)
+                    other.pointee.marks = other.pointee.marks.union(.untimed).subtracting(.timestamps)
+                }
                 if other.pointee.marks.contains(.synSeen) {
                     // Windows are scaled when both sides have said so (RFC 7323 section 2.2).
                     let scaled = own.pointee.windowScale >= 0 && other.pointee.windowScale >= 0
@@ -601,9 +645,15 @@ public final class TCPReassembler: Element {
         guard isAwaited(other) else { return false }
         let ahead = TCPSequence.distance(number, from: other.pointee.next)
         if ahead <= 0 { own.pointee.marks.remove(.unawaited) }
-        // No receiver takes a packet that acknowledges what cannot have been sent (RFC 9293 section 3.10.7.4): no hole is
-        // to be made for it.
-        guard ahead > 0, ahead <= reach(of: other) else { return false }
+        // No receiver takes a packet that acknowledges what was not sent (RFC 9293 section 3.10.7.4). Where the other side
+        // began is known for sure with its SYN only; else it may be far from there. What waits on it has been sent.
+        var sent = other.pointee.next
+        if !other.pointee.waiting.isEmpty, TCPSequence.precedes(sent, other.pointee.waiting.farthest) {
+            sent = other.pointee.waiting.farthest
+        }
+        let isPossible =
+            other.pointee.marks.contains(.synSeen) || TCPSequence.distance(number, from: sent) <= reach(of: other)
+        guard ahead > 0, isPossible else { return false }
         return !own.pointee.marks.contains(.unawaited) || hasHole(other)
     }
 
@@ -633,10 +683,14 @@ public final class TCPReassembler: Element {
         context.emit(i, 0)
     }
 
-    /// It does so also where no receiver takes it: then only to say that there is a connection.
-    private func announce(_ i: Int32, _ context: borrowing Context) {
-        context[i].pointee.flags.insert(.announcement)
+    /// The first packet of a connection, of which nothing counts.
+    private func begin(_ i: Int32, _ context: borrowing Context) {
+        context[i].pointee.flags.insert(.refused)
         empty(i, context)
+    }
+
+    private func refuse(_ i: Int32, _ reason: Drop, isFirst: Bool, _ context: borrowing Context) {
+        if isFirst { begin(i, context) } else { context.drop(i, reason) }
     }
 
     /// Lets the part of a segment go that begins with the next byte.
@@ -659,7 +713,7 @@ public final class TCPReassembler: Element {
             own.pointee.marks.remove(.gap)
             p.pointee.flags.insert(.gap)
         }
-        if captured < end &- start {
+        if max(captured, known) < end &- start {
             // The capture was cut: what follows comes behind a hole that nothing will fill.
             let missing = end &- start &- max(captured, known)
             counters.gaps &+= 1
@@ -717,7 +771,7 @@ public final class TCPReassembler: Element {
             } else {
                 break
             }
-            guard blocked >= 0, unblock(blocked, time, context) else {
+            guard blocked >= 0, !isLeftBehind(segment, at: place, by: blocked), unblock(blocked, time, context) else {
                 return giveUp(i, segment, closing, place, context)
             }
             if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
@@ -728,7 +782,7 @@ public final class TCPReassembler: Element {
             default: return put(i, segment, place, context)
             }
         }
-        if settle(i, segment, own, context), closing == .none {
+        if settle(i, segment, place, leaves: false, context), closing == .none {
             counters.again &+= 1
             return rest(i, context)
         }
@@ -748,6 +802,16 @@ public final class TCPReassembler: Element {
         context.hold(i)
     }
 
+    /// Whether a segment's bytes would be left out with the hole that has to be, behind which others of its direction wait.
+    private func isLeftBehind(_ segment: Segment, at place: Int32, by blocked: Int32) -> Bool {
+        let own = directions + Int(place)
+        guard blocked == place || blocked == place ^ 1 && !hasHole(directions + Int(blocked)), hasHole(own) else {
+            return false
+        }
+        return config.onGap != .wait
+            && TCPSequence.precedes(segment.start, held.nodes[Int(own.pointee.waiting.first)].start)
+    }
+
     /// There is no room for a segment that has to wait.
     private func giveUp(
         _ i: Int32,
@@ -760,6 +824,7 @@ public final class TCPReassembler: Element {
         let isNext = !TCPSequence.precedes(own.pointee.next, segment.start)
         switch config.onGap {
         case _ where isNext:
+            settle(i, segment, place, leaves: true, context)
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
         case .wait: context.drop(i, Drop.noRoom)
@@ -768,6 +833,7 @@ public final class TCPReassembler: Element {
             context.drop(i, Drop.flowDropped)
         case .skip:
             // Not even this one may wait.
+            settle(i, segment, place, leaves: true, context)
             leaveOut(own, upTo: segment.start)
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
             drain(place, context[i].pointee.time, context)
@@ -824,18 +890,19 @@ public final class TCPReassembler: Element {
         var isMoving = false
         while !own.pointee.waiting.isEmpty {
             let isEnded = own.pointee.marks.contains(.ended)
-            if !isEnded {
+            let node = held.nodes[Int(own.pointee.waiting.first)]
+            let isNew = TCPSequence.precedes(own.pointee.next, node.end)
+            let closes = !isEnded && node.closing != .none && node.end == own.pointee.next
+            if closes || isNew && !isEnded {
                 if hasHole(own) { break }
-                if isAhead(held.nodes[Int(own.pointee.waiting.first)], place, context) { break }
+                if isAhead(node, place, context) { break }
             }
             isMoving = true
-            let node = held.removeFirst(from: &own.pointee.waiting)
+            _ = held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item)
-            if isEnded {
+            if isEnded, isNew {
                 context.drop(node.item, Drop.afterEnd)
-            } else if TCPSequence.precedes(own.pointee.next, node.end)
-                || node.closing != .none && node.end == own.pointee.next
-            {
+            } else if isNew || closes {
                 deliver(node.item, node.start, node.end, node.captured, node.closing, own, context)
             } else {
                 counters.again &+= 1
@@ -895,14 +962,17 @@ public final class TCPReassembler: Element {
     }
 
     /// Settles a segment with those that wait, so that all agree on every byte they share. True when it brings nothing: the
-    /// same bytes wait already, with the same range.
+    /// same bytes wait already, with the same range. One that `leaves` at once keeps its bytes against those that acknowledge
+    /// what was not sent yet: these the receiver may never take.
     @discardableResult
     private func settle(
         _ i: Int32,
         _ segment: Segment,
-        _ own: UnsafeMutablePointer<Direction>,
+        _ place: Int32,
+        leaves: Bool,
         _ context: borrowing Context
     ) -> Bool {
+        let own = directions + Int(place)
         guard segment.size > 0, TCPSequence.precedes(segment.start, own.pointee.waiting.farthest) else { return false }
         var isKnown = false
         var isConflict = false
@@ -919,10 +989,11 @@ public final class TCPReassembler: Element {
                 if node.start == segment.start, node.end == segment.end, node.captured >= segment.captured {
                     isKnown = true
                 }
-                let yields = config.overlap.yields(
+                var yields = config.overlap.yields(
                     start: TCPSequence.distance(segment.start, from: node.start),
                     end: TCPSequence.distance(segment.end, from: node.end)
                 )
+                if leaves, isAhead(node, place, context) { yields = true }
                 if yields == keeps { continue }
                 let isChanged =
                     keeps

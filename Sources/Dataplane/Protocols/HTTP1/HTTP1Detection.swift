@@ -39,24 +39,12 @@ struct HTTP1Detection: BitwiseCopyable {
     private static func answer(_ all: Slice<UnsafeRawBufferPointer>, _ isUsualPort: Bool) -> Answer {
         // Empty lines before a request line are passed over (RFC 9112 section 2.2).
         let text = all.drop { $0 == 0x0d || $0 == 0x0a }
-        let end = text.firstIndex { !isTokenByte($0) } ?? text.endIndex
+        let end = text.firstIndex { !HTTP1Bytes.isToken($0) } ?? text.endIndex
         let word = text[text.startIndex..<end]
         if end == text.endIndex { return all.count < most ? .undecided : .other }
         if word.elementsEqual("HTTP".utf8), text[end] == UInt8(ascii: "/") { return .response }
         guard !word.isEmpty, text[end] == UInt8(ascii: " ") else { return .other }
         return isUsualPort || methods.contains { word.elementsEqual($0.utf8) } ? .request : .other
-    }
-
-    private static func isTokenByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "!"),
-            UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
-            UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "`"),
-            UInt8(ascii: "|"), UInt8(ascii: "~"):
-            true
-        default: false
-        }
     }
 
     /// The registered methods, and some in use that are not.
