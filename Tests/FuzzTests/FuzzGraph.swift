@@ -214,6 +214,7 @@ extension ConfiguredElement {
             inputs: E.inputs(config),
             outputs: E.outputs(config),
             flowCapacity: E.flowCapacity(config),
+            heldItems: E.heldItems(config),
             settings: [],
             make: { try E(config, $0) },
             readHandlers: { element in E.handlers.map { ($0.name, $0.read(element as! E)) } }

@@ -126,6 +126,46 @@ import Testing
         }
     }
 
+    /// What elements may hold together leaves a part of the pool free, whatever each may hold: else no packet can enter.
+    @Test func thePoolIsNotTakenByThoseThatHold() throws {
+        let spec = try graph(
+            yaml: """
+                graph: holders
+                elements:
+                  wire:  {type: Wire}
+                  whole: {type: IPDefragmenter, tiny: join}
+                  flows: {type: FlowTable}
+                  order: {type: TCPReassembler, on_gap: wait}
+                  again: {type: TCPReassembler, on_gap: wait}
+                  sink:  {type: RecordSink, file: streams}
+                chains:
+                  - wire.rx -> whole -> flows -> order.stream -> again.stream -> StreamSink -> sink
+                """
+        )
+        let frames = (0..<400).flatMap { k in
+            [
+                "10.1.0.\(k % 250):1000 > 10.0.0.2:53 udp id=\(k) frag=0+ len=8",
+                "10.0.0.1:1000 > 10.0.0.2:80 A seq=\(10 + 2 * k) len=1",
+            ]
+        }
+        var options = Instance.Options()
+        options.poolCapacity = 256
+        options.batch = 16
+        let first = "10.0.0.1:1000 > 10.0.0.2:80 S seq=0"
+        let source = FrameSource(try ([first] + frames).map { try PacketText.frame($0) })
+        let instance = try Instance(
+            spec,
+            bindings: [0: WireBinding(source: source)],
+            services: KeptFiles(),
+            options: options
+        )
+        try DirectRuntime(instance).run()
+        let drops = spec.nodes.indices.flatMap { instance.counts($0).drops }
+        #expect(drops.contains { $0.reason == "evicted" && $0.count > 0 })
+        #expect(drops.contains { $0.reason == "no_room" && $0.count > 0 })
+        #expect(instance.lostItems == 0)
+    }
+
     /// Captures of the attacks for other programs, and to measure with: `SPILLWAY_ATTACKS` names a directory, and
     /// `SPILLWAY_ATTACK_PACKETS` says how many packets each has, 1 000 000 where it says nothing.
     @Test(.enabled(if: environment["SPILLWAY_ATTACKS"] != nil)) func captures() throws {

@@ -45,7 +45,8 @@ struct ReassemblyTests {
         _ segments: [Segment],
         isn: UInt32 = 1_000,
         _ parameters: String = "",
-        batch: Int = 64
+        batch: Int = 64,
+        next: String = "order.stream"
     ) throws -> Result {
         let spec = try graph(
             yaml: """
@@ -55,7 +56,7 @@ struct ReassemblyTests {
                   flows: {type: FlowTable, idle: 0 s}
                   order: {type: TCPReassembler\(parameters.isEmpty ? "" : ", " + parameters)}
                   dump: {type: StreamSink, directory: d}
-                chains: [wire.rx -> flows -> order.stream -> dump.records -> RecordSink]
+                chains: [wire.rx -> flows -> \(next) -> dump.records -> RecordSink]
                 """
         )
         let files = KeptFiles()
@@ -229,6 +230,16 @@ struct ReassemblyTests {
         let dropped = try Self.stream(segments, "on_gap: drop_flow, flow_segments: 1")
         #expect(dropped.bytes == Array("abc".utf8) && dropped.drops == ["flow_dropped": 2])
         for result in [skip, wait, dropped] { #expect(result.isBalanced) }
+    }
+
+    /// A second reassembler finds in order what the first has put in order, and of cut segments what was left of them.
+    @Test func twoInARow() throws {
+        let segments = [(0, "abcdefghij"), (15, "pqrst"), (5, "fghijklmno"), (13, "nopqrstuvw"), (23, "xyz")].map {
+            Segment(start: $0, data: Array($1.utf8))
+        }
+        let result = try Self.stream([Self.syn] + segments, next: "order.stream -> TCPReassembler")
+        #expect(result.bytes == Array("abcdefghijklmnopqrstuvwxyz".utf8))
+        #expect(result.handlers["overlaps"]! > 0 && result.isBalanced)
     }
 
     /// One-byte segments that never join stay within what may be held, whatever the bound and the policy.
