@@ -18,13 +18,15 @@ import Testing
         "tcpdump-bgp_vpn_rt-oobr.pcap": "a damaged header",
         "zeek-fragmented-3.pcap": "a first fragment whose rest never comes",
     ]
-    /// Captures whose HTTP is in tunnels, behind unknown links or in holes, or needs other settings.
+    /// Captures whose HTTP is in tunnels, behind unknown links or in holes, or needs other settings. In two some connection
+    /// begins for the tools with a data offset that is impossible, so that they number those behind it differently.
     static let httpDifferences: Set<String> = [
         "derived-merge-shared-linktypes.pcapng", "derived-suri-http-sticky-start-seg32-new.pcap",
         "derived-suri-http-sticky-start-snoop.snoop", "derived-zeek-smuggle-http-request-seg32-new.pcap",
-        "dpkt-nb6-http.pcap", "libpcap-AH-IPcomp-IPv6.pcap", "ppp-650HttpResponses.pcap",
-        "suri-bug-2576-02-ips-temp1.pcap",
-        "suri-filestore-5408.pcap", "suri-http-missing-protocol.pcap", "suri-vxlan-non-zero-reserved-fields.pcap",
+        "dpkt-nb6-http.pcap", "libpcap-AH-IPcomp-IPv6.pcap", "ndpi-fuzz-2006-09-29-28586.pcap",
+        "ppp-650HttpResponses.pcap", "suri-bug-2576-02-ips-temp1.pcap",
+        "suri-filestore-5408.pcap", "suri-http-missing-protocol.pcap", "suri-transform-base64-7296.pcap",
+        "suri-vxlan-non-zero-reserved-fields.pcap",
         "tcpdump-arcnet-rfc1051-arp-icmp-http.pcap", "zeek-gtp2_different_udp_port.pcap", "zeek-methods.pcap",
     ]
 
