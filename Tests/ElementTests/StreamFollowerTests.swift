@@ -294,6 +294,17 @@ struct StreamFollowerTests {
         }
     }
 
+    /// Where the search ends does not depend on pieces: the first byte, which may begin a hello of SSL 2.0, is remembered.
+    @Test(arguments: [0, 1, 2, 9]) func theSearchEndsWhereItShould(_ before: Int) throws {
+        let bytes = [0xcc] + Array(repeating: 0x16, count: before) + hello("example.org")
+        for size in [1, 2, 3, 7, bytes.count] {
+            for (search, isFound) in [(before, false), (before + 1, true)] {
+                let found = try run("TLSClientHello", "{search: \(search) B}", pieces(bytes, size))
+                #expect(found.texts("records").isEmpty != isFound, "\(search) of \(before + 1), \(size)")
+            }
+        }
+    }
+
     /// What no receiver takes ends nothing for those who follow, although a connection would begin with it.
     @Test(arguments: ["F", "SR"]) func aRefusedPacketIsNoEnd(_ flags: String) throws {
         let forged = try data(Array("x".utf8), 1, flags: flags)

@@ -255,7 +255,12 @@ public final class TLSClientHello: Element {
         for at in 0..<tailCount {
             let isBeginning = side.pointee.searched == 0
             switch HelloSignature.look(window.baseAddress! + at, window.count - at, isBeginning: isBeginning) {
-            case .no: side.pointee.searched += 1
+            case .no:
+                side.pointee.searched += 1
+                if Int(side.pointee.searched) > config.search {
+                    end(side, state)
+                    return true
+                }
             case .needsMore:
                 keep(UnsafeRawBufferPointer(rebasing: window[at...]), side)
                 return true
