@@ -19,7 +19,8 @@ import CLinux
 /// - SYN must open its direction: segments with a later one bring nothing (RFC 5961 section 4);
 /// - timestamps must not run backwards (PAWS, RFC 7323 section 5), where both SYNs had one or were not captured;
 /// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); where that is not known, only when it
-///   acknowledges all that was sent, or begins where the other side's acknowledgments are; its payload belongs to the stream;
+///   acknowledges all that was sent, begins where the other side's acknowledgments are, or is the first packet of its
+///   connection and has ACK; its payload belongs to the stream;
 /// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
 ///
 /// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
@@ -368,7 +369,9 @@ public final class TCPReassembler: Element {
         if let reason = inspect(segment, p, place, isRepeatedSYN) {
             return refuse(i, reason, isFirst: isFirst, context)
         }
-        if segment.isRST, !own.pointee.marks.contains(.synced), !isPlausible(reset: segment, own, other) {
+        if segment.isRST, !own.pointee.marks.contains(.synced), !(isFirst && segment.isACK),
+            !isPlausible(reset: segment, own, other)
+        {
             counters.resetsIgnored &+= 1
             return isFirst ? begin(i, context) : rest(i, context)
         }
