@@ -178,7 +178,7 @@ struct ReassemblyTests {
     }
 
     /// A first packet that no receiver takes says that there is a connection, and not that its direction has ended.
-    @Test(arguments: [0x01, 0x06] as [UInt8]) func aRefusedFirstPacket(_ flags: UInt8) throws {
+    @Test(arguments: [0x01, 0x06, 0x16] as [UInt8]) func aRefusedFirstPacket(_ flags: UInt8) throws {
         let spec = try graph(
             yaml: """
                 graph: order

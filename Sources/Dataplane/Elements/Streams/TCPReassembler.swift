@@ -369,7 +369,7 @@ public final class TCPReassembler: Element {
         if let reason = inspect(segment, p, place, isRepeatedSYN) {
             return refuse(i, reason, isFirst: isFirst, context)
         }
-        if segment.isRST, !own.pointee.marks.contains(.synced), !(isFirst && segment.isACK),
+        if segment.isRST, !own.pointee.marks.contains(.synced), !(isFirst && segment.isACK && !segment.isSYN),
             !isPlausible(reset: segment, own, other)
         {
             counters.resetsIgnored &+= 1
