@@ -25,7 +25,8 @@ import CLinux
 ///
 /// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
 /// packet that acknowledges bytes of the other side waits, as if behind a hole, until these have left: what leaves is in the
-/// order of cause and effect. Not so where `on_gap` is wait, and nothing is awaited of a side that was not captured.
+/// order of cause and effect. Bytes that the capture lost so hold both sides back, for `gap_timeout` at most. Not so where
+/// `on_gap` is wait, and nothing is awaited of a side that was not captured.
 ///
 /// Where waiting segments overlap and differ, `overlap` says whose bytes count; bytes that have left cannot change. What
 /// becomes of missing bytes is said by `on_gap`:
