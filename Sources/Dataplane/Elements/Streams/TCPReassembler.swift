@@ -20,7 +20,7 @@ import CLinux
 /// - timestamps must not run backwards (PAWS, RFC 7323 section 5), where both SYNs had one or were not captured;
 /// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); where that is not known, only when it
 ///   acknowledges all that was sent, begins where the other side's acknowledgments are, or is the first packet of its
-///   connection and has ACK; its payload belongs to the stream;
+///   connection and has ACK and payload; its payload belongs to the stream;
 /// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
 ///
 /// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
@@ -370,7 +370,7 @@ public final class TCPReassembler: Element {
         if let reason = inspect(segment, p, place, isRepeatedSYN) {
             return refuse(i, reason, isFirst: isFirst, context)
         }
-        if segment.isRST, !own.pointee.marks.contains(.synced), !(isFirst && segment.isACK && !segment.isSYN),
+        if segment.isRST, !own.pointee.marks.contains(.synced), !(isFirst && segment.isACK && !segment.isSYN && segment.size > 0),
             !isPlausible(reset: segment, own, other)
         {
             counters.resetsIgnored &+= 1
