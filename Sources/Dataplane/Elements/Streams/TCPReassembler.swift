@@ -370,7 +370,8 @@ public final class TCPReassembler: Element {
         if let reason = inspect(segment, p, place, isRepeatedSYN) {
             return refuse(i, reason, isFirst: isFirst, context)
         }
-        if segment.isRST, !own.pointee.marks.contains(.synced), !(isFirst && segment.isACK && !segment.isSYN && segment.size > 0),
+        if segment.isRST, !own.pointee.marks.contains(.synced),
+            !(isFirst && segment.isACK && !segment.isSYN && segment.size > 0),
             !isPlausible(reset: segment, own, other)
         {
             counters.resetsIgnored &+= 1
