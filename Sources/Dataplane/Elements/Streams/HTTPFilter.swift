@@ -313,9 +313,6 @@ public final class HTTPFilter: Element {
     private let layouts: LayoutTable
     /// By layout number; nil until a record of it arrives.
     private var known: [Columns?] = []
-    /// The layout of the record before, and its columns.
-    private var number: UInt16 = 0
-    private var columns: Columns?
     @exclusivity(unchecked) private var work = Work()
     @exclusivity(unchecked) private var counters = Counters()
 
@@ -327,36 +324,36 @@ public final class HTTPFilter: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         work = Work()
-        var columns = self.columns
-        for k in 0..<batch.count {
-            let i = batch.index[k]
-            let p = batch[k]
-            if p.pointee.layout != number || columns == nil { columns = change(to: p.pointee.layout) }
-            guard let columns else {
-                context.drop(i, layouts[p.pointee.layout] == nil ? Drop.unknownLayout : .noColumn)
+        var k = 0
+        while k < batch.count {
+            // Columns are counted references: one is taken for all records of a layout in a row, not for each.
+            let number = batch[k].pointee.layout
+            guard let columns = columns(of: number) else {
+                context.drop(batch.index[k], layouts[number] == nil ? Drop.unknownLayout : .noColumn)
+                k += 1
                 continue
             }
-            let data = UnsafeRawPointer(p.pointee.data)
-            let count = Int(p.pointee.length)
-            if columns.layout.length(of: data, available: count) == count {
-                context.emit(i, sort(data, columns))
-            } else {
-                split(i, data, count, columns, context)
-            }
+            repeat {
+                let data = UnsafeRawPointer(batch[k].pointee.data)
+                let count = Int(batch[k].pointee.length)
+                if columns.layout.length(of: data, available: count) == count {
+                    context.emit(batch.index[k], sort(data, columns))
+                } else {
+                    split(batch.index[k], data, count, columns, number, context)
+                }
+                k += 1
+            } while k < batch.count && batch[k].pointee.layout == number
         }
         if work.tests > 0 { context.did(.test, work.tests) }
         if work.scanned > 0 { context.did(.scanned, work.scanned) }
         if work.copied > 0 { context.did(.copyBytes, work.copied) }
     }
 
-    /// Makes ready for records of another layout.
     @inline(never)
-    private func change(to number: UInt16) -> Columns? {
-        self.number = number
+    private func columns(of number: UInt16) -> Columns? {
         while known.count <= Int(number) { known.append(nil) }
         if known[Int(number)] == nil { known[Int(number)] = layouts[number].flatMap { Columns($0, question) } }
-        columns = known[Int(number)]
-        return columns
+        return known[Int(number)]
     }
 
     /// Lets each record of a transfer go on its own.
@@ -366,6 +363,7 @@ public final class HTTPFilter: Element {
         _ data: UnsafeRawPointer,
         _ count: Int,
         _ columns: Columns,
+        _ number: UInt16,
         _ context: borrowing Context
     ) {
         // All or nothing, as elsewhere.
