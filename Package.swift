@@ -58,7 +58,7 @@ let package = Package(
         .testTarget(name: "CommandTests", dependencies: ["CommandSupport", "spillway"], exclude: ["Snapshots"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
         .testTarget(name: "DocumentationTests", dependencies: ["CommandSupport", "spillway"]),
-        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Reports"]),
+        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Model", "Reports"]),
         .testTarget(name: "ElementTests", dependencies: ["Dataplane", "Capture"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
         .testTarget(name: "FuzzTests", dependencies: ["Dataplane"], exclude: ["Driver.swift", "Seeds"]),

@@ -9,8 +9,25 @@ import Dataplane
 /// A schema sees one file and no meaning: ranges of quantities with units, names of elements and ports, and what the
 /// files under `use:` hold are left to `check`.
 public enum GraphSchema {
-    /// The schema of all kinds of files, with the element types of `catalog`. The same catalog gives the same text.
-    public static func json(_ catalog: Catalog) -> String {
+    /// A figure of profiles, for the schema.
+    public struct Figure: Sendable {
+        /// Where it stands, for example `nic.cores`.
+        public var path: String
+        /// What it means.
+        public var about: String
+        /// The words it may be; empty for numbers.
+        public var words: [String]
+
+        public init(path: String, about: String, words: [String]) {
+            self.path = path
+            self.about = about
+            self.words = words
+        }
+    }
+
+    /// The schema of all kinds of files, with the element types of `catalog` and the figures of profiles; where none are given they
+    /// may have any name. The same catalog and figures give the same text.
+    public static func json(_ catalog: Catalog, figures named: [Figure] = []) -> String {
         let types = catalog.types.sorted { $0.name < $1.name }
         let kinds = ["graph", "compound", "placement", "profile", "tests"]
         let schema: JSON = [
@@ -21,7 +38,7 @@ public enum GraphSchema {
             "oneOf": .array(kinds.map(reference)),
             "$defs": .object(
                 [
-                    ("graph", graph), ("compound", compound), ("placement", placement), ("profile", profile),
+                    ("graph", graph), ("compound", compound), ("placement", placement), ("profile", profile(named)),
                     ("tests", tests), ("about", described("What it is for, in a sentence.", ["type": "string"])),
                     ("scalar", ["type": ["string", "number", "boolean"]]),
                     ("names", ["type": "array", "items": ["type": "string"]]),
@@ -89,16 +106,46 @@ public enum GraphSchema {
         )
     }
 
-    private static var profile: JSON {
+    private static func profile(_ named: [Figure]) -> JSON {
         object(
             [
                 ("profile", described("The device profile's name.", ["type": "string"])),
                 ("about", reference("about")),
                 ("not_modelled", described("What the model leaves out.", reference("names"))),
             ]
-                + ["nic", "host", "mac", "channel"].map { ($0, reference("figures")) },
+                + (named.isEmpty
+                    ? ["nic", "host", "mac", "channel"].map { ($0, reference("figures")) } : members(named, of: "")),
             required: ["profile"]
         )
+    }
+
+    /// What stands in a section of a profile: figures, and further sections.
+    private static func members(_ figures: [Figure], of section: String) -> [(String, JSON)] {
+        var members: [(String, JSON)] = []
+        for figure in figures where figure.path.hasPrefix(section) {
+            let parts = figure.path.dropFirst(section.count).split(separator: ".").map(String.init)
+            if members.contains(where: { $0.0 == parts[0] }) { continue }
+            if parts.count > 1 {
+                members.append((parts[0], object(self.members(figures, of: "\(section)\(parts[0])."), required: [])))
+                continue
+            }
+            let value: JSON =
+                figure.words.isEmpty
+                ? reference("figure")
+                : [
+                    "allOf": [
+                        reference("figure"), ["properties": ["value": ["enum": .array(figure.words.map(JSON.string))]]],
+                    ]
+                ]
+            let free: JSON = ["type": "string", "pattern": "^free: "]
+            members.append(
+                (
+                    parts[0],
+                    described(figure.about, figure.path.contains(".cycles.") ? ["anyOf": [value, free]] : value)
+                )
+            )
+        }
+        return members
     }
 
     private static var tests: JSON {

@@ -9,34 +9,47 @@ public struct PlacementResult: Sendable {
     public var name: String
     /// For each node of the graph the side it is on.
     public var sides: [Side]
-    /// The largest fixed rate of packets per second at which nothing was dropped, to 0.1 %.
-    ///
-    /// It is never above what the busiest resource can serve in the long run, even where a short run would fit in
-    /// queues.
+    /// The name of the device it was modelled on.
+    public var profile: String
+    /// The price that the device's profile gives, in US dollars; nil where it gives none.
+    public var price: Int?
+    /// Packets per second, all ports together, that the placement serves for ever without losing one; to 0.1 %.
     public var sustainableRate: Int
-    /// What gave way at a rate just above; nil when the busiest resource was full before anything was dropped.
+    /// Bits per second that then come in on the wires, all ports together: frames, and the 24 bytes around each.
+    public var wireRate: Double
+    /// Packets per second that no resource is too slow for. The sustainable rate is less where a queue overflows before.
+    public var bound: Double
+    /// The queue that overflows in bursts just above the sustainable rate, before any resource is full; nil where a resource is.
     public var firstDrop: Outcome.Drop?
     /// How busy each resource is at the sustainable rate, 0 to 1, the busiest first.
     public var utilisation: [(resource: Resource, share: Double)]
-    /// The load at which latency was measured.
-    public var load: OfferedLoad
-    /// Latency at that load, in picoseconds; nil when no packet came through.
+    /// The load at which latency was modelled.
+    public var load: Load
+    /// Copies of the recording that make the sustainable rate.
+    public var copies: Int64
+    /// For each flow table what that rate needs.
+    public var flows: [FlowNeed]
+    /// Latency at the load, in picoseconds, from the last bit in to the last work, or the last bit out; nil when no packet came
+    /// through.
     public var latency: Percentiles?
     /// Items lost at that load, by reason; those that did not occur are left out.
     public var drops: [(reason: Outcome.Drop, count: UInt64)]
     /// Packets that were offered at that load, and those of which nothing was lost.
     public var packets: (offered: UInt64, completed: UInt64)
-    /// Core cycles per packet of which nothing was lost on the way to the host.
+    /// Core cycles of the host per packet of which nothing is lost.
     public var hostCyclesPerPacket: Double
-    /// Core cycles on the NIC per packet that its cores took.
+    /// Core cycles of the NIC per packet of which nothing is lost.
     public var nicCyclesPerPacket: Double
-    /// What crosses per packet that the NIC's cores took.
+    /// What the device writes to the host's memory, per packet.
     public var toHost: Crossing
-    /// What crosses to the NIC per packet of which nothing was lost on the way to the host.
+    /// What the device reads from the host's memory, per packet.
     public var toNIC: Crossing
 
     /// The resource that is busiest at the sustainable rate.
-    public var bottleneck: Resource { utilisation[0].resource }
+    public var busiest: Resource { utilisation[0].resource }
+
+    /// What keeps the rate from being higher, in words.
+    public var bottleneck: String { firstDrop.map { "\($0.place) (bursts)" } ?? busiest.rawValue }
 
     /// Latencies in picoseconds, to three digits.
     public struct Percentiles: Sendable, Equatable {
@@ -50,15 +63,41 @@ public struct PlacementResult: Sendable {
 
     /// One direction of the channel, per packet.
     public struct Crossing: Sendable, Equatable {
-        /// Bytes of items, without descriptors and headers of the link.
+        /// Bytes of items and descriptors, without the headers of the link.
         public var bytes: Double
-        /// Starts of transfers.
+        /// DMAs, those of descriptors included.
         public var transfers: Double
     }
+
+    /// What a rate needs of a flow table.
+    public struct FlowNeed: Sendable, Equatable {
+        /// The table's name in the graph.
+        public var table: String
+        /// Where it is.
+        public var side: Side
+        /// Flows at one time: those of the recording, times the copies. Flows that have ended and wait to idle out come on top.
+        public var needed: Int64
+        /// Entries of the table.
+        public var room: Int64
+    }
+}
+
+/// A load as it was offered.
+public struct Load: Sendable, Equatable {
+    /// What was asked for.
+    public var asked: OfferedLoad
+    /// Packets per second, all ports together.
+    public var rate: Double
+    /// Copies of the recording that make it.
+    public var copies: Int64
+    /// More was asked for than the ports carry; this is what they do.
+    public var isLimitedByPorts: Bool
 }
 
 /// What can be busy.
 public enum Resource: String, Sendable, CaseIterable {
+    case portRx = "port rx"
+    case portTx = "port tx"
     case mac = "MAC"
     case nicCores = "NIC cores"
     case nicThreads = "NIC threads"
@@ -70,55 +109,71 @@ public enum Resource: String, Sendable, CaseIterable {
     case linkToHost = "to-host link"
     /// Bytes from the host to the NIC, doorbells included.
     case linkToNIC = "to-NIC link"
-    /// Starts of transfers.
-    case issueToHost = "to-host transfers"
-    case issueToNIC = "to-NIC transfers"
-    /// Transfers under way.
-    case inFlightToHost = "to-host transfers in flight"
-    case inFlightToNIC = "to-NIC transfers in flight"
+    /// Starts of DMAs.
+    case writeIssue = "DMA writes"
+    case readIssue = "DMA reads"
+    /// DMAs under way.
+    case writesInFlight = "DMA writes in flight"
+    case readsInFlight = "DMA reads in flight"
 }
 
-/// Several placements of one graph on one device, under the same packets.
-public struct Comparison: Sendable {
-    /// In the order given.
-    public var results: [PlacementResult]
-    /// The placement the others are held against: `host-only` where there is one, else the first.
-    public var baseline: Int
-    /// By sustainable rate, the best first.
-    public var ranking: [Int]
-    /// One sentence: which is best, or that the best two cannot be told apart.
-    public var verdict: String
-    /// The best two differ by less than ``resolution``.
-    public var isTie: Bool
-    /// Packets recorded, and whether the capture went on after them.
-    public var recordedPackets: Int
-    /// The capture went on after the packets recorded.
-    public var isPrefix: Bool
-    /// What elements dropped of the recorded items, the same in every placement.
-    public var elementDrops: [(element: String, reason: String, count: UInt64)]
-    /// Bytes per packet on the wire, of those recorded.
-    public var bytesPerPacket: Double
+/// A placement on a device.
+public struct Contender: Sendable {
+    /// Which side each element is on.
+    public var placement: GraphSpec.Placement
+    /// The device.
+    public var profile: DeviceProfile
 
-    /// Rates that differ by less than this share are not told apart. The search itself resolves 0.1 %; the best
-    /// published model of a real NIC of this kind is off by up to 1.7 % (Krude et al., CoNEXT 2021), but part of that
-    /// error is common to the placements compared, so 1 % is taken.
-    public static let resolution = 0.01
+    public init(_ placement: GraphSpec.Placement, on profile: DeviceProfile) {
+        self.placement = placement
+        self.profile = profile
+    }
+}
+
+/// Several placements of one graph, on one device or several, under the same packets.
+///
+/// What is said of a placement does not depend on which others it is compared with.
+public struct Comparison: Sendable {
+    /// In the order given; without those that cannot be modelled.
+    public var results: [PlacementResult]
+    /// The placements that cannot be modelled, and why.
+    public var infeasible: [(name: String, reason: String)]
+    /// The placement the others are held against. It need not be among ``results``.
+    public var baseline: PlacementResult
+    /// Numbers of ``results`` by sustainable rate, the best first; those that the search cannot tell apart by fewer host cycles,
+    /// bytes that cross, p99, and elements on the NIC.
+    public var ranking: [Int]
+    /// One sentence: which is best, and by what.
+    public var verdict: String
+    /// The best two sustain the same rate, as far as the search resolves it.
+    public var isTie: Bool
+    /// What becomes of the verdict when assumptions are others.
+    public var sensitivity: Sensitivity
+    /// What was recorded.
+    public var recorded: Recorded
+    /// The devices, each once.
+    public var profiles: [DeviceProfile]
+    /// The devices have hosts that differ.
+    public var hostsDiffer: Bool
 
     /// How a comparison is made.
     public struct Options: Sendable {
-        /// Packets for each measurement; the recording is repeated as often as needed.
-        public var packets = 200_000
+        /// Packets for each replay; the recording is repeated as often as needed.
+        public var packets = 100_000
         /// Visits of elements recorded at most.
         public var recordLimit = Recording.defaultLimit
-        /// The load at which latency is measured; nil for half the sustainable rate of the
-        /// slowest placement.
+        /// The load at which latency is modelled; nil for half the sustainable rate of the baseline.
         public var load: OfferedLoad?
+        /// The name of the placement that others are held against; nil for `host-only`, or all on the host.
+        public var baseline: String?
+        /// The seed of the draws of assumptions.
+        public var seed: UInt64 = 1
         public init() {}
     }
 
-    /// Runs the graph once and scores the recorded work in each placement.
+    /// Runs the graph once and scores the recorded work in each placement on one device.
     ///
-    /// `makeInstance` gives the graph ready to run, its wires bound. Throws ``ModelError`` when a placement is not
+    /// `makeInstance` gives the graph ready to run, its wires bound. Throws ``ModelError`` when no placement is
     /// possible, and what running the graph throws.
     public static func run(
         _ placements: [GraphSpec.Placement],
@@ -131,7 +186,7 @@ public struct Comparison: Sendable {
         return try Comparison(recording, placements, profile, options, progress: progress)
     }
 
-    /// Scores a recording in each placement; `progress` is told now and then how far that is.
+    /// Scores a recording in each placement on one device.
     public init(
         _ recording: Recording,
         _ placements: [GraphSpec.Placement],
@@ -139,244 +194,212 @@ public struct Comparison: Sendable {
         _ options: Options = Options(),
         progress: (ModelStep) -> Void = { _ in }
     ) throws {
-        guard recording.packets > 0 else { throw ModelError.noPackets }
-        let scorers = try placements.map { placement in
-            try checkPlacement(recording.spec, placement.sides)
-            try profile.checkCapacity(recording.spec, recording.shape, placement.sides)
-            return Scorer(
-                recording,
-                try Routes(recording.spec, recording.shape, placement.sides),
-                profile,
-                packets: max(1, options.packets)
-            )
-        }
-        let capacities = try scorers.enumerated().map { k, scorer in
-            try scorer.search { progress(.scoring(placement: k + 1, of: scorers.count)) }
-        }
-        let load = options.load ?? .rate(max(1, (capacities.map(\.rate).min() ?? 0) / 2))
-        results = try zip(zip(placements, scorers), capacities).map { pair, capacity in
-            try pair.1.result(pair.0, capacity, load)
-        }
-        baseline = placements.firstIndex { $0.name == "host-only" } ?? 0
-        let results = results
-        ranking = results.indices.sorted {
-            (results[$1].sustainableRate, $0) < (results[$0].sustainableRate, $1)
-        }
-        recordedPackets = recording.packets
-        isPrefix = recording.isPrefix
-        elementDrops = recording.elementDrops
-        bytesPerPacket = Double(recording.bytes) / Double(recording.packets)
-        (isTie, verdict) = Comparison.judge(results, ranking, baseline)
+        try self.init(
+            recording,
+            placements.map { Contender($0, on: profile) },
+            baseline: Contender(Comparison.baseline(recording.spec, placements, options.baseline), on: profile),
+            options,
+            progress: progress
+        )
     }
 
-    private static func judge(_ results: [PlacementResult], _ ranking: [Int], _ baseline: Int) -> (Bool, String) {
-        guard ranking.count > 1 else { return (false, "there is only one placement") }
-        let (best, second) = (results[ranking[0]], results[ranking[1]])
-        let (high, low) = (Double(best.sustainableRate), Double(second.sustainableRate))
-        if high - low < resolution * high || high == 0 {
-            return (
-                true,
-                "'\(best.name)' and '\(second.name)' differ by less than the model can tell "
-                    + "(\(tenths(resolution * 100)) % of the rate)"
+    /// The placement others are held against: the one named, else `host-only`, else all on the host that can be.
+    public static func baseline(
+        _ spec: GraphSpec,
+        _ placements: [GraphSpec.Placement],
+        _ name: String?
+    ) -> GraphSpec.Placement {
+        let all = placements + spec.placements
+        return all.first { $0.name == name ?? "host-only" } ?? spec.allHost
+    }
+
+    /// Scores a recording in each placement on its device; `progress` is told now and then how far that is.
+    public init(
+        _ recording: Recording,
+        _ contenders: [Contender],
+        baseline: Contender,
+        _ options: Options = Options(),
+        progress: (ModelStep) -> Void = { _ in }
+    ) throws {
+        guard recording.packets > 0 else { throw ModelError.noPackets }
+        // The baseline is scored once, whether or not it is among those compared.
+        let isShown = contenders.contains { Comparison.isSame($0, baseline) }
+        let all = isShown ? contenders : contenders + [baseline]
+        var scorers: [String: Scorer] = [:]
+        var scored: [(contender: Contender, scorer: Scorer, candidate: Candidate, capacity: Scorer.Capacity)] = []
+        infeasible = []
+        var firstError: ModelError?
+        for (k, contender) in all.enumerated() {
+            let profile = contender.profile
+            let scorer = scorers[profile.name] ?? Scorer(recording, profile, packets: options.packets)
+            scorers[profile.name] = scorer
+            do throws(ModelError) {
+                let candidate = try scorer.candidate(contender.placement.sides)
+                scored.append((contender, scorer, candidate, .init(rate: 0)))
+            } catch {
+                firstError = firstError ?? error
+                if k < contenders.count { infeasible.append((contender.placement.name, error.description)) }
+            }
+        }
+        guard !scored.isEmpty else { throw firstError ?? ModelError.noPlacement("there are no elements") }
+        for k in scored.indices {
+            scored[k].capacity = try scored[k].scorer.capacity(scored[k].candidate) {
+                progress(.scoring(placement: k + 1, of: scored.count))
+            }
+        }
+        // A baseline that cannot be is replaced by the first that can.
+        let base = scored.firstIndex { Comparison.isSame($0.contender, baseline) } ?? 0
+        let load = options.load ?? .rate(max(1, scored[base].capacity.rate / 2))
+        let every = try scored.map {
+            try $0.scorer.result($0.contender.placement.name, $0.candidate, $0.capacity, load)
+        }
+        self.baseline = every[base]
+        let isBaselineShown = isShown || scored.count == contenders.count - infeasible.count
+        let shown = isBaselineShown ? scored : scored.dropLast()
+        guard !shown.isEmpty else { throw firstError ?? ModelError.noPlacement("there are no elements") }
+        let results = Array(every.prefix(shown.count))
+        self.results = results
+        let p99 = results.map { $0.latency.map { Double($0.p99) } ?? .infinity }
+        ranking = Merits.ranking(
+            results.indices.map { k in
+                Merits(
+                    objective: -Double(results[k].sustainableRate),
+                    hostCycles: results[k].hostCyclesPerPacket,
+                    dmaBytes: scored[k].candidate.dmaBytes,
+                    p99: p99[k],
+                    rate: Double(results[k].sustainableRate),
+                    nicElements: scored[k].candidate.nicElements
+                )
+            }
+        )
+        var profiles: [DeviceProfile] = []
+        for contender in shown where !profiles.contains(where: { $0.name == contender.contender.profile.name }) {
+            profiles.append(contender.contender.profile)
+        }
+        self.profiles = profiles
+        hostsDiffer = !Sensitivity.haveOneHost(profiles)
+        recorded = Recorded(recording, shown[0].scorer.traffic)
+        let device = shown.map { one in profiles.firstIndex { $0.name == one.contender.profile.name } ?? 0 }
+        sensitivity = Sensitivity(profiles, results.map(\.name), seed: options.seed) { changed in
+            let tariffs = changed.map(Tariff.init)
+            return Merits.best(
+                results.indices.map { k in
+                    let (tariff, demand) = (tariffs[device[k]], shown[k].candidate.demand)
+                    // Where a queue overflows before, it is taken to do so at the same share of the bound.
+                    let rate = tariff.bound(demand) * Double(results[k].sustainableRate) / max(1, results[k].bound)
+                    return Merits(
+                        objective: -rate,
+                        hostCycles: tariff.hostCycles(demand),
+                        dmaBytes: shown[k].candidate.dmaBytes,
+                        p99: p99[k],
+                        rate: rate,
+                        nicElements: shown[k].candidate.nicElements
+                    )
+                }
             )
         }
-        let base = results[baseline]
-        if ranking[0] == baseline {
+        (isTie, verdict) = Comparison.judge(results, ranking, every[base], isShown: isBaselineShown)
+    }
+
+    private static func isSame(_ a: Contender, _ b: Contender) -> Bool {
+        a.placement.sides == b.placement.sides && a.profile.name == b.profile.name
+            && a.placement.name == b.placement.name
+    }
+
+    private static func judge(
+        _ results: [PlacementResult],
+        _ ranking: [Int],
+        _ baseline: PlacementResult,
+        isShown: Bool
+    ) -> (Bool, String) {
+        let best = results[ranking[0]]
+        guard ranking.count > 1 else { return (false, "there is only one placement") }
+        let equal = ranking.filter {
+            Merits.isEqual(Double(results[$0].sustainableRate), Double(best.sustainableRate))
+        }
+        let against = best.name == baseline.name ? results[ranking[1]] : baseline
+        let ratio = Double(best.sustainableRate) / max(1, Double(against.sustainableRate))
+        if equal.count == 1 {
             return (
                 false,
-                "'\(best.name)' sustains the highest rate, "
-                    + "\(tenths((high / max(low, 1) - 1) * 100)) % above '\(second.name)'"
+                "'\(best.name)' sustains the highest rate, \(hundredths(ratio)) times that of '\(against.name)'"
             )
         }
-        return (
-            false,
-            "'\(best.name)' sustains the highest rate, "
-                + "\(tenths(high / max(Double(base.sustainableRate), 1))) times that of '\(base.name)'"
-        )
+        let others = equal.filter { results[$0].name != best.name }
+        let who =
+            equal.count == results.count
+            ? "all sustain the same rate"
+            : equal.count == 2
+                ? "'\(best.name)' and '\(results[others[0]].name)' sustain the same rate"
+                : "\(equal.count) of \(results.count) sustain the same rate"
+        func least(_ figure: (PlacementResult) -> Double) -> Bool {
+            others.allSatisfy { figure(results[$0]) > figure(best) + 5e-7 }
+        }
+        let by =
+            least(\.hostCyclesPerPacket)
+            ? "needs the fewest host cycles"
+            : least { $0.toHost.bytes + $0.toNIC.bytes }
+                ? "of those with the fewest host cycles moves the fewest bytes"
+                : least { Double($0.latency?.p99 ?? .max) }
+                    ? "of those with the fewest host cycles and bytes has the lowest p99"
+                    : "has, of those with the same host cycles, bytes and p99, the fewest elements on the NIC"
+        return (true, "\(who); '\(best.name)' \(by)")
     }
 
-    /// A number with one digit behind the point.
-    private static func tenths(_ x: Double) -> String {
-        let n = Int((x * 10).rounded())
-        return "\(n / 10).\(abs(n % 10))"
+    /// A number with two digits behind the point.
+    private static func hundredths(_ x: Double) -> String {
+        let n = Int((min(x, 1e12) * 100).rounded())
+        let digits = "\(n % 100)"
+        return "\(n / 100)." + (digits.count == 1 ? "0" : "") + digits
     }
 }
 
-/// Scores one placement.
-private struct Scorer {
-    let recording: Recording
-    let routes: Routes
-    let profile: DeviceProfile
-    let packets: Int
+/// What is said of a recording in reports.
+public struct Recorded: Sendable {
+    /// Packets recorded.
+    public var packets: Int
+    /// The capture went on after them.
+    public var isPrefix: Bool
+    /// Bytes per packet as captured.
+    public var bytesPerPacket: Double
+    /// Bytes per packet on the wire: with all that stands around a frame.
+    public var wireBytesPerPacket: Double
+    /// Packets per second of the recording itself.
+    public var ownRate: Double
+    /// What elements dropped of the recorded items, the same in every placement.
+    public var elementDrops: [(element: String, reason: String, count: UInt64)]
+    /// Elements whose state flows share: what they did is what they did for the recording alone, not for merged copies of it.
+    public var sharedState: [String]
 
-    init(_ recording: Recording, _ routes: Routes, _ profile: DeviceProfile, packets: Int) {
-        self.recording = recording
-        self.routes = routes
-        self.profile = profile
-        self.packets = packets
+    /// What is said of the recording of a scorer.
+    package init(_ scorer: Scorer) { self.init(scorer.recording, scorer.traffic) }
+
+    init(_ recording: Recording, _ traffic: Traffic) {
+        packets = recording.packets
+        isPrefix = recording.isPrefix
+        bytesPerPacket = Double(recording.bytes) / Double(recording.packets)
+        wireBytesPerPacket = Double(traffic.wireBytes) / Double(recording.packets)
+        ownRate = traffic.ownRate
+        elementDrops = recording.elementDrops
+        sharedState = recording.spec.nodes.filter { [.order, .clock].contains($0.type.depends) }.map(\.name)
     }
+}
 
-    struct Capacity {
-        var rate: Int
-        var firstDrop: Outcome.Drop?
-        /// Packets per second each resource can serve.
-        var limits: [(resource: Resource, rate: Double)]
-    }
+extension GraphSpec {
+    /// Everything on the host that can be.
+    public var allHost: Placement { extreme("all-host", .host) }
 
-    /// Finds the largest rate without a drop; calls `progress` before each replay.
-    func search(progress: () -> Void) throws -> Capacity {
-        progress()
-        // Far below any limit: what the work costs each resource. Interrupts, which cost less per item the more there
-        // are, are left out; the search finds what they take.
-        var idle = profile
-        idle.channel.notification = .polling
-        var work = try recording.replay(routes, idle, .rate(1_000), packets)
-        // Slow devices lose packets at that rate already.
-        if firstDrop(work) != nil { work = try recording.replay(routes, idle, .rate(1), packets) }
-        let limits = limits(work)
-        let bound = limits.map(\.rate).min() ?? 0
-        var capacity = Capacity(rate: 0, firstDrop: nil, limits: limits)
-        // With drops at no load at all there is no rate to look for.
-        if let drop = firstDrop(work) {
-            capacity.firstDrop = drop
-            return capacity
-        }
-        progress()
-        var high = max(1, Int(min(bound, 1e12)))
-        guard let drop = firstDrop(try recording.replay(routes, profile, .rate(high), packets)) else {
-            capacity.rate = high
-            return capacity
-        }
-        capacity.firstDrop = drop
-        var low = 0
-        while high - low > max(1, high / 1000) {
-            progress()
-            let middle = low + (high - low) / 2
-            if let drop = firstDrop(try recording.replay(routes, profile, .rate(max(1, middle)), packets)) {
-                high = middle
-                capacity.firstDrop = drop
-            } else {
-                low = middle
+    /// Everything on the NIC that can be.
+    public var allNIC: Placement { extreme("all-nic", .nic) }
+
+    private func extreme(_ name: String, _ side: Side) -> Placement {
+        var sides = nodes.map { $0.isWire ? .nic : $0.pin?.side ?? side }
+        // What must stay together goes where one of it must be.
+        for set in together {
+            if let pinned = set.first(where: { nodes[$0].pin != nil }) {
+                for member in set { sides[member] = sides[pinned] }
             }
         }
-        capacity.rate = low
-        return capacity
-    }
-
-    private func firstDrop(_ outcome: Outcome) -> Outcome.Drop? {
-        Outcome.Drop.allCases.first { outcome.drops[$0.rawValue] > 0 }
-    }
-
-    /// What each resource can serve, from how long it was busy for the packets of a run.
-    private func limits(_ run: Outcome) -> [(resource: Resource, rate: Double)] {
-        let offered = Double(run.offered)
-        var limits: [(resource: Resource, rate: Double)] = []
-        func add(_ resource: Resource, _ busy: Double) {
-            if busy > 0 { limits.append((resource, offered * Double(picosecondsPerSecond) / busy)) }
-        }
-        func addExecutor(
-            _ side: ExecutorProfile,
-            _ tally: Outcome.ExecutorTally,
-            _ cores: Resource,
-            _ threads: Resource,
-            _ memory: Resource
-        ) {
-            let total = tally.busy.reduce(0) { $0 + Double($1) }
-            // A shared queue spreads work evenly when there is enough of it; a hash does not.
-            let busiest = side.dispatch == .shared ? total / Double(side.cores) : Double(tally.busy.max() ?? 0)
-            add(cores, busiest)
-            if tally.waited > 0 { add(threads, (total + Double(tally.waited)) / Double(side.cores * side.threads)) }
-            add(memory, Double(tally.memoryBusy))
-        }
-        addExecutor(profile.nic, run.nic, .nicCores, .nicThreads, .nicMemory)
-        addExecutor(profile.host, run.host, .hostCores, .hostThreads, .hostMemory)
-        add(.mac, Double(run.macBusy))
-        add(.linkToHost, Double(run.linkUpBusy))
-        add(.linkToNIC, Double(run.linkDownBusy))
-        let channel = profile.channel
-        add(.issueToHost, Double(run.toHost.transfers) * Double(channel.toHost.issueInterval))
-        add(.issueToNIC, Double(run.toNIC.transfers) * Double(channel.toNIC.issueInterval))
-        if let n = channel.toHost.inFlight { add(.inFlightToHost, Double(run.toHost.latencies) / Double(n)) }
-        if let n = channel.toNIC.inFlight { add(.inFlightToNIC, Double(run.toNIC.latencies) / Double(n)) }
-        return limits
-    }
-
-    func result(_ placement: GraphSpec.Placement, _ capacity: Capacity, _ load: OfferedLoad) throws -> PlacementResult {
-        let run = try recording.replay(routes, profile, load, packets)
-        // Under overload nobody works on most packets, so what a packet costs is taken of those that got there. An item lost
-        // is a packet lost at most, and a packet of which nothing was lost got everywhere.
-        func served(lostBefore drops: [Outcome.Drop]) -> Double {
-            let lost = drops.reduce(0) { $0 + run.drops[$1.rawValue] }
-            return Double(max(run.completed, run.offered - min(run.offered, lost), 1))
-        }
-        let onNIC = served(lostBefore: [.macRate, .nicQueueFull])
-        let onHost = served(lostBefore: Outcome.Drop.allCases)
-        func cycles(_ side: ExecutorProfile, _ tally: Outcome.ExecutorTally, _ packets: Double) -> Double {
-            let busy = tally.busy.reduce(0) { $0 + Double($1) }
-            return busy * Double(side.clock) / Double(picosecondsPerSecond) / packets
-        }
-        func crossing(_ tally: Outcome.DirectionTally, _ packets: Double) -> PlacementResult.Crossing {
-            .init(bytes: Double(tally.bytes) / packets, transfers: Double(tally.transfers) / packets)
-        }
-        let utilisation = capacity.limits.enumerated()
-            .map { (place: $0, resource: $1.resource, share: min(1, Double(capacity.rate) / $1.rate)) }
-            .sorted { ($1.share, $0.place) < ($0.share, $1.place) }
-            .map { (resource: $0.resource, share: $0.share) }
-        return PlacementResult(
-            name: placement.name,
-            sides: placement.sides,
-            sustainableRate: capacity.rate,
-            firstDrop: capacity.firstDrop,
-            utilisation: utilisation,
-            load: load,
-            latency: run.percentiles,
-            drops: Outcome.Drop.allCases.filter { run.drops[$0.rawValue] > 0 }.map { ($0, run.drops[$0.rawValue]) },
-            packets: (run.offered, run.completed),
-            hostCyclesPerPacket: cycles(profile.host, run.host, onHost),
-            nicCyclesPerPacket: cycles(profile.nic, run.nic, onNIC),
-            toHost: crossing(run.toHost, onNIC),
-            toNIC: crossing(run.toNIC, onHost)
-        )
-    }
-}
-
-extension Outcome {
-    /// Latency of half, 99 % and 99.9 % of packets, in picoseconds; nil when no packet came through.
-    public var percentiles: PlacementResult.Percentiles? {
-        guard completed > 0 else { return nil }
-        func at(_ percent: Double) -> Int64 { Int64(latency.valueAtPercentile(percent)) }
-        return .init(p50: at(50), p99: at(99), p999: at(99.9))
-    }
-}
-
-extension DeviceProfile {
-    /// Throws when the state of elements does not fit where they are placed.
-    public func checkCapacity(_ spec: GraphSpec, _ shape: GraphShape, _ sides: [Side]) throws(ModelError) {
-        for side in Side.allCases {
-            var bytes = 0
-            var flows = 0
-            for (number, node) in spec.nodes.enumerated() where sides[number] == side {
-                let table =
-                    node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
-                let (state, overflow) = node.type.stateBytesPerFlow.multipliedReportingOverflow(by: table ?? 0)
-                let (sum, tooMuch) = bytes.addingReportingOverflow(state)
-                bytes = overflow || tooMuch ? .max : sum
-                if let memory = executor(side).memory, bytes > memory {
-                    throw .badPlacement(
-                        element: node.name,
-                        reason: "does not fit: state on the \(side.rawValue) would take \(bytes) bytes of \(memory)"
-                    )
-                }
-                guard let own = node.element.flowCapacity else { continue }
-                flows = flows.addingReportingOverflow(own).overflow ? .max : flows + own
-                if let limit = executor(side).flows, flows > limit {
-                    throw .badPlacement(
-                        element: node.name,
-                        reason:
-                            "does not fit: flow tables on the \(side.rawValue) would take \(flows) entries of \(limit)"
-                    )
-                }
-            }
-        }
+        return Placement(name: name, sides: sides)
     }
 }

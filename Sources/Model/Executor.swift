@@ -22,6 +22,8 @@ struct Executor: ~Copyable {
     private(set) var tally: Outcome.ExecutorTally
 
     private let cores: Int
+    /// For each entry of the table by which a hash chooses a core the core.
+    private let indirection: Block<Int32>
     private let threads: Int32
     /// When each core has computed what it was given.
     private let coreFree: Block<Int64>
@@ -38,6 +40,9 @@ struct Executor: ~Copyable {
 
     init(_ profile: ExecutorProfile) {
         let costs = CostTable(profile)
+        let entries = profile.indirections
+        indirection = Block(entries, 0)
+        for k in 0..<entries { indirection[k] = Int32(k % profile.cores) }
         isShared = profile.dispatch == .shared
         limit = Int32(profile.queue)
         perItem = costs.time(Int64(profile.perItem))
@@ -59,7 +64,7 @@ struct Executor: ~Copyable {
     /// The queue of items with this key.
     @inline(__always)
     func queue(_ key: UInt32) -> Int {
-        isShared ? 0 : Int(truncatingIfNeeded: (UInt64(key) &* UInt64(cores)) &>> 32)
+        isShared ? 0 : Int(indirection[Int(key &>> 16) & (indirection.capacity &- 1)])
     }
 
     /// Takes a free thread for the queue; gives its core.
@@ -107,6 +112,51 @@ struct Executor: ~Copyable {
     }
 }
 
+/// The DMA engine of one direction: writes to the host's memory, or reads from it.
+///
+/// Both limits count DMAs: a received packet is a write of its data and one of its descriptor, and a read of the descriptor it
+/// was given.
+struct DMAEngine: ~Copyable {
+    /// DMAs begun.
+    private(set) var count: UInt64 = 0
+    private let profile: ChannelProfile.Direction
+    private var nextIssue: Int64 = 0
+    /// When the last DMAs end, as many as may be under way.
+    private let ends: Block<Int64>
+    private let inFlight: Int
+    private var oldestEnd = 0
+
+    init(_ profile: ChannelProfile.Direction) {
+        self.profile = profile
+        inFlight = profile.inFlight ?? 0
+        ends = Block(inFlight, 0)
+    }
+
+    /// When a DMA of so many bytes that could begin at `time` does.
+    @inline(__always)
+    mutating func begin(_ time: Int64, _ bytes: Int) -> Int64 {
+        var start = max(time, nextIssue)
+        if inFlight > 0 {
+            start = max(start, ends[oldestEnd])
+            ends[oldestEnd] = start &+ profile.latency(of: bytes)
+            oldestEnd = oldestEnd &+ 1 == inFlight ? 0 : oldestEnd &+ 1
+        }
+        nextIssue = start &+ Int64(profile.issueInterval)
+        count &+= 1
+        return start
+    }
+}
+
+/// What the driver does with one item beside moving its bytes.
+struct DriverSteps {
+    /// Bytes on the link, TLP headers included.
+    var link = LinkBytes(up: 0, down: 0)
+    /// Bytes of descriptors read with it; 0 when none are.
+    var fetched = 0
+    /// Bytes of descriptors written back with it; 0 when none are.
+    var writtenBack = 0
+}
+
 /// One direction of the channel: a queue of items under way.
 struct Direction: ~Copyable {
     let ring: Int
@@ -118,73 +168,39 @@ struct Direction: ~Copyable {
     /// the ring's back-pressure, and what piles up behind it is dropped at the queue's limit.
     var blocked = List()
     var tally = Outcome.DirectionTally()
+    var lastDelivery: Int64 = 0
 
-    private let latency: Int64
-    private let latencyPerByte: Int64
-    private let issueInterval: Int64
-    private var nextIssue: Int64 = 0
-    private var lastDelivery: Int64 = 0
-    /// When the last transfers end, as many as may be under way.
-    private let ends: Block<Int64>
-    private let inFlight: Int
-    private var oldestEnd = 0
     /// How many items until each step of the driver is due.
     private var steps: DriverModel.Steps
     private let every: DriverModel.Steps
 
     init(_ profile: ChannelProfile.Direction, _ steps: DriverModel.Steps) {
         ring = profile.ring
-        latency = Int64(profile.latency)
-        latencyPerByte = Int64(profile.latencyPerByte)
-        issueInterval = Int64(profile.issueInterval)
-        inFlight = profile.inFlight ?? 0
-        ends = Block(inFlight, 0)
         every = steps
         self.steps = DriverModel.Steps(doorbellEvery: 1, fetch: 1, writeBack: 1, interruptEvery: 1, headReadEvery: 1)
     }
 
-    /// What the driver does with the next item, beside its bytes.
+    /// What the driver does with the next item.
     @inline(__always)
-    mutating func nextSteps(_ link: PCIeLink) -> LinkBytes {
-        var sum = LinkBytes(up: 0, down: 0)
+    mutating func nextSteps(_ link: PCIeLink) -> DriverSteps {
+        var sum = DriverSteps()
         @inline(__always) func due(_ left: inout Int, _ every: Int) -> Bool {
             left &-= 1
             if left > 0 { return false }
             left = every
             return every > 0
         }
-        if due(&steps.doorbellEvery, every.doorbellEvery) { sum = sum + link.doorbell }
-        if due(&steps.fetch, every.fetch) { sum = sum + link.read(every.fetch &* PCIeLink.descriptorBytes) }
+        if due(&steps.doorbellEvery, every.doorbellEvery) { sum.link = sum.link + link.doorbell }
+        if due(&steps.fetch, every.fetch) {
+            sum.fetched = every.fetch &* PCIeLink.descriptorBytes
+            sum.link = sum.link + link.read(sum.fetched)
+        }
         if due(&steps.writeBack, every.writeBack) {
-            sum = sum + link.write(every.writeBack &* PCIeLink.descriptorBytes)
+            sum.writtenBack = every.writeBack &* PCIeLink.descriptorBytes
+            sum.link = sum.link + link.write(sum.writtenBack)
         }
-        if due(&steps.interruptEvery, every.interruptEvery) { sum = sum + link.interrupt }
-        if due(&steps.headReadEvery, every.headReadEvery) { sum = sum + link.headRead }
+        if due(&steps.interruptEvery, every.interruptEvery) { sum.link = sum.link + link.interrupt }
+        if due(&steps.headReadEvery, every.headReadEvery) { sum.link = sum.link + link.headRead }
         return sum
-    }
-
-    /// When a transfer that could begin at `time` does.
-    @inline(__always)
-    mutating func start(_ time: Int64) -> Int64 {
-        var start = max(time, nextIssue)
-        if inFlight > 0 { start = max(start, ends[oldestEnd]) }
-        nextIssue = start &+ issueInterval
-        return start
-    }
-
-    /// When the transfer that begins at `start` has come, after all before it.
-    @inline(__always)
-    mutating func deliver(_ start: Int64, onLink: Int64, _ bytes: Int) -> Int64 {
-        let latency = self.latency &+ Int64(bytes) &* latencyPerByte / 1_000
-        let end = start &+ max(onLink, latency)
-        if inFlight > 0 {
-            ends[oldestEnd] = end
-            oldestEnd = oldestEnd &+ 1 == inFlight ? 0 : oldestEnd &+ 1
-            tally.latencies &+= end &- start
-        }
-        tally.transfers &+= 1
-        tally.bytes &+= Int64(bytes)
-        lastDelivery = max(lastDelivery, end)
-        return lastDelivery
     }
 }

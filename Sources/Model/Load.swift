@@ -3,9 +3,8 @@
 
 import Dataplane
 
-/// When the packets of a capture arrive in virtual time. Their functional time, which elements see, stays the
-/// capture's.
-public enum OfferedLoad: Sendable, Equatable {
+/// When the packets of a live run arrive in virtual time. Their functional time, which elements see, stays the capture's.
+public enum Pace: Sendable, Equatable {
     /// As they were captured.
     case captureTime
     /// As captured, but `numerator / denominator` times as fast.
@@ -22,6 +21,117 @@ public enum OfferedLoad: Sendable, Equatable {
             scale(scale(elapsed, by: 1_000, over: 1), by: Int64(max(1, denominator)), over: Int64(max(1, numerator)))
         case .rate(let rate): scale(Int64(k), by: picosecondsPerSecond, over: Int64(max(1, rate)))
         }
+    }
+}
+
+/// How much traffic is offered: more of it is more users, never faster ones.
+///
+/// A load is made of copies of the recorded traffic, each with flows of its own and shifted in time. There are as many as are needed,
+/// and all are slowed by one factor of at most 1, so that together they make the load exactly.
+public enum OfferedLoad: Sendable, Equatable {
+    /// The recording as it was captured.
+    case captureTime
+    /// So many times the recording's own rate.
+    case factor(numerator: Int, denominator: Int)
+    /// Packets per second.
+    case rate(Int)
+    /// Bits per second on the wire, all ports together.
+    case wireRate(Int)
+}
+
+/// The recorded packets in time, as the ports of a NIC can bring them.
+struct Traffic: Sendable {
+    /// When each packet comes, from the first, in units of `1 / perNanosecond`; those with one stamp follow each other at
+    /// the rate of their port.
+    let times: [Int64]
+    /// How long the recording lasts until it could begin again, in the same units.
+    let period: Int64
+    /// Units of time in a nanosecond: 1000, or 1 for a recording of many days.
+    let perNanosecond: Int64
+    /// Picoseconds that the busiest port needs for the recording.
+    let portTime: Int64
+    /// Bytes that all packets take on the wire.
+    let wireBytes: Int
+
+    init(_ recording: Recording, _ mac: MACProfile) {
+        let span = recording.span
+        perNanosecond = span.length > 1 << 51 ? 1 : 1_000
+        var times: [Int64] = []
+        times.reserveCapacity(recording.packets)
+        var free: [Int32: Int64] = [:]
+        var busy: [Int32: Int64] = [:]
+        var bytes = 0
+        var end: Int64 = 0
+        let first = recording.roots.first(where: \.isPacket)?.time ?? 0
+        for root in recording.roots where root.isPacket {
+            let length = Int(recording.visits[Int(root.visit)].length)
+            let wireTime = mac.wireTime(length)
+            bytes += MACProfile.wireBytes(length)
+            // Stamps that step back are as good as equal ones.
+            let time = max(max(0, root.time &- first) &* perNanosecond, free[root.node] ?? 0, times.last ?? 0)
+            times.append(time)
+            let units = perNanosecond == 1 ? (wireTime + 999) / 1_000 : wireTime
+            free[root.node] = time &+ units
+            busy[root.node, default: 0] &+= wireTime
+            end = max(end, time &+ units)
+        }
+        self.times = times
+        wireBytes = bytes
+        portTime = max(1, busy.values.max() ?? 1)
+        period = max(end, (span.length &+ span.gap) &* perNanosecond, 1)
+    }
+
+    /// Copies and their pace for a load.
+    func schedule(_ load: OfferedLoad) -> Schedule {
+        let packets = Int128(max(1, times.count))
+        let second = Int128(picosecondsPerSecond)
+        let whole = Int128(period) * Int128(1_000 / perNanosecond)
+        var window: (numerator: Int128, denominator: Int128)
+        switch load {
+        case .captureTime: window = (whole, 1)
+        case .factor(let numerator, let denominator):
+            window = (whole * Int128(max(1, denominator)), Int128(max(1, numerator)))
+        case .rate(let rate): window = (packets * second, Int128(max(1, rate)))
+        case .wireRate(let rate): window = (Int128(wireBytes) * 8 * second, Int128(max(1, rate)))
+        }
+        let isLimited = window.numerator < Int128(portTime) * window.denominator
+        if isLimited { window = (Int128(portTime), 1) }
+        let copies = (whole * window.denominator + window.numerator - 1) / window.numerator
+        return Schedule(
+            numerator: window.numerator,
+            denominator: window.denominator,
+            copies: Int64(clamping: max(1, copies)),
+            isLimitedByPorts: isLimited
+        )
+    }
+
+    /// Packets per second of the recording itself.
+    var ownRate: Double { Double(times.count) * 1e9 * Double(perNanosecond) / Double(period) }
+}
+
+/// How many copies of a recording make a load, and how they follow each other: one begins every `window`, so in each window every
+/// recorded packet comes once.
+struct Schedule: Sendable, Equatable {
+    /// Picoseconds between the beginnings of two copies, as a fraction.
+    let numerator: Int128
+    let denominator: Int128
+    /// Copies under way at one time.
+    let copies: Int64
+    /// The ports carry no more than this, and more was asked for.
+    let isLimitedByPorts: Bool
+
+    /// After so many windows the same comes again, but for the cores that a hash chooses.
+    static let pattern = 8
+
+    /// Picoseconds between the beginnings of two copies.
+    var window: Int64 { max(1, Int64(clamping: numerator / denominator)) }
+
+    /// When window `k` begins, in picoseconds.
+    func start(_ k: Int) -> Int64 { Int64(clamping: min(Int128(k) * numerator / denominator, Int128(latestTime))) }
+
+    /// Packets per second, for a recording of so many.
+    func rate(_ packets: Int) -> Double {
+        Double(packets) * Double(picosecondsPerSecond) * Double(denominator) / Double(numerator)
     }
 }
 
@@ -42,13 +152,32 @@ func scale(_ x: Int64, by factor: Int64, over divisor: Int64) -> Int64 {
 /// How far modelling has come.
 public enum ModelStep: Sendable, CustomStringConvertible {
     case recorded(packets: Int)
+    /// Bounds of so many placements are known.
+    case bounding(placement: Int, of: Int)
     /// Work of the placement number `placement`, from 1, has begun.
     case scoring(placement: Int, of: Int)
+    /// So many of a plan's placements were replayed, and at most so many more may have to be.
+    case replaying(done: Int, atMost: Int)
+    /// Assumptions are drawn.
+    case drawing
+
+    /// How much of this step is done; nil where nobody knows.
+    public var fraction: Double? {
+        switch self {
+        case .recorded, .drawing: nil
+        case .bounding(let placement, let count), .scoring(let placement, let count):
+            Double(placement) / Double(max(1, count))
+        case .replaying(let done, let rest): Double(done) / Double(max(1, done + rest))
+        }
+    }
 
     public var description: String {
         switch self {
         case .recorded(let packets): "\(packets) packets recorded"
+        case .bounding(let placement, let count): "bounds of \(placement) of \(count) placements"
         case .scoring(let placement, let count): "placement \(placement) of \(count)"
+        case .replaying(let done, let rest): "\(done) placements replayed, at most \(rest) more"
+        case .drawing: "what the verdict hangs on"
         }
     }
 }
@@ -59,6 +188,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     case badPlacement(element: String, reason: String)
     /// Too many elements where paths of different length meet.
     case tooManyJunctions(Int)
+    /// The graph has more wires than the NIC has ports.
+    case tooManyWires(wires: Int, ports: Int, profile: String)
     /// There is nothing to replay.
     case noPackets
     /// The input lasts longer, at the load offered, than virtual time can count.
@@ -74,6 +205,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
         case .tooManyJunctions(let n):
             "in this placement paths of different length meet at \(n) elements; "
                 + "at most \(Routes.maximum) can be kept in order"
+        case .tooManyWires(let wires, let ports, let profile):
+            "the graph has \(wires) wires, and the NIC of profile '\(profile)' has \(ports) port\(ports == 1 ? "" : "s")"
         case .noPackets: "the input has no packets, so there is nothing to model"
         case .tooSlow:
             "at this load the input takes longer than the 26 days that are modelled; offer it at a rate or sped up"

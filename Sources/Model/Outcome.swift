@@ -11,6 +11,8 @@ public struct Outcome: Sendable {
         case macRate
         case nicQueueFull
         case hostQueueFull
+        case parkingFull
+        case portTxFull
 
         /// The name in reports.
         public var name: String {
@@ -18,6 +20,19 @@ public struct Outcome: Sendable {
             case .macRate: "mac_rate"
             case .nicQueueFull: "nic_queue_full"
             case .hostQueueFull: "host_queue_full"
+            case .parkingFull: "parking_full"
+            case .portTxFull: "port_tx_full"
+            }
+        }
+
+        /// What was full, for sentences.
+        public var place: String {
+            switch self {
+            case .macRate: "MAC buffer"
+            case .nicQueueFull: "NIC queue"
+            case .hostQueueFull: "host queue"
+            case .parkingFull: "parking buffer"
+            case .portTxFull: "port tx queue"
             }
         }
     }
@@ -44,8 +59,8 @@ public struct Outcome: Sendable {
         public internal(set) var transfers: UInt64 = 0
         /// Their bytes; 0 for those of which only a descriptor crossed.
         public internal(set) var bytes: Int64 = 0
-        /// Sum of the times transfers took, in picoseconds; only where transfers in flight are limited.
-        public internal(set) var latencies: Int64 = 0
+        /// DMAs of this direction: writes to the host's memory, or reads from it, those of descriptors included.
+        public internal(set) var dmas: UInt64 = 0
     }
 
     /// Packets that arrived.
@@ -66,8 +81,14 @@ public struct Outcome: Sendable {
     public internal(set) var linkUpBusy: Int64 = 0
     /// Picoseconds the link was busy from the host to the device.
     public internal(set) var linkDownBusy: Int64 = 0
-    /// Picoseconds the ports took packets in.
-    public internal(set) var macBusy: Int64 = 0
+    /// Picoseconds the ports took frames in, all ports together.
+    public internal(set) var rxBusy: Int64 = 0
+    /// Picoseconds the ports sent frames, all ports together.
+    public internal(set) var txBusy: Int64 = 0
+    /// Interrupts raised.
+    public internal(set) var interrupts: UInt64 = 0
+    /// The most bytes that were parked on the NIC at one time.
+    public internal(set) var parked: Int64 = 0
     /// Virtual times of the first arrival and of the end, in picoseconds.
     public internal(set) var start: Int64 = 0
     /// Virtual time of the end, in picoseconds.

@@ -70,7 +70,7 @@ public struct LinkBytes: Sendable, Equatable {
 public struct PCIeLink: Sendable, Equatable {
     /// 1 to 5.
     public var generation: Int
-    /// 8 or 16: the widths whose acknowledgement limits were published with the model.
+    /// One of ``widths``.
     public var lanes: Int
     /// Maximum payload size of a TLP in bytes: 128, 256 or 512.
     public var maxPayload: Int
@@ -115,18 +115,22 @@ public struct PCIeLink: Sendable, Equatable {
         return generation <= 2 ? symbols / 10 * 8 : symbols * 128 / 130
     }
 
-    /// Bytes between two acknowledgements, and between two flow-control updates (PCI Express Base Specification, tables
-    /// of acknowledgement latency limits).
+    /// The widths whose acknowledgement limits are known.
+    public static let widths = [1, 2, 4, 8, 16]
+
+    /// Bytes between two acknowledgements, and between two flow-control updates (PCI Express Base Specification, tables of
+    /// acknowledgement latency limits and update latency guidelines), by width and by maximum payload.
+    private static let acknowledgeLimits: [[[Int]]] = [
+        [[237, 416, 559], [128, 217, 289], [73, 118, 154], [67, 107, 86], [48, 72, 86]],
+        [[288, 467, 610], [179, 268, 340], [124, 169, 205], [118, 158, 137], [99, 123, 137]],
+        [[333, 512, 655], [224, 313, 385], [169, 214, 250], [163, 203, 182], [144, 168, 182]],
+    ]
+
     var acknowledgeLimit: Int {
-        let column = maxPayload == 128 ? 0 : maxPayload == 256 ? 1 : 2
-        switch (generation, lanes) {
-        case (1, 8): return [67, 107, 86][column]
-        case (1, _): return [48, 72, 86][column]
-        case (2, 8): return [118, 158, 137][column]
-        case (2, _): return [99, 123, 137][column]
-        case (_, 8): return [163, 203, 182][column]
-        default: return [144, 168, 182][column]
-        }
+        let width = PCIeLink.widths.firstIndex { $0 >= lanes } ?? PCIeLink.widths.count - 1
+        return PCIeLink.acknowledgeLimits[min(generation, 3) - 1][width][
+            maxPayload == 128 ? 0 : maxPayload == 256 ? 1 : 2
+        ]
     }
 
     /// Bits per second left for TLPs after acknowledgements, flow-control updates and skip symbols.

@@ -4,294 +4,260 @@
 import Dataplane
 
 extension DeviceProfile {
-    /// Reads a profile from the value tree of its file. All that is wrong is reported at once; the profile is nil then.
+    /// Reads a profile from the value tree of its file, by ``FigureType/all``. All that is wrong is reported at once; the profile is
+    /// nil then.
     ///
-    /// A number stands as `{value: X, source: "..."}`; one without a source is an error, because a model is only as
-    /// good as what is known about its numbers.
+    /// A number stands as `{value: X, source: "..."}`; one without a source is an error, because a model is only as good as what
+    /// is known about its numbers.
     public static func read(_ value: Value) -> (profile: DeviceProfile?, errors: [ParameterError]) {
-        let reader = ProfileReader()
-        let top = reader.section(value, "the profile", "")
-        let name = top.text("profile")
-        let about = top.text("about", optional: true)
-        let notModelled = top.words("not_modelled")
-        let nic = executor(top.section("nic"))
-        let host = executor(top.section("host"))
-        let macSection = top.section("mac")
-        let mac = MACProfile(
-            packetRate: macSection.number("packet_rate", Units.packetRates, 1...1_000_000_000_000),
-            buffer: macSection.number("buffer", Units.none, 0...1_000_000)
-        )
-        macSection.end()
-        let channel = channel(top.section("channel"))
-        top.end()
+        var reader = ProfileReader()
+        reader.section(value, "")
+        let plain = reader.profile.nic.cores == 0
+        for type in FigureType.all where !reader.found.contains(type.path) {
+            let section = reader.sections[type.section]
+            let isNeeded =
+                switch type.presence {
+                case .always: true
+                case .optional: false
+                case .withNICCores: !plain
+                case .withSection: section != nil
+                }
+            // A section that is missing was reported as one, and says no more.
+            guard isNeeded, let section else { continue }
+            reader.fail("the profile needs '\(type.path)'", at: section)
+        }
         guard reader.errors.isEmpty else { return (nil, reader.errors.sorted { $0.mark < $1.mark }) }
-        return (
-            DeviceProfile(
-                name: name,
-                about: about,
-                notModelled: notModelled,
-                nic: nic,
-                host: host,
-                mac: mac,
-                channel: channel,
-                figures: reader.figures
-            ), []
-        )
+        var profile = reader.profile
+        let order = Dictionary(uniqueKeysWithValues: FigureType.all.enumerated().map { ($1.path, $0) })
+        func place(_ figure: Figure) -> Int { order[figure.path] ?? order[FigureType.owner(of: figure.path)] ?? 0 }
+        profile.figures = reader.figures.enumerated()
+            .sorted { (place($0.element), $0.offset) < (place($1.element), $1.offset) }.map(\.element)
+        return (profile, [])
     }
 
-    private static func executor(_ section: ProfileSection) -> ExecutorProfile {
-        let profile = ExecutorProfile(
-            cores: section.number("cores", Units.none, 1...65_536),
-            threads: section.number("threads", Units.none, 1...1024),
-            clock: section.number("clock", Units.frequencies, 1_000_000...1_000_000_000_000),
-            dispatch: section.word("dispatch", ExecutorProfile.Dispatch.self) ?? .shared,
-            perItem: section.number("per_item", Units.cycles, 0...Units.mostCycles),
-            send: section.number("send", Units.cycles, 0...Units.mostCycles),
-            queue: section.number("queue", Units.none, 1...1_048_576),
-            memory: section.optional("memory", Units.sizes, 0...(1 << 50)),
-            flows: section.optional("flows", Units.none, 0...(1 << 40)),
-            memoryRate: section.optional("memory_rate", Units.accessRates, 1_000...1_000_000_000_000),
-            costs: costs(section.section("cycles"))
-        )
-        section.end()
+    /// The profile with some numbers multiplied, by path; those that leave the range a profile may have stand at its end. Choices,
+    /// and what is free, cannot be.
+    public func scaled(_ factors: [String: Double]) -> DeviceProfile {
+        var profile = self
+        for (path, factor) in factors {
+            guard let type = FigureType.at(FigureType.owner(of: path)) else { continue }
+            profile.scale(type, path, factor)
+        }
         return profile
     }
 
-    private static func costs(_ section: ProfileSection) -> [OperationCost] {
-        let costs = Operation.allCases.map { section.cost($0.name) }
-        section.end()
-        return costs
-    }
-
-    private static func channel(_ section: ProfileSection) -> ChannelProfile {
-        let rate = section.number("rate", Units.transfers, 1...32_000, among: PCIeLink.transferRates.map { $0 * 100 })
-        let link = PCIeLink(
-            generation: (PCIeLink.transferRates.firstIndex(of: rate / 100) ?? 0) + 1,
-            lanes: section.number("lanes", Units.none, 8...16, among: [8, 16]),
-            maxPayload: section.number("max_payload", Units.sizes, 128...512, among: [128, 256, 512]),
-            maxReadRequest: section.number("max_read_request", Units.sizes, 128...4096),
-            completionBoundary: section.number("completion_boundary", Units.sizes, 64...128, among: [64, 128]),
-            cutsAtBoundary: section.optional("cut_at_boundary", Units.none, 0...1) == 1
-        )
-        let driver = section.word("driver", DriverModel.all.map(\.name)).flatMap { name in
-            DriverModel.all.first { $0.name == name }
+    private mutating func scale(_ type: FigureType, _ path: String, _ factor: Double) {
+        if case .numbers = type.kind { return }
+        func scaled(_ n: Int) -> Int {
+            let x = (Double(n) * factor).rounded()
+            guard case .number(_, let range) = type.kind else { return Int(min(x, Double(FigureType.mostCycles))) }
+            return Int(min(max(x, Double(range.lowerBound)), Double(range.upperBound)))
         }
-        let interrupt = section.optionalSection("interrupt")
-        let notification: ChannelProfile.Notification =
-            interrupt.map {
-                .interrupt(
-                    after: $0.number("after", Units.none, 1...4096),
-                    within: $0.number("within", Units.times, 0...1_000_000_000_000),
-                    cycles: $0.number("cycles", Units.cycles, 0...Units.mostCycles)
-                )
-            } ?? .polling
-        interrupt?.end()
-        let channel = ChannelProfile(
-            link: link,
-            driver: driver ?? .simple,
-            toHost: direction(section.section("to_host")),
-            toNIC: direction(section.section("to_nic")),
-            notification: notification
-        )
-        section.end()
-        return channel
-    }
-
-    private static func direction(_ section: ProfileSection) -> ChannelProfile.Direction {
-        let direction = ChannelProfile.Direction(
-            latency: section.number("latency", Units.times, 0...1_000_000_000_000),
-            latencyPerByte: section.number("latency_per_byte", Units.byteTimes, 0...1_000_000_000_000),
-            ring: section.number("ring", Units.none, 1...1_048_576),
-            inFlight: section.optional("in_flight", Units.none, 1...65_536),
-            issueInterval: section.optional("issue_interval", Units.times, 0...1_000_000_000) ?? 0
-        )
-        section.end()
-        return direction
+        switch type.store {
+        case .number(let place): place.set(&self, scaled(place.get(self)))
+        case .optional(let place): place.set(&self, place.get(self).map(scaled))
+        case .flag, .word: break
+        case .cost(let place):
+            var cost = place.get(self)
+            if path.hasSuffix(".wait") {
+                cost.wait = scaled(cost.wait)
+            } else if path.hasSuffix(".accesses") {
+                cost.accesses = scaled(cost.accesses)
+            } else {
+                cost.cycles = scaled(cost.cycles)
+            }
+            place.set(&self, cost)
+        }
     }
 }
 
-/// The units of a profile's numbers, each with its factor; plain numbers where the unit is empty.
-private enum Units {
-    typealias Table = [(unit: String, factor: Int64)]
-    static let none: Table = []
-    /// Cycles are plain decimal numbers, kept in thousandths.
-    static let cycles: Table = [("", 1_000)]
-    static let mostCycles = 100_000_000_000
-    static let frequencies: Table = [("Hz", 1), ("kHz", 1_000), ("MHz", 1_000_000), ("GHz", 1_000_000_000)]
-    /// In MT/s.
-    static let transfers: Table = [("MT/s", 1), ("GT/s", 1_000)]
-    /// In picoseconds.
-    static let times: Table = [("ps", 1), ("ns", 1_000), ("us", 1_000_000), ("ms", 1_000_000_000)]
-    /// In femtoseconds.
-    static let byteTimes: Table = [("fs", 1), ("ps", 1_000), ("ns", 1_000_000)]
-    static let packetRates: Table = [("pps", 1), ("kpps", 1_000), ("Mpps", 1_000_000), ("Gpps", 1_000_000_000)]
-    static let accessRates: Table = [("op/s", 1), ("kop/s", 1_000), ("Mop/s", 1_000_000), ("Gop/s", 1_000_000_000)]
-    static let sizes: Table = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
+extension FigureType {
+    /// The path of the figure that a number belongs to: `nic.cycles.look_up` for `nic.cycles.look_up.wait`.
+    public static func owner(of path: String) -> String {
+        for part in [".wait", ".accesses"] where path.hasSuffix(part) { return String(path.dropLast(part.count)) }
+        return path
+    }
+
+    /// Names of what stands in a section, in the order in which it is written: figures and further sections.
+    public static func names(in section: String) -> [String] {
+        var names: [String] = []
+        let prefix = section.isEmpty ? "" : section + "."
+        for type in all where type.path.hasPrefix(prefix) {
+            let name = String(type.path.dropFirst(prefix.count).prefix { $0 != "." })
+            if !names.contains(name) { names.append(name) }
+        }
+        return names
+    }
+
+    /// Sections that may be left out.
+    public static let optionalSections = ["channel.interrupt"]
+    /// Texts of a profile that are no figures.
+    public static let texts = ["profile", "about", "not_modelled"]
 }
 
 /// What reading a profile has found so far.
-private final class ProfileReader {
+private struct ProfileReader {
+    var profile = DeviceProfile()
     var errors: [ParameterError] = []
     var figures: [DeviceProfile.Figure] = []
+    /// Paths that are there, whether right or wrong.
+    var found: Set<String> = []
+    /// The sections that are there.
+    var sections: [String: Mark] = [:]
 
-    func fail(_ message: String, at mark: Mark, suggestion: String? = nil) {
+    mutating func fail(_ message: String, at mark: Mark, suggestion: String? = nil) {
         errors.append(ParameterError(message, at: mark, suggestion: suggestion))
     }
 
-    func section(_ value: Value, _ name: String, _ path: String) -> ProfileSection {
+    mutating func attempt<T>(_ body: () throws(ParameterError) -> T) -> T? {
+        do throws(ParameterError) { return try body() } catch {
+            errors.append(error)
+            return nil
+        }
+    }
+
+    /// Reads a map of figures and further maps.
+    mutating func section(_ value: Value, _ path: String) {
         guard case .map(let entries, let mark) = value else {
-            fail("expected \(name) to be a map", at: value.mark)
-            return ProfileSection(self, [], value.mark, path, broken: true)
+            return fail("expected \(path.isEmpty ? "the profile" : "'\(path)'") to be a map", at: value.mark)
         }
-        return ProfileSection(self, entries, mark, path, broken: false)
-    }
-}
-
-/// One map of a profile: its keys are asked for one by one, and those nobody asked for are errors.
-private final class ProfileSection {
-    private let reader: ProfileReader
-    private let entries: [(key: String, keyMark: Mark, value: Value)]
-    private let mark: Mark
-    private let path: String
-    /// It was reported that this is no map, or is missing; its keys are then not missed as well.
-    private let broken: Bool
-    private var asked: [String] = []
-
-    init(
-        _ reader: ProfileReader,
-        _ entries: [(key: String, keyMark: Mark, value: Value)],
-        _ mark: Mark,
-        _ path: String,
-        broken: Bool
-    ) {
-        self.reader = reader
-        self.entries = entries
-        self.mark = mark
-        self.path = path
-        self.broken = broken
-        for (k, entry) in entries.enumerated() where entries[..<k].contains(where: { $0.key == entry.key }) {
-            reader.fail("'\(entry.key)' is given twice", at: entry.keyMark)
+        sections[path] = mark
+        let names = (path.isEmpty ? FigureType.texts : []) + FigureType.names(in: path)
+        var seen: Set<String> = []
+        for (key, keyMark, value) in entries {
+            let full = path.isEmpty ? key : "\(path).\(key)"
+            guard names.contains(key) else {
+                fail(
+                    "\(path.isEmpty ? "a profile" : "'\(path)'") has no '\(key)'; it has "
+                        + names.joined(separator: ", "),
+                    at: keyMark,
+                    suggestion: nearest(to: key, among: names)
+                )
+                continue
+            }
+            if !seen.insert(key).inserted {
+                fail("'\(key)' is given twice", at: keyMark)
+                continue
+            }
+            if let type = FigureType.at(full) {
+                found.insert(full)
+                figure(value, type)
+            } else if path.isEmpty, FigureType.texts.contains(key) {
+                text(value, key)
+            } else {
+                section(value, full)
+            }
         }
-    }
-
-    private func find(_ key: String, optional: Bool = false) -> Value? {
-        asked.append(key)
-        if let entry = entries.first(where: { $0.key == key }) { return entry.value }
-        if !optional, !broken {
-            reader.fail("the profile needs '\(full(key))'", at: mark)
-        }
-        return nil
-    }
-
-    private func full(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
-
-    /// Reports the keys that were not asked for.
-    func end() {
-        for entry in entries where !asked.contains(entry.key) {
-            reader.fail(
-                "\(path.isEmpty ? "a profile" : "'\(path)'") has no '\(entry.key)'; it has "
-                    + asked.joined(separator: ", "),
-                at: entry.keyMark,
-                suggestion: nearest(to: entry.key, among: asked)
-            )
+        if path.isEmpty, !seen.contains("profile") { fail("the profile needs 'profile'", at: mark) }
+        for name in names where !seen.contains(name) {
+            let full = path.isEmpty ? name : "\(path).\(name)"
+            let isSection = FigureType.at(full) == nil && !(path.isEmpty && FigureType.texts.contains(name))
+            // A plain NIC has no operations.
+            let isLeftOut = FigureType.optionalSections.contains(full) || full == "nic.cycles"
+            if isSection, !isLeftOut { fail("the profile needs '\(full)'", at: mark) }
+            if full == "nic.cycles" { sections[full] = mark }
         }
     }
 
-    func section(_ key: String) -> ProfileSection {
-        guard let value = find(key) else { return ProfileSection(reader, [], mark, full(key), broken: true) }
-        return reader.section(value, "'\(full(key))'", full(key))
+    private mutating func text(_ value: Value, _ key: String) {
+        switch key {
+        case "profile": profile.name = attempt { () throws(ParameterError) in try value.string() } ?? ""
+        case "about": profile.about = attempt { () throws(ParameterError) in try value.string() } ?? ""
+        default:
+            profile.notModelled =
+                attempt { () throws(ParameterError) in
+                    var words: [String] = []
+                    for item in try value.items() { words.append(try item.string()) }
+                    return words
+                } ?? []
+        }
     }
 
-    func optionalSection(_ key: String) -> ProfileSection? {
-        find(key, optional: true).map { reader.section($0, "'\(full(key))'", full(key)) }
+    private mutating func figure(_ value: Value, _ type: FigureType) {
+        if type.kind == .cost { return cost(value, type) }
+        guard let (scalar, source, _) = sourced(value, type, extra: []) else { return }
+        var isNumber = false
+        switch (type.kind, type.store) {
+        case (.number(let unit, let range), let store):
+            isNumber = true
+            guard let n = attempt({ () throws(ParameterError) in try ProfileReader.parse(scalar, unit, range) }) else {
+                return
+            }
+            put(n, store)
+        case (.numbers(let unit, let among), let store):
+            guard
+                let n = attempt({ () throws(ParameterError) in
+                    let n = try ProfileReader.parse(scalar, unit, among.min()!...among.max()!)
+                    if !among.contains(n) { throw ProfileReader.notAmong(scalar, unit, among) }
+                    return n
+                })
+            else { return }
+            put(n, store)
+        case (.word(let words), .word(let set)):
+            guard let word = attempt({ () throws(ParameterError) in try scalar.choice(of: words) }) else { return }
+            set(&profile, word)
+        default: break
+        }
+        figures.append(.init(path: type.path, value: scalar.text, source: source, isNumber: isNumber))
     }
 
-    func text(_ key: String, optional: Bool = false) -> String {
-        guard let value = find(key, optional: optional) else { return "" }
-        return attempt { () throws(ParameterError) in try value.string() } ?? ""
-    }
-
-    func words(_ key: String) -> [String] {
-        guard let value = find(key, optional: true) else { return [] }
-        return attempt { () throws(ParameterError) in
-            var words: [String] = []
-            for item in try value.items() { words.append(try item.string()) }
-            return words
-        } ?? []
-    }
-
-    /// A number; where `among` is given, one of those, in the unit of the table's first row.
-    func number(_ key: String, _ units: Units.Table, _ range: ClosedRange<Int>, among: [Int]? = nil) -> Int {
-        find(key).flatMap { figure($0, key, units, range, among) } ?? range.lowerBound
-    }
-
-    func optional(_ key: String, _ units: Units.Table, _ range: ClosedRange<Int>) -> Int? {
-        find(key, optional: true).flatMap { figure($0, key, units, range, nil) }
-    }
-
-    func word<E: RawRepresentable & CaseIterable>(_ key: String, _: E.Type) -> E? where E.RawValue == String {
-        word(key, E.allCases.map(\.rawValue)).flatMap(E.init(rawValue:))
-    }
-
-    func word(_ key: String, _ words: [String]) -> String? {
-        guard let value = find(key), let (scalar, _) = sourced(value, key, extra: []) else { return nil }
-        return attempt { () throws(ParameterError) in try scalar.choice(of: words) }
+    private mutating func put(_ n: Int, _ store: FigureType.Store) {
+        switch store {
+        case .number(let place): place.set(&profile, n)
+        case .optional(let place): place.set(&profile, n)
+        case .flag(let place): place.set(&profile, n == 1)
+        case .word, .cost: break
+        }
     }
 
     /// What an operation costs: cycles, and where they are given wait and accesses; `free` is 0 cycles.
-    func cost(_ key: String) -> OperationCost {
-        guard let value = find(key) else { return OperationCost(cycles: 0) }
+    private mutating func cost(_ value: Value, _ type: FigureType) {
+        guard case .cost(let place) = type.store else { return }
         if case .scalar(let text, _) = value, text.hasPrefix("free: ") {
-            reader.figures.append(.init(path: full(key), value: "free", source: String(text.dropFirst(6))))
-            return OperationCost(cycles: 0)
+            figures.append(
+                .init(path: type.path, value: "free", source: String(text.dropFirst(6)), isNumber: false)
+            )
+            return
         }
-        guard let (scalar, others) = sourced(value, key, extra: ["wait", "accesses"]) else {
-            return OperationCost(cycles: 0)
-        }
-        func read(_ value: Value?) -> Int {
+        let parts = ["wait", "accesses"]
+        guard let (scalar, source, others) = sourced(value, type, extra: parts) else { return }
+        func read(_ value: Value?) throws(ParameterError) -> Int {
             guard let value else { return 0 }
             if case .scalar("free", _) = value { return 0 }
-            return attempt { () throws(ParameterError) in
-                try parse(value, Units.cycles, 0...Units.mostCycles)
-            } ?? 0
+            return try ProfileReader.parse(value, .cycles, 0...FigureType.mostCycles)
         }
-        for name in ["wait", "accesses"] {
-            guard let other = others[name] else { continue }
-            reader.figures.append(
-                .init(path: "\(full(key)).\(name)", value: other.text, source: reader.figures.last?.source ?? "")
-            )
-        }
-        return OperationCost(cycles: read(scalar), wait: read(others["wait"]), accesses: read(others["accesses"]))
-    }
-
-    private func figure(
-        _ value: Value,
-        _ key: String,
-        _ units: Units.Table,
-        _ range: ClosedRange<Int>,
-        _ among: [Int]?
-    ) -> Int? {
-        guard let (scalar, _) = sourced(value, key, extra: []) else { return nil }
-        return attempt { () throws(ParameterError) in
-            let n = try parse(scalar, units, range)
-            if let among, !among.contains(n) {
-                let factor = Int(units.last { unit in among.allSatisfy { $0 % Int(unit.factor) == 0 } }?.factor ?? 1)
-                let unit = units.last { Int($0.factor) == factor }?.unit ?? ""
-                throw ParameterError(
-                    "\(scalar.text) is not one of "
-                        + among.map { unit.isEmpty ? "\($0)" : "\($0 / factor) \(unit)" }.joined(separator: ", "),
-                    at: scalar.mark
+        guard
+            let cost = attempt({ () throws(ParameterError) in
+                OperationCost(
+                    cycles: try read(scalar),
+                    wait: try read(others["wait"]),
+                    accesses: try read(others["accesses"])
                 )
-            }
-            return n
+            })
+        else { return }
+        place.set(&profile, cost)
+        figures.append(.init(path: type.path, value: scalar.text, source: source, isNumber: scalar.text != "free"))
+        for name in parts {
+            guard let other = others[name] else { continue }
+            figures.append(.init(path: "\(type.path).\(name)", value: other.text, source: source))
         }
     }
 
-    /// The parts of `{value: X, source: "..."}`; notes the figure.
-    private func sourced(_ value: Value, _ key: String, extra: [String]) -> (Value, [String: Value])? {
+    private static func notAmong(_ scalar: Value, _ unit: FigureType.Unit, _ among: [Int]) -> ParameterError {
+        let best = unit.table.last { unit in among.allSatisfy { $0 % Int(unit.factor) == 0 } }
+        let names = among.map { n in best.map { "\(n / Int($0.factor)) \($0.unit)" } ?? "\(n)" }
+        return ParameterError("\(scalar.text) is not one of " + names.joined(separator: ", "), at: scalar.mark)
+    }
+
+    /// The parts of `{value: X, source: "..."}`.
+    private mutating func sourced(
+        _ value: Value,
+        _ type: FigureType,
+        extra: [String]
+    ) -> (value: Value, source: String, others: [String: Value])? {
         guard case .map(let entries, _) = value else {
-            reader.fail(
-                "'\(full(key))' has no source",
+            fail(
+                "'\(type.path)' has no source",
                 at: value.mark,
                 suggestion: "{value: \(value.text), source: assumption}"
             )
@@ -301,7 +267,7 @@ private final class ProfileSection {
         let names = ["value", "source"] + extra
         for entry in entries {
             guard names.contains(entry.key) else {
-                reader.fail(
+                fail(
                     "a number has no '\(entry.key)'; it has " + names.joined(separator: ", "),
                     at: entry.keyMark,
                     suggestion: nearest(to: entry.key, among: names)
@@ -311,48 +277,40 @@ private final class ProfileSection {
             parts[entry.key] = entry.value
         }
         guard let scalar = parts["value"] else {
-            reader.fail("'\(full(key))' has no value", at: value.mark)
+            fail("'\(type.path)' has no value", at: value.mark)
             return nil
         }
         guard case .scalar(let source, let sourceMark)? = parts["source"] else {
-            reader.fail("'\(full(key))' has no source", at: value.mark)
+            fail("'\(type.path)' has no source", at: value.mark)
             return nil
         }
-        if source.allSatisfy(\.isWhitespace) { reader.fail("the source of '\(full(key))' is empty", at: sourceMark) }
-        reader.figures.append(.init(path: full(key), value: scalar.text, source: source))
-        return (scalar, parts)
+        if source.allSatisfy(\.isWhitespace) { fail("the source of '\(type.path)' is empty", at: sourceMark) }
+        return (scalar, source, parts)
     }
 
-    private func parse(
+    private static func parse(
         _ value: Value,
-        _ units: Units.Table,
+        _ unit: FigureType.Unit,
         _ range: ClosedRange<Int>
     ) throws(ParameterError) -> Int {
-        if units.isEmpty { return try value.integer(in: range) }
+        if unit == .none { return try value.integer(in: range) }
         var text = try value.string()
-        var table = units
+        var table = unit.table
         // A number without unit is read with one that is never shown.
-        if units[0].unit.isEmpty {
+        if unit == .cycles {
             text += " cycles"
-            table = [("cycles", units[0].factor)]
+            table = [("cycles", table[0].factor)]
         }
         let n: Int64
         do throws(Quantity.Failure) {
             n = try Quantity.parse(text, table, what: "quantity", example: "2 \(table.last?.unit ?? "")").0
         } catch {
-            if units[0].unit.isEmpty {
+            if unit == .cycles {
                 throw ParameterError("'\(value.text)' is not a number with at most three decimals", at: value.mark)
             }
             throw ParameterError(error.message, at: value.mark, suggestion: error.suggestion)
         }
         guard range.contains(Int(n)) else { throw ParameterError("\(value.text) is out of range", at: value.mark) }
         return Int(n)
-    }
-
-    private func attempt<T>(_ body: () throws(ParameterError) -> T) -> T? {
-        do throws(ParameterError) { return try body() } catch {
-            reader.errors.append(error)
-            return nil
-        }
     }
 }

@@ -43,6 +43,10 @@ public struct Recording: Sendable {
     public private(set) var bytes = 0
     /// The input went on when the recording was full: it is a prefix.
     public private(set) var isPrefix = false
+    /// For each node the bytes of its tables and buffers.
+    let memory: [Int]
+    /// For each flow table the most flows that it held at one time; -1 for all other nodes.
+    private(set) var flowPeaks: [Int] = []
     /// What elements dropped of the recorded items, wherever they are placed; in the order of the graph.
     public private(set) var elementDrops: [(element: String, reason: String, count: UInt64)] = []
 
@@ -66,6 +70,7 @@ public struct Recording: Sendable {
     ) throws {
         spec = instance.spec
         shape = instance.shape
+        memory = instance.elements.map(\.memoryBytes)
         var recorder = Recorder(instance)
         // Visits are named by 32-bit numbers.
         try recorder.run(min(max(1, limit), 1 << 30), progress)
@@ -75,6 +80,7 @@ public struct Recording: Sendable {
         packets = recorder.packets
         bytes = recorder.bytes
         isPrefix = recorder.isPrefix
+        flowPeaks = recorder.flowPeaks
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)
             return counts.drops.map { (counts.name, $0.reason, $0.count) }
@@ -100,6 +106,8 @@ private struct Recorder: ~Copyable {
     private(set) var packets = 0
     private(set) var bytes = 0
     private(set) var isPrefix = false
+    private(set) var flowPeaks: [Int]
+    private var tables: [Int]
     private var turns: Int32 = 0
     /// Where in `roots` the work at the end of the input begins.
     private var firstEnding = 0
@@ -110,6 +118,8 @@ private struct Recorder: ~Copyable {
     init(_ instance: Instance) {
         self.instance = instance
         elements = ElementCalls(instance)
+        tables = instance.spec.nodes.indices.filter { instance.spec.nodes[$0].element.flowCapacity != nil }
+        flowPeaks = Array(repeating: -1, count: instance.spec.nodes.count)
     }
 
     mutating func run(_ limit: Int, _ progress: (ModelStep) -> Void) throws {
@@ -117,7 +127,7 @@ private struct Recorder: ~Copyable {
         firstEnding = roots.count
         let time = roots.last(where: \.isPacket)?.time ?? 0
         for number in instance.shape.order {
-            begin(time: time, [number], at: number)
+            begin(time: time, key: timerKey(number), [number], at: number)
             call(.finish, roots[roots.count - 1])
             drain()
         }
@@ -165,7 +175,7 @@ private struct Recorder: ~Copyable {
             let time = elements.nextTime
             if elements.step.nextDue <= time {
                 guard let timer = elements.step.takeTimer(until: time) else { continue }
-                begin(time: timer.due, [timer.number], at: timer.number)
+                begin(time: timer.due, key: timerKey(timer.number), [timer.number], at: timer.number)
                 call(.timer(id: timer.id, due: timer.due), roots[roots.count - 1])
                 drain()
                 continue
@@ -194,17 +204,18 @@ private struct Recorder: ~Copyable {
             let n = elements.receive(item, at: wire)
             note(visit, n)
             drain()
+            for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCount) }
         }
     }
 
     /// Notes a call to some elements.
-    private mutating func begin(time: Int64, _ nodes: [Int], at node: Int) {
+    private mutating func begin(time: Int64, key: UInt32, _ nodes: [Int], at node: Int) {
         roots.append(
             Recording.Root(
                 time: time,
                 visit: Int32(visits.count),
                 count: Int32(nodes.count),
-                key: 0,
+                key: key,
                 node: Int32(node),
                 isPacket: false
             )
@@ -230,10 +241,10 @@ private struct Recorder: ~Copyable {
             var ended: [EndedFlow] = []
             elements.step.takeEndedFlows { ended.append($0) }
             for flow in ended {
-                begin(time: flow.time, elements.step.subscribers(of: Int(flow.table)), at: Int(flow.table))
+                let table = Int(flow.table)
+                begin(time: flow.time, key: flow.key, elements.step.told(by: table), at: table)
                 call(.ended(flow), roots[roots.count - 1])
                 runAll()
-                elements.step.release(flow)
             }
         }
     }
@@ -320,170 +331,5 @@ private struct CountTable {
             while slots[slot] >= 0 { slot = (slot + 1) & (slots.count - 1) }
             slots[slot] = Int32(index)
         }
-    }
-}
-
-extension Recording {
-    /// Puts the recorded work on a device in a placement, with the recording repeated until `packets` have arrived.
-    ///
-    /// Virtual time, queues and what is under way go on from one repetition to the next; the work is the same each
-    /// time.
-    public func replay(
-        placement sides: [Side],
-        profile: DeviceProfile,
-        load: OfferedLoad,
-        packets: Int
-    ) throws -> Outcome {
-        guard self.packets > 0 else { throw ModelError.noPackets }
-        try checkPlacement(spec, sides)
-        let routes = try Routes(spec, shape, sides)
-        return try replay(routes, profile, load, packets)
-    }
-
-    func replay(_ routes: Routes, _ profile: DeviceProfile, _ load: OfferedLoad, _ packets: Int) throws -> Outcome {
-        let work = ReplayedWork(self, routes.sides, profile, load, try howMany(packets, load))
-        var simulation = Simulation(work, spec, routes, profile)
-        try simulation.run()
-        return simulation.result
-    }
-
-    /// About as many packets as wanted, fewer where each leads to very much work.
-    ///
-    /// Of a short recording these are whole repetitions, so that what a packet costs does not depend on how many are wanted;
-    /// and they end before the latest virtual time, since all arrivals after it would come at once.
-    private func howMany(_ wanted: Int, _ load: OfferedLoad) throws(ModelError) -> Int {
-        let affordable = max(1, min(wanted, Recording.mostReplayed / max(1, visits.count / packets)))
-        var repetitions = affordable / packets
-        if case .rate = load {
-            return repetitions == 0 ? affordable : repetitions * packets
-        }
-        let time = max(1, load.arrival(0, elapsed: span.length &+ span.gap))
-        let possible = Int(latestTime / 2 / time)
-        if possible == 0 { throw .tooSlow }
-        repetitions = min(repetitions, possible)
-        return repetitions == 0 ? affordable : repetitions * packets
-    }
-
-    /// Visits of elements in one replay at most, about: loops can make hundreds for each packet.
-    private static let mostReplayed = 4_000_000
-
-    /// The work is that of a recorded run.
-    struct ReplayedWork: Work, ~Copyable {
-        private let recording: Recording
-        private let load: OfferedLoad
-        /// For each of the recorded counts its cost on each side.
-        private let nicCosts: [Cost]
-        private let hostCosts: [Cost]
-        private let isHost: [Bool]
-        private var buffer: Block<Child>
-        var children: UnsafeMutablePointer<Child> { buffer.base }
-        let capacity = Int.max
-
-        private let wanted: Int
-        private var arrived = 0
-        private var cursor = 0
-        private var nextPacket = 0
-        private let span: (length: Int64, gap: Int64)
-        /// Functional time at which this repetition begins.
-        private var base: Int64 = 0
-        private let firstTime: Int64
-        private(set) var nextArrival: Int64 = .max
-        private(set) var nextTime: Int64 = .max
-
-        init(_ recording: Recording, _ sides: [Side], _ profile: DeviceProfile, _ load: OfferedLoad, _ packets: Int) {
-            self.recording = recording
-            self.load = load
-            let width = Operation.allCases.count
-            func costs(_ table: borrowing CostTable) -> [Cost] {
-                (0..<recording.counts.count / width).map { index in
-                    let counts = (0..<width).map {
-                        OperationCount(operation: Int32($0), count: UInt64(recording.counts[index * width + $0]))
-                    }
-                    var cost = Cost()
-                    table.add(&cost, counts, width)
-                    return cost
-                }
-            }
-            nicCosts = costs(CostTable(profile.nic))
-            hostCosts = costs(CostTable(profile.host))
-            isHost = sides.map { $0 == .host }
-            buffer = Block(256, Child(ref: 0, edge: 0, length: 0, headers: 0, isSame: true, order: Order()))
-            wanted = packets
-            span = recording.span
-            firstTime = recording.roots.first(where: \.isPacket)?.time ?? 0
-            plan()
-        }
-
-        /// Finds the next packet of the recording, from its beginning again at its end.
-        private mutating func plan() {
-            if arrived >= wanted {
-                nextArrival = .max
-                nextTime = .max
-                return
-            }
-            while nextPacket < recording.roots.count, !recording.roots[nextPacket].isPacket { nextPacket += 1 }
-            if nextPacket == recording.roots.count {
-                nextPacket = 0
-                base &+= span.length &+ span.gap
-                plan()
-                return
-            }
-            nextTime = base &+ (recording.roots[nextPacket].time &- firstTime)
-            nextArrival = load.arrival(arrived, elapsed: nextTime)
-        }
-
-        mutating func arrive() -> (job: Job, key: UInt32, time: Int64)? {
-            let root = recording.roots[nextPacket]
-            let time = nextTime
-            arrived += 1
-            nextPacket += 1
-            cursor = nextPacket
-            plan()
-            var job = Job()
-            job.kind = .arrival
-            job.ref = root.visit
-            job.node = root.node
-            job.length = recording.visits[Int(root.visit)].length
-            job.headers = recording.visits[Int(root.visit)].headers
-            return (job, root.key, time)
-        }
-
-        mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
-            let visit = recording.visits[Int(job.pointee.ref)]
-            let own = isHost[Int(visit.node)] ? hostCosts[Int(visit.counts)] : nicCosts[Int(visit.counts)]
-            cost.compute &+= own.compute
-            cost.wait &+= own.wait
-            cost.accesses &+= own.accesses
-            var n = 0
-            var child = visit.firstChild
-            while child >= 0 {
-                if n == buffer.capacity { buffer.grow(to: 2 * n) }
-                let next = recording.visits[Int(child)]
-                buffer[n] = Child(
-                    ref: child,
-                    edge: next.edge,
-                    length: next.length,
-                    headers: next.headers,
-                    isSame: next.isSame,
-                    order: Order(a: UInt64(next.turn))
-                )
-                n += 1
-                child = next.nextSibling
-            }
-            return n
-        }
-
-        mutating func abandon(_ job: Job) {}
-
-        mutating func nextControl(watermark: Int64, newest: Int64) -> Control? {
-            guard cursor < recording.roots.count, !recording.roots[cursor].isPacket else { return nil }
-            let root = recording.roots[cursor]
-            cursor += 1
-            return Control(node: root.node, first: root.visit, count: root.count, time: root.time, after: newest)
-        }
-
-        func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, recording.visits[Int(k)].node) }
-
-        mutating func done(_ control: Control) {}
     }
 }

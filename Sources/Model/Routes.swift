@@ -25,6 +25,8 @@ struct Routes {
     }
 
     let sides: [Side]
+    /// No element is on the NIC: it is a plain one, and its own firmware moves the packets.
+    let isPlain: Bool
     /// For each edge whether its ends are on different sides.
     let crosses: [Bool]
     /// For each edge how much of an item the far side reads before the item crosses again.
@@ -43,8 +45,17 @@ struct Routes {
     /// As many contested elements have classes of their own in a set of 64.
     static let maximum = 32
 
-    init(_ spec: GraphSpec, _ shape: GraphShape, _ sides: [Side]) throws(ModelError) {
+    /// Where the payload of packets can be parked on the NIC, what the host does not read does not cross.
+    init(
+        _ spec: GraphSpec,
+        _ shape: GraphShape,
+        _ sides: [Side],
+        _ profile: PlainProfile
+    ) throws(ModelError) {
         self.sides = sides
+        let isPlain = zip(spec.nodes, sides).allSatisfy { $0.isWire || $1 == .host }
+        self.isPlain = isPlain
+        let parks = profile.parking != nil && (!isPlain || profile.splitsHeaders)
         let edges = spec.edges
         crosses = edges.map { sides[$0.from] != sides[$0.to] }
 
@@ -53,7 +64,7 @@ struct Routes {
         func isPacket(_ edge: Int) -> Bool { shape.kinds[edge] == .packet || shape.kinds[edge] == .stream }
         needs = edges.indices.map { first in
             // Records and commands are made to be moved, and are small.
-            if !isPacket(first) { return .whole }
+            if !isPacket(first) || !parks && sides[edges[first].to] == .host { return .whole }
             var level = Level.descriptor
             var seen: Set<Int> = []
             var stack = [first]

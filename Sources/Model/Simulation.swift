@@ -35,12 +35,30 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private var linkFree = (up: Int64(0), down: Int64(0))
     /// Picoseconds per byte on the link, in units of 2^-20.
     private let byteTime: Int64
-    private let notification: ChannelProfile.Notification
+    private let writes: UnsafeMutablePointer<DMAEngine>
+    private let reads: UnsafeMutablePointer<DMAEngine>
+    private let writing: ChannelProfile.Direction
+    private let reading: ChannelProfile.Direction
+    private let interruption: ChannelProfile.Interrupt?
     /// Items that wait for the interrupt that announces them.
     private var announced = List()
     /// The interrupt that is planned; a number, so that one that came early is not raised again.
     private var interrupt: Int32 = 0
     private let interruptTime: Int64
+    private let mac: MACProfile
+    /// For each wire the frames that come in, one behind the other, and when its port has taken in, and has sent, all of them.
+    private let receiving: Block<List>
+    /// When the first of them has come in, and on which wire.
+    private var nextReceived: Int64 = .max
+    private var nextWire = 0
+    private let rxFree: Block<Int64>
+    private let txFree: Block<Int64>
+    /// For each wire when the last frames leave it, as many as may wait; and where the oldest of them stands.
+    private let txLeaves: Block<Int64>
+    private let txOldest: Block<Int>
+    /// Bytes that may be parked, and that are.
+    private let parking: Int64
+    private var parked: Int64 = 0
     private let macInterval: Int64
     private let macSlack: Int64
     private var macFree: Int64 = 0
@@ -86,7 +104,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         self.work = work
         contests = routes.contests
         nic = .allocate(capacity: 1)
-        nic.initialize(to: Executor(profile.nic))
+        nic.initialize(to: Executor(routes.isPlain ? profile.plainExecutor : profile.nic))
         host = .allocate(capacity: 1)
         host.initialize(to: Executor(profile.host))
         toHost = .allocate(capacity: 1)
@@ -95,12 +113,22 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         toNIC.initialize(to: Direction(profile.channel.toNIC, profile.channel.driver.toNIC))
         link = profile.channel.link
         byteTime = scale(8 << 20, by: picosecondsPerSecond, over: Int64(link.tlpBitsPerSecond))
-        notification = profile.channel.notification
-        if case .interrupt(_, _, let cycles) = notification {
-            interruptTime = CostTable(profile.host).time(Int64(cycles))
-        } else {
-            interruptTime = 0
-        }
+        writing = profile.channel.toHost
+        writes = .allocate(capacity: 1)
+        writes.initialize(to: DMAEngine(writing))
+        reading = profile.channel.toNIC
+        reads = .allocate(capacity: 1)
+        reads.initialize(to: DMAEngine(reading))
+        interruption = profile.channel.interrupt
+        interruptTime = CostTable(profile.host).time(Int64(profile.channel.interrupt?.cycles ?? 0))
+        mac = profile.mac
+        let wires = spec.nodes.count { $0.isWire }
+        receiving = Block(wires, List())
+        rxFree = Block(wires, 0)
+        txFree = Block(wires, 0)
+        txLeaves = Block(wires * mac.txQueue, 0)
+        txOldest = Block(wires, 0)
+        parking = profile.plain.parking.map { Int64($0) } ?? .max
         macInterval = picosecondsPerSecond / Int64(profile.mac.packetRate)
         macSlack = macInterval * Int64(profile.mac.buffer)
         pending = Block(routes.contests == 0 ? 1 : 4096 * 2 * routes.contests, 0)
@@ -113,10 +141,12 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         for (e, edge) in spec.edges.enumerated() {
             edges[e] = EdgeFacts(to: Int32(edge.to), crosses: routes.crosses[e], needs: routes.needs[e])
         }
+        var wire: Int32 = 0
         for (n, node) in spec.nodes.enumerated() {
+            if node.isWire { wire += 1 }
             nodes[n] = NodeFacts(
                 isHost: routes.sides[n] == .host,
-                isWire: node.isWire,
+                wire: node.isWire ? wire - 1 : -1,
                 contest: Int32(routes.contest[n]),
                 after: routes.after[n],
                 approaching: routes.approaching(n),
@@ -137,6 +167,10 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             direction.deinitialize(count: 1)
             direction.deallocate()
         }
+        for engine in [writes, reads] {
+            engine.deinitialize(count: 1)
+            engine.deallocate()
+        }
         worklist.deallocate()
     }
 
@@ -146,15 +180,17 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     mutating func run() throws {
         while true {
             let arrival = work.nextArrival
-            if events.nextTime <= arrival {
-                if events.count == 0 { break }
+            if min(events.nextTime, nextReceived) <= arrival {
+                if events.count == 0, nextReceived == .max { break }
                 step()
             } else {
                 now = max(now, arrival)
                 takeControls()
                 if !arrive() {
                     // Nothing is free for the packet: as a file would, it waits for what is under way.
-                    guard events.count > 0 else { throw RuntimeError.poolExhausted(capacity: work.capacity) }
+                    guard events.count > 0 || nextReceived < .max else {
+                        throw RuntimeError.poolExhausted(capacity: work.capacity)
+                    }
                     step()
                 }
             }
@@ -171,13 +207,22 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     private mutating func settle() {
         result.end = max(result.end, now)
+        for wire in 0..<txFree.capacity { result.end = max(result.end, txFree[wire]) }
         result.nic = nic.pointee.tally
         result.host = host.pointee.tally
         result.toHost = toHost.pointee.tally
         result.toNIC = toNIC.pointee.tally
+        result.toHost.dmas = writes.pointee.count
+        result.toNIC.dmas = reads.pointee.count
     }
 
     private mutating func step() {
+        // Frames of a port come in in order, so they need no place in the queue of events.
+        if nextReceived < events.nextTime {
+            now = nextReceived
+            receive()
+            return
+        }
         let event = events.next()
         now = event.time
         switch event.kind {
@@ -297,7 +342,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         controlsInFlight += 1
         var classes: UInt64 = 0
         for k in 0..<control.count { classes |= nodes[Int(work.call(control.first &+ k).node)].after }
+        // One bucket keeps all calls in order; a key of their own lets any core make them.
         let epoch = begin(0, time: control.time, isPacket: false, classes)
+        epochs.base[slot(epoch)].key = control.key
         epochs.base[slot(epoch)].control = control
         // One part stands for the call as a whole, so that it is not done before all are told.
         epochs.base[slot(epoch)].jobs = 1
@@ -316,6 +363,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         job.ref = call.ref
         job.node = call.node
         job.length = Simulation.commandBytes
+        // Nothing is taken in for a call on the side that makes it.
+        job.isNew = false
         let j = add(job)
         let isHost = nodes[Int(call.node)].isHost
         if isHost == nodes[Int(control.node)].isHost { enqueue(j) } else { send(j, to: isHost ? .host : .nic) }
@@ -354,6 +403,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     /// The job is over.
     private mutating func remove(_ j: Int32) {
         let epoch = jobs.base[Int(j)].epoch
+        unpark(j)
         jobs.base[Int(j)].next = freeJob
         freeJob = j
         release(epoch)
@@ -497,29 +547,75 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     // MARK: Arrivals
 
+    /// The next packet begins to come in at its port, which takes one frame after the other.
     private mutating func arrive() -> Bool {
         guard let (arrived, key, time) = work.arrive() else { return false }
         result.offered &+= 1
         if result.offered == 1 { result.start = now }
+        let node = nodes[Int(arrived.node)]
+        let wireTime = mac.wireTime(Int(arrived.length))
+        let end = min(max(now, rxFree[Int(node.wire)]) &+ wireTime, latestTime)
+        rxFree[Int(node.wire)] = end
+        result.rxBusy &+= wireTime
+        var job = arrived
+        job.epoch = begin(key, time: time, isPacket: true, node.entering)
+        let j = add(job)
+        mark(j, node.entering)
+        jobs.base[Int(j)].time = end
+        receiving.base[Int(node.wire)].append(j, jobs.base)
+        if end < nextReceived {
+            nextReceived = end
+            nextWire = Int(node.wire)
+        }
+        return true
+    }
+
+    /// A port has taken in a whole frame; what the MAC cannot take in at its rate waits, or is lost.
+    private mutating func receive() {
+        guard let j = receiving.base[nextWire].popFirst(jobs.base) else { return }
+        nextReceived = .max
+        for wire in 0..<receiving.capacity where receiving[wire].head >= 0 {
+            let time = jobs.base[Int(receiving[wire].head)].time
+            if time < nextReceived {
+                nextReceived = time
+                nextWire = wire
+            }
+        }
+        epochs.base[slot(jobs.base[Int(j)].epoch)].arrival = now
         let begin = max(now, macFree)
         if begin &- now > macSlack, !isUnlimited {
-            result.drops[Outcome.Drop.macRate.rawValue] &+= 1
-            work.abandon(arrived)
-            return true
+            drop(j, .macRate, classes(jobs[Int(j)]))
+            return
         }
-        result.macBusy &+= macInterval
         macFree = begin &+ macInterval
-        var job = arrived
-        job.epoch = self.begin(key, time: time, isPacket: true, nodes[Int(arrived.node)].entering)
-        let j = add(job)
-        mark(j, nodes[Int(job.node)].entering)
         if begin == now {
             enqueue(j)
         } else {
             macWaiting.append(j, jobs.base)
             events.plan(.macDone, at: begin, 0)
         }
-        return true
+    }
+
+    /// A frame waits at a port to be sent, and is; its time is that at which its last bit leaves.
+    private mutating func transmit(_ j: Int32) {
+        let job = jobs[Int(j)]
+        let wire = Int(nodes[Int(job.node)].wire)
+        let places = txLeaves.base + wire &* mac.txQueue
+        let epoch = epochs.base + slot(job.epoch)
+        // As many as may wait, and the one on the wire, have not left.
+        if places[txOldest[wire]] > now, !isUnlimited {
+            result.drops[Outcome.Drop.portTxFull.rawValue] &+= 1
+            epoch.pointee.isDropped = true
+        } else {
+            let wireTime = mac.wireTime(Int(job.length))
+            let start = max(now, txFree[wire])
+            txFree[wire] = min(start &+ wireTime, latestTime)
+            result.txBusy &+= wireTime
+            places[txOldest[wire]] = start
+            txOldest[wire] = txOldest[wire] &+ 1 == mac.txQueue ? 0 : txOldest[wire] &+ 1
+            epoch.pointee.emitted = max(epoch.pointee.emitted, txFree[wire])
+        }
+        remove(j)
     }
 
     // MARK: Executors
@@ -576,8 +672,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         epochs.base[slot(epochNumber)].jobs &+= 1
         var cost = Cost()
         var out = List()
+        var sent = List()
         var visits = 0
-        var emits = false
         worklist.pointee.append(j, jobs.base)
         while let v = worklist.pointee.popFirst(jobs.base) {
             let job = jobs.base + Int(v)
@@ -586,16 +682,22 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             if job.pointee.isNew { cost.compute &+= executor.pointee.perItem }
             if job.pointee.interrupts { cost.compute &+= interruptTime }
             visits &+= 1
-            if node.isWire, job.pointee.kind == .item { emits = true }
+            let isItem = job.pointee.kind == .item
             let before = contests == 0 ? 0 : classes(job.pointee)
             let level = job.pointee.level
+            let parked = job.pointee.parked
             let n = work.visit(job, &cost)
+            var isParked = false
             for k in 0..<n {
                 let child = work.children[k]
                 let edge = edges[Int(child.edge)]
                 // The last child takes the place of the job that made it.
                 let next = k == n &- 1 ? v : add(epochNumber)
                 jobs.base[Int(next)].become(child, at: edge.to, child.isSame ? level : .whole)
+                if child.isSame, parked > 0 {
+                    jobs.base[Int(next)].parked = parked
+                    isParked = true
+                }
                 mark(next, nodes[Int(edge.to)].approaching)
                 if edge.crosses {
                     cost.compute &+= executor.pointee.send
@@ -605,7 +707,11 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 }
             }
             if before != 0 { unmarkSome(epochNumber, before) }
-            if n == 0 { remove(v) }
+            // Nobody has the packet any more, so nobody will ask for the rest of it.
+            if parked > 0, n > 0, !isParked { self.parked &-= Int64(parked) }
+            if n == 0 {
+                if node.wire >= 0, isItem { sent.append(v, jobs.base) } else { remove(v) }
+            }
         }
         if visits == 0 {
             executor.pointee.giveThread(core)
@@ -619,9 +725,15 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         let leaves = max(end, executor.pointee.lastLeave[bucket] &+ 1)
         executor.pointee.lastLeave[bucket] = leaves
         epochs.base[slot(epochNumber)].lastWork = max(epochs.base[slot(epochNumber)].lastWork, leaves)
-        if emits { epochs.base[slot(epochNumber)].emitted = leaves }
         let s = addService(
-            Service(epoch: epochNumber, out: out, core: Int32(core), isHost: executor == host, leaves: leaves)
+            Service(
+                epoch: epochNumber,
+                out: out,
+                sent: sent,
+                core: Int32(core),
+                isHost: executor == host,
+                leaves: leaves
+            )
         )
         events.plan(.serviceEnd, at: end, s)
         admitReady()
@@ -660,6 +772,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         while let j = service.out.popFirst(jobs.base) {
             send(j, to: service.isHost ? .nic : .host)
         }
+        while let j = service.sent.popFirst(jobs.base) { transmit(j) }
         release(service.epoch)
         admitReady()
     }
@@ -715,13 +828,31 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         job.pointee.isNew = true
         if side == .host {
             job.pointee.level = level
-            transfer(j, bytes, toHost, isUp: true)
+            let rest = UInt32(Int(job.pointee.length) &- bytes)
+            if rest > 0, level < .whole {
+                if parked &+ Int64(rest) > parking, !isUnlimited {
+                    drop(j, .parkingFull, classes(job.pointee))
+                    return
+                }
+                parked &+= Int64(rest)
+                result.parked = max(result.parked, parked)
+                job.pointee.parked = rest
+            }
         } else {
             job.pointee.level = .whole
-            transfer(j, bytes, toNIC, isUp: false)
         }
+        transfer(j, bytes, side == .host ? toHost : toNIC, isUp: side == .host)
     }
 
+    /// What was parked of an item is not needed any more.
+    @inline(__always)
+    private mutating func unpark(_ j: Int32) {
+        parked &-= Int64(jobs.base[Int(j)].parked)
+        jobs.base[Int(j)].parked = 0
+    }
+
+    /// Moves an item over the link. Each limit is a server of its own, with a queue before it: what waits for one leaves the others
+    /// free for those behind.
     @inline(__always)
     private mutating func transfer(
         _ j: Int32,
@@ -731,21 +862,39 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     ) {
         direction.pointee.places &+= 1
         if isUp { jobs.base[Int(j)].hasPlace = true }
-        let moved = direction.pointee.nextSteps(link) + (isUp ? link.write(bytes) : link.read(bytes))
+        let steps = direction.pointee.nextSteps(link)
+        let moved = steps.link + (isUp ? link.write(bytes) : link.read(bytes))
         let (up, down) = ((Int64(moved.up) &* byteTime) &>> 20, (Int64(moved.down) &* byteTime) &>> 20)
-        let free = isUp ? linkFree.up : linkFree.down
-        let start = direction.pointee.start(max(now, free))
+        // Descriptors are read ahead: an item waits until the read of one has begun, not until it has come.
+        var start = now
+        if steps.fetched > 0 { start = reads.pointee.begin(start, steps.fetched) }
+        if bytes > 0 {
+            start = isUp ? writes.pointee.begin(start, bytes) : reads.pointee.begin(start, bytes)
+        }
+        var last = start
+        if steps.writtenBack > 0 {
+            let begun = writes.pointee.begin(start, steps.writtenBack)
+            // The host sees a packet when it sees its descriptor; that of a sent one nobody waits for.
+            if isUp { last = begun }
+        }
         // The bytes of the other direction take room there, but do not hold this transfer up.
+        let onLink: Int64
         if isUp {
-            linkFree.up = start &+ up
+            linkFree.up = max(start, linkFree.up) &+ up
             linkFree.down = max(linkFree.down, now) &+ down
+            onLink = linkFree.up
         } else {
-            linkFree.down = start &+ down
+            linkFree.down = max(start, linkFree.down) &+ down
             linkFree.up = max(linkFree.up, now) &+ up
+            onLink = linkFree.down
         }
         result.linkUpBusy &+= up
         result.linkDownBusy &+= down
-        let delivered = direction.pointee.deliver(start, onLink: isUp ? up : down, bytes)
+        let latency = (isUp ? writing : reading).latency(of: bytes)
+        let delivered = max(direction.pointee.lastDelivery, onLink, last &+ latency)
+        direction.pointee.lastDelivery = delivered
+        direction.pointee.tally.transfers &+= 1
+        direction.pointee.tally.bytes &+= Int64(bytes)
         jobs.base[Int(j)].time = delivered
         direction.pointee.items.append(j, jobs.base)
         if direction.pointee.items.count == 1 { events.plan(.delivery, at: delivered, isUp ? 0 : 1) }
@@ -757,12 +906,12 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             if toHost.pointee.items.head >= 0 {
                 events.plan(.delivery, at: jobs.base[Int(toHost.pointee.items.head)].time, 0)
             }
-            guard case .interrupt(let after, let within, _) = notification else { return enqueue(j) }
+            guard let interruption else { return enqueue(j) }
             announced.append(j, jobs.base)
-            if announced.count >= after {
+            if announced.count >= interruption.after {
                 raiseInterrupt()
             } else if announced.count == 1 {
-                events.plan(.interrupt, at: now &+ Int64(within), interrupt)
+                events.plan(.interrupt, at: now &+ Int64(interruption.within), interrupt)
             }
         } else {
             guard let j = toNIC.pointee.items.popFirst(jobs.base) else { return }
@@ -770,6 +919,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 events.plan(.delivery, at: jobs.base[Int(toNIC.pointee.items.head)].time, 1)
             }
             toNIC.pointee.places &-= 1
+            unpark(j)
             unblock(.nic)
             enqueue(j)
         }
@@ -777,6 +927,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     private mutating func raiseInterrupt() {
         interrupt &+= 1
+        result.interrupts &+= 1
         if announced.head >= 0 { jobs.base[Int(announced.head)].interrupts = true }
         while let j = announced.popFirst(jobs.base) { enqueue(j) }
     }
@@ -834,6 +985,8 @@ struct Service: BitwiseCopyable {
     var epoch: Int64 = 0
     /// What leaves the side when it ends.
     var out = List()
+    /// What a port sends when it ends.
+    var sent = List()
     var core: Int32 = 0
     var isHost = false
     var leaves: Int64 = 0
@@ -848,7 +1001,8 @@ struct EdgeFacts: BitwiseCopyable {
 
 struct NodeFacts: BitwiseCopyable {
     var isHost = false
-    var isWire = false
+    /// The number of the wire that it is; -1 when it is none.
+    var wire: Int32 = -1
     var contest: Int32 = -1
     var after: UInt64 = 0
     var approaching: UInt64 = 0

@@ -20,11 +20,11 @@ public final class TimedRuntime {
         _ instance: Instance,
         placement sides: [Side],
         profile: DeviceProfile,
-        load: OfferedLoad
+        load: Pace
     ) throws(ModelError) {
-        try checkPlacement(instance.spec, sides)
+        try checkPlacement(instance.spec, sides, profile)
         self.instance = instance
-        let routes = try Routes(instance.spec, instance.shape, sides)
+        let routes = try Routes(instance.spec, instance.shape, sides, profile.plain)
         let work = LiveWork(instance, sides, profile, load)
         simulation = Simulation(work, instance.spec, routes, profile)
     }
@@ -46,7 +46,7 @@ public final class TimedRuntime {
     /// The work is the elements themselves.
     struct LiveWork: Work, ~Copyable {
         private var elements: ElementCalls
-        private let load: OfferedLoad
+        private let load: Pace
         private let nicCosts: CostTable
         private let hostCosts: CostTable
         private let isHost: Block<Bool>
@@ -63,7 +63,7 @@ public final class TimedRuntime {
         private var ended: [EndedFlow] = []
         private var nextEnded = 0
 
-        init(_ instance: Instance, _ sides: [Side], _ profile: DeviceProfile, _ load: OfferedLoad) {
+        init(_ instance: Instance, _ sides: [Side], _ profile: DeviceProfile, _ load: Pace) {
             elements = ElementCalls(instance)
             self.load = load
             nicCosts = CostTable(profile.nic)
@@ -73,7 +73,7 @@ public final class TimedRuntime {
             capacity = instance.pool.capacity
             children = elements.children
             let step = elements.step
-            stride = max(1, instance.spec.nodes.indices.map { step.subscribers(of: $0).count }.max() ?? 1)
+            stride = max(1, instance.spec.nodes.indices.map { step.told(by: $0).count }.max() ?? 1)
             firstTime = elements.nextTime
             plan()
         }
@@ -132,7 +132,8 @@ public final class TimedRuntime {
                 return control(
                     at: Int(flow.table),
                     .ended(flow),
-                    elements.step.subscribers(of: Int(flow.table)),
+                    elements.step.told(by: Int(flow.table)),
+                    key: flow.key,
                     time: flow.time,
                     after: newest
                 )
@@ -144,18 +145,22 @@ public final class TimedRuntime {
                 at: timer.number,
                 .timer(id: timer.id, due: timer.due),
                 [timer.number],
+                key: timerKey(timer.number),
                 time: timer.due,
                 after: -1
             )
         }
 
         /// The call that tells one element that the input has ended.
-        mutating func finish(_ number: Int) -> Control { control(at: number, .finish, [number], time: .max, after: -1) }
+        mutating func finish(_ number: Int) -> Control {
+            control(at: number, .finish, [number], key: timerKey(number), time: .max, after: -1)
+        }
 
         private mutating func control(
             at node: Int,
             _ call: ElementCalls.Call,
             _ nodes: [Int],
+            key: UInt32,
             time: Int64,
             after: Int64
         ) -> Control {
@@ -164,25 +169,50 @@ public final class TimedRuntime {
                 calls.append(contentsOf: Array(repeating: nil, count: stride))
             }
             let first = freeCalls.removeLast()
-            // Also where nobody is told: the table must be.
-            calls[Int(first)] = (call, Int32(node))
             for (k, number) in nodes.enumerated() { calls[Int(first) + k] = (call, Int32(number)) }
-            return Control(node: Int32(node), first: first, count: Int32(nodes.count), time: time, after: after)
+            return Control(
+                node: Int32(node),
+                first: first,
+                count: Int32(nodes.count),
+                key: key,
+                time: time,
+                after: after
+            )
         }
 
         func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, calls[Int(k)]?.node ?? 0) }
 
         mutating func done(_ control: Control) {
-            if case .ended(let flow)? = calls[Int(control.first)]?.call { elements.step.release(flow) }
             freeCalls.append(control.first)
         }
     }
 }
 
-/// Elements are where their types and the graph allow.
-func checkPlacement(_ spec: GraphSpec, _ sides: [Side]) throws(ModelError) {
+/// The key of calls to an element that belong to no flow.
+func timerKey(_ number: Int) -> UInt32 { UInt32(truncatingIfNeeded: mix64(UInt64(number) &+ 1)) }
+
+extension EndedFlow {
+    /// The key of the calls that tell of a flow's end: spread over cores as flows are.
+    var key: UInt32 {
+        UInt32(truncatingIfNeeded: mix64(UInt64(UInt32(bitPattern: flow.index)) &<< 32 | UInt64(flow.generation)))
+    }
+}
+
+/// Elements are where their types, the graph and the device allow.
+func checkPlacement(_ spec: GraphSpec, _ sides: [Side], _ profile: DeviceProfile) throws(ModelError) {
+    let wires = spec.nodes.count { $0.isWire }
+    if wires > profile.mac.ports {
+        throw .tooManyWires(wires: wires, ports: profile.mac.ports, profile: profile.name)
+    }
     for (node, side) in zip(spec.nodes, sides) {
         guard let pin = node.pin, pin.side != side else { continue }
         throw .badPlacement(element: node.name, reason: "cannot be on the \(side): \(pin.reason)")
+    }
+    if profile.nic.cores == 0, let k = spec.nodes.indices.first(where: { !spec.nodes[$0].isWire && sides[$0] == .nic })
+    {
+        throw .badPlacement(
+            element: spec.nodes[k].name,
+            reason: "cannot be on the NIC of profile '\(profile.name)', which has no cores for elements"
+        )
     }
 }

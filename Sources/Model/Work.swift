@@ -51,6 +51,8 @@ struct Job: BitwiseCopyable {
     var hasPlace = false
     /// It is announced by the interrupt that the host must handle first.
     var interrupts = false
+    /// Bytes of it that stayed on the NIC, while it is on the host.
+    var parked: UInt32 = 0
 
     /// Makes it the job of a child that goes on at `node`.
     @inline(__always)
@@ -67,6 +69,7 @@ struct Job: BitwiseCopyable {
         isAdmitted = false
         hasPlace = false
         interrupts = false
+        parked = 0
     }
 }
 
@@ -95,6 +98,8 @@ struct Control: BitwiseCopyable {
     /// The calls are `first ..< first + count` among those of the work.
     var first: Int32
     var count: Int32
+    /// Chooses the core that makes the calls, where a hash does.
+    var key: UInt32 = 0
     /// Functional time.
     var time: Int64
     /// It may happen when all origins up to this one are done.

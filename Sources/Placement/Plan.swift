@@ -14,7 +14,7 @@ public enum Objective: String, Sendable, CaseIterable {
     case p50
     /// Lowest latency of 99 % of packets.
     case p99
-    /// Fewest bytes across the channel per packet.
+    /// Fewest bytes across the channel per packet, descriptors included.
     case dmaBytes = "dma-bytes"
 
     /// The figure of a result; smaller is better. Nothing that came through is as bad as can be.
@@ -27,34 +27,43 @@ public enum Objective: String, Sendable, CaseIterable {
         case .dmaBytes: result.toHost.bytes + result.toNIC.bytes
         }
     }
+
+    /// Latency needs a replay even for a bound.
+    var isLatency: Bool { self == .p50 || self == .p99 }
 }
 
 /// The best placement of a graph on a device, and why.
 ///
-/// Every placement that the constraints allow is scored with the work of one recorded run, so the result is exact for
-/// the model and the capture.
+/// Every placement that the constraints allow is looked at: what it asks of each resource bounds its figures, and only those that the
+/// bound does not rule out are replayed. So the result is exact for the model and the capture.
 public struct Plan: Sendable {
     /// What the placements were ranked by.
     public var objective: Objective
-    /// All placements, the best first. Of those with the same figure the one with the higher rate is first, then the
-    /// one with fewer elements on the NIC.
+    /// The placements that were replayed, the best first; of those that are equal in the objective, the one with fewer host cycles,
+    /// then fewer bytes that cross, a lower p99, a higher rate, fewer elements on the NIC.
     public var ranked: [PlacementResult]
+    /// The placement that the others are held against, at half of whose rate latency is modelled.
+    public var baseline: PlacementResult
     /// The placements with everything on the host, and with all that can be on the NIC there; where they are possible.
     public var allHost: PlacementResult?
     /// The placement with all on the NIC that can be there; nil where that is not possible.
     public var allNIC: PlacementResult?
     /// For each element, in the graph's order, why it is where the best placement has it.
     public var reasons: [Reason]
-    /// The best two differ by less than ``Comparison/resolution`` in the objective.
+    /// The best two are equal in the objective, as far as the search resolves it.
     public var isTie: Bool
     /// One sentence about what was tried.
     public var completeness: String
-    /// Packets recorded, whose work was replayed.
-    public var recordedPackets: Int
-    /// The capture went on after them.
-    public var isPrefix: Bool
-    /// What elements dropped of the recorded items, the same in every placement.
-    public var elementDrops: [(element: String, reason: String, count: UInt64)]
+    /// How many placements the constraints allow, and how many of these cannot be modelled.
+    public var possible: (all: Int, infeasible: Int)
+    /// Why some of them cannot be, by name: the first few.
+    public var infeasible: [(name: String, reason: String)]
+    /// The user ended the search.
+    public var wasInterrupted: Bool
+    /// What becomes of the verdict when assumptions are others.
+    public var sensitivity: Sensitivity
+    /// What was recorded.
+    public var recorded: Recorded
 
     /// The placement that is best by the objective.
     public var best: PlacementResult { ranked[0] }
@@ -70,231 +79,423 @@ public struct Plan: Sendable {
     }
 
     /// More placements than this are not tried.
-    public static let maximum = 64
-
-    /// Options for planning: many placements, so fewer packets for each.
-    public static var options: Comparison.Options {
-        var options = Comparison.Options()
-        options.packets = 50_000
-        return options
-    }
+    public static let maximum = 16_384
 
     /// Finds the best placement of `spec` on a device.
     ///
-    /// `makeInstance` gives the graph ready to run, its wires bound; it is called once. Throws ``ModelError`` when no
-    /// placement or too many are possible, and what running the graph throws.
+    /// `makeInstance` gives the graph ready to run, its wires bound; it is called once. When `shouldStop` says so, the best of what was
+    /// looked at is given. Throws ``ModelError`` when no placement or too many are possible, and what running the graph throws.
     public static func make(
         _ spec: GraphSpec,
         for objective: Objective,
         profile: DeviceProfile,
-        options: Comparison.Options = Plan.options,
+        baseline: GraphSpec.Placement? = nil,
+        options: Comparison.Options = Comparison.Options(),
         progress: (ModelStep) -> Void = { _ in },
+        shouldStop: () -> Bool = { false },
         makeInstance: () throws -> Instance
     ) throws -> Plan {
         let groups = try Group.all(spec)
-        let free = groups.filter { $0.side == nil }
-        guard free.count < 63, 1 << free.count <= maximum else {
-            throw ModelError.tooManyPlacements(free.count < 63 ? 1 << free.count : .max)
+        let free = groups.count { $0.side == nil }
+        guard free < 63, 1 << free <= maximum else {
+            throw ModelError.tooManyPlacements(free < 63 ? 1 << free : .max)
         }
-        let shape = GraphShape(spec)
-        var candidates: [[Side]] = []
-        var misfit: ModelError?
-        for choice in 0..<(1 << free.count) {
-            let sides = Group.sides(groups, spec.nodes.count, choice)
-            do throws(ModelError) {
-                try profile.checkCapacity(spec, shape, sides)
-                candidates.append(sides)
-            } catch {
-                misfit = misfit ?? error
-            }
-        }
-        guard !candidates.isEmpty else { throw ModelError.noPlacement(misfit?.description ?? "there are no elements") }
         let recording = try Recording(makeInstance(), limit: options.recordLimit, progress: progress)
-        let comparison = try Comparison(recording, name(candidates, spec, groups), profile, options, progress: progress)
-        return Plan(objective, spec, groups, comparison, tried: candidates.count, of: 1 << free.count)
+        guard recording.packets > 0 else { throw ModelError.noPackets }
+        var search = Search(
+            Scorer(recording, profile, packets: options.packets),
+            spec,
+            groups,
+            objective,
+            options,
+            against: baseline ?? Comparison.baseline(spec, [], options.baseline)
+        )
+        try search.run(progress, shouldStop)
+        return try search.plan(progress)
     }
+}
 
-    private init(
-        _ objective: Objective,
+/// The search for the best of all placements.
+private struct Search {
+    let scorer: Scorer
+    let spec: GraphSpec
+    let groups: [Group]
+    let objective: Objective
+    let options: Comparison.Options
+    let against: GraphSpec.Placement
+    let possible: Int
+
+    /// Those that can be modelled, and for each a bound of its objective: no replay gives a smaller one.
+    var candidates: [Candidate] = []
+    var bounds: [Double] = []
+    /// What was found out of candidates by replays.
+    var results: [Int: PlacementResult] = [:]
+    var infeasible: [(sides: [Side], reason: String)] = []
+    var lookedAt = 0
+    var isInterrupted = false
+    var load = OfferedLoad.rate(1)
+    var baseline: PlacementResult?
+    private var names: [String: [Side]] = [:]
+
+    init(
+        _ scorer: Scorer,
         _ spec: GraphSpec,
         _ groups: [Group],
-        _ comparison: Comparison,
-        tried: Int,
-        of possible: Int
+        _ objective: Objective,
+        _ options: Comparison.Options,
+        against: GraphSpec.Placement
     ) {
+        self.scorer = scorer
+        self.spec = spec
+        self.groups = groups
         self.objective = objective
-        let results = comparison.results
-        let order = results.indices.sorted { a, b in
-            let (x, y) = (objective.score(results[a]), objective.score(results[b]))
-            if x != y { return x < y }
-            if results[a].sustainableRate != results[b].sustainableRate {
-                return results[a].sustainableRate > results[b].sustainableRate
+        self.options = options
+        self.against = against
+        possible = 1 << groups.count { $0.side == nil }
+        for placement in spec.placements { names[placement.name] = placement.sides }
+    }
+
+    mutating func run(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws {
+        // The extremes first, so that an interrupt finds them done.
+        let choices = [0, possible - 1] + Array(0..<possible).dropFirst().dropLast()
+        for choice in choices.prefix(possible) {
+            if lookedAt > 2, shouldStop() {
+                isInterrupted = true
+                break
             }
-            let (m, n) = (results[a].sides.count { $0 == .nic }, results[b].sides.count { $0 == .nic })
-            return m != n ? m < n : a < b
+            let sides = Group.sides(groups, spec.nodes.count, choice)
+            do throws(ModelError) {
+                candidates.append(try scorer.candidate(sides))
+            } catch {
+                infeasible.append((sides, error.description))
+            }
+            lookedAt += 1
+            if lookedAt & 255 == 0 { progress(.bounding(placement: lookedAt, of: possible)) }
         }
-        let ranked = order.map { results[$0] }
-        self.ranked = ranked
-        allHost = results.first { result in
-            groups.allSatisfy { group in group.members.allSatisfy { result.sides[$0] == group.side ?? .host } }
+        guard !candidates.isEmpty else {
+            throw ModelError.noPlacement(infeasible.first?.reason ?? "there are no elements")
         }
-        allNIC = results.first { result in
-            groups.allSatisfy { group in group.members.allSatisfy { result.sides[$0] == group.side ?? .nic } }
+        try findLoad(progress)
+        try bound(progress, shouldStop)
+        try score(progress, shouldStop)
+    }
+
+    /// The load is that of every comparison: half of what the baseline sustains.
+    private mutating func findLoad(_ progress: (ModelStep) -> Void) throws {
+        let candidate = (try? scorer.candidate(against.sides)) ?? candidates[0]
+        progress(.replaying(done: 0, atMost: candidates.count))
+        let capacity = try scorer.capacity(candidate)
+        load = options.load ?? .rate(max(1, capacity.rate / 2))
+        let result = try scorer.result(name(candidate.sides), candidate, capacity, load)
+        baseline = result
+        if let k = candidates.firstIndex(where: { $0.sides == candidate.sides }) { results[k] = result }
+    }
+
+    /// Packets of a replay without load, of which a search makes one for each placement.
+    private static let unloadedPackets = 4_000
+
+    private mutating func bound(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws {
+        for (k, candidate) in candidates.enumerated() {
+            if isInterrupted || shouldStop() { isInterrupted = true }
+            switch objective {
+            case .rate: bounds.append(-candidate.bound)
+            case .hostCycles: bounds.append(candidate.hostCycles)
+            case .dmaBytes: bounds.append(candidate.dmaBytes)
+            case .p50, .p99:
+                // After an interrupt nothing more is replayed than must be.
+                guard !isInterrupted || k == 0 else {
+                    bounds.append(.infinity)
+                    continue
+                }
+                if k & 15 == 0 { progress(.bounding(placement: k, of: candidates.count)) }
+                let packets = candidates.count > 256 ? Search.unloadedPackets : options.packets
+                let latency = try scorer.unloadedLatency(
+                    candidate,
+                    packets: min(packets, max(scorer.recording.packets, Search.unloadedPackets))
+                )
+                bounds.append(latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) } ?? .infinity)
+            }
         }
-        if ranked.count > 1 {
-            let (x, y) = (objective.score(ranked[0]), objective.score(ranked[1]))
-            isTie = x == y || abs(y - x) < Comparison.resolution * max(abs(x), abs(y))
-        } else {
-            isTie = false
+    }
+
+    /// Replays those that may be the best, until no bound leaves room for a better one.
+    private mutating func score(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws {
+        let order = candidates.indices.sorted { a, b in
+            let (x, y) = (candidates[a], candidates[b])
+            if bounds[a] != bounds[b] { return bounds[a] < bounds[b] }
+            if x.hostCycles != y.hostCycles { return x.hostCycles < y.hostCycles }
+            if x.dmaBytes != y.dmaBytes { return x.dmaBytes < y.dmaBytes }
+            return (x.nicElements, a) < (y.nicElements, b)
         }
-        completeness =
-            tried == possible
-            ? "all \(possible) possible placements were tried, so none is better in this model"
-            : "all \(tried) placements that fit were tried, so none is better in this model; "
-                + "\(possible - tried) do not fit"
-        recordedPackets = comparison.recordedPackets
-        isPrefix = comparison.isPrefix
-        elementDrops = comparison.elementDrops
-        reasons = spec.nodes.indices.map { number in
-            let group = groups.first { $0.members.contains(number) }!
-            return Reason(
+        var best: Int?
+        for (at, k) in order.enumerated() {
+            if let best {
+                if shouldStop() {
+                    isInterrupted = true
+                    return
+                }
+                let value = objective.score(results[best]!)
+                if bounds[k] > value, !Merits.isEqual(bounds[k], value) { break }
+                if !canBeat(k, best, value) { continue }
+            }
+            let value = best.map { objective.score(results[$0]!) } ?? .infinity
+            let rest = order[at...].prefix { bounds[$0] <= value }.count
+            progress(.replaying(done: results.count, atMost: rest))
+            try replay(k)
+            guard let now = best else {
+                best = k
+                continue
+            }
+            let ranking = Merits.ranking([merits(now), merits(k)])
+            best = ranking[0] == 0 ? now : k
+        }
+    }
+
+    /// Whether a candidate whose bound is no worse than the best figure may come before the best: one that can only be equal must be
+    /// no worse in what decides then.
+    private func canBeat(_ k: Int, _ best: Int, _ value: Double) -> Bool {
+        if !Merits.isEqual(bounds[k], value) { return true }
+        let (x, y) = (candidates[k], candidates[best])
+        if abs(x.hostCycles - y.hostCycles) > 1e-6 { return x.hostCycles < y.hostCycles }
+        return x.dmaBytes <= y.dmaBytes + 1e-6
+    }
+
+    private mutating func replay(_ k: Int) throws {
+        if results[k] != nil { return }
+        let capacity = try scorer.capacity(candidates[k])
+        results[k] = try scorer.result(name(candidates[k].sides), candidates[k], capacity, load)
+    }
+
+    /// What decides about a candidate; of one that was not replayed, what is known.
+    private func merits(_ k: Int) -> Merits {
+        let candidate = candidates[k]
+        let result = results[k]
+        return Merits(
+            objective: result.map(objective.score) ?? bounds[k],
+            hostCycles: candidate.hostCycles,
+            dmaBytes: candidate.dmaBytes,
+            p99: result?.latency.map { Double($0.p99) } ?? .infinity,
+            rate: result.map { Double($0.sustainableRate) } ?? candidate.bound,
+            nicElements: candidate.nicElements
+        )
+    }
+
+    // MARK: What was found
+
+    /// Placements shown beside the best.
+    private static let shown = 5
+    /// Placements that cannot be modelled whose reasons are given.
+    private static let shownInfeasible = 5
+
+    mutating func plan(_ progress: (ModelStep) -> Void) throws -> Plan {
+        var scored = Merits.ranking(results.keys.sorted().map(merits)).map { results.keys.sorted()[$0] }
+        let best = scored[0]
+        let searched = results.count
+        // The next best, the extremes, and what lies one step beside the best, for the reasons.
+        func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
+        let host = index(Group.sides(groups, spec.nodes.count, 0))
+        let nic = index(Group.sides(groups, spec.nodes.count, possible - 1))
+        let next = Merits.ranking(candidates.indices.map(merits)).prefix(isInterrupted ? 1 : Search.shown)
+        for k in [host, nic].compactMap({ $0 }) + next { try replay(k) }
+        var neighbours: [Int: Int] = [:]
+        for (number, group) in groups.enumerated() where group.side == nil && !isInterrupted {
+            guard let k = index(moved(group, candidates[best].sides)) else { continue }
+            progress(.replaying(done: results.count, atMost: groups.count - number))
+            try replay(k)
+            neighbours[number] = k
+        }
+        let keys = results.keys.sorted()
+        scored = Merits.ranking(keys.map(merits)).map { keys[$0] }
+        // Nothing that was replayed for show can be better than what the search found.
+        if let at = scored.firstIndex(of: best) {
+            scored.remove(at: at)
+            scored.insert(best, at: 0)
+        }
+        let ranked = scored.map { results[$0]! }
+        progress(.drawing)
+        let sensitivity = try sensitivity(scored)
+        let reasons = spec.nodes.indices.map { number in
+            let at = groups.firstIndex { $0.members.contains(number) }!
+            return Plan.Reason(
                 element: spec.nodes[number].name,
                 side: ranked[0].sides[number],
-                text: Plan.reason(group, ranked[0], results, objective, spec)
+                text: reason(groups[at], candidates[best].sides, results[best]!, neighbours[at].flatMap { results[$0] })
+            )
+        }
+        return Plan(
+            objective: objective,
+            ranked: ranked,
+            baseline: baseline!,
+            allHost: host.flatMap { results[$0] },
+            allNIC: nic.flatMap { results[$0] },
+            reasons: reasons,
+            isTie: ranked.count > 1
+                && Merits.isEqual(objective.score(ranked[0]), objective.score(ranked[1])),
+            completeness: completeness(searched),
+            possible: (possible, infeasible.count),
+            infeasible: infeasible.prefix(Search.shownInfeasible).map { (name($0.sides), $0.reason) },
+            wasInterrupted: isInterrupted,
+            sensitivity: sensitivity,
+            recorded: Recorded(scorer)
+        )
+    }
+
+    private func completeness(_ searched: Int) -> String {
+        let misfits = infeasible.isEmpty ? "" : "; \(infeasible.count) cannot be modelled"
+        if isInterrupted {
+            return "interrupted: the best of what was looked at, \(lookedAt) of \(possible) possible placements, "
+                + "\(searched) of them replayed\(misfits)"
+        }
+        let rest = candidates.count - searched
+        let how = objective.isLatency ? "their latency without load" : "what they ask of each resource"
+        let sample =
+            objective.isLatency && (candidates.count > 256 && scorer.recording.packets > Search.unloadedPackets)
+            ? " (of a sample of \(Search.unloadedPackets) packets)" : ""
+        return "all \(possible) possible placements were looked at"
+            + (rest > 0 ? "; \(rest) were not replayed, as \(how)\(sample) leaves no room for a better one" : "")
+            + "\(misfits); so none is better in this model"
+    }
+
+    private func sensitivity(_ scored: [Int]) throws -> Sensitivity {
+        let known = Dictionary(uniqueKeysWithValues: scored.map { ($0, results[$0]!) })
+        if objective.isLatency {
+            // Latency has no closed form: the placements that were replayed are replayed without load, with a sample of packets.
+            let contenders = Array(scored.prefix(8))
+            return try Sensitivity(
+                [scorer.profile],
+                contenders.map { known[$0]!.name },
+                seed: options.seed,
+                draws: 30
+            ) { changed in
+                let variant = Scorer.Variant(changed[0])
+                let merits = try contenders.map { k in
+                    let latency = try scorer.unloadedLatency(candidates[k], variant, packets: 500)
+                    var merits = self.merits(k)
+                    // Queueing at nominal numbers stays what it was.
+                    let waiting = objective.score(known[k]!) - bounds[k]
+                    merits.objective =
+                        (latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) } ?? .infinity)
+                        + (waiting.isFinite ? max(0, waiting) : 0)
+                    merits.hostCycles = variant.hostCycles(candidates[k])
+                    return merits
+                }
+                return Merits.best(merits)
+            }
+        }
+        var labels = Array(repeating: "", count: candidates.count)
+        var copy = self
+        for k in candidates.indices { labels[k] = known[k]?.name ?? copy.name(candidates[k].sides) }
+        return Sensitivity([scorer.profile], labels, seed: options.seed) { changed in
+            let variant = Scorer.Variant(changed[0])
+            return Merits.best(
+                candidates.indices.map { k in
+                    var merits = self.merits(k)
+                    let share = known[k].map { Double($0.sustainableRate) / max(1, $0.bound) } ?? 1
+                    merits.rate = variant.bound(candidates[k]) * share
+                    merits.hostCycles = variant.hostCycles(candidates[k])
+                    switch objective {
+                    case .rate: merits.objective = -merits.rate
+                    case .hostCycles: merits.objective = merits.hostCycles
+                    default: merits.objective = merits.dmaBytes
+                    }
+                    return merits
+                }
             )
         }
     }
 
-    /// The candidates with names that a file can give them: the graph's own, else by what is on the NIC.
-    private static func name(_ candidates: [[Side]], _ spec: GraphSpec, _ groups: [Group]) -> [GraphSpec.Placement] {
+    // MARK: Words
+
+    /// The name of a placement that a file can give it: the graph's own, else by what is on the NIC.
+    private mutating func name(_ sides: [Side]) -> String {
+        if let own = spec.placements.first(where: { $0.sides == sides }) { return own.name }
         let free = groups.filter { $0.side == nil }.flatMap(\.members).sorted()
-        var taken = Set(spec.placements.map(\.name))
-        return candidates.map { sides in
-            if let own = spec.placements.first(where: { $0.sides == sides }) { return own }
-            let onNIC = free.filter { sides[$0] == .nic }.map { spec.nodes[$0].name }
-            let name =
-                onNIC.isEmpty
-                ? "all-host"
-                : onNIC.count == free.count
-                    ? "all-nic" : (["nic"] + onNIC.map(plain)).joined(separator: "-")
-            // Two elements may be told apart by a sign that the name of a placement cannot have.
-            var unique = name
-            var k = 1
-            while !taken.insert(unique).inserted {
-                k += 1
-                unique = "\(name)-\(k)"
-            }
-            return GraphSpec.Placement(name: unique, sides: sides)
+        let onNIC = free.filter { sides[$0] == .nic }.map { spec.nodes[$0].name }
+        let name =
+            onNIC.isEmpty
+            ? "all-host" : onNIC.count == free.count ? "all-nic" : (["nic"] + onNIC.map(plain)).joined(separator: "-")
+        // Two elements may be told apart by a sign that the name of a placement cannot have.
+        var unique = name
+        var k = 1
+        while let other = names[unique], other != sides {
+            k += 1
+            unique = "\(name)-\(k)"
         }
+        names[unique] = sides
+        return unique
     }
 
     /// The name of an element without the signs that placements' names cannot have.
-    private static func plain(_ name: String) -> String {
+    private func plain(_ name: String) -> String {
         String(decoding: name.utf8.map { "/@".utf8.contains($0) ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
     }
 
-    private static func reason(
-        _ group: Group,
-        _ best: PlacementResult,
-        _ results: [PlacementResult],
-        _ objective: Objective,
-        _ spec: GraphSpec
-    ) -> String {
-        if let why = group.why { return why }
-        var sides = best.sides
+    private func moved(_ group: Group, _ sides: [Side]) -> [Side] {
+        var sides = sides
         for member in group.members { sides[member] = sides[member] == .nic ? .host : .nic }
-        let other = sides[group.members[0]].rawValue
+        return sides
+    }
+
+    private func reason(_ group: Group, _ sides: [Side], _ best: PlacementResult, _ moved: PlacementResult?) -> String {
+        if let why = group.why { return why }
+        let other = self.moved(group, sides)
+        let target = other[group.members[0]].rawValue
         let subject =
             group.members.count == 1
-            ? "moved to the \(other) alone"
-            : "moved to the \(other) with "
+            ? "moved to the \(target) alone"
+            : "moved to the \(target) with "
                 + group.members.dropFirst().map { spec.nodes[$0].name }.joined(separator: ", ")
-        guard let moved = results.first(where: { $0.sides == sides }) else {
-            return "\(subject) it does not fit"
+        guard let moved else {
+            let why = infeasible.first { $0.sides == other }?.reason
+            return "\(subject) " + (why.map { "it cannot be modelled: \($0)" } ?? "it was not looked at")
         }
-        func change(_ what: String, _ before: Double, _ after: Double, _ unit: String) -> String? {
-            before == after ? nil : "\(what) \(figure(before)) -> \(figure(after))\(unit)"
+        // Only what can be seen in the figures as they are written counts as a change.
+        func change(_ what: String, _ before: Double, _ after: Double, _ digits: Int, _ unit: String) -> String? {
+            let (x, y) = (decimal(before, digits), decimal(after, digits))
+            return x == y ? nil : "\(what) \(x) -> \(y) \(unit)"
         }
-        let changes = [
-            change("rate", Double(best.sustainableRate) / 1e6, Double(moved.sustainableRate) / 1e6, " Mpps"),
-            change("host cycles", best.hostCyclesPerPacket, moved.hostCyclesPerPacket, " per packet"),
-            change(
-                "crossing bytes",
-                best.toHost.bytes + best.toNIC.bytes,
-                moved.toHost.bytes + moved.toNIC.bytes,
-                " per packet"
-            ),
-            change("p50", Double(best.latency?.p50 ?? 0) / 1e3, Double(moved.latency?.p50 ?? 0) / 1e3, " ns"),
-            change("p99", Double(best.latency?.p99 ?? 0) / 1e3, Double(moved.latency?.p99 ?? 0) / 1e3, " ns"),
-        ].compactMap { $0 }
+        let rate = change(
+            "rate",
+            Double(best.sustainableRate) / 1e6,
+            Double(moved.sustainableRate) / 1e6,
+            3,
+            "Mpps"
+        )
+        let cycles = change("host cycles", best.hostCyclesPerPacket, moved.hostCyclesPerPacket, 1, "per packet")
+        let bytes = change(
+            "crossing",
+            best.toHost.bytes + best.toNIC.bytes,
+            moved.toHost.bytes + moved.toNIC.bytes,
+            1,
+            "B per packet"
+        )
+        let p50 = change("p50", Double(best.latency?.p50 ?? 0) / 1e6, Double(moved.latency?.p50 ?? 0) / 1e6, 2, "us")
+        let p99 = change("p99", Double(best.latency?.p99 ?? 0) / 1e6, Double(moved.latency?.p99 ?? 0) / 1e6, 2, "us")
+        let first: String? =
+            switch objective {
+            case .rate: rate
+            case .hostCycles: cycles
+            case .dmaBytes: bytes
+            case .p50: p50
+            case .p99: p99
+            }
+        let changes = ([first, cycles, bytes, p99, rate, p50].compactMap { $0 }).reduce(into: [String]()) {
+            if !$0.contains($1) { $0.append($1) }
+        }
+        if changes.isEmpty { return "\(subject) nothing changes" }
+        let isEqual = Merits.isEqual(objective.score(moved), objective.score(best))
         let verdict =
-            objective.score(moved) == objective.score(best) ? "nothing is lost in \(objective.rawValue)" : "it is worse"
-        return "\(subject) \(verdict): " + (changes.isEmpty ? "nothing changes" : changes.joined(separator: ", "))
+            isEqual || first == nil ? "\(objective.rawValue) stays the same" : "\(objective.rawValue) is worse"
+        return "\(subject) \(verdict): \(changes.joined(separator: ", "))"
     }
 
-    /// Three digits or more, without exponent.
-    private static func figure(_ x: Double) -> String {
-        let n = Int((x * 100).rounded())
-        if abs(n) >= 100_00 { return "\(Int(x.rounded()))" }
-        let digits = "\(abs(n) % 100)"
-        return (n < 0 ? "-" : "") + "\(abs(n) / 100)." + (digits.count == 1 ? "0" : "") + digits
-    }
-}
-
-/// Elements that must be on one side together; most are alone.
-private struct Group {
-    var members: [Int]
-    /// The side they must be on; nil where it is free.
-    var side: Side?
-    /// Why they must.
-    var why: String?
-
-    static func all(_ spec: GraphSpec) throws(ModelError) -> [Group] {
-        var group = Array(spec.nodes.indices)
-        for set in spec.together {
-            guard let first = set.first else { continue }
-            for member in set {
-                let (from, to) = (group[member], group[first])
-                for k in group.indices where group[k] == from { group[k] = to }
-            }
-        }
-        var groups: [Group] = []
-        for number in spec.nodes.indices {
-            let members = spec.nodes.indices.filter { group[$0] == group[number] }
-            if members.first != number { continue }
-            var result = Group(members: members, side: nil, why: nil)
-            for member in members {
-                let node = spec.nodes[member]
-                guard let pin = node.pin else { continue }
-                if let side = result.side, side != pin.side {
-                    throw .noPlacement(
-                        "'\(node.name)' must be on the \(pin.side), together with an element that must not"
-                    )
-                }
-                result.side = pin.side
-                result.why =
-                    members.count == 1
-                    ? pin.reason : "'\(node.name)' must be on the \(pin.side) and they stay together"
-            }
-            groups.append(result)
-        }
-        return groups
-    }
-
-    /// The placement number `choice`: a bit for each free group, set for the NIC.
-    static func sides(_ groups: [Group], _ count: Int, _ choice: Int) -> [Side] {
-        var sides = Array(repeating: Side.host, count: count)
-        var bit = 0
-        for group in groups {
-            let side: Side
-            if let fixed = group.side {
-                side = fixed
-            } else {
-                side = choice >> bit & 1 == 1 ? .nic : .host
-                bit += 1
-            }
-            for member in group.members { sides[member] = side }
-        }
-        return sides
+    /// A number with so many digits behind the point.
+    private func decimal(_ x: Double, _ digits: Int) -> String {
+        var scale = 1
+        for _ in 0..<digits { scale *= 10 }
+        let n = Int((min(max(x, -1e12), 1e12) * Double(scale)).rounded())
+        if digits == 0 { return "\(n)" }
+        let rest = "\(abs(n) % scale)"
+        return (n < 0 ? "-" : "") + "\(abs(n) / scale)." + String(repeating: "0", count: digits - rest.count) + rest
     }
 }

@@ -62,7 +62,8 @@ public enum ElementPages {
         out += "An element is one packet-processing step. `spillway show ELEMENT` prints these pages on a terminal.\n\n"
         out +=
             "Besides its own drop reasons every element has `loop`, for items that went round a cycle too often, and\n"
-        out += "`unused_PORT` for items that left by an output that is not connected.\n"
+        out += "`unused_PORT` for items that left by an output that is not connected.\n\n"
+        out += "What the figures of device profiles mean stands in [profile-figures](profile-figures.md).\n"
         for (category, types) in families(catalog) {
             out += "\n## \(category.rawValue)\n\n| Element | |\n|---|---|\n"
             for type in types { out += row(["[\(type.name)](\(type.name).md)", type.summary]) }
@@ -72,7 +73,7 @@ public enum ElementPages {
 
     /// All pages by file name, sorted.
     public static func pages(_ catalog: Catalog) -> [(file: String, text: String)] {
-        [("README.md", index(catalog))]
+        [("README.md", index(catalog)), ("profile-figures.md", ProfilePages.page)]
             + catalog.types.sorted { $0.name < $1.name }.map { ("\($0.name).md", page($0)) }
     }
 

@@ -11,6 +11,20 @@ public enum Version {
     public static let current = "0.1.0"
 }
 
+extension GraphSchema {
+    /// The schema of all kinds of files, with the names of all figures.
+    public static func complete(_ catalog: Catalog) -> String {
+        json(
+            catalog,
+            figures: FigureType.all.map { type in
+                var words: [String] = []
+                if case .word(let all) = type.kind { words = all }
+                return Figure(path: type.path, about: type.about, words: words)
+            }
+        )
+    }
+}
+
 /// Device profiles, by the name of a shipped one or by file.
 public enum Profiles {
     /// The names of the profiles that come with Spillway.

@@ -35,7 +35,7 @@ public struct RunComparison {
             if case .bool(true)? = manifest["interrupted"] { different.append("'\(directory)' was interrupted") }
         }
         if inputs.0["verb"]?.line != inputs.1["verb"]?.line { different.append("verb") }
-        for key in ["graph", "parameters", "wires", "seed", "profile", "load", "objective"] {
+        for key in ["graph", "parameters", "wires", "seed", "profile", "load", "baseline", "objective"] {
             let (a, b) = (RunComparison.input(key, inputs.0), RunComparison.input(key, inputs.1))
             if a?.line != b?.line {
                 different.append(key)
@@ -75,7 +75,8 @@ public struct RunComparison {
     /// An input as far as it matters for results.
     private static func input(_ key: String, _ manifest: JSON) -> JSON? {
         guard let value = manifest["inputs"]?[key].map(withoutPaths) else { return nil }
-        guard key == "parameters", case .object(let members) = value, case .array(let outputs)? = manifest["outputs"]
+        guard key == "parameters", case .object(let members) = value,
+            case .array(let outputs)? = manifest["sinks"] ?? manifest["outputs"]
         else { return value }
         return .object(members.filter { member in !outputs.contains { $0.line == member.1.line } })
     }

@@ -14,9 +14,16 @@ public struct RunDirectory {
     /// Where it is.
     public let path: String
 
+    /// It holds an earlier run, and nobody said that it may go.
+    public struct InUse: Error, CustomStringConvertible {
+        let path: String
+        public var description: String { "'\(path)' holds an earlier run; --overwrite replaces it" }
+    }
+
     /// Makes the directory, or takes one that is there, unless it holds a file that is among `inputs` where one is to be
-    /// written.
-    public init(_ path: String, inputs: InputFiles = InputFiles()) throws {
+    /// written, or an earlier run that is not to be overwritten.
+    public init(_ path: String, inputs: InputFiles = InputFiles(), overwrites: Bool = false) throws {
+        if !overwrites, Files.exists("\(path)/manifest.json") { throw InUse(path: path) }
         for file in ["resolved.yaml", "manifest.json", "stats.json", "report.md"] {
             try inputs.checkOutput("\(path)/\(file)")
         }
@@ -34,17 +41,21 @@ public struct RunDirectory {
         public var wires: [WireArgument]
         /// The seed of the run.
         public var seed: UInt64
-        /// The profile's path and bytes, where one was used.
-        public var profile: (path: String, bytes: [UInt8])?
+        /// The paths and bytes of the profiles, where any were used.
+        public var profiles: [(path: String, bytes: [UInt8])] = []
         /// The placements that were compared.
         public var placements: [GraphSpec.Placement] = []
-        /// The load that was asked for.
-        public var load: OfferedLoad?
+        /// The load at which latency was modelled.
+        public var load: Load?
+        /// The name of the placement others were held against.
+        public var baseline: String?
         /// What a plan was to be best at.
         public var objective: Objective?
         /// The user ended the run before its input had ended.
         public var wasInterrupted = false
-        /// The names of what elements wrote to.
+        /// The names of what elements write to.
+        public var sinks: [String] = []
+        /// The files that the verb wrote beside the directory.
         public var outputs: [String] = []
         /// What becomes `stats.json`.
         public var statistics: JSON
@@ -123,10 +134,12 @@ public struct RunDirectory {
             ),
             ("seed", .unsigned(content.seed)),
         ]
-        if let profile = content.profile {
-            inputs.append(("profile", .object([("path", .string(profile.path)), ("sha256", digest(profile.bytes))])))
+        let profiles = content.profiles.map { profile in
+            JSON.object([("path", .string(profile.path)), ("sha256", digest(profile.bytes))])
         }
-        if let load = content.load { inputs.append(("load", .string(exactText(load)))) }
+        if let one = profiles.first { inputs.append(("profile", profiles.count == 1 ? one : .array(profiles))) }
+        if let load = content.load { inputs.append(("load", .string("\(fixed(load.rate, 3)) packets/s"))) }
+        if let baseline = content.baseline { inputs.append(("baseline", .string(baseline))) }
         if let objective = content.objective { inputs.append(("objective", .string(objective.rawValue))) }
         if !content.placements.isEmpty {
             let names = content.graph.graph?.nodes.map(\.name) ?? []
@@ -154,18 +167,10 @@ public struct RunDirectory {
             ("inputs", .object(inputs)),
             ("interrupted", .bool(content.wasInterrupted)),
             ("outputs", .array(content.outputs.map { .string($0) })),
+            ("sinks", .array(content.sinks.map { .string($0) })),
             ("machine", .object(RunDirectory.machine())),
             ("ended", .string(RunDirectory.now())),
         ])
-    }
-
-    /// A load so that no two have the same text.
-    private func exactText(_ load: OfferedLoad) -> String {
-        switch load {
-        case .captureTime: "capture"
-        case .factor(let numerator, let denominator): "\(numerator)/\(denominator)"
-        case .rate(let rate): "\(rate) packets/s"
-        }
     }
 
     /// The machine, for the manifest only: nothing else may depend on it.

@@ -16,11 +16,24 @@ enum ModelFormat: String, ExpressibleByArgument, CaseIterable {
 struct ModelOptions: ParsableArguments {
     @OptionGroup var input: InputOptions
 
-    @Option(help: ArgumentHelp("The device: a shipped profile or a file.", valueName: "name|file"))
+    @Option(
+        help: ArgumentHelp(
+            "The device: a shipped profile or a file; for 'compare' also one for each placement, as in 'host-only=xl710,default=agilio-cx'.",
+            valueName: "name|file"
+        )
+    )
     var profile = "agilio-cx"
 
-    @Option(help: ArgumentHelp("The load at which latency is modelled.", valueName: "2x|5Mpps|capture"))
+    @Option(
+        help: ArgumentHelp(
+            "The load at which latency is modelled: so many times the capture's rate, packets or bits on the wire per second, or its own rate.",
+            valueName: "2x|5Mpps|10Gbps|capture"
+        )
+    )
     var load: String?
+
+    @Option(help: ArgumentHelp("The placement others are held against, by name or file.", valueName: "name|file"))
+    var baseline: String?
 
     @Option(help: "How the result is written.")
     var format: ModelFormat = .text
@@ -28,10 +41,15 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Keeps resolved.yaml, manifest.json, stats.json and report.md.", valueName: "directory"))
     var runDir: String?
 
+    @Flag(help: "Replaces what an earlier run left in the run directory.")
+    var overwrite = false
+
     /// What `body` models with.
     struct Means {
-        var device: DeviceProfile
-        var load: OfferedLoad?
+        /// The device of a placement, by name.
+        var device: (String) -> DeviceProfile
+        var baseline: GraphSpec.Placement
+        var options: Comparison.Options
         var progress: (ModelStep) -> Void
         /// Gives the graph with its captures opened; to be called once.
         var makeInstance: () throws -> Instance
@@ -46,9 +64,14 @@ struct ModelOptions: ParsableArguments {
         placements: [GraphSpec.Placement] = [],
         objective: Objective? = nil,
         files: (read: [String], written: String?),
+        isInterruptible: Bool = false,
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
-        let (device, bytes) = try loadProfile(profile)
+        let devices = try Devices(profile, placements: placements.map(\.name) + [baseline ?? "host-only"])
+        let base = try baseline.map { name in
+            try placements.first { $0.name == name } ?? graph.extremes.first { $0.name == name }
+                ?? placement(name, of: graph)
+        }
         let wires = try input.bindings()
         if let wire = wires.first(where: { $0.write != nil }) {
             throw Failure.usage(
@@ -58,12 +81,17 @@ struct ModelOptions: ParsableArguments {
         return try reporting {
             let load = try load.map(parseLoad)
             var inputs = InputFiles(loaded, wires)
-            for file in files.read + [Profiles.path(profile)] { inputs.add(file) }
+            for file in files.read + devices.all.map(\.path) { inputs.add(file) }
             if let file = files.written { try inputs.checkOutput(file) }
-            let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
-            let progress = Progress("modelling \(graph.name) on \(device.name)")
+            let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
+            let names = devices.all.map(\.profile.name).joined(separator: ", ")
+            let progress = Progress("modelling \(graph.name) on \(names)")
             let services = ObservedServices(MemoryServices())
-            let (report, notes) = try endingWhenInterrupted {
+            var options = Comparison.Options()
+            options.load = load
+            options.baseline = base?.name
+            options.seed = input.seed
+            func work() throws -> (any ModelReport, InputNotes) {
                 let instance = try GraphRun.modelInstance(
                     graph,
                     wires: wires,
@@ -71,9 +99,10 @@ struct ModelOptions: ParsableArguments {
                     services: services
                 )
                 let means = Means(
-                    device: device,
-                    load: load,
-                    progress: { progress("\($0)") },
+                    device: { devices[$0] },
+                    baseline: base ?? Comparison.baseline(graph, placements, nil),
+                    options: options,
+                    progress: { progress("\($0)", $0.fraction) },
                     makeInstance: { instance }
                 )
                 do {
@@ -84,6 +113,8 @@ struct ModelOptions: ParsableArguments {
                     throw ModelError.noPackets
                 }
             }
+            // A search that is interrupted gives what it has found; half a comparison is worth nothing.
+            let (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
             switch format {
             case .text: try Output.result(report.text)
             case .json: try Output.result(report.json.text)
@@ -97,9 +128,12 @@ struct ModelOptions: ParsableArguments {
                 statistics: report.statistics,
                 markdown: report.markdown
             )
-            content.profile = (profile, bytes)
-            content.load = load
-            content.outputs = services.sinks
+            content.profiles = devices.all.map { ($0.path, $0.bytes) }
+            content.load = report.load
+            content.baseline = base?.name
+            content.sinks = services.sinks
+            content.outputs = files.written.map { [$0] } ?? []
+            content.wasInterrupted = isInterruptible && stopAsked()
             content.placements = placements
             content.objective = objective
             try directory?.write(content, shouldStop: stopAsked)
@@ -112,8 +146,12 @@ struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compares placements of a graph on a device, or the results of earlier runs.",
         discussion: """
-            Everything it prints is modelled. Latency is that at half the sustainable rate of the slowest placement, unless \
-            --load says another: a factor of the capture's speed (2x), a rate (5Mpps), or 'capture' for its own times.
+            Everything it prints is modelled. Latency is that at half the sustainable rate of the baseline, which is 'host-only' \
+            or all on the host unless --baseline names another. --load says another load. A load is made of copies of the \
+            captured traffic, each with flows of its own and shifted in time: more users, never faster ones. 2x are two copies; \
+            5Mpps and 10Gbps are as many as are needed, slowed so that they make it exactly; 'capture' is one.
+
+            A graph without placements is compared with everything on the host and with all that can be on the NIC.
 
             With two run directories it sets their statistics side by side; runs of different inputs are refused.
             """
@@ -141,27 +179,22 @@ struct Compare: ParsableCommand {
         let (graph, loaded) = try source.load()
         let names = placements.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
         if names.contains("") { throw Failure.usage("--placements '\(placements ?? "")' has an empty name") }
-        let chosen = placements == nil ? graph.placements : try names.map { try placement($0, of: graph) }
-        if chosen.isEmpty {
-            throw Failure.badGraph(
-                "graph '\(graph.name)' has no placements; name files with --placements, or use 'plan'"
-            )
-        }
+        let own = graph.placements.isEmpty ? graph.extremes : graph.placements
+        let chosen = placements == nil ? own : try names.map { try placement($0, of: graph) }
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
         }
         let files = names.filter { name in !graph.placements.contains { $0.name == name } }
         let notes = try options.model("compare", graph, loaded, placements: chosen, files: (files, nil)) { means in
-            var modelOptions = Comparison.Options()
-            modelOptions.load = means.load
-            let comparison = try Comparison.run(
-                chosen,
-                profile: means.device,
-                options: modelOptions,
-                progress: means.progress,
-                makeInstance: means.makeInstance
+            let recording = try Recording(means.makeInstance(), progress: means.progress)
+            let comparison = try Comparison(
+                recording,
+                chosen.map { Contender($0, on: means.device($0.name)) },
+                baseline: Contender(means.baseline, on: means.device(means.baseline.name)),
+                means.options,
+                progress: means.progress
             )
-            return ComparisonReport(graph: graph.name, profile: means.device, comparison: comparison)
+            return ComparisonReport(graph: graph.name, comparison: comparison)
         }
         try reporting { try conclude(notes) }
     }
@@ -180,6 +213,11 @@ struct Compare: ParsableCommand {
             case .json: try Output.result(comparison.json.text)
             case .markdown: try Output.result(comparison.table.markdown)
             }
+            if !comparison.differentInputs.isEmpty {
+                Output.error(
+                    "warning: the runs had different inputs: \(comparison.differentInputs.joined(separator: ", "))\n"
+                )
+            }
         }
     }
 }
@@ -188,7 +226,10 @@ struct Plan: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Finds the best placement of a graph on a device, and says why.",
         discussion:
-            "Tries every placement that the constraints of the graph allow, up to 64. Everything it prints is modelled."
+            """
+            Looks at every placement that the constraints of the graph allow, up to \(Spillway.Plan.maximum), and replays those that may \
+            be the best. Everything it prints is modelled. An interrupt ends the search with the best so far, and status 130.
+            """
     )
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: ModelOptions
@@ -204,19 +245,29 @@ struct Plan: ParsableCommand {
     func run() throws {
         let (graph, loaded) = try source.load()
         var best: PlacementResult?
-        let notes = try options.model("plan", graph, loaded, objective: objective, files: ([], write)) { means in
-            var modelOptions = Spillway.Plan.options
-            modelOptions.load = means.load
+        var wasInterrupted = false
+        let notes = try options.model(
+            "plan",
+            graph,
+            loaded,
+            objective: objective,
+            files: ([], write),
+            isInterruptible: true
+        ) { means in
+            let profile = means.device("")
             let plan = try Spillway.Plan.make(
                 graph,
                 for: objective,
-                profile: means.device,
-                options: modelOptions,
+                profile: profile,
+                baseline: means.baseline,
+                options: means.options,
                 progress: means.progress,
+                shouldStop: stopAsked,
                 makeInstance: means.makeInstance
             )
             best = plan.best
-            return PlanReport(graph: graph.name, profile: means.device, plan: plan)
+            wasInterrupted = plan.wasInterrupted
+            return PlanReport(graph: graph.name, profile: profile, plan: plan)
         }
         try reporting {
             if let write, let best {
@@ -225,13 +276,73 @@ struct Plan: ParsableCommand {
             }
             try conclude(notes)
         }
+        if wasInterrupted { throw Failure(code: 130, message: "interrupted: this is the best so far") }
+    }
+}
+
+extension GraphSpec {
+    /// Everything on the host, and everything on the NIC that can be; one placement where that is the same.
+    fileprivate var extremes: [Placement] { allHost.sides == allNIC.sides ? [allHost] : [allHost, allNIC] }
+}
+
+/// The profiles of a verb: one for all placements, or one for each.
+private struct Devices {
+    var all: [(profile: DeviceProfile, path: String, bytes: [UInt8])] = []
+    /// For each placement that is named the number of its profile.
+    private var named: [(placement: String, number: Int)] = []
+    private var standard: Int?
+
+    /// Reads `NAME` or `PLACEMENT=NAME,...,default=NAME`.
+    init(_ text: String, placements: [String]) throws {
+        guard text.contains("="), !Files.exists(text) else {
+            standard = try add(text)
+            return
+        }
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let equals = part.firstIndex(of: "=") else {
+                throw Failure.usage("--profile '\(text)': '\(part)' is not PLACEMENT=PROFILE")
+            }
+            let name = String(part[..<equals])
+            let number = try add(String(part[part.index(after: equals)...]))
+            if name == "default" {
+                standard = number
+            } else if named.contains(where: { $0.placement == name }) {
+                throw Failure.usage("--profile '\(text)' names '\(name)' twice")
+            } else {
+                named.append((name, number))
+            }
+        }
+        for one in named where !placements.contains(one.placement) {
+            let guess = nearest(to: one.placement, among: placements).map { "; did you mean '\($0)'?" } ?? ""
+            throw Failure.usage("--profile names the placement '\(one.placement)', which is not compared\(guess)")
+        }
+        if standard == nil, let missing = placements.first(where: { name in !named.contains { $0.placement == name } })
+        {
+            throw Failure.usage("--profile has none for '\(missing)'; 'default=PROFILE' gives one to all others")
+        }
+    }
+
+    private mutating func add(_ name: String) throws -> Int {
+        let (profile, bytes) = try loadProfile(name)
+        let path = Profiles.path(name)
+        if let known = all.firstIndex(where: { $0.profile.name == profile.name }) {
+            if all[known].bytes == bytes { return known }
+            throw Failure.usage("two different profiles have the name '\(profile.name)'")
+        }
+        all.append((profile, path, bytes))
+        return all.count - 1
+    }
+
+    /// The device of a placement.
+    subscript(_ placement: String) -> DeviceProfile {
+        all[named.first { $0.placement == placement }?.number ?? standard ?? 0].profile
     }
 }
 
 extension Objective: ExpressibleByArgument {}
 
 /// Reads a profile; what is wrong with it goes to standard error.
-private func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
+func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     let path = Profiles.path(name)
     if !path.hasPrefix("profile:"), Files.isMissing(path) {
         let guess = nearest(to: name, among: Profiles.shipped).map { "; did you mean '\($0)'?" } ?? ""
@@ -246,7 +357,7 @@ private func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     return (profile, try reporting { try Profiles.read(path) })
 }
 
-/// Reads `2x`, `1.5x`, `5Mpps` or `capture`.
+/// Reads `2x`, `1.5x`, `5Mpps`, `10Gbps` or `capture`.
 private func parseLoad(_ text: String) throws -> OfferedLoad {
     if text == "capture" { return .captureTime }
     if text.hasSuffix("x") {
@@ -263,12 +374,14 @@ private func parseLoad(_ text: String) throws -> OfferedLoad {
                 return .factor(numerator: numerator, denominator: denominator)
             }
         }
-    } else if text.first?.isNumber == true, case .packets(let rate)? = try? Quantity.parseRate(text), rate > 0,
-        rate <= 1_000_000_000_000
-    {
-        return .rate(rate)
+    } else if text.first?.isNumber == true, let rate = try? Quantity.parseRate(text) {
+        switch rate {
+        case .packets(let rate) where (1...1_000_000_000_000).contains(rate): return .rate(rate)
+        case .bits(let rate) where (1...1_000_000_000_000_000).contains(rate): return .wireRate(rate)
+        default: break
+        }
     }
     throw Failure.usage(
-        "--load '\(text)' is neither a factor (2x, up to 1000000x), a rate (5Mpps) nor 'capture'"
+        "--load '\(text)' is neither a factor (2x, up to 1000000x), a rate (5Mpps, 10Gbps) nor 'capture'"
     )
 }

@@ -130,7 +130,7 @@ struct Failure: Error {
                 code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65,
                 message: "\(error)"
             )
-        case is WireArgument.Failure, is BindingError: self = .usage("\(error)")
+        case is WireArgument.Failure, is BindingError, is RunDirectory.InUse: self = .usage("\(error)")
         // An element that could not write is no fault of its graph.
         case let error as InstanceError where error.cause is OutputError:
             self = Failure(code: Failure(error.cause).code, message: "\(error)")

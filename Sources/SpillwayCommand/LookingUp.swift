@@ -75,27 +75,45 @@ struct List: ParsableCommand {
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows an element type: ports, parameters, handlers, drop reasons."
+        abstract:
+            "Shows an element type, a device profile with the source of each number, or what a number of profiles means.",
+        discussion: """
+            An element type shows its ports, parameters, handlers and drop reasons. A profile is a shipped one or a file. A number is \
+            named by its path or the end of it: 'nic.per_item', or 'in_flight' for all of that name.
+            """
     )
-    @Argument(help: "The element type.")
-    var element: String
+    @Argument(help: "The element type, profile, or number of profiles.")
+    var name: String
 
     @Option(help: "How it is written.")
     var format: ResultFormat = .text
 
     func run() throws {
-        guard let type = Session.catalog[element] else {
-            let guess =
-                nearest(to: element, among: Session.catalog.types.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
-            throw Failure.usage("there is no element type '\(element)'\(guess)")
+        if let type = Session.catalog[name] {
+            return try Output.result(format == .json ? ElementPages.json(type).text : ElementPages.terminal(type))
         }
-        try Output.result(format == .json ? ElementPages.json(type).text : ElementPages.terminal(type))
+        let figures = FigureType.all.filter { $0.path == name || $0.path.hasSuffix(".\(name)") }
+        if !figures.isEmpty {
+            let json = JSON.array(
+                figures.map { .object([("path", .string($0.path)), ("about", .string($0.about))]) }
+            )
+            let text = figures.map(ProfilePages.terminal).joined(separator: "\n")
+            return try Output.result(format == .json ? json.text : text)
+        }
+        guard Profiles.shipped.contains(name) || Files.exists(name) || name.hasSuffix(".yaml") else {
+            let known = Session.catalog.types.map(\.name) + Profiles.shipped + FigureType.all.map(\.name)
+            let guess = nearest(to: name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+            throw Failure.usage("there is no element type, profile or number of profiles '\(name)'\(guess)")
+        }
+        let (profile, _) = try loadProfile(name)
+        try Output.result(format == .json ? ProfilePages.json(profile).text : ProfilePages.terminal(profile))
     }
 }
 
 struct Docs: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes the pages of all element types, or checks that they are up to date."
+        abstract:
+            "Writes the pages of all element types and of the figures of profiles, or checks that they are up to date."
     )
     @Flag(help: "Writes the pages.")
     var write = false
@@ -127,5 +145,5 @@ struct Schema: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes the JSON Schema of graph files, for editors and validators."
     )
-    func run() throws { try Output.result(GraphSchema.json(Session.catalog)) }
+    func run() throws { try Output.result(GraphSchema.complete(Session.catalog)) }
 }

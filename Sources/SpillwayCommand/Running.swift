@@ -22,12 +22,15 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("Keeps resolved.yaml, manifest.json, stats.json and report.md.", valueName: "directory"))
     var runDir: String?
 
+    @Flag(help: "Replaces what an earlier run left in the run directory.")
+    var overwrite = false
+
     func run() throws {
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings()
         try reporting {
             let inputs = InputFiles(loaded, wires)
-            let directory = try runDir.map { try RunDirectory($0, inputs: inputs) }
+            let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
             let progress = Progress("running \(graph.name)")
             let outcome = try GraphRun.run(
                 graph,
@@ -49,6 +52,7 @@ struct Run: ParsableCommand {
                 statistics: report.statistics,
                 markdown: report.markdown
             )
+            content.sinks = outcome.outputs
             content.outputs = outcome.outputs
             content.wasInterrupted = wasInterrupted
             try directory?.write(content, shouldStop: stopAsked)

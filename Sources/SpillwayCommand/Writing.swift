@@ -160,13 +160,29 @@ struct Format: ParsableCommand {
 
 struct New: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes a first graph from a chain, every parameter at its default.",
+        abstract: "Writes a first graph from a chain, every parameter at its default; or a first device profile.",
         discussion: "For example: spillway new 'wire.rx -> IPCheck -> Counter -> Discard'"
     )
     @Argument(help: "The chain, element types joined with '->'.")
-    var chain: String
+    var chain: String?
+
+    @Option(help: ArgumentHelp("Writes a profile of this name instead, every number an assumption.", valueName: "name"))
+    var profile: String?
+
+    func validate() throws {
+        guard (chain == nil) != (profile == nil) else { throw ValidationError("give a chain, or --profile") }
+        if let profile, profile.isEmpty || !profile.utf8.allSatisfy({ isNameByte($0) }) {
+            throw ValidationError("a name has letters, digits, '_', '-' and '.', and nothing else")
+        }
+    }
+
+    private func isNameByte(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte & 0xdf) || "_-.".utf8.contains(byte)
+    }
 
     func run() throws {
+        if let profile { return try Output.result(ProfilePages.new(profile)) }
+        guard let chain else { return }
         let text: String
         do throws(NewGraphError) {
             text = try NewGraph.text(chain, catalog: Session.catalog)

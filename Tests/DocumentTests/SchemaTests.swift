@@ -4,6 +4,7 @@
 import Dataplane
 import Foundation
 import GraphFile
+import Model
 import Reports
 import Testing
 
@@ -145,6 +146,20 @@ import Testing
         for (name, answer) in zip(names, answers) { #expect(answer == "", "\(name)") }
     }
 
+    /// Names of figures are known, and words that they may be.
+    @Test(.enabled(if: hasJSONSchema)) func figuresAreNamed() throws {
+        let files = [
+            "profile: p\nmac: {ports: {value: 2, source: x}}\n", "profile: p\nmac: {prots: {value: 2, source: x}}\n",
+            "profile: p\nnic: {dispatch: {value: round, source: x}}\n",
+            "profile: p\nnic: {cycles: {hash: \"free: x\"}}\n",
+            "profile: p\nchannel: {to_nic: {in_flight: {value: 2}}}\n", ProfilePages.new("p"),
+        ]
+        let answers = try validate(files)
+        try #require(answers.count == files.count)
+        #expect(answers.map { $0 == "" } == [true, false, false, true, false, true])
+        #expect(answers[1].contains("prots") && answers[2].contains("round") && answers[4].contains("source"))
+    }
+
     @Test func theTextIsAlwaysTheSame() {
         let schema = GraphSchema.json(catalog)
         #expect(schema == GraphSchema.json(Catalog(catalog.types.reversed())))
@@ -178,7 +193,13 @@ import Testing
                 answers.append("; ".join(x for e in validator.iter_errors(document) for x in leaves(e)))
             json.dump(answers, sys.stdout)
             """#
-        let schema = try JSONSerialization.jsonObject(with: Data(GraphSchema.json(catalog).utf8))
+        let figures = FigureType.all.map { type in
+            var words: [String] = []
+            if case .word(let all) = type.kind { words = all }
+            return GraphSchema.Figure(path: type.path, about: type.about, words: words)
+        }
+        let text = GraphSchema.json(catalog, figures: figures)
+        let schema = try JSONSerialization.jsonObject(with: Data(text.utf8))
         let input = try JSONSerialization.data(withJSONObject: [schema, documents])
         let result = try #require(
             try output(of: ["python3", "-c", script], input: String(decoding: input, as: UTF8.self))

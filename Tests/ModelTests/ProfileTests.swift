@@ -23,7 +23,9 @@ import Testing
         return text.replacingCharacters(in: range, with: new)
     }
 
-    @Test(arguments: ["example-nic", "agilio-cx"]) func shippedProfilesAreRight(_ name: String) throws {
+    @Test(arguments: ["example-nic", "agilio-cx", "xl710", "bluefield-2"]) func shippedProfilesAreRight(
+        _ name: String
+    ) throws {
         let (profile, errors) = DeviceProfile.read(YAMLSubset.read(try Self.text(name)))
         #expect(errors.map(\.message) == [])
         let read = try #require(profile)
@@ -45,13 +47,14 @@ import Testing
         #expect(profile.channel.toNIC.inFlight == 64)
         #expect(profile.channel.toHost.inFlight == nil)
         #expect(profile.channel.link == PCIeLink(generation: 3, lanes: 8))
-        #expect(profile.channel.notification == .polling)
+        #expect(profile.channel.interrupt == nil)
+        #expect(profile.mac.lineRate == 25_000_000_000 && profile.mac.ports == 2)
     }
 
     @Test func theAgilioHasThePublishedNumbers() throws {
         let profile = try #require(DeviceProfile.read(YAMLSubset.read(try Self.text("agilio-cx"))).profile)
         #expect((profile.nic.cores, profile.nic.threads, profile.nic.clock) == (50, 8, 800_000_000))
-        #expect(profile.nic.perItem == 224_000)
+        #expect(profile.nic.perItem == 417_000)
         #expect(profile.mac.packetRate == 54_400_000)
         #expect(profile.channel.toNIC.latencyPerByte == 293_300)
         let paths = profile.assumptions.map(\.path)
@@ -92,7 +95,7 @@ import Testing
         )
         #expect(
             Self.errors(try Self.changed("lanes: {value: 8", "lanes: {value: 12")).map(\.message)
-                == ["12 is not one of 8, 16"]
+                == ["12 is not one of 1, 2, 4, 8, 16"]
         )
         #expect(Self.errors(try Self.changed("hash: {value: 80", "hash: {value: 80.0005")).count == 1)
         #expect(Self.errors(try Self.changed("hash: {value: 80", "hash: {value: 99999999999999999999")).count == 1)
@@ -116,7 +119,38 @@ import Testing
         )
         let (profile, errors) = DeviceProfile.read(YAMLSubset.read(text))
         #expect(errors.map(\.message) == [])
-        #expect(profile?.channel.notification == .interrupt(after: 32, within: 20_000_000, cycles: 2_000_000))
+        let interrupt = try #require(profile?.channel.interrupt)
+        #expect((interrupt.after, interrupt.within, interrupt.cycles) == (32, 20_000_000, 2_000_000))
         #expect(profile?.channel.driver == .kernel)
+    }
+
+    /// Profiles that are to be set beside each other describe one host.
+    @Test func shippedHostsAreOne() throws {
+        let profiles = try ["agilio-cx", "xl710", "bluefield-2"].map {
+            try #require(DeviceProfile.read(YAMLSubset.read(try Self.text($0))).profile)
+        }
+        #expect(Sensitivity.haveOneHost(profiles))
+        #expect(profiles[1].nic.cores == 0 && profiles[1].figures.contains { $0.path == "nic.cores" })
+        let example = try #require(DeviceProfile.read(YAMLSubset.read(try Self.text("example-nic"))).profile)
+        #expect(!Sensitivity.haveOneHost(profiles + [example]))
+    }
+
+    /// Every figure can be written, is explained, and what is a number can be scaled.
+    @Test func figuresAreDeclaredOnce() throws {
+        #expect(Set(FigureType.all.map(\.path)).count == FigureType.all.count)
+        #expect(FigureType.all.allSatisfy { $0.about.hasSuffix(".") && !$0.example.isEmpty })
+        let profile = try #require(DeviceProfile.read(YAMLSubset.read(try Self.text("agilio-cx"))).profile)
+        for figure in profile.figures {
+            #expect(FigureType.at(FigureType.owner(of: figure.path)) != nil)
+            let twice = profile.scaled([figure.path: 2])
+            let isSame =
+                twice.nic == profile.nic && twice.host == profile.host && twice.mac == profile.mac
+                && twice.channel == profile.channel && twice.plain == profile.plain && twice.price == profile.price
+            if figure.value.hasPrefix("0") { continue }
+            #expect(isSame != figure.isNumber, "\(figure.path)")
+        }
+        let slow = profile.scaled(["nic.cycles.look_up.wait": 0.5, "nic.clock": 0.5, "host.threads": 0.01])
+        #expect(slow.nic.costs[Dataplane.Operation.lookup.rawValue].wait == 168_000)
+        #expect(slow.nic.clock == 400_000_000 && slow.host.threads == 1)
     }
 }

@@ -349,7 +349,7 @@ final class SmallTable: Element {
         }
     }
 
-    override func flowReleased(_ flow: FlowRef) {
+    override func flowReleased(_ flow: FlowRef, _ context: borrowing Context) {
         generations[Int(flow.index)] += 1
         free.append(Int(flow.index))
     }
@@ -418,7 +418,7 @@ final class MassEnder: Element {
         }
     }
 
-    override func flowReleased(_ flow: FlowRef) { released += 1 }
+    override func flowReleased(_ flow: FlowRef, _ context: borrowing Context) { released += 1 }
     override func finish(_ context: borrowing Context) { endAll(context) }
 }
 
@@ -504,7 +504,8 @@ func traffic(
     }
     var time: Int64 = 1_000_000_000
     return (0..<count).map { _ in
-        time += Int64(next(Int(2 * gap)))
+        // Never at one time, nor so near that a port would have to space them.
+        time += 2 + Int64(next(Int(2 * gap)))
         return TestPacket(time: time, flow: next(flows), isReverse: next(3) == 0, size: sizes[next(sizes.count)])
     }
 }
@@ -520,44 +521,49 @@ func executor(
     queue: Int = 512,
     cycles: Int = 100_000
 ) -> ExecutorProfile {
-    ExecutorProfile(
-        cores: cores,
-        threads: threads,
-        clock: clock,
-        dispatch: dispatch,
-        perItem: perItem,
-        send: 10_000,
-        queue: queue,
-        memory: nil,
-        flows: nil,
-        memoryRate: nil,
-        costs: Dataplane.Operation.allCases.map {
-            [.payloadBytes, .copyBytes, .checksumBytes, .scanned].contains($0)
-                ? OperationCost(cycles: 500) : OperationCost(cycles: cycles)
-        }
-    )
+    var profile = ExecutorProfile()
+    profile.cores = cores
+    profile.threads = threads
+    profile.clock = clock
+    profile.dispatch = dispatch
+    profile.perItem = perItem
+    profile.send = 10_000
+    profile.queue = queue
+    profile.costs = Dataplane.Operation.allCases.map { OperationCost(cycles: $0.isPerByte ? 500 : cycles) }
+    return profile
 }
 
 func testProfile(
     nic: ExecutorProfile = executor(cores: 8, threads: 4, clock: 800_000_000),
     host: ExecutorProfile = executor(cores: 4, clock: 2_500_000_000, dispatch: .flowHash)
 ) -> DeviceProfile {
-    DeviceProfile(
-        name: "test",
-        about: "",
-        notModelled: [],
-        nic: nic,
-        host: host,
-        mac: MACProfile(packetRate: 50_000_000, buffer: 64),
-        channel: ChannelProfile(
-            link: PCIeLink(generation: 3, lanes: 8),
-            driver: .dpdk,
-            toHost: .init(latency: 300_000, latencyPerByte: 250_000, ring: 4096, inFlight: nil, issueInterval: 10_000),
-            toNIC: .init(latency: 500_000, latencyPerByte: 300_000, ring: 4096, inFlight: 34, issueInterval: 0),
-            notification: .polling
-        ),
-        figures: []
-    )
+    var profile = DeviceProfile()
+    profile.name = "test"
+    profile.nic = nic
+    profile.host = host
+    profile.plain.perItem = nic.perItem
+    profile.plain.parking = 1 << 30
+    profile.mac.ports = 4
+    // So fast that only tests of ports meet it: 1 ps per byte, or less.
+    profile.mac.lineRate = 8_000_000_000_000
+    profile.mac.packetRate = 50_000_000
+    profile.mac.buffer = 64
+    profile.mac.txQueue = 1024
+    profile.channel.driver = .dpdk
+    profile.channel.toHost.latency = 300_000
+    profile.channel.toHost.latencyPerByte = 250_000
+    profile.channel.toHost.ring = 4096
+    profile.channel.toHost.issueInterval = 10_000
+    profile.channel.toNIC.latency = 500_000
+    profile.channel.toNIC.latencyPerByte = 300_000
+    profile.channel.toNIC.ring = 4096
+    profile.channel.toNIC.inFlight = 34
+    return profile
+}
+
+/// Packets at even distances, one flow after the other in turn.
+func evenTraffic(_ count: Int, flows: Int, gap: Int64 = 1_000, size: Int = 64) -> [TestPacket] {
+    (0..<count).map { TestPacket(time: 1_000_000_000 + Int64($0) * gap, flow: $0 % flows, size: size) }
 }
 
 /// Files of the third parties' data, next to the repository; nil when they are not there.

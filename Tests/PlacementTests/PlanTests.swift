@@ -104,47 +104,42 @@ private struct NoServices: Services {
     }
 
     private static func executor(_ hash: Int, _ record: Int, _ clock: Int) -> ExecutorProfile {
-        var costs = Array(repeating: OperationCost(cycles: 0), count: Dataplane.Operation.allCases.count)
-        costs[Dataplane.Operation.hash.rawValue] = OperationCost(cycles: hash * 1000)
-        costs[Dataplane.Operation.record.rawValue] = OperationCost(cycles: record * 1000)
-        return ExecutorProfile(
-            cores: 4,
-            threads: 1,
-            clock: clock,
-            dispatch: .shared,
-            perItem: 20_000,
-            send: 5_000,
-            queue: 512,
-            memory: nil,
-            flows: nil,
-            memoryRate: nil,
-            costs: costs
-        )
+        var executor = ExecutorProfile()
+        executor.cores = 4
+        executor.clock = clock
+        executor.perItem = 20_000
+        executor.send = 5_000
+        executor.queue = 512
+        executor.costs[Dataplane.Operation.hash.rawValue] = OperationCost(cycles: hash * 1000)
+        executor.costs[Dataplane.Operation.record.rawValue] = OperationCost(cycles: record * 1000)
+        return executor
     }
 
-    private static let profile = DeviceProfile(
-        name: "test",
-        about: "",
-        notModelled: [],
-        nic: executor(50, 4000, 1_000_000_000),
-        host: executor(3000, 60, 2_000_000_000),
-        mac: MACProfile(packetRate: 100_000_000, buffer: 64),
-        channel: ChannelProfile(
-            link: PCIeLink(generation: 3, lanes: 8),
-            driver: .dpdk,
-            toHost: .init(latency: 300_000, latencyPerByte: 250_000, ring: 4096, inFlight: nil, issueInterval: 0),
-            toNIC: .init(latency: 500_000, latencyPerByte: 300_000, ring: 4096, inFlight: nil, issueInterval: 0),
-            notification: .polling
-        ),
-        figures: []
-    )
+    private static let profile: DeviceProfile = {
+        var profile = DeviceProfile()
+        profile.name = "test"
+        profile.nic = executor(50, 4000, 1_000_000_000)
+        profile.host = executor(3000, 60, 2_000_000_000)
+        profile.mac.lineRate = 800_000_000_000
+        profile.mac.packetRate = 100_000_000
+        profile.mac.buffer = 64
+        profile.mac.txQueue = 1024
+        profile.channel.driver = .dpdk
+        profile.channel.toHost.latency = 300_000
+        profile.channel.toHost.latencyPerByte = 250_000
+        profile.channel.toHost.ring = 4096
+        profile.channel.toNIC.latency = 500_000
+        profile.channel.toNIC.latencyPerByte = 300_000
+        profile.channel.toNIC.ring = 4096
+        return profile
+    }()
 
     private static func plan(
         _ spec: GraphSpec,
         _ objective: Objective,
         _ profile: DeviceProfile = profile
     ) throws -> Plan {
-        var options = Plan.options
+        var options = Comparison.Options()
         options.packets = 2000
         return try Plan.make(spec, for: objective, profile: profile, options: options) {
             try Instance(spec, bindings: [0: WireBinding(source: EvenSource())], services: NoServices())
@@ -153,17 +148,40 @@ private struct NoServices: Services {
 
     @Test func eachObjectiveFindsItsBest() throws {
         let spec = Self.chain("nhn")
+        // The oracle: all placements, each replayed.
+        var options = Comparison.Options()
+        options.packets = 2000
+        let all = try Comparison.run(
+            (0..<8).map { bits in
+                GraphSpec.Placement(
+                    name: "p\(bits)",
+                    sides: [.nic] + (0..<3).map { bits >> $0 & 1 == 1 ? .nic : .host }
+                )
+            },
+            profile: Self.profile,
+            options: options
+        ) { try Instance(spec, bindings: [0: WireBinding(source: EvenSource())], services: NoServices()) }
         for objective in Objective.allCases {
             let plan = try Self.plan(spec, objective)
-            #expect(plan.ranked.count == 8)
-            let scores = plan.ranked.map { objective.score($0) }
-            #expect(scores == scores.sorted())
+            #expect(plan.possible.all == 8 && plan.possible.infeasible == 0)
+            let best = all.results.map(objective.score).min()!
+            #expect(Merits.isEqual(objective.score(plan.best), best), "\(objective)")
+            // None dominates the best one.
+            for other in all.results where Merits.isEqual(objective.score(other), objective.score(plan.best)) {
+                #expect(other.hostCyclesPerPacket >= plan.best.hostCyclesPerPacket - 1e-6, "\(objective)")
+            }
+            for result in plan.ranked {
+                let same = try #require(all.results.first { $0.sides == result.sides })
+                #expect(same.sustainableRate == result.sustainableRate && same.latency == result.latency)
+            }
+            #expect(plan.sensitivity.draws == 0 && plan.sensitivity.turnedBy.isEmpty)
         }
         // Work goes where it is cheap when only rate counts; nothing crosses when only bytes count.
         #expect(try Self.plan(spec, .rate).best.sides == [.nic, .nic, .host, .nic])
         #expect(try Self.plan(spec, .dmaBytes).best.sides == [.nic, .nic, .nic, .nic])
         #expect(try Self.plan(spec, .hostCycles).best.hostCyclesPerPacket == 0)
         let plan = try Self.plan(spec, .rate)
+        #expect(plan.baseline.name == "all-host")
         #expect(plan.allHost?.sides == [.nic, .host, .host, .host])
         #expect(plan.allNIC?.sides == [.nic, .nic, .nic, .nic])
         #expect(plan.best.name == "nic-n0-n2")
@@ -175,11 +193,11 @@ private struct NoServices: Services {
         ]
         let mine = try Self.plan(named, .rate)
         #expect(mine.best.name == "mine" && mine.allNIC?.name == "all-nic-2")
-        #expect(Set(mine.ranked.map(\.name)).count == 8)
-        #expect(plan.completeness.hasPrefix("all 8 possible placements were tried"))
+        #expect(Set(mine.ranked.map(\.name)).count == mine.ranked.count)
+        #expect(plan.completeness.hasPrefix("all 8 possible placements were looked at"))
         #expect(plan.reasons.map(\.element) == ["w", "n0", "h1", "n2"])
         #expect(plan.reasons[0].text == "a Wire is a port of the NIC")
-        #expect(plan.reasons[2].text.contains("moved to the nic alone it is worse: rate"))
+        #expect(plan.reasons[2].text.contains("moved to the nic alone rate is worse: rate"))
         #expect(!plan.isTie)
     }
 
@@ -187,13 +205,13 @@ private struct NoServices: Services {
         var pinned = Self.chain("nhn")
         pinned.nodes[1].place = .host
         let plan = try Self.plan(pinned, .hostCycles)
-        #expect(plan.ranked.count == 4)
+        #expect(plan.possible.all == 4)
         #expect(plan.ranked.allSatisfy { $0.sides[1] == .host })
         #expect(plan.reasons[1].text == "the graph pins it to the host")
         var together = Self.chain("nhn")
         together.together = [[1, 2], [2, 3]]
         let joined = try Self.plan(together, .rate)
-        #expect(joined.ranked.count == 2)
+        #expect(joined.ranked.count == 2 && joined.possible.all == 2)
         #expect(joined.ranked.allSatisfy { Set($0.sides[1...]).count == 1 })
         #expect(joined.reasons[1].text.contains("with h1, n2"))
         together.nodes[1].place = .host
@@ -202,8 +220,11 @@ private struct NoServices: Services {
     }
 
     @Test func tooManyAreRefused() throws {
-        #expect(try Self.plan(Self.chain("nnnnnn"), .dmaBytes).ranked.count == 64)
-        #expect(throws: ModelError.tooManyPlacements(128)) { try Self.plan(Self.chain("nnnnnnn"), .rate) }
+        let seven = try Self.plan(Self.chain("nnnnnnn"), .dmaBytes)
+        #expect(seven.possible.all == 128 && seven.best.sides.allSatisfy { $0 == .nic })
+        #expect(throws: ModelError.tooManyPlacements(32_768)) {
+            try Self.plan(Self.chain(String(repeating: "n", count: 15)), .rate)
+        }
         #expect {
             try Self.plan(Self.chain(String(repeating: "n", count: 70)), .rate)
         } throws: {
@@ -216,5 +237,54 @@ private struct NoServices: Services {
         let plan = try Self.plan(spec, .p99)
         #expect(plan.ranked.count == 1 && !plan.isTie)
         #expect(plan.best.latency != nil)
+    }
+
+    /// A placement that the NIC has no room for is left out with its reason, and is not the end of the plan.
+    @Test func whatCannotBeIsLeftOut() throws {
+        var profile = Self.profile
+        profile.nic.cores = 0
+        let plan = try Self.plan(Self.chain("nh"), .rate, profile)
+        #expect(plan.possible.all == 4 && plan.possible.infeasible == 3)
+        #expect(plan.best.sides == [.nic, .host, .host])
+        #expect(plan.infeasible.count == 3 && plan.infeasible.allSatisfy { $0.reason.contains("no cores") })
+        #expect(plan.completeness.contains("3 cannot be modelled"))
+        #expect(plan.reasons[1].text.contains("it cannot be modelled"))
+    }
+
+    /// An interrupt gives the best of what was looked at, and says so.
+    @Test func anInterruptGivesTheBestSoFar() throws {
+        var options = Comparison.Options()
+        options.packets = 2000
+        var asked = 0
+        let spec = Self.chain("nhnhn")
+        let plan = try Plan.make(
+            spec,
+            for: .rate,
+            profile: Self.profile,
+            options: options,
+            shouldStop: {
+                asked += 1
+                return asked > 3
+            },
+            makeInstance: {
+                try Instance(spec, bindings: [0: WireBinding(source: EvenSource())], services: NoServices())
+            }
+        )
+        #expect(plan.wasInterrupted && plan.completeness.hasPrefix("interrupted"))
+        #expect(plan.ranked.count >= 1)
+    }
+
+    /// Equal in the objective: fewer host cycles, then bytes, p99, rate, elements. What differs by less than the search resolves is equal.
+    @Test func noneIsDominated() {
+        func merits(_ objective: Double, _ cycles: Double, _ bytes: Double, _ p99: Double, _ nic: Int) -> Merits {
+            Merits(objective: objective, hostCycles: cycles, dmaBytes: bytes, p99: p99, rate: 1, nicElements: nic)
+        }
+        let all = [
+            merits(-1000, 5, 1, 1, 1), merits(-1000.5, 9, 1, 1, 1), merits(-999.6, 5, 0, 7, 9),
+            merits(-999.6, 5, 0, 6, 3),
+            merits(-999.6, 5, 0, 6, 2), merits(-900, 0, 0, 0, 0),
+        ]
+        #expect(Merits.ranking(all) == [4, 3, 2, 0, 1, 5])
+        #expect(Merits.best(all) == 4)
     }
 }

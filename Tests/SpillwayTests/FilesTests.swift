@@ -60,8 +60,8 @@ import Testing
     @Test func pagesAreWrittenAndChecked() throws {
         let catalog = Catalog.standard
         let directory = path("made/pages")
-        #expect(ElementPages.check(catalog, directory).count == catalog.types.count + 1)
-        #expect(try ElementPages.write(catalog, to: directory).count == catalog.types.count + 1)
+        #expect(ElementPages.check(catalog, directory).count == catalog.types.count + 2)
+        #expect(try ElementPages.write(catalog, to: directory).count == catalog.types.count + 2)
         #expect(ElementPages.check(catalog, directory) == [])
         #expect(try ElementPages.write(catalog, to: directory) == [])
 
@@ -100,13 +100,15 @@ import Testing
                 statistics: .null,
                 markdown: ""
             )
-            try RunDirectory(path("run")).write(content) {
+            try RunDirectory(path("run"), overwrites: true).write(content) {
                 asked += 1
                 return isStopped
             }
             return (asked, try text("run/manifest.json"))
         }
         let once = try write(1)
+        // What an earlier run left is not replaced by chance.
+        #expect(throws: RunDirectory.InUse.self) { try RunDirectory(path("run")) }
         let often = try write(20)
         #expect(once.asked > 3 && often.asked == once.asked)
         #expect(often.manifest.matches(of: /"sha256": "/).count == 21)

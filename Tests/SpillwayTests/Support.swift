@@ -139,7 +139,7 @@ func runTimed(
     capture: String,
     packets: Int = .max,
     sides: [Side],
-    load: OfferedLoad = .captureTime
+    load: Pace = .captureTime
 ) throws -> Bound {
     let bound = try Bound(spec, capture: capture, packets: packets)
     let outcome = try TimedRuntime(
@@ -160,6 +160,8 @@ func patientDevice() throws -> DeviceProfile {
     device.nic.queue = 65_536
     device.host.queue = 65_536
     device.mac.buffer = 65_536
+    device.mac.txQueue = 65_536
+    device.plain.parking = 1 << 40
     device.channel.toHost.ring = 65_536
     device.channel.toNIC.ring = 65_536
     return device

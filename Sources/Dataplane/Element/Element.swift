@@ -24,7 +24,7 @@ open class ElementBase {
     open func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {}
 
     /// For flow tables: all elements know that the flow has ended, its slot may be used again.
-    open func flowReleased(_ flow: FlowRef) {}
+    open func flowReleased(_ flow: FlowRef, _ context: borrowing Context) {}
 
     /// The input has ended: whatever is held must be emitted, used or dropped.
     open func finish(_ context: borrowing Context) {}
@@ -35,6 +35,13 @@ open class ElementBase {
 
     /// Writes out what the element has buffered. Throws what the destination throws.
     open func flush() throws {}
+
+    /// Bytes that its tables, buffers and automata can take, known once it is made; state that it keeps for each flow of the table
+    /// upstream (``ElementType/stateBytesPerFlow``) comes on top. What is placed on a side must fit in that side's memory.
+    open var memoryBytes: Int { 0 }
+
+    /// For flow tables: the flows in the table now.
+    open var flowCount: Int { 0 }
 }
 
 /// The reasons for which an element drops items, in the order of their numbers.

@@ -21,10 +21,16 @@ public enum Operation: Int, CaseIterable, Sendable {
     case copyBytes
     /// Arming, firing or cancelling one timer.
     case timer
-    /// Building one record.
+    /// Building one record, or packing it into another item.
     case record
     /// Bytes compared with patterns.
     case scanned
+    /// Putting one flow into a flow table.
+    case insert
+    /// Taking one flow out of its table, once all elements have been told of its end.
+    case remove
+    /// Bytes of text written: numbers and addresses become digits.
+    case textBytes
 
     /// The name in profiles, statistics and documents.
     public var name: String {
@@ -40,7 +46,15 @@ public enum Operation: Int, CaseIterable, Sendable {
         case .timer: "timer"
         case .record: "record"
         case .scanned: "scanned_bytes"
+        case .insert: "insert"
+        case .remove: "remove"
+        case .textBytes: "text_bytes"
         }
+    }
+
+    /// It is counted in bytes.
+    public var isPerByte: Bool {
+        [.checksumBytes, .payloadBytes, .copyBytes, .scanned, .textBytes].contains(self)
     }
 
     /// What one unit of it is, for documents.
@@ -55,8 +69,11 @@ public enum Operation: Int, CaseIterable, Sendable {
         case .payloadBytes: "payload bytes read"
         case .copyBytes: "bytes copied"
         case .timer: "one timer armed, fired or cancelled"
-        case .record: "one record built"
+        case .record: "one record built, or packed into another item"
         case .scanned: "bytes compared with patterns"
+        case .insert: "one flow put into a flow table"
+        case .remove: "one flow taken out of its table, after all elements were told of its end"
+        case .textBytes: "bytes of text written from records"
         }
     }
 }

@@ -90,6 +90,13 @@ final class FlowMap {
         free.deallocate()
     }
 
+    /// Bytes of slots, records and lists.
+    var memoryBytes: Int {
+        slotCount * MemoryLayout<UInt32>.stride
+            + (capacity + FlowMap.spare)
+            * (MemoryLayout<FlowRecord>.stride + MemoryLayout<Link>.stride + MemoryLayout<Int32>.stride)
+    }
+
     @inline(__always)
     func hash(_ key: FlowKey) -> UInt64 { key.hash(self.key) }
 

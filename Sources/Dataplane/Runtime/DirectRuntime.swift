@@ -281,7 +281,8 @@ public final class DirectRuntime {
                     isFirst = false
                     instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
                 }
-                instance.elements[Int(ended.table)].flowReleased(ended.flow)
+                let table = Int(ended.table)
+                instance.elements[table].flowReleased(ended.flow, instance.context(table))
             }
             next = end
             while runOnce() {}

@@ -129,19 +129,20 @@ public final class StepRuntime {
         return collect(number)
     }
 
-    /// Tells one element that a flow has ended.
+    /// Tells one element that a flow has ended. Its table is told last: then all others know, and the slot may be used again.
     public func tell(_ number: Int, _ ended: EndedFlow) -> Int {
         let origin = (run.pointee.originTime, run.pointee.originSequence)
         run.pointee.originTime = ended.time
         run.pointee.originSequence = ended.sequence
-        instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
+        if number == Int(ended.table) {
+            instance.elements[number].flowReleased(ended.flow, instance.context(number))
+        } else {
+            instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
+        }
         run.pointee.originTime = origin.0
         run.pointee.originSequence = origin.1
         return collect(number)
     }
-
-    /// All elements know of the end of the flow: its table may use the slot again.
-    public func release(_ ended: EndedFlow) { instance.elements[Int(ended.table)].flowReleased(ended.flow) }
 
     /// Tells one element that the input has ended.
     public func finish(_ number: Int) -> Int {
@@ -165,8 +166,8 @@ public final class StepRuntime {
     @inlinable
     public var hasEndedFlows: Bool { run.pointee.endedCount > 0 }
 
-    /// The elements that keep state for the flows of `table`, in the order in which they are told.
-    public func subscribers(of table: Int) -> [Int] { instance.subscribers[table] }
+    /// Who is told when a flow of `table` ends, in this order: the elements that keep state for it, then the table.
+    public func told(by table: Int) -> [Int] { instance.subscribers[table] + [table] }
 
     /// No timer is due before this functional time, in nanoseconds; it may be earlier than the first due timer.
     @inlinable

@@ -83,7 +83,9 @@ public final class FlowTable: Element {
         Handler<FlowTable>("idle", "flows ended by the idle time-out") { Int($0.idled) },
         Handler<FlowTable>("reused", "flows ended because their 4-tuple was used again") { Int($0.reused) },
     ]
-    public static let operations: [Operation] = [.parse, .hash, .lookup, .update, .timer, .checksumBytes]
+    public static let operations: [Operation] = [
+        .parse, .hash, .lookup, .update, .timer, .checksumBytes, .insert, .remove,
+    ]
     public static func flowCapacity(_ config: Config) -> Int? { config.capacity + FlowMap.spare }
     public static let examples = [
         Example(
@@ -396,6 +398,7 @@ public final class FlowTable: Element {
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {
             created &+= 1
+            context.did(.insert, 1)
             if !armed, idle != 0 {
                 armed = true
                 context.arm(0, at: adding(time, idle))
@@ -443,7 +446,13 @@ public final class FlowTable: Element {
         }
     }
 
-    public override func flowReleased(_ flow: FlowRef) { map.release(flow.index) }
+    public override func flowReleased(_ flow: FlowRef, _ context: borrowing Context) {
+        map.release(flow.index)
+        context.did(.remove, 1)
+    }
+
+    public override var memoryBytes: Int { map.memoryBytes }
+    public override var flowCount: Int { map.count }
 
     /// `time` + `span` + 1, the first moment later than the span; far-off times saturate.
     private func adding(_ time: Int64, _ span: Int64) -> Int64 {

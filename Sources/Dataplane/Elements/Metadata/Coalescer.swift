@@ -34,7 +34,7 @@ public final class Coalescer: Element {
         Handler<Coalescer>("records", "records packed into transfers") { Int($0.records) },
         Handler<Coalescer>("passed_alone", "records not packed because the pool was empty") { Int($0.alone) },
     ]
-    public static let operations: [Operation] = [.copyBytes, .timer]
+    public static let operations: [Operation] = [.record, .copyBytes, .timer]
 
     private let size: Int
     private let limit: Int
@@ -92,6 +92,7 @@ public final class Coalescer: Element {
         // A record that is a transfer itself counts as one.
         count &+= 1
         records &+= 1
+        context.did(.record, 1)
         context.did(.copyBytes, length)
         // A transfer takes its place after the last record in it.
         context[open].pointee.sequence = p.pointee.sequence
@@ -116,6 +117,8 @@ public final class Coalescer: Element {
         count = 0
         due = .max
     }
+
+    public override var memoryBytes: Int { size }
 
     public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
         if open >= 0 { close(at: due, context) }

@@ -68,6 +68,7 @@ public final class Queue: Element {
         ),
     ]
 
+    private let capacity: Int
     private let ring: HeldItems
     private let pace: Pace?
     /// When the last packet that left was sent to its end, as whole nanoseconds and a rest in shares.
@@ -77,6 +78,7 @@ public final class Queue: Element {
     private var highest = 0
 
     public init(_ config: Config, _: Setup) throws {
+        capacity = config.capacity
         ring = HeldItems(capacity: config.capacity)
         switch config.rate {
         case .packets(0), .bits(0): pace = nil
@@ -106,6 +108,9 @@ public final class Queue: Element {
         release(until: due, context)
         if let next = ring.due { context.arm(0, at: next) }
     }
+
+    /// A buffer of 2 KiB for each packet.
+    public override var memoryBytes: Int { capacity * 2048 }
 
     public override func finish(_ context: borrowing Context) { release(until: .max, context) }
 

@@ -44,7 +44,7 @@ public final class RecordSink: Element {
         Handler<RecordSink>("records", "records written") { Int($0.records) },
         Handler<RecordSink>("bytes", "bytes written") { Int($0.bytes) },
     ]
-    public static let operations: [Operation] = [.copyBytes]
+    public static let operations: [Operation] = [.textBytes]
 
     /// Text is handed on in pieces of at least this size.
     private static let piece = 1 << 16
@@ -90,7 +90,7 @@ public final class RecordSink: Element {
                 context.use(i)
             }
         }
-        context.did(.copyBytes, written)
+        context.did(.textBytes, written)
     }
 
     /// Writes the records of one item; gives why not.
@@ -157,6 +157,8 @@ public final class RecordSink: Element {
             buffer = .allocate(capacity: capacity)
         }
     }
+
+    public override var memoryBytes: Int { capacity }
 
     /// Opens the file, unless it is.
     public override func open() throws {

@@ -197,6 +197,7 @@ public final class HTTPParser: Element {
     private let parser: HTTP1Parser
     /// Memory is short when more than this is used.
     private let shortage: Int
+    private let memoryLimit: Int
     @exclusivity(unchecked) private var tally = Tally()
     /// Connections that keep memory, the one that has for the longest time first; -1 for none.
     private var oldest: Int32 = -1
@@ -219,6 +220,7 @@ public final class HTTPParser: Element {
         rules.keptFields.response = config.responseHeaders
         rules.keptFields.valueBytes = config.headerBytes
         parser = HTTP1Parser(rules, memory: HTTP1Memory(limit: config.memory))
+        memoryLimit = config.memory
         shortage = config.memory - config.memory / 8
         super.init()
     }
@@ -348,6 +350,8 @@ public final class HTTPParser: Element {
         }
         end(piece, side, state, &emitter)
     }
+
+    public override var memoryBytes: Int { memoryLimit }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         guard let state = connections.end(flow) else { return }

@@ -476,6 +476,8 @@ public final class IPDefragmenter: Element {
         }
     }
 
+    public override var memoryBytes: Int { config.bytes + map.memoryBytes }
+
     public override func finish(_ context: borrowing Context) {
         while map.oldest >= 0 { end(map.oldest, .incomplete, context) }
     }

@@ -341,6 +341,8 @@ public final class PatternMatcher: Element {
         _ = connections.end(flow)
     }
 
+    public override var memoryBytes: Int { automaton.memoryBytes }
+
     public override func finish(_ context: borrowing Context) {
         guard context.isConnected(2) else { return }
         for (number, text) in patterns.enumerated() where totals.base[number].matches > 0 {

@@ -1063,6 +1063,8 @@ public final class TCPReassembler: Element {
 
     // MARK: Ends
 
+    public override var memoryBytes: Int { config.bytes }
+
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         let index = Int(flow.index)
         guard index >= 0, index < flows, directions[2 * index].marks.contains(.live),

@@ -458,6 +458,8 @@ public final class TLSClientHello: Element {
         state.pointee.isOver = true
     }
 
+    public override var memoryBytes: Int { config.bufferBytes }
+
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         guard let state = connections.end(flow) else { return }
         if state.pointee.sides.0.phase == .reading {

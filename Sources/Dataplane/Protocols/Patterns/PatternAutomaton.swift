@@ -21,6 +21,8 @@ final class PatternAutomaton {
     private let memory: ZeroedMemory<UInt32>
     fileprivate let nodes: UnsafeMutablePointer<Node>
     private let outputs: UnsafeMutablePointer<Output>
+    /// Bytes of states, rows and filter.
+    let memoryBytes: Int
     fileprivate let rows: UnsafeMutablePointer<UInt32>
     /// States that have a row, and by how much the number of one is shifted to where its row begins.
     fileprivate let rowCount: UInt32
@@ -105,6 +107,9 @@ final class PatternAutomaton {
         shift = UInt32(32 - bits)
         filter = .allocate(capacity: 1 << (bits - 6))
         filter.initialize(repeating: 0, count: 1 << (bits - 6))
+        memoryBytes =
+            states * (MemoryLayout<Node>.stride + MemoryLayout<Output>.stride)
+            + (Int(rowCount) << Int(rowShift)) * MemoryLayout<UInt32>.stride + (8 << (bits - 6))
 
         join(width)
         for pattern in patterns {

@@ -1,0 +1,258 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// A placement that can be modelled, with what it asks of each resource.
+package struct Candidate: Sendable {
+    /// For each node of the graph its side.
+    package let sides: [Side]
+    let routes: Routes
+    let demand: Demand
+    /// Packets per second that no resource is too slow for: no placement sustains more.
+    package let bound: Double
+    /// Core cycles of the host per packet.
+    package let hostCycles: Double
+    /// Bytes that cross per packet, both ways, descriptors included.
+    package let dmaBytes: Double
+    /// Elements on the NIC, wires aside.
+    package let nicElements: Int
+}
+
+/// Scores placements of one recording on one device.
+package struct Scorer: Sendable {
+    /// What was recorded.
+    package let recording: Recording
+    /// The device.
+    package let profile: DeviceProfile
+    let traffic: Traffic
+    let tariff: Tariff
+    private let summary: WorkSummary
+    /// Packets for each replay.
+    private let packets: Int
+
+    /// Adds up what was recorded; `packets` is about how many each replay has.
+    package init(_ recording: Recording, _ profile: DeviceProfile, packets: Int) {
+        self.recording = recording
+        self.profile = profile
+        traffic = Traffic(recording, profile.mac)
+        tariff = Tariff(profile)
+        summary = WorkSummary(recording, profile.channel.link)
+        self.packets = max(1, packets)
+    }
+
+    /// Works out what a placement asks for; throws why it cannot be modelled.
+    package func candidate(_ sides: [Side]) throws(ModelError) -> Candidate {
+        try checkPlacement(recording.spec, sides, profile)
+        let routes = try Routes(recording.spec, recording.shape, sides, profile.plain)
+        try profile.checkCapacity(recording, routes)
+        let demand = summary.demand(routes)
+        return Candidate(
+            sides: sides,
+            routes: routes,
+            demand: demand,
+            bound: tariff.bound(demand),
+            hostCycles: tariff.hostCycles(demand),
+            dmaBytes: (tariff.writes(demand).bytes + tariff.reads(demand).bytes) / demand.packets,
+            nicElements: zip(recording.spec.nodes, sides).count { !$0.isWire && $1 == .nic }
+        )
+    }
+
+    /// The largest rate that a placement sustains.
+    package struct Capacity: Sendable {
+        /// Packets per second.
+        package var rate: Int
+        /// The queue that overflows in bursts just above, before any resource is full; nil where a resource is full.
+        package var firstDrop: Outcome.Drop?
+    }
+
+    /// Finds the largest rate without a drop, to 0.1 %; calls `progress` before each replay.
+    package func capacity(_ candidate: Candidate, progress: () throws -> Void = {}) throws -> Capacity {
+        // Long enough to show all that would be seen by looking longer, unless the recording is a long one.
+        let enough = max(packets / 2, min(2 * packets, Schedule.pattern * recording.packets), 1)
+        func firstDrop(_ rate: Int) throws -> Outcome.Drop? {
+            try progress()
+            let run = try recording.replay(candidate.routes, profile, traffic, .rate(rate), enough)
+            return Outcome.Drop.allCases.first { run.drops[$0.rawValue] > 0 }
+        }
+        // Copies of a recording that goes on for ever ask no resource for more than its share, so if nothing overflows on the way
+        // there, the bound is the rate.
+        var high = max(1, Int(min(candidate.bound, 1e12)))
+        guard var drop = try firstDrop(high) else { return Capacity(rate: high, firstDrop: nil) }
+        let full = high
+        var low = 0
+        // Mostly it is nearly the bound.
+        let near = high - high / 500
+        if near > 0, near < high {
+            if let found = try firstDrop(near) {
+                drop = found
+                high = near
+            } else {
+                low = near
+            }
+        }
+        while high - low > max(1, high / 1000) {
+            let middle = low + (high - low) / 2
+            if let found = try firstDrop(max(1, middle)) {
+                drop = found
+                high = middle
+            } else {
+                low = middle
+            }
+        }
+        return Capacity(rate: low, firstDrop: low >= full - full / 400 ? nil : drop)
+    }
+
+    /// Latency when packets are so rare that none waits for another; no load has a lower one.
+    package func unloadedLatency(_ candidate: Candidate, packets: Int) throws -> PlacementResult.Percentiles? {
+        try unloadedLatency(candidate, profile, packets)
+    }
+
+    /// The same on a device with other numbers.
+    package func unloadedLatency(
+        _ candidate: Candidate,
+        _ variant: Variant,
+        packets: Int
+    ) throws -> PlacementResult.Percentiles? {
+        try unloadedLatency(candidate, variant.profile, packets)
+    }
+
+    private func unloadedLatency(
+        _ candidate: Candidate,
+        _ profile: DeviceProfile,
+        _ packets: Int
+    ) throws -> PlacementResult.Percentiles? {
+        try recording.replay(candidate.routes, profile, traffic, .rate(100), min(self.packets, packets)).percentiles
+    }
+
+    /// The device with other numbers, for bounds.
+    package struct Variant: Sendable {
+        let profile: DeviceProfile
+        private let tariff: Tariff
+
+        /// Works out what the device charges.
+        package init(_ profile: DeviceProfile) {
+            self.profile = profile
+            tariff = Tariff(profile)
+        }
+
+        /// Packets per second that no resource is too slow for.
+        package func bound(_ candidate: Candidate) -> Double { tariff.bound(candidate.demand) }
+        /// Core cycles of the host per packet.
+        package func hostCycles(_ candidate: Candidate) -> Double { tariff.hostCycles(candidate.demand) }
+    }
+
+    /// All that is said of a placement.
+    package func result(
+        _ name: String,
+        _ candidate: Candidate,
+        _ capacity: Capacity,
+        _ load: OfferedLoad
+    ) throws -> PlacementResult {
+        let run = try recording.replay(candidate.routes, profile, traffic, load, packets)
+        let demand = candidate.demand
+        let limits = tariff.limits(demand)
+        let utilisation = limits.enumerated()
+            .map { (place: $0, resource: $1.resource, share: min(1, Double(capacity.rate) / $1.rate)) }
+            .sorted { ($1.share, $0.place) < ($0.share, $1.place) }
+            .map { (resource: $0.resource, share: $0.share) }
+        let (writes, reads) = (tariff.writes(demand), tariff.reads(demand))
+        let schedule = traffic.schedule(load)
+        let copies = traffic.schedule(.rate(max(1, capacity.rate))).copies
+        let spec = recording.spec
+        return PlacementResult(
+            name: name,
+            sides: candidate.sides,
+            profile: profile.name,
+            price: profile.price,
+            sustainableRate: capacity.rate,
+            wireRate: Double(capacity.rate) * Double(traffic.wireBytes) * 8 / demand.packets,
+            bound: candidate.bound,
+            firstDrop: capacity.firstDrop,
+            utilisation: utilisation,
+            load: Load(
+                asked: load,
+                rate: schedule.rate(recording.packets),
+                copies: schedule.copies,
+                isLimitedByPorts: schedule.isLimitedByPorts
+            ),
+            copies: copies,
+            flows: spec.nodes.indices.compactMap { n in
+                guard recording.flowPeaks[n] >= 0, let room = spec.nodes[n].element.flowCapacity else { return nil }
+                let needed = Int64(recording.flowPeaks[n]).multipliedReportingOverflow(by: copies)
+                return .init(
+                    table: spec.nodes[n].name,
+                    side: candidate.sides[n],
+                    needed: needed.overflow ? .max : needed.partialValue,
+                    room: Int64(room)
+                )
+            },
+            latency: run.percentiles,
+            drops: Outcome.Drop.allCases.filter { run.drops[$0.rawValue] > 0 }.map { ($0, run.drops[$0.rawValue]) },
+            packets: (run.offered, run.completed),
+            hostCyclesPerPacket: candidate.hostCycles,
+            nicCyclesPerPacket: tariff.nicCycles(demand),
+            toHost: .init(bytes: writes.bytes / demand.packets, transfers: writes.dmas / demand.packets),
+            toNIC: .init(bytes: reads.bytes / demand.packets, transfers: reads.dmas / demand.packets)
+        )
+    }
+}
+
+extension Outcome {
+    /// Latency of half, 99 % and 99.9 % of packets, in picoseconds; nil when no packet came through.
+    public var percentiles: PlacementResult.Percentiles? {
+        guard completed > 0 else { return nil }
+        func at(_ percent: Double) -> Int64 { Int64(latency.valueAtPercentile(percent)) }
+        return .init(p50: at(50), p99: at(99), p999: at(99.9))
+    }
+}
+
+extension DeviceProfile {
+    /// Throws when the tables, state and buffers of elements do not fit where they are placed.
+    func checkCapacity(_ recording: Recording, _ routes: Routes) throws(ModelError) {
+        let (spec, shape) = (recording.spec, recording.shape)
+        for side in Side.allCases {
+            // Parked packets take their buffer whether or not it is full.
+            let parking = side == .nic && !routes.isPlain ? plain.parking ?? 0 : 0
+            var bytes = parking
+            var flows = 0
+            for (number, node) in spec.nodes.enumerated() where routes.sides[number] == side {
+                let table =
+                    node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
+                let (state, overflow) = node.type.stateBytesPerFlow.multipliedReportingOverflow(by: table ?? 0)
+                let own = overflow ? Int.max : state.addingSaturating(recording.memory[number])
+                bytes = bytes.addingSaturating(own)
+                if let memory = executor(side).memory, bytes > memory {
+                    throw .badPlacement(
+                        element: node.name,
+                        reason:
+                            "does not fit: it takes \(mebibytes(own)) MiB, and with what is before it the \(side) would need "
+                            + "\(mebibytes(bytes)) MiB of \(mebibytes(memory)) MiB"
+                            + (parking > 0 ? ", \(mebibytes(parking)) MiB for parked packets included" : "")
+                    )
+                }
+                guard let own = node.element.flowCapacity else { continue }
+                flows = flows.addingSaturating(own)
+                if let limit = executor(side).flows, flows > limit {
+                    throw .badPlacement(
+                        element: node.name,
+                        reason: "does not fit: flow tables on the \(side) would take \(flows) entries of \(limit)"
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// Bytes in units of 2^20, with one digit behind the point, rounded up.
+private func mebibytes(_ bytes: Int) -> String {
+    let tenths = Int((Double(bytes) * 10 / 1_048_576).rounded(.up))
+    return "\(tenths / 10).\(tenths % 10)"
+}
+
+extension Int {
+    fileprivate func addingSaturating(_ other: Int) -> Int {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
+    }
+}
