@@ -38,6 +38,8 @@ public struct PlacementResult: Sendable {
     public var packets: (offered: UInt64, completed: UInt64)
     /// Core cycles of the host per packet of which nothing is lost.
     public var hostCyclesPerPacket: Double
+    /// Cores of the host that are busy at the sustainable rate.
+    public var hostCoresBusy: Double
     /// Core cycles of the NIC per packet of which nothing is lost.
     public var nicCyclesPerPacket: Double
     /// What the device writes to the host's memory, per packet.
@@ -77,8 +79,12 @@ public struct PlacementResult: Sendable {
         public var side: Side
         /// Flows at one time: those of the recording, times the copies. Flows that have ended and wait to idle out come on top.
         public var needed: Int64
-        /// Entries of the table.
+        /// The same at the load at which latency is modelled.
+        public var neededAtLoad: Int64
+        /// Flows the table has room for.
         public var room: Int64
+        /// Entries that tables on its side can have together; nil where the profile does not say.
+        public var limit: Int64?
     }
 }
 
@@ -281,19 +287,19 @@ public struct Comparison: Sendable {
         recorded = Recorded(recording, shown[0].scorer.traffic)
         let device = shown.map { one in profiles.firstIndex { $0.name == one.contender.profile.name } ?? 0 }
         sensitivity = Sensitivity(profiles, results.map(\.name), seed: options.seed) { changed in
-            let tariffs = changed.map(Tariff.init)
+            let variants = changed.map(Scorer.Variant.init)
             return Merits.best(
                 results.indices.map { k in
-                    let (tariff, demand) = (tariffs[device[k]], shown[k].candidate.demand)
+                    let (variant, candidate) = (variants[device[k]], shown[k].candidate)
                     // Where a queue overflows before, it is taken to do so at the same share of the bound.
-                    let rate = tariff.bound(demand) * Double(results[k].sustainableRate) / max(1, results[k].bound)
+                    let rate = variant.bound(candidate) * Double(results[k].sustainableRate) / max(1, results[k].bound)
                     return Merits(
                         objective: -rate,
-                        hostCycles: tariff.hostCycles(demand),
-                        dmaBytes: shown[k].candidate.dmaBytes,
+                        hostCycles: variant.hostCycles(candidate),
+                        dmaBytes: candidate.dmaBytes,
                         p99: p99[k],
                         rate: rate,
-                        nicElements: shown[k].candidate.nicElements
+                        nicElements: candidate.nicElements
                     )
                 }
             )

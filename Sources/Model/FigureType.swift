@@ -167,7 +167,7 @@ public struct FigureType: Sendable {
                 .number(Place(executor, \.threads)),
                 example: isNIC ? "4" : "1",
                 "Hardware threads of each core. While one waits for memory (`wait` of an operation) the others compute: a core "
-                    + "serves min(1 / computing, threads / (computing + waiting)) items per second. With 1, waiting is as good as computing."
+                    + "serves min(1 / computing, threads / (computing + waiting)) items per second. With 1 thread, waiting costs as much as computing."
             ),
             FigureType(
                 path("clock"),
@@ -253,7 +253,7 @@ public struct FigureType: Sendable {
                     example: operation.isPerByte ? "0.5" : "50",
                     "Cycles of the \(place) for \(operation.about)\(operation.isPerByte ? ", each" : ""). `wait` are further cycles in which the "
                         + "core only waits for memory, `accesses` the accesses that count against `memory_rate`; both are 0 where they are left "
-                        + "out. `free: why` where the hardware does it."
+                        + "out. `{value: free, source: why}` where the hardware does it."
                 )
             }
     }

@@ -165,8 +165,8 @@ public enum ModelStep: Sendable, CustomStringConvertible {
     public var fraction: Double? {
         switch self {
         case .recorded, .drawing: nil
-        case .bounding(let placement, let count), .scoring(let placement, let count):
-            Double(placement) / Double(max(1, count))
+        case .bounding(let placement, let count): Double(placement) / Double(max(1, count))
+        case .scoring(let placement, let count): Double(placement - 1) / Double(max(1, count))
         case .replaying(let done, let rest): Double(done) / Double(max(1, done + rest))
         }
     }

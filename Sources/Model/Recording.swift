@@ -47,6 +47,8 @@ public struct Recording: Sendable {
     let memory: [Int]
     /// For each flow table the most flows that it held at one time; -1 for all other nodes.
     private(set) var flowPeaks: [Int] = []
+    /// For each flow table the flows it has room for; 0 for all other nodes.
+    let flowRooms: [Int]
     /// What elements dropped of the recorded items, wherever they are placed; in the order of the graph.
     public private(set) var elementDrops: [(element: String, reason: String, count: UInt64)] = []
 
@@ -71,6 +73,7 @@ public struct Recording: Sendable {
         spec = instance.spec
         shape = instance.shape
         memory = instance.elements.map(\.memoryBytes)
+        flowRooms = instance.elements.map(\.flowCount.most)
         var recorder = Recorder(instance)
         // Visits are named by 32-bit numbers.
         try recorder.run(min(max(1, limit), 1 << 30), progress)
@@ -204,7 +207,7 @@ private struct Recorder: ~Copyable {
             let n = elements.receive(item, at: wire)
             note(visit, n)
             drain()
-            for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCount) }
+            for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCount.now) }
         }
     }
 

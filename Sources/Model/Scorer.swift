@@ -8,6 +8,7 @@ package struct Candidate: Sendable {
     /// For each node of the graph its side.
     package let sides: [Side]
     let routes: Routes
+    let footprint: Footprint
     let demand: Demand
     /// Packets per second that no resource is too slow for: no placement sustains more.
     package let bound: Double
@@ -45,11 +46,15 @@ package struct Scorer: Sendable {
     package func candidate(_ sides: [Side]) throws(ModelError) -> Candidate {
         try checkPlacement(recording.spec, sides, profile)
         let routes = try Routes(recording.spec, recording.shape, sides, profile.plain)
-        try profile.checkCapacity(recording, routes)
+        let footprint = Footprint(recording, routes)
+        if let misfit = footprint.misfit(profile) {
+            throw .badPlacement(element: recording.spec.nodes[misfit.node].name, reason: misfit.reason)
+        }
         let demand = summary.demand(routes)
         return Candidate(
             sides: sides,
             routes: routes,
+            footprint: footprint,
             demand: demand,
             bound: tariff.bound(demand),
             hostCycles: tariff.hostCycles(demand),
@@ -103,6 +108,11 @@ package struct Scorer: Sendable {
         return Capacity(rate: low, firstDrop: low >= full - full / 400 ? nil : drop)
     }
 
+    /// Latency at a load; nil when no packet comes through.
+    package func latency(_ candidate: Candidate, _ load: OfferedLoad) throws -> PlacementResult.Percentiles? {
+        try recording.replay(candidate.routes, profile, traffic, load, packets).percentiles
+    }
+
     /// Latency when packets are so rare that none waits for another; no load has a lower one.
     package func unloadedLatency(_ candidate: Candidate, packets: Int) throws -> PlacementResult.Percentiles? {
         try unloadedLatency(candidate, profile, packets)
@@ -136,8 +146,10 @@ package struct Scorer: Sendable {
             tariff = Tariff(profile)
         }
 
-        /// Packets per second that no resource is too slow for.
-        package func bound(_ candidate: Candidate) -> Double { tariff.bound(candidate.demand) }
+        /// Packets per second that no resource is too slow for; none where the placement does not fit.
+        package func bound(_ candidate: Candidate) -> Double {
+            candidate.footprint.misfit(profile) == nil ? tariff.bound(candidate.demand) : 0
+        }
         /// Core cycles of the host per packet.
         package func hostCycles(_ candidate: Candidate) -> Double { tariff.hostCycles(candidate.demand) }
     }
@@ -178,19 +190,23 @@ package struct Scorer: Sendable {
             ),
             copies: copies,
             flows: spec.nodes.indices.compactMap { n in
-                guard recording.flowPeaks[n] >= 0, let room = spec.nodes[n].element.flowCapacity else { return nil }
+                guard recording.flowPeaks[n] >= 0, recording.flowRooms[n] > 0 else { return nil }
                 let needed = Int64(recording.flowPeaks[n]).multipliedReportingOverflow(by: copies)
+                let atLoad = Int64(recording.flowPeaks[n]).multipliedReportingOverflow(by: schedule.copies)
                 return .init(
                     table: spec.nodes[n].name,
                     side: candidate.sides[n],
                     needed: needed.overflow ? .max : needed.partialValue,
-                    room: Int64(room)
+                    neededAtLoad: atLoad.overflow ? .max : atLoad.partialValue,
+                    room: Int64(recording.flowRooms[n]),
+                    limit: profile.executor(candidate.sides[n]).flows.map { Int64($0) }
                 )
             },
             latency: run.percentiles,
             drops: Outcome.Drop.allCases.filter { run.drops[$0.rawValue] > 0 }.map { ($0, run.drops[$0.rawValue]) },
             packets: (run.offered, run.completed),
             hostCyclesPerPacket: candidate.hostCycles,
+            hostCoresBusy: candidate.hostCycles * Double(capacity.rate) / Double(profile.host.clock),
             nicCyclesPerPacket: tariff.nicCycles(demand),
             toHost: .init(bytes: writes.bytes / demand.packets, transfers: writes.dmas / demand.packets),
             toNIC: .init(bytes: reads.bytes / demand.packets, transfers: reads.dmas / demand.packets)
@@ -207,40 +223,51 @@ extension Outcome {
     }
 }
 
-extension DeviceProfile {
-    /// Throws when the tables, state and buffers of elements do not fit where they are placed.
-    func checkCapacity(_ recording: Recording, _ routes: Routes) throws(ModelError) {
+/// What a placement needs of the memories and tables of a device, whatever the rest of its numbers is.
+struct Footprint: Sendable {
+    /// For each side and node on it the bytes of tables, buffers and state of flows, and the entries of flow tables.
+    private var parts: [(side: Side, node: Int, bytes: Int, flows: Int)] = []
+    /// A program is on the NIC: its buffer for parked packets is taken, whether or not it is full.
+    private let parks: Bool
+
+    init(_ recording: Recording, _ routes: Routes) {
+        parks = !routes.isPlain
         let (spec, shape) = (recording.spec, recording.shape)
+        for (number, node) in spec.nodes.enumerated() {
+            let table =
+                node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
+            let (state, overflow) = node.type.stateBytesPerFlow.multipliedReportingOverflow(by: table ?? 0)
+            let bytes = overflow ? Int.max : state.addingSaturating(recording.memory[number])
+            parts.append((routes.sides[number], number, bytes, node.element.flowCapacity ?? 0))
+        }
+    }
+
+    /// What does not fit on a device: the node, and why; nil when all does.
+    func misfit(_ profile: DeviceProfile) -> (node: Int, reason: String)? {
         for side in Side.allCases {
-            // Parked packets take their buffer whether or not it is full.
-            let parking = side == .nic && !routes.isPlain ? plain.parking ?? 0 : 0
-            var bytes = parking
-            var flows = 0
-            for (number, node) in spec.nodes.enumerated() where routes.sides[number] == side {
-                let table =
-                    node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
-                let (state, overflow) = node.type.stateBytesPerFlow.multipliedReportingOverflow(by: table ?? 0)
-                let own = overflow ? Int.max : state.addingSaturating(recording.memory[number])
-                bytes = bytes.addingSaturating(own)
-                if let memory = executor(side).memory, bytes > memory {
-                    throw .badPlacement(
-                        element: node.name,
-                        reason:
-                            "does not fit: it takes \(mebibytes(own)) MiB, and with what is before it the \(side) would need "
+            let parking = side == .nic && parks ? profile.plain.parking ?? 0 : 0
+            var (bytes, flows) = (parking, 0)
+            let (memory, entries) = (profile.executor(side).memory, profile.executor(side).flows)
+            for part in parts where part.side == side {
+                bytes = bytes.addingSaturating(part.bytes)
+                flows = flows.addingSaturating(part.flows)
+                if let memory, bytes > memory {
+                    return (
+                        part.node,
+                        "does not fit: it takes \(mebibytes(part.bytes)) MiB, and with what is before it the \(side) would need "
                             + "\(mebibytes(bytes)) MiB of \(mebibytes(memory)) MiB"
                             + (parking > 0 ? ", \(mebibytes(parking)) MiB for parked packets included" : "")
                     )
                 }
-                guard let own = node.element.flowCapacity else { continue }
-                flows = flows.addingSaturating(own)
-                if let limit = executor(side).flows, flows > limit {
-                    throw .badPlacement(
-                        element: node.name,
-                        reason: "does not fit: flow tables on the \(side) would take \(flows) entries of \(limit)"
+                if let entries, flows > entries {
+                    return (
+                        part.node,
+                        "does not fit: flow tables on the \(side) would take \(flows) entries of \(entries)"
                     )
                 }
             }
         }
+        return nil
     }
 }
 

@@ -66,7 +66,7 @@ package struct Merits: Sendable {
 
     /// The search cannot tell two values of an objective apart.
     package static func isEqual(_ x: Double, _ y: Double) -> Bool {
-        x == y || abs(x - y) <= resolution * max(abs(x), abs(y))
+        x == y || x.isFinite && y.isFinite && abs(x - y) <= resolution * max(abs(x), abs(y))
     }
 
     /// Whether it comes first among those with the same objective; nil where nothing decides.

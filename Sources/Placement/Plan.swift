@@ -130,6 +130,10 @@ private struct Search {
     var bounds: [Double] = []
     /// What was found out of candidates by replays.
     var results: [Int: PlacementResult] = [:]
+    /// Latency of candidates at the load, where that is what is looked for.
+    var latencies: [Int: PlacementResult.Percentiles] = [:]
+    /// Candidates that may be better, for all that their bound says, and were not replayed.
+    var unscored = 0
     var infeasible: [(sides: [Side], reason: String)] = []
     var lookedAt = 0
     var isInterrupted = false
@@ -229,19 +233,19 @@ private struct Search {
         }
         var best: Int?
         for (at, k) in order.enumerated() {
+            let value = best.map { merits($0).objective } ?? .infinity
             if let best {
-                if shouldStop() {
-                    isInterrupted = true
-                    return
-                }
-                let value = objective.score(results[best]!)
                 if bounds[k] > value, !Merits.isEqual(bounds[k], value) { break }
                 if !canBeat(k, best, value) { continue }
             }
-            let value = best.map { objective.score(results[$0]!) } ?? .infinity
             let rest = order[at...].prefix { bounds[$0] <= value }.count
-            progress(.replaying(done: results.count, atMost: rest))
-            try replay(k)
+            if best != nil, shouldStop() || latencies.count >= Search.mostLatencies {
+                isInterrupted = shouldStop()
+                unscored = rest
+                return
+            }
+            progress(.replaying(done: max(results.count, latencies.count), atMost: rest))
+            try measure(k)
             guard let now = best else {
                 best = k
                 continue
@@ -260,6 +264,15 @@ private struct Search {
         return x.dmaBytes <= y.dmaBytes + 1e-6
     }
 
+    /// Replays for latency at the most: with queues the latency without load bounds little, so very many could be left.
+    private static let mostLatencies = 512
+
+    /// Finds out what the objective is for a candidate.
+    private mutating func measure(_ k: Int) throws {
+        guard objective.isLatency else { return try replay(k) }
+        if results[k] == nil, latencies[k] == nil { latencies[k] = try scorer.latency(candidates[k], load) }
+    }
+
     private mutating func replay(_ k: Int) throws {
         if results[k] != nil { return }
         let capacity = try scorer.capacity(candidates[k])
@@ -270,11 +283,13 @@ private struct Search {
     private func merits(_ k: Int) -> Merits {
         let candidate = candidates[k]
         let result = results[k]
+        let latency = result?.latency ?? latencies[k]
+        let measured = latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) }
         return Merits(
-            objective: result.map(objective.score) ?? bounds[k],
+            objective: objective.isLatency ? measured ?? bounds[k] : result.map(objective.score) ?? bounds[k],
             hostCycles: candidate.hostCycles,
             dmaBytes: candidate.dmaBytes,
-            p99: result?.latency.map { Double($0.p99) } ?? .infinity,
+            p99: latency.map { Double($0.p99) } ?? .infinity,
             rate: result.map { Double($0.sustainableRate) } ?? candidate.bound,
             nicElements: candidate.nicElements
         )
@@ -288,29 +303,35 @@ private struct Search {
     private static let shownInfeasible = 5
 
     mutating func plan(_ progress: (ModelStep) -> Void) throws -> Plan {
-        var scored = Merits.ranking(results.keys.sorted().map(merits)).map { results.keys.sorted()[$0] }
-        let best = scored[0]
-        let searched = results.count
+        let searched = max(results.count, latencies.count)
+        let measured = Set(results.keys).union(latencies.keys).sorted()
+        var best = measured[Merits.best(measured.map(merits))]
         // The next best, the extremes, and what lies one step beside the best, for the reasons.
         func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
         let host = index(Group.sides(groups, spec.nodes.count, 0))
         let nic = index(Group.sides(groups, spec.nodes.count, possible - 1))
-        let next = Merits.ranking(candidates.indices.map(merits)).prefix(isInterrupted ? 1 : Search.shown)
-        for k in [host, nic].compactMap({ $0 }) + next { try replay(k) }
+        let next = Merits.ranking(measured.map(merits)).prefix(isInterrupted ? 1 : Search.shown).map { measured[$0] }
+        let others = Merits.ranking(candidates.indices.map(merits)).prefix(
+            isInterrupted || unscored > 0 ? 0 : Search.shown
+        )
+        for k in [best] + [host, nic].compactMap({ $0 }) + next + others { try replay(k) }
         var neighbours: [Int: Int] = [:]
-        for (number, group) in groups.enumerated() where group.side == nil && !isInterrupted {
-            guard let k = index(moved(group, candidates[best].sides)) else { continue }
-            progress(.replaying(done: results.count, atMost: groups.count - number))
-            try replay(k)
-            neighbours[number] = k
+        var scored: [Int] = []
+        // Where not all was looked at, a step beside the best may be better, and is the best then.
+        while true {
+            neighbours = [:]
+            for (number, group) in groups.enumerated() where group.side == nil && !isInterrupted {
+                guard let k = index(moved(group, candidates[best].sides)) else { continue }
+                progress(.replaying(done: results.count, atMost: groups.count - number))
+                try replay(k)
+                neighbours[number] = k
+            }
+            let keys = results.keys.sorted()
+            scored = Merits.ranking(keys.map(merits)).map { keys[$0] }
+            if scored[0] == best || isInterrupted { break }
+            best = scored[0]
         }
-        let keys = results.keys.sorted()
-        scored = Merits.ranking(keys.map(merits)).map { keys[$0] }
-        // Nothing that was replayed for show can be better than what the search found.
-        if let at = scored.firstIndex(of: best) {
-            scored.remove(at: at)
-            scored.insert(best, at: 0)
-        }
+        best = scored[0]
         let ranked = scored.map { results[$0]! }
         progress(.drawing)
         let sensitivity = try sensitivity(scored)
@@ -346,18 +367,20 @@ private struct Search {
             return "interrupted: the best of what was looked at, \(lookedAt) of \(possible) possible placements, "
                 + "\(searched) of them replayed\(misfits)"
         }
-        let rest = candidates.count - searched
-        let how = objective.isLatency ? "their latency without load" : "what they ask of each resource"
+        let rest = candidates.count - searched - unscored
+        let how = objective.isLatency ? "latency without load" : "the bound of what they ask of each resource"
         let sample =
             objective.isLatency && (candidates.count > 256 && scorer.recording.packets > Search.unloadedPackets)
             ? " (of a sample of \(Search.unloadedPackets) packets)" : ""
-        return "all \(possible) possible placements were looked at"
-            + (rest > 0 ? "; \(rest) were not replayed, as \(how)\(sample) leaves no room for a better one" : "")
-            + "\(misfits); so none is better in this model"
+        return "all \(possible) possible placements were looked at\(misfits); \(searched) were replayed"
+            + (rest > 0 ? ", and \(how)\(sample) shows that \(rest) others cannot be better" : "")
+            + (unscored > 0
+                ? "; \(unscored) more were not scored, and one of them may be better"
+                : ", so none is better in this model")
     }
 
     private func sensitivity(_ scored: [Int]) throws -> Sensitivity {
-        let known = Dictionary(uniqueKeysWithValues: scored.map { ($0, results[$0]!) })
+        let known = results
         if objective.isLatency {
             // Latency has no closed form: the placements that were replayed are replayed without load, with a sample of packets.
             let contenders = Array(scored.prefix(8))
@@ -394,6 +417,8 @@ private struct Search {
                     merits.rate = variant.bound(candidates[k]) * share
                     merits.hostCycles = variant.hostCycles(candidates[k])
                     switch objective {
+                    // What does not fit is no placement.
+                    case _ where merits.rate == 0: merits.objective = .infinity
                     case .rate: merits.objective = -merits.rate
                     case .hostCycles: merits.objective = merits.hostCycles
                     default: merits.objective = merits.dmaBytes
@@ -439,15 +464,15 @@ private struct Search {
     private func reason(_ group: Group, _ sides: [Side], _ best: PlacementResult, _ moved: PlacementResult?) -> String {
         if let why = group.why { return why }
         let other = self.moved(group, sides)
-        let target = other[group.members[0]].rawValue
+        let target = other[group.members[0]] == .nic ? "NIC" : "host"
         let subject =
             group.members.count == 1
-            ? "moved to the \(target) alone"
-            : "moved to the \(target) with "
+            ? "on the \(target) instead"
+            : "on the \(target) instead, with "
                 + group.members.dropFirst().map { spec.nodes[$0].name }.joined(separator: ", ")
         guard let moved else {
             let why = infeasible.first { $0.sides == other }?.reason
-            return "\(subject) " + (why.map { "it cannot be modelled: \($0)" } ?? "it was not looked at")
+            return "\(subject): " + (why.map { "it cannot be modelled: \($0)" } ?? "not looked at")
         }
         // Only what can be seen in the figures as they are written counts as a change.
         func change(_ what: String, _ before: Double, _ after: Double, _ digits: Int, _ unit: String) -> String? {
@@ -482,11 +507,10 @@ private struct Search {
         let changes = ([first, cycles, bytes, p99, rate, p50].compactMap { $0 }).reduce(into: [String]()) {
             if !$0.contains($1) { $0.append($1) }
         }
-        if changes.isEmpty { return "\(subject) nothing changes" }
+        if changes.isEmpty { return "\(subject): nothing changes" }
         let isEqual = Merits.isEqual(objective.score(moved), objective.score(best))
-        let verdict =
-            isEqual || first == nil ? "\(objective.rawValue) stays the same" : "\(objective.rawValue) is worse"
-        return "\(subject) \(verdict): \(changes.joined(separator: ", "))"
+        let verdict = isEqual || first == nil ? "\(objective.rawValue) unchanged, but " : "worse: "
+        return "\(subject): \(verdict)\(changes.joined(separator: ", "))"
     }
 
     /// A number with so many digits behind the point.

@@ -36,7 +36,7 @@ public struct ComparisonReport: ModelReport, Sendable {
             "Modelled on profile\(c.profiles.count > 1 ? "s" : "") \(c.profiles.map(\.name).joined(separator: ", ")): "
                 + "\(c.recorded.text)."
         )
-        lines.append("Latency is that at \(load.text(c.recorded)).")
+        lines.append("Latency is given at \(load.text(c.recorded)).")
         if !isBaselineShown {
             lines.append(
                 "Baseline is '\(c.baseline.name)', not shown: \(mega(Double(c.baseline.sustainableRate))) Mpps, "
@@ -49,7 +49,7 @@ public struct ComparisonReport: ModelReport, Sendable {
     private var tail: [String] {
         let c = comparison
         return (resultTable(c.results, baseline: c.baseline).same.map { [$0] } ?? [])
-            + ["Best: \(c.verdict)."]
+            + ["Best: \(c.verdict)."] + flowLines(c.results)
             + sensitivityLines(c.sensitivity, best: c.results[c.ranking[0]].name)
             + notes(c.results, c.recorded, c.infeasible)
             + profileLines(c.profiles)

@@ -27,6 +27,15 @@ public func rateText(_ rate: Double) -> String {
     }
 }
 
+/// A rate of bits in words.
+func bitsText(_ rate: Double) -> String {
+    switch rate {
+    case 1e8...: "\(giga(rate)) Gbps"
+    case 1e5...: "\(fixed(rate / 1e6, 2)) Mbps"
+    default: "\(fixed(rate / 1e3, 2)) kbps"
+    }
+}
+
 func mega(_ rate: Double) -> String { fixed(rate / 1e6, 3) }
 
 func giga(_ rate: Double) -> String { fixed(rate / 1e9, 2) }
@@ -52,7 +61,7 @@ extension Load {
         let pace =
             copies > 1 && own / Double(copies) > 0.9995
             ? "" : " at \(fixed(min(1, own / Double(copies)), 3)) of its pace"
-        return "\(rateText(rate)) (\(giga(wire)) Gbps on the wire): \(copiesText(copies))"
+        return "\(rateText(rate)) (\(bitsText(wire)) on the wire): \(copiesText(copies))"
             + (copies == 1 && abs(own - 1) < 0.0005 ? " as captured" : pace)
             + (isLimitedByPorts ? "; more was asked for than the ports carry" : "")
     }
@@ -86,6 +95,7 @@ func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (ta
         ("p99 us", .right, "us p99", { $0.latency.map { microseconds($0.p99) } ?? "-" }),
         ("p99.9 us", .right, "us p99.9", { $0.latency.map { microseconds($0.p999) } ?? "-" }),
         ("host cyc/pkt", .right, "host cycles per packet", { fixed($0.hostCyclesPerPacket, 1) }),
+        ("host cores", .right, "host cores busy", { fixed($0.hostCoresBusy, 2) }),
         ("NIC cyc/pkt", .right, "NIC cycles per packet", { fixed($0.nicCyclesPerPacket, 1) }),
         ("B/pkt to host", .right, "B per packet to the host", { fixed($0.toHost.bytes, 1) }),
         ("B/pkt to NIC", .right, "B per packet to the NIC", { fixed($0.toNIC.bytes, 1) }),
@@ -130,7 +140,6 @@ func notes(
                 + "No resource is too slow for \(mega(result.bound)) Mpps."
         )
     }
-    lines += flowLines(results)
     for result in results where !result.drops.isEmpty {
         let (offered, completed) = result.packets
         let reasons = result.drops.map { "\($0.reason.name) \(grouped($0.count))" }.joined(separator: ", ")
@@ -141,28 +150,35 @@ func notes(
     }
     if !recorded.elementDrops.isEmpty {
         let list = recorded.elementDrops.map { "\($0.element).\($0.reason) \(grouped($0.count))" }
-        lines.append("In every placement elements dropped, of what was recorded: \(list.joined(separator: ", "))")
+        lines.append("Dropped by elements of the recorded packets, in every placement: \(list.joined(separator: ", "))")
     }
     if !recorded.sharedState.isEmpty {
         lines.append(
-            "Flows share the state of \(recorded.sharedState.joined(separator: ", ")): what \(recorded.sharedState.count == 1 ? "it" : "they") "
-                + "did is what the recording alone makes \(recorded.sharedState.count == 1 ? "it" : "them") do, not merged copies of it."
+            "State for all flows together is in \(recorded.sharedState.joined(separator: ", ")): modelled as in the recording alone, at "
+                + "\(rateText(recorded.ownRate)); with the copies merged a Coalescer would pack more, and a Queue or RateLimiter drop more."
         )
     }
     return lines
 }
 
 /// What the sustainable rates need of flow tables; placements for which it is the same are named together.
-private func flowLines(_ results: [PlacementResult]) -> [String] {
+func flowLines(_ results: [PlacementResult]) -> [String] {
     var lines: [(text: String, names: [String])] = []
     for result in results where !result.flows.isEmpty {
-        let tables = result.flows.map { flow in
-            "'\(flow.table)' has room for \(grouped(UInt64(flow.room)))"
-                + (flow.needed > flow.room ? " and would have to be larger" : "")
-        }
         let needed = result.flows.map(\.needed).max() ?? 0
+        let tables = result.flows.map { flow in
+            var text = "'\(flow.table)' has room for \(grouped(UInt64(flow.room)))"
+            if flow.needed > flow.room {
+                text += " and would have to be larger"
+                if let limit = flow.limit, flow.needed > limit {
+                    text +=
+                        ", which the \(flow.side == .nic ? "NIC" : "host") with its \(grouped(UInt64(limit))) entries cannot do"
+                }
+            }
+            return text
+        }
         let text =
-            "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)), with \(many(needed)) flows at one time; "
+            "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)) at one time, with \(many(needed)) flows; "
             + tables.joined(separator: ", ")
         if let k = lines.firstIndex(where: { $0.text == text }) {
             lines[k].names.append(result.name)
@@ -171,7 +187,7 @@ private func flowLines(_ results: [PlacementResult]) -> [String] {
         }
     }
     if lines.count == 1 { return ["Flows: \(lines[0].text)."] }
-    return lines.map { "Flows of \($0.names.map { "'\($0)'" }.joined(separator: ", ")): \($0.text)." }
+    return lines.map { "Flows with \($0.names.map { "'\($0)'" }.joined(separator: ", ")): \($0.text)." }
 }
 
 /// How far a verdict carries.
@@ -181,7 +197,7 @@ func sensitivityLines(_ s: Sensitivity, best: String) -> [String] {
         let wins = s.wins.prefix(4).map { "'\($0.placement)' in \($0.count)" }.joined(separator: ", ")
         let rest = s.wins.dropFirst(4).reduce(0) { $0 + $1.count }
         lines.append(
-            "How far that carries: of \(s.draws) draws of all \(s.drawn.count) assumed numbers, each times 1/2 to 2, best is \(wins)"
+            "How robust that is: in \(s.draws) draws, each of the \(s.drawn.count) assumed numbers scaled by 0.5 to 2, best is \(wins)"
                 + (rest > 0 ? ", others in \(rest)" : "") + "."
         )
         if s.turnedBy.isEmpty {
@@ -197,7 +213,7 @@ func sensitivityLines(_ s: Sensitivity, best: String) -> [String] {
         }
     }
     if !s.notDrawn.isEmpty {
-        lines.append("Assumed, but not drawn, since they are choices or free: \(s.notDrawn.joined(separator: ", ")).")
+        lines.append("Assumptions not varied, as they are choices or free: \(s.notDrawn.joined(separator: ", ")).")
     }
     return lines
 }
@@ -215,7 +231,17 @@ func profileLines(_ profiles: [DeviceProfile]) -> [String] {
         }
     }
     let prices = profiles.compactMap { profile in profile.price.map { "\(profile.name) \($0) USD" } }
-    if profiles.count > 1, !prices.isEmpty { lines.append("Published prices: \(prices.joined(separator: ", ")).") }
+    if profiles.count > 1, !prices.isEmpty {
+        lines.append(
+            "Published prices, which need not cover the same parts ('spillway show' has the sources): \(prices.joined(separator: ", "))."
+        )
+    }
+    if profiles.count > 1 {
+        for profile in profiles where profile.nic.cores == 0 {
+            lines.append("Latency on \(profile.name) leaves out the time in its NIC, so it is less than it would be.")
+        }
+        lines.append("The assumptions of the host they share are drawn once.")
+    }
     for profile in profiles where !profile.notModelled.isEmpty {
         lines.append(
             "Not modelled\(profiles.count > 1 ? " of \(profile.name)" : ""): \(profile.notModelled.joined(separator: "; "))."
@@ -271,6 +297,7 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
             .object([("offered", .unsigned(r.packets.offered)), ("completed", .unsigned(r.packets.completed))])
         ),
         ("host_cycles_per_packet", .decimal(r.hostCyclesPerPacket, digits: 3)),
+        ("host_cores_busy", .decimal(r.hostCoresBusy, digits: 3)),
         ("nic_cycles_per_packet", .decimal(r.nicCyclesPerPacket, digits: 3)),
         (
             "dma_bytes_per_packet",
@@ -303,7 +330,8 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
                 r.flows.map {
                     .object([
                         ("table", .string($0.table)), ("side", .string($0.side.rawValue)),
-                        ("needed", .integer($0.needed)), ("room", .integer($0.room)),
+                        ("needed", .integer($0.needed)), ("needed_at_load", .integer($0.neededAtLoad)),
+                        ("room", .integer($0.room)), ("limit", $0.limit.map { .integer($0) } ?? .null),
                     ])
                 }
             )

@@ -37,7 +37,7 @@ public struct PlanReport: ModelReport, Sendable {
     private var head: [String] {
         [
             "Modelled on profile \(profile.name), objective \(plan.objective.rawValue): \(plan.recorded.text).",
-            "Latency is that at \(load.text(plan.recorded)).",
+            "Latency is given at \(load.text(plan.recorded)).",
             "Search: \(plan.completeness).",
         ]
     }
@@ -47,10 +47,10 @@ public struct PlanReport: ModelReport, Sendable {
             + [
                 "Best: '\(plan.best.name)'"
                     + (plan.isTie
-                        ? ", of those equal in \(plan.objective.rawValue) by fewer host cycles, bytes that cross, p99, then elements on the NIC."
+                        ? ": several are equal in \(plan.objective.rawValue), and ties go to fewer host cycles, then fewer bytes that cross, lower p99, fewer elements on the NIC."
                         : ".")
             ]
-            + sensitivityLines(plan.sensitivity, best: plan.best.name)
+            + flowLines(Array(shown.prefix(1))) + sensitivityLines(plan.sensitivity, best: plan.best.name)
             + notes(shown, plan.recorded, plan.infeasible)
             + (plan.possible.infeasible > plan.infeasible.count
                 ? ["\(plan.possible.infeasible - plan.infeasible.count) more cannot be modelled."] : [])
@@ -58,7 +58,7 @@ public struct PlanReport: ModelReport, Sendable {
     }
 
     private var reasons: [String] {
-        plan.reasons.map { "\($0.element) on \($0.side.rawValue): \($0.text)" }
+        plan.reasons.map { "\($0.element) on \($0.side == .nic ? "NIC" : "host"): \($0.text)" }
     }
 
     /// The report for a terminal.

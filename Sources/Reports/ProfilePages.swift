@@ -54,7 +54,7 @@ public enum ProfilePages {
                 out += "\n\(section.flatMap { $0.isEmpty ? nil : $0 } ?? "price")\n"
             }
             let name = figure.path.dropFirst(section.map { $0.isEmpty ? 0 : $0.count + 1 } ?? 0)
-            out += wrapped(["  \(name) = \(figure.value)\(unit(type))"])
+            out += wrapped(["  \(name) = \(figure.value)\(unit(type, figure.path))"])
             out += wrapped(["      \(figure.isAssumption ? "" : "source: ")\(figure.source)"])
             if figure.path == owner, let type { out += wrapped(["      \(type.about)"]) }
         }
@@ -73,7 +73,7 @@ public enum ProfilePages {
                         let type = FigureType.at(FigureType.owner(of: figure.path))
                         return .object([
                             ("path", .string(figure.path)), ("value", .string(figure.value)),
-                            ("unit", .string(unit(type).trimmed)), ("source", .string(figure.source)),
+                            ("unit", .string(unit(type, figure.path).trimmed)), ("source", .string(figure.source)),
                             ("assumption", .bool(figure.isAssumption)), ("about", .string(type?.about ?? "")),
                         ])
                     }
@@ -88,7 +88,7 @@ public enum ProfilePages {
             "# Each number needs a source; 'spillway show FIGURE' says what it means, and so does elements-docs/profile-figures.md.\n"
         out += "profile: \(name)\nabout: What this describes.\nnot_modelled:\n  - what its numbers leave out\n"
         var sections: [String] = []
-        for type in FigureType.all where type.presence != .optional && type.presence != .withSection {
+        for type in FigureType.all where type.presence != .withSection && type.path != "price" {
             let parts = type.section.split(separator: ".").map(String.init)
             for depth in parts.indices {
                 let path = parts[...depth].joined(separator: ".")
@@ -96,7 +96,9 @@ public enum ProfilePages {
                 sections.append(path)
                 out += (depth == 0 ? "\n" : "") + String(repeating: "  ", count: depth) + "\(parts[depth]):\n"
             }
-            out += String(repeating: "  ", count: parts.count) + "\(example(type))\n"
+            // What may be left out is.
+            let mark = type.presence == .optional ? "# " : ""
+            out += String(repeating: "  ", count: parts.count) + "\(mark)\(example(type))\n"
         }
         return out
     }
@@ -114,11 +116,13 @@ public enum ProfilePages {
             var words =
                 unit == .none
                 ? "a whole number"
-                : unit == .cycles ? "cycles, a decimal number" : "a \(unit.rawValue), in \(list(units))"
+                : unit == .cycles
+                    ? "cycles, a decimal number"
+                    : "\(unit == .accessRate ? "an" : "a") \(unit.rawValue), in \(list(units))"
             if case .numbers(_, let among) = type.kind { words += ", one of \(list(among.map { plain($0, unit) }))" }
             return words
         case .word(let words): return list(words.map { "`\($0)`" })
-        case .cost: return "cycles, a decimal number, with `wait` and `accesses` beside it, or `free: why`"
+        case .cost: return "cycles, a decimal number, with `wait` and `accesses` beside it, or `free`"
         }
     }
 
@@ -136,15 +140,17 @@ public enum ProfilePages {
         case .always: "Every profile has it."
         case .optional: "It may be left out."
         case .withNICCores: "Every profile has it whose NIC has cores."
-        case .withSection: "It is there with its section, which may be left out."
+        case .withSection: "It must be there where its section is; the section may be left out."
         }
     }
 
     /// The unit of a number that is written without.
-    private static func unit(_ type: FigureType?) -> String {
+    private static func unit(_ type: FigureType?, _ path: String) -> String {
+        if path.hasSuffix(".accesses") { return "" }
         switch type?.kind {
-        case .cost?, .number(.cycles, _)?: " cycles"
-        default: ""
+        case .cost?: return type?.name.hasSuffix("_bytes") == true ? " cycles per byte" : " cycles"
+        case .number(.cycles, _)?: return " cycles"
+        default: return ""
         }
     }
 }

@@ -68,6 +68,9 @@ struct ModelOptions: ParsableArguments {
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
         let devices = try Devices(profile, placements: placements.map(\.name) + [baseline ?? "host-only"])
+        if isInterruptible, devices.all.count > 1 {
+            throw Failure.usage("'\(verb)' takes one profile; 'compare' takes one for each placement")
+        }
         let base = try baseline.map { name in
             try placements.first { $0.name == name } ?? graph.extremes.first { $0.name == name }
                 ?? placement(name, of: graph)
@@ -164,7 +167,12 @@ struct Compare: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
 
-    @Option(help: ArgumentHelp("The placements, by name or file; all of the graph if left out.", valueName: "a,b,c"))
+    @Option(
+        help: ArgumentHelp(
+            "The placements, by name or file, all-host and all-nic among them; all of the graph if left out.",
+            valueName: "a,b,c"
+        )
+    )
     var placements: String?
 
     @Flag(help: "Compares run directories even when their inputs differ.")
@@ -180,11 +188,18 @@ struct Compare: ParsableCommand {
         let names = placements.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
         if names.contains("") { throw Failure.usage("--placements '\(placements ?? "")' has an empty name") }
         let own = graph.placements.isEmpty ? graph.extremes : graph.placements
-        let chosen = placements == nil ? own : try names.map { try placement($0, of: graph) }
+        let chosen =
+            placements == nil
+            ? own
+            : try names.map { name in
+                try graph.placements.contains { $0.name == name }
+                    ? placement(name, of: graph)
+                    : graph.extremes.first { $0.name == name } ?? placement(name, of: graph)
+            }
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
         }
-        let files = names.filter { name in !graph.placements.contains { $0.name == name } }
+        let files = names.filter { name in !(graph.placements + graph.extremes).contains { $0.name == name } }
         let notes = try options.model("compare", graph, loaded, placements: chosen, files: (files, nil)) { means in
             let recording = try Recording(means.makeInstance(), progress: means.progress)
             let comparison = try Comparison(

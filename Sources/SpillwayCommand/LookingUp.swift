@@ -76,13 +76,13 @@ struct List: ParsableCommand {
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract:
-            "Shows an element type, a device profile with the source of each number, or what a number of profiles means.",
+            "Shows an element type, a device profile with the source of each number, or what a figure of profiles means.",
         discussion: """
-            An element type shows its ports, parameters, handlers and drop reasons. A profile is a shipped one or a file. A number is \
-            named by its path or the end of it: 'nic.per_item', or 'in_flight' for all of that name.
+            An element type shows its ports, parameters, handlers and drop reasons. A profile is a shipped one or a file. A figure is \
+            named by its path, the end of it or its section: 'nic.per_item', 'in_flight', 'mac'.
             """
     )
-    @Argument(help: "The element type, profile, or number of profiles.")
+    @Argument(help: "The element type, profile, or figure of profiles.")
     var name: String
 
     @Option(help: "How it is written.")
@@ -92,7 +92,9 @@ struct Show: ParsableCommand {
         if let type = Session.catalog[name] {
             return try Output.result(format == .json ? ElementPages.json(type).text : ElementPages.terminal(type))
         }
-        let figures = FigureType.all.filter { $0.path == name || $0.path.hasSuffix(".\(name)") }
+        let figures = FigureType.all.filter {
+            $0.path == name || $0.path.hasSuffix(".\(name)") || $0.section == name || $0.section.hasPrefix("\(name).")
+        }
         if !figures.isEmpty {
             let json = JSON.array(
                 figures.map { .object([("path", .string($0.path)), ("about", .string($0.about))]) }
@@ -103,7 +105,7 @@ struct Show: ParsableCommand {
         guard Profiles.shipped.contains(name) || Files.exists(name) || name.hasSuffix(".yaml") else {
             let known = Session.catalog.types.map(\.name) + Profiles.shipped + FigureType.all.map(\.name)
             let guess = nearest(to: name, among: known).map { "; did you mean '\($0)'?" } ?? ""
-            throw Failure.usage("there is no element type, profile or number of profiles '\(name)'\(guess)")
+            throw Failure.usage("there is no element type, profile or figure of profiles '\(name)'\(guess)")
         }
         let (profile, _) = try loadProfile(name)
         try Output.result(format == .json ? ProfilePages.json(profile).text : ProfilePages.terminal(profile))

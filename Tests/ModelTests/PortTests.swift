@@ -298,4 +298,26 @@ import Testing
             #expect(other.hostCyclesPerPacket >= best.hostCyclesPerPacket - 1e-6)
         }
     }
+
+    /// A memory that is half as large may turn a verdict too: what does not fit is no placement.
+    @Test func whatDoesNotFitCannotWin() throws {
+        let spec = graph(
+            ["w": "Wire", "t": "SmallTable", "f": "FlowWatcher"],
+            ["w.rx -> t", "t.hit -> f", "f -> w.tx"]
+        )
+        var profile = testProfile()
+        profile.plain.parking = nil
+        profile.nic.memory = 100
+        profile.figures = [.init(path: "nic.memory", value: "100 B", source: "assumption")]
+        let comparison = try ComparisonTests.compare(
+            spec,
+            ["host-only": spec.onHost("t", "f"), "all-nic": spec.onHost()],
+            profile
+        )
+        #expect(comparison.results[comparison.ranking[0]].name == "all-nic")
+        #expect(
+            comparison.sensitivity.turnedBy == [.init(number: "nic.memory", factor: 0.5, best: "host-only")]
+        )
+        #expect(!Merits.isEqual(.infinity, 5) && Merits.isEqual(.infinity, .infinity))
+    }
 }

@@ -197,7 +197,7 @@ private struct NoServices: Services {
         #expect(plan.completeness.hasPrefix("all 8 possible placements were looked at"))
         #expect(plan.reasons.map(\.element) == ["w", "n0", "h1", "n2"])
         #expect(plan.reasons[0].text == "a Wire is a port of the NIC")
-        #expect(plan.reasons[2].text.contains("moved to the nic alone rate is worse: rate"))
+        #expect(plan.reasons[2].text.contains("on the NIC instead: worse: rate"))
         #expect(!plan.isTie)
     }
 
@@ -213,7 +213,7 @@ private struct NoServices: Services {
         let joined = try Self.plan(together, .rate)
         #expect(joined.ranked.count == 2 && joined.possible.all == 2)
         #expect(joined.ranked.allSatisfy { Set($0.sides[1...]).count == 1 })
-        #expect(joined.reasons[1].text.contains("with h1, n2"))
+        #expect(joined.reasons[1].text.contains("instead, with h1, n2"))
         together.nodes[1].place = .host
         together.nodes[3].place = .nic
         #expect(throws: ModelError.self) { try Self.plan(together, .rate) }

@@ -40,8 +40,8 @@ open class ElementBase {
     /// upstream (``ElementType/stateBytesPerFlow``) comes on top. What is placed on a side must fit in that side's memory.
     open var memoryBytes: Int { 0 }
 
-    /// For flow tables: the flows in the table now.
-    open var flowCount: Int { 0 }
+    /// For flow tables: the flows in the table now, and how many there can be.
+    open var flowCount: (now: Int, most: Int) { (0, 0) }
 }
 
 /// The reasons for which an element drops items, in the order of their numbers.

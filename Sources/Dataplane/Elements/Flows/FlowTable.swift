@@ -452,7 +452,7 @@ public final class FlowTable: Element {
     }
 
     public override var memoryBytes: Int { map.memoryBytes }
-    public override var flowCount: Int { map.count }
+    public override var flowCount: (now: Int, most: Int) { (map.count, map.capacity) }
 
     /// `time` + `span` + 1, the first moment later than the span; far-off times saturate.
     private func adding(_ time: Int64, _ span: Int64) -> Int64 {
