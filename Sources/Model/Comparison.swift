@@ -77,10 +77,14 @@ public struct PlacementResult: Sendable {
         public var table: String
         /// Where it is.
         public var side: Side
-        /// Flows at one time: those of the recording, times the copies. Flows that have ended and wait to idle out come on top.
+        /// Flows under way at one time: those of the recording, times the copies.
         public var needed: Int64
         /// The same at the load at which latency is modelled.
         public var neededAtLoad: Int64
+        /// Flows that have had their last packet and stay until they have idled out; nil where they stay for ever.
+        public var staying: Int64?
+        /// Nanoseconds for which they stay; 0 for ever.
+        public var stays: Int64
         /// Flows the table has room for.
         public var room: Int64
         /// Entries that tables on its side can have together; nil where the profile does not say.

@@ -13,7 +13,7 @@ public struct WorkSummary: Sendable {
         var node: Int32
         /// The edge it came by; -1 for an arrival or a call.
         var edge: Int32
-        var isSame: Bool
+        var traits: Recording.Traits
         /// How many visits.
         var count = 0.0
         /// Their items when headers, and when all of them, cross.
@@ -82,7 +82,7 @@ public struct WorkSummary: Sendable {
                 let (number, parent) = order[at]
                 let visit = recording.visits[Int(number)]
                 way.append(visit.edge < 0 ? visit.node : visit.edge)
-                way.append(parent << 1 | (visit.isSame ? 1 : 0))
+                way.append(parent << 2 | Int32(visit.traits.rawValue & 3))
                 var child = visit.firstChild
                 while child >= 0 {
                     order.append((child, Int32(at)))
@@ -99,7 +99,7 @@ public struct WorkSummary: Sendable {
                 ways.append(Way(first: visits.count, count: order.count, caller: root.isPacket ? -1 : root.node))
                 for (number, parent) in order {
                     let visit = recording.visits[Int(number)]
-                    visits.append(Visit(parent: parent, node: visit.node, edge: visit.edge, isSame: visit.isSame))
+                    visits.append(Visit(parent: parent, node: visit.node, edge: visit.edge, traits: visit.traits))
                 }
                 operations.append(contentsOf: repeatElement(0, count: order.count * width))
             }
@@ -146,7 +146,11 @@ public struct WorkSummary: Sendable {
                         demand.cross(to: side, visit.count, visit.whole)
                     }
                 } else {
-                    let before = visit.isSame ? levels[Int(visit.parent)] : .whole
+                    let parent = visits[way.first + Int(visit.parent)]
+                    let before =
+                        visit.traits.contains(.same)
+                        ? levels[Int(visit.parent)]
+                        : visit.traits.contains(.released) ? routes.arriving[Int(parent.node)] : .whole
                     level = before
                     if routes.crosses[Int(visit.edge)] {
                         let needs = routes.needs[Int(visit.edge)]

@@ -20,6 +20,10 @@ struct ElementCalls: ~Copyable {
     private let edges: Block<EdgeEnd>
     /// Bytes of headers of each item of the pool.
     private let headers: Block<UInt16>
+    /// What each item of the pool was when it was held last: its place in the order of items tells whether it still is that.
+    private let held: Block<(sequence: UInt64, made: UInt32)>
+    /// The last call held the item that it was handed.
+    private(set) var holds = false
     /// What each node had counted before the last call, by operation.
     private let counted: Block<UInt64>
     private let operations = Operation.allCases.count
@@ -56,6 +60,7 @@ struct ElementCalls: ~Copyable {
         items = instance.pool.items
         children = .allocate(capacity: instance.pool.capacity)
         headers = Block(instance.pool.capacity, 0)
+        held = Block(instance.pool.capacity, (.max, .max))
         counted = Block(spec.nodes.count * Operation.allCases.count, 0)
         edges = Block(spec.edges.count, EdgeEnd())
         for (e, edge) in spec.edges.enumerated() {
@@ -117,7 +122,8 @@ struct ElementCalls: ~Copyable {
 
     /// Lets a packet in: its children are what leaves the wire.
     mutating func receive(_ i: Int32, at wire: Int) -> Int {
-        collect(borrowed._withUnsafeGuaranteedRef { $0.receive(i, at: wire) }, from: i, round: 0)
+        holds = false
+        return collect(borrowed._withUnsafeGuaranteedRef { $0.receive(i, at: wire) }, from: i, round: 0)
     }
 
     /// Hands an item to the element at the end of the edge it is on.
@@ -126,14 +132,18 @@ struct ElementCalls: ~Copyable {
         let n = borrowed._withUnsafeGuaranteedRef {
             $0.process(i, at: Int(end.to), from: Int(end.input), isBack: end.isBack)
         }
+        let item = items + Int(i)
+        holds = item.pointee.flags.contains(.held)
+        if holds { held[Int(i)] = (item.pointee.sequence, UInt32(item.pointee.made)) }
         return n == 0 ? 0 : collect(n, from: i, round: order.a &>> 40)
     }
 
     mutating func make(_ call: Call, of node: Int) -> Int {
+        holds = false
         switch call {
-        case .timer(let id, let due): collect(step.fire(id, of: node, due: due), from: -1, round: 0)
-        case .ended(let flow): collect(step.tell(node, flow), from: -1, round: 0)
-        case .finish: collect(step.finish(node), from: -1, round: 0)
+        case .timer(let id, let due): return collect(step.fire(id, of: node, due: due), from: -1, round: 0)
+        case .ended(let flow): return collect(step.tell(node, flow), from: -1, round: 0)
+        case .finish: return collect(step.finish(node), from: -1, round: 0)
         }
     }
 
@@ -154,6 +164,15 @@ struct ElementCalls: ~Copyable {
         return n
     }
 
+    /// Whether an item that leaves is one that its element had held; it is not any more.
+    private func wasHeld(_ i: Int32) -> Bool {
+        let item = items + Int(i)
+        let before = held[Int(i)]
+        if before.sequence != item.pointee.sequence || before.made != UInt32(item.pointee.made) { return false }
+        held[Int(i)] = (.max, .max)
+        return true
+    }
+
     private mutating func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
         for k in 0..<n {
             let (i, edge) = (emitted[k].item, emitted[k].edge)
@@ -172,6 +191,7 @@ struct ElementCalls: ~Copyable {
                 length: length,
                 headers: headers[Int(i)],
                 isSame: i == parent,
+                isReleased: i != parent && wasHeld(i),
                 order: end.isMerged
                     ? Order(a: a, b: item.pointee.sequence, c: UInt64(item.pointee.made) &<< 32 | UInt64(edge))
                     : Order(a: a)

@@ -212,7 +212,7 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
             "at this load the input takes longer than the 26 days that are modelled; offer it at a rate or sped up"
         case .tooManyPlacements(let n):
             (n == .max ? "more than 2^62" : "\(n)")
-                + " placements are possible, more than can be tried; pin elements with 'place:'"
+                + " placements are possible, more than the 16384 that can be tried; pin elements with 'place:'"
         case .noPlacement(let reason): "no placement is possible: \(reason)"
         }
     }

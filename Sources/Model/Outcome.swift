@@ -118,7 +118,21 @@ public struct Outcome: Sendable {
     mutating func finish(_ epoch: Epoch) {
         if epoch.isDropped { return }
         completed &+= 1
-        let end = epoch.emitted >= 0 ? epoch.emitted : epoch.lastWork
-        latency.record(min(UInt64(max(0, end &- epoch.arrival)), Outcome.longestLatency))
+        if !epoch.isHeld { record(epoch.arrival, epoch.emitted, epoch.lastWork) }
+    }
+
+    /// The packet counted as completed when it was held.
+    mutating func finish(_ journey: Journey) {
+        if journey.isHeld { return }
+        if journey.isDropped {
+            if completed > 0 { completed &-= 1 }
+        } else {
+            record(journey.arrival, journey.emitted, journey.lastWork)
+        }
+    }
+
+    private mutating func record(_ arrival: Int64, _ emitted: Int64, _ lastWork: Int64) {
+        let end = emitted >= 0 ? emitted : lastWork
+        latency.record(min(UInt64(max(0, end &- arrival)), Outcome.longestLatency))
     }
 }

@@ -26,6 +26,15 @@ extension DeviceProfile {
             guard isNeeded, let section else { continue }
             reader.fail("the profile needs '\(type.path)'", at: section)
         }
+        let read = reader.profile
+        if read.plain.splitsHeaders, read.plain.parking == nil, let mark = reader.sections["nic"] {
+            reader.fail("'nic.header_split' needs 'nic.parking', where payload stays", at: mark)
+        }
+        if let parking = read.plain.parking, let memory = read.nic.memory, parking > memory,
+            let mark = reader.sections["nic"]
+        {
+            reader.fail("'nic.parking' is larger than 'nic.memory', of which it is a part", at: mark)
+        }
         guard reader.errors.isEmpty else { return (nil, reader.errors.sorted { $0.mark < $1.mark }) }
         var profile = reader.profile
         let order = Dictionary(uniqueKeysWithValues: FigureType.all.enumerated().map { ($1.path, $0) })
@@ -161,7 +170,14 @@ private struct ProfileReader {
 
     private mutating func text(_ value: Value, _ key: String) {
         switch key {
-        case "profile": profile.name = attempt { () throws(ParameterError) in try value.string() } ?? ""
+        case "profile":
+            profile.name = attempt { () throws(ParameterError) in try value.string() } ?? ""
+            let isPlain = profile.name.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || (0x41...0x5a).contains($0 & 0xdf) || "_-.".utf8.contains($0)
+            }
+            if profile.name.isEmpty || !isPlain {
+                fail("a profile's name has letters, digits, '_', '-' and '.', and nothing else", at: value.mark)
+            }
         case "about": profile.about = attempt { () throws(ParameterError) in try value.string() } ?? ""
         default:
             profile.notModelled =

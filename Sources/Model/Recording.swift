@@ -23,7 +23,18 @@ public struct Recording: Sendable {
         /// Its place in the order in which visits were made.
         var turn: Int32 = 0
         var headers: UInt16
-        var isSame: Bool
+        var traits: Traits
+    }
+
+    /// What a visit was of.
+    struct Traits: OptionSet, BitwiseCopyable, Sendable {
+        var rawValue: UInt8
+        /// The item is the one that came in before, at the visit that let it go.
+        static let same = Traits(rawValue: 1)
+        /// It had been held there.
+        static let released = Traits(rawValue: 2)
+        /// It is held here.
+        static let holds = Traits(rawValue: 4)
     }
 
     /// An arrival, or a call with the visits it makes.
@@ -47,8 +58,8 @@ public struct Recording: Sendable {
     let memory: [Int]
     /// For each flow table the most flows that it held at one time; -1 for all other nodes.
     private(set) var flowPeaks: [Int] = []
-    /// For each flow table the flows it has room for; 0 for all other nodes.
-    let flowRooms: [Int]
+    /// For each node what flow tables held at the end.
+    private(set) var flowCounts: [FlowCounts] = []
     /// What elements dropped of the recorded items, wherever they are placed; in the order of the graph.
     public private(set) var elementDrops: [(element: String, reason: String, count: UInt64)] = []
 
@@ -73,17 +84,17 @@ public struct Recording: Sendable {
         spec = instance.spec
         shape = instance.shape
         memory = instance.elements.map(\.memoryBytes)
-        flowRooms = instance.elements.map(\.flowCount.most)
         var recorder = Recorder(instance)
         // Visits are named by 32-bit numbers.
         try recorder.run(min(max(1, limit), 1 << 30), progress)
+        roots = recorder.spreadRoots()
         visits = recorder.visits
-        roots = recorder.spreadRoots
         counts = recorder.table.counts
         packets = recorder.packets
         bytes = recorder.bytes
         isPrefix = recorder.isPrefix
         flowPeaks = recorder.flowPeaks
+        flowCounts = instance.elements.map(\.flowCounts)
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)
             return counts.drops.map { (counts.name, $0.reason, $0.count) }
@@ -137,13 +148,14 @@ private struct Recorder: ~Copyable {
     }
 
     /// The roots in the order of replay: those of the end of input stand evenly between the packets.
-    var spreadRoots: [Recording.Root] {
+    mutating func spreadRoots() -> [Recording.Root] {
         // Most elements have nothing to do at the end.
-        let endings = roots[firstEnding...].filter { root in
+        var endings = roots[firstEnding...].filter { root in
             visits[Int(root.visit)..<Int(root.visit + root.count)].contains {
                 $0.firstChild >= 0 || table.hasCounts($0.counts)
             }
         }
+        endings = endings.flatMap { apart($0) }
         var spread: [Recording.Root] = []
         spread.reserveCapacity(firstEnding + endings.count)
         var seen = 0
@@ -167,6 +179,27 @@ private struct Recorder: ~Copyable {
         }
         place(upTo: endings.count)
         return spread
+    }
+
+    /// What an element lets go at the end of the input it would let go bit by bit if the input went on: so each item has a call of its
+    /// own.
+    private mutating func apart(_ root: Recording.Root) -> [Recording.Root] {
+        guard root.count == 1, visits[Int(root.visit)].firstChild >= 0 else { return [root] }
+        var calls = [root]
+        var child = visits[Int(root.visit)].firstChild
+        while visits[Int(child)].nextSibling >= 0 {
+            let next = visits[Int(child)].nextSibling
+            visits[Int(child)].nextSibling = -1
+            var visit = visits[Int(root.visit)]
+            visit.counts = Int32(table.index(of: elements.counts.base, 0))
+            visit.firstChild = next
+            var call = root
+            call.visit = Int32(visits.count)
+            visits.append(visit)
+            calls.append(call)
+            child = next
+        }
+        return calls
     }
 
     private mutating func runPackets(_ limit: Int, _ progress: (ModelStep) -> Void) throws {
@@ -202,12 +235,12 @@ private struct Recorder: ~Copyable {
                 )
             )
             visits.append(
-                Recording.Visit(node: Int32(wire), edge: -1, length: length, headers: headers, isSame: true)
+                Recording.Visit(node: Int32(wire), edge: -1, length: length, headers: headers, traits: .same)
             )
             let n = elements.receive(item, at: wire)
             note(visit, n)
             drain()
-            for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCount.now) }
+            for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCounts.now) }
         }
     }
 
@@ -224,7 +257,7 @@ private struct Recorder: ~Copyable {
             )
         )
         for number in nodes {
-            visits.append(Recording.Visit(node: Int32(number), edge: -1, length: 0, headers: 0, isSame: false))
+            visits.append(Recording.Visit(node: Int32(number), edge: -1, length: 0, headers: 0, traits: []))
         }
     }
 
@@ -269,6 +302,7 @@ private struct Recorder: ~Copyable {
         let counted = elements.takeCounts(node)
         visits[Int(visit)].counts = Int32(table.index(of: elements.counts.base, counted))
         visits[Int(visit)].turn = turns
+        if elements.holds { visits[Int(visit)].traits.insert(.holds) }
         turns += 1
         var last: Int32 = -1
         for k in 0..<n {
@@ -280,7 +314,7 @@ private struct Recorder: ~Copyable {
                     edge: child.edge,
                     length: child.length,
                     headers: child.headers,
-                    isSame: child.isSame
+                    traits: child.isSame ? .same : child.isReleased ? .released : []
                 )
             )
             if last < 0 { visits[Int(visit)].firstChild = number } else { visits[Int(last)].nextSibling = number }

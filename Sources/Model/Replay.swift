@@ -62,7 +62,10 @@ extension Recording {
         private let isHost: [Bool]
         private var buffer: Block<Child>
         var children: UnsafeMutablePointer<Child> { buffer.base }
+        private(set) var holds = false
         let capacity = Int.max
+        /// So many that they are no limit: the cores are.
+        let mostCalls = 1 << 16
 
         private let wanted: Int
         private var arrived = 0
@@ -112,7 +115,7 @@ extension Recording {
             var packets: [(root: Int32, window: Int, phase: Int64)] = []
             packets.reserveCapacity(traffic.times.count)
             for (number, root) in recording.roots.enumerated() where root.isPacket {
-                let time = Int128(traffic.times[packets.count]) * slowed / Int128(traffic.period)
+                let time = Recording.slow(traffic.times[packets.count], slowed, traffic.period)
                 packets.append(
                     (Int32(number), Int(truncatingIfNeeded: time / window), Int64(time % window))
                 )
@@ -223,6 +226,7 @@ extension Recording {
             cost.compute &+= own.compute
             cost.wait &+= own.wait
             cost.accesses &+= own.accesses
+            holds = visit.traits.contains(.holds)
             var n = 0
             var child = visit.firstChild
             while child >= 0 {
@@ -233,7 +237,8 @@ extension Recording {
                     edge: next.edge,
                     length: next.length,
                     headers: next.headers,
-                    isSame: next.isSame,
+                    isSame: next.traits.contains(.same),
+                    isReleased: next.traits.contains(.released),
                     order: Order(a: UInt64(next.turn))
                 )
                 n += 1
@@ -261,6 +266,12 @@ extension Recording {
         func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, recording.visits[Int(k)].node) }
 
         mutating func done(_ control: Control) {}
+    }
+
+    /// `time * slowed / period`; of recordings of many years to 15 digits.
+    fileprivate static func slow(_ time: Int64, _ slowed: Int128, _ period: Int64) -> Int128 {
+        let (product, overflow) = Int128(time).multipliedReportingOverflow(by: slowed)
+        return overflow ? Int128(Double(time) / Double(period) * Double(slowed)) : product / Int128(period)
     }
 
     /// The cost of each of the different counts.

@@ -31,6 +31,8 @@ struct Routes {
     let crosses: [Bool]
     /// For each edge how much of an item the far side reads before the item crosses again.
     let needs: [Level]
+    /// For each node how much of the packets that come to it is on its side; of one that it has held that much still is.
+    let arriving: [Level]
     /// The elements at which items may have to wait: their numbers among these; -1 for all others.
     let contest: [Int]
     /// How many elements that are.
@@ -80,6 +82,20 @@ struct Routes {
             }
             return level
         }
+
+        var arriving: [Level] = spec.nodes.indices.map { sides[$0] == .host ? .descriptor : .whole }
+        var changed = true
+        while changed {
+            changed = false
+            for (e, edge) in edges.enumerated() where sides[edge.to] == .host {
+                let level = !isPacket(e) ? .whole : crosses[e] ? needs[e] : arriving[edge.from]
+                if level > arriving[edge.to] {
+                    arriving[edge.to] = level
+                    changed = true
+                }
+            }
+        }
+        self.arriving = arriving
 
         contest = Routes.findContests(spec, shape, sides)
         contests = (contest.max() ?? -1) + 1

@@ -190,15 +190,22 @@ package struct Scorer: Sendable {
             ),
             copies: copies,
             flows: spec.nodes.indices.compactMap { n in
-                guard recording.flowPeaks[n] >= 0, recording.flowRooms[n] > 0 else { return nil }
-                let needed = Int64(recording.flowPeaks[n]).multipliedReportingOverflow(by: copies)
-                let atLoad = Int64(recording.flowPeaks[n]).multipliedReportingOverflow(by: schedule.copies)
+                guard recording.flowPeaks[n] >= 0, recording.flowCounts[n].most > 0 else { return nil }
+                let counts = recording.flowCounts[n]
+                let peak = Double(recording.flowPeaks[n])
+                // Little's law: so many are created in a second, and stay for so long after their last packet.
+                func staying(_ rate: Double) -> Double? {
+                    counts.stays == 0
+                        ? nil : rate / demand.packets * Double(counts.created) * Double(counts.stays) / 1e9
+                }
                 return .init(
                     table: spec.nodes[n].name,
                     side: candidate.sides[n],
-                    needed: needed.overflow ? .max : needed.partialValue,
-                    neededAtLoad: atLoad.overflow ? .max : atLoad.partialValue,
-                    room: Int64(recording.flowRooms[n]),
+                    needed: Int64(min(peak * Double(copies), 9e18)),
+                    neededAtLoad: Int64(min(peak * Double(schedule.copies), 9e18)),
+                    staying: staying(Double(capacity.rate)).map { Int64(min($0, 9e18)) },
+                    stays: counts.stays,
+                    room: Int64(counts.most),
                     limit: profile.executor(candidate.sides[n]).flows.map { Int64($0) }
                 )
             },
@@ -217,7 +224,7 @@ package struct Scorer: Sendable {
 extension Outcome {
     /// Latency of half, 99 % and 99.9 % of packets, in picoseconds; nil when no packet came through.
     public var percentiles: PlacementResult.Percentiles? {
-        guard completed > 0 else { return nil }
+        guard latency.totalCount > 0 else { return nil }
         func at(_ percent: Double) -> Int64 { Int64(latency.valueAtPercentile(percent)) }
         return .init(p50: at(50), p99: at(99), p999: at(99.9))
     }
@@ -254,9 +261,9 @@ struct Footprint: Sendable {
                 if let memory, bytes > memory {
                     return (
                         part.node,
-                        "does not fit: it takes \(mebibytes(part.bytes)) MiB, and with what is before it the \(side) would need "
-                            + "\(mebibytes(bytes)) MiB of \(mebibytes(memory)) MiB"
-                            + (parking > 0 ? ", \(mebibytes(parking)) MiB for parked packets included" : "")
+                        "does not fit: it takes \(size(part.bytes, of: memory)), and with what is before it the \(side) would need "
+                            + "\(size(bytes, of: memory)) of \(size(memory, of: memory))"
+                            + (parking > 0 ? ", \(size(parking, of: memory)) for parked packets included" : "")
                     )
                 }
                 if let entries, flows > entries {
@@ -271,10 +278,11 @@ struct Footprint: Sendable {
     }
 }
 
-/// Bytes in units of 2^20, with one digit behind the point, rounded up.
-private func mebibytes(_ bytes: Int) -> String {
-    let tenths = Int((Double(bytes) * 10 / 1_048_576).rounded(.up))
-    return "\(tenths / 10).\(tenths % 10)"
+/// Bytes in the unit that suits `whole`, with one digit behind the point, rounded up.
+private func size(_ bytes: Int, of whole: Int) -> String {
+    let (unit, name) = whole < 10 << 20 ? (whole < 10 << 10 ? (1.0, "B") : (1_024.0, "KiB")) : (1_048_576.0, "MiB")
+    let tenths = Int((min(Double(bytes), 1e17) * 10 / unit).rounded(.up))
+    return unit == 1 ? "\(bytes) B" : "\(tenths / 10).\(tenths % 10) \(name)"
 }
 
 extension Int {

@@ -68,6 +68,16 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private var freeJob: Int32 = -1
     private var services = Block(1024, Service())
     private var freeService: Int32 = -1
+    /// The ways of packets that were held, from the call that let them go.
+    private var journeys = Block(256, Journey())
+    private var freeJourney: Int32 = -1
+    private var journeysListed = 0
+    /// Those that the service under way works on, and the elements in it that hold a packet, with when that had come.
+    private var travelling: [Int32] = []
+    private var holding: [(node: Int32, length: UInt32, arrival: Int64)] = []
+    /// How long the last packet of a length had taken to come to a node that holds it, and the last of any; -1 where none has yet.
+    private let heldAfter: Block<Int64>
+    private let heldLast: Block<Int64>
 
     // Origins in flight are `oldest ..< newest`, in a ring.
     private var epochs = Block(4096, Epoch())
@@ -95,8 +105,6 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     /// Flows share these; two that meet in one bucket are only kept in order more strictly than needed.
     private static var buckets: Int { 1 << 14 }
-    /// Calls in flight at one time: as many as a batch of a direct run.
-    private static var mostControls: Int { 64 }
     /// Bytes of the command that tells the other side of the end of a flow.
     private static var commandBytes: UInt32 { 16 }
 
@@ -138,6 +146,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         last = Block(routes.contests == 0 ? 1 : Simulation.buckets, -1)
         edges = Block(spec.edges.count, EdgeFacts())
         nodes = Block(spec.nodes.count, NodeFacts())
+        heldAfter = Block(Simulation.lengths * spec.nodes.count, -1)
+        heldLast = Block(spec.nodes.count, 0)
         for (e, edge) in spec.edges.enumerated() {
             edges[e] = EdgeFacts(to: Int32(edge.to), crosses: routes.crosses[e], needs: routes.needs[e])
         }
@@ -147,6 +157,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             nodes[n] = NodeFacts(
                 isHost: routes.sides[n] == .host,
                 wire: node.isWire ? wire - 1 : -1,
+                arriving: routes.arriving[n],
                 contest: Int32(routes.contest[n]),
                 after: routes.after[n],
                 approaching: routes.approaching(n),
@@ -325,7 +336,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             // Nothing with an earlier functional time can come any more.
             let watermark = oldest == newest ? work.nextTime : epochs[slot(oldest)].time
             while let control = work.nextControl(watermark: watermark, newest: newest &- 1) { controls.append(control) }
-            guard nextWaitingControl < controls.count, controlsInFlight < Simulation.mostControls,
+            guard nextWaitingControl < controls.count, controlsInFlight < work.mostCalls,
                 controls[nextWaitingControl].after < oldest
             else { break }
             nextWaitingControl += 1
@@ -404,6 +415,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private mutating func remove(_ j: Int32) {
         let epoch = jobs.base[Int(j)].epoch
         unpark(j)
+        if jobs.base[Int(j)].journey >= 0 { leave(journey: jobs.base[Int(j)].journey) }
         jobs.base[Int(j)].next = freeJob
         freeJob = j
         release(epoch)
@@ -411,13 +423,58 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     private mutating func drop(_ j: Int32, _ reason: Outcome.Drop, _ classes: UInt64) {
         let job = jobs[Int(j)]
-        result.drops[reason.rawValue] &+= 1
-        epochs.base[slot(job.epoch)].isDropped = true
+        lose(job, reason)
         freePlace(j)
         work.abandon(job)
         unmark(j, classes)
         remove(j)
         admitReady()
+    }
+
+    private mutating func lose(_ job: Job, _ reason: Outcome.Drop) {
+        result.drops[reason.rawValue] &+= 1
+        if job.journey >= 0 {
+            journeys.base[Int(job.journey)].isDropped = true
+        } else {
+            epochs.base[slot(job.epoch)].isDropped = true
+        }
+    }
+
+    // MARK: Packets that were held
+
+    /// A packet that node `node` has held goes on; its time goes on from what it had taken to come there.
+    private mutating func beginJourney(at node: Int32, _ length: UInt32) -> Int32 {
+        if freeJourney < 0 {
+            let old = journeysListed
+            if old == journeys.capacity { journeys.grow(to: 2 * old) }
+            for k in (old..<journeys.capacity).reversed() {
+                journeys.base[k].next = freeJourney
+                freeJourney = Int32(k)
+            }
+            journeysListed = journeys.capacity
+        }
+        let k = freeJourney
+        freeJourney = journeys[Int(k)].next
+        let known = heldAfter[place(node, length)]
+        journeys[Int(k)] = Journey(arrival: now &- (known >= 0 ? known : heldLast[Int(node)]))
+        return k
+    }
+
+    /// Where it stands how long a packet had taken: by node, and in steps of 16 bytes of length.
+    @inline(__always)
+    private func place(_ node: Int32, _ length: UInt32) -> Int {
+        Int(node) &* Simulation.lengths &+ min(Int(length &>> 4), Simulation.lengths &- 1)
+    }
+    private static var lengths: Int { 128 }
+
+    /// One of its items has ended, or a service that worked on one.
+    private mutating func leave(journey k: Int32) {
+        let journey = journeys.base + Int(k)
+        journey.pointee.jobs &-= 1
+        if journey.pointee.jobs > 0 { return }
+        result.finish(journey.pointee)
+        journey.pointee.next = freeJourney
+        freeJourney = k
     }
 
     // MARK: Order where paths meet
@@ -601,11 +658,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         let job = jobs[Int(j)]
         let wire = Int(nodes[Int(job.node)].wire)
         let places = txLeaves.base + wire &* mac.txQueue
-        let epoch = epochs.base + slot(job.epoch)
         // As many as may wait, and the one on the wire, have not left.
         if places[txOldest[wire]] > now, !isUnlimited {
-            result.drops[Outcome.Drop.portTxFull.rawValue] &+= 1
-            epoch.pointee.isDropped = true
+            lose(job, .portTxFull)
         } else {
             let wireTime = mac.wireTime(Int(job.length))
             let start = max(now, txFree[wire])
@@ -613,7 +668,13 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             result.txBusy &+= wireTime
             places[txOldest[wire]] = start
             txOldest[wire] = txOldest[wire] &+ 1 == mac.txQueue ? 0 : txOldest[wire] &+ 1
-            epoch.pointee.emitted = max(epoch.pointee.emitted, txFree[wire])
+            if job.journey >= 0 {
+                let journey = journeys.base + Int(job.journey)
+                journey.pointee.emitted = max(journey.pointee.emitted, txFree[wire])
+            } else {
+                let epoch = epochs.base + slot(job.epoch)
+                epoch.pointee.emitted = max(epoch.pointee.emitted, txFree[wire])
+            }
         }
         remove(j)
     }
@@ -683,11 +744,19 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             if job.pointee.interrupts { cost.compute &+= interruptTime }
             visits &+= 1
             let isItem = job.pointee.kind == .item
+            let at = job.pointee.node
             let before = contests == 0 ? 0 : classes(job.pointee)
             let level = job.pointee.level
             let parked = job.pointee.parked
+            let journey = job.pointee.journey
+            if journey >= 0 {
+                journeys.base[Int(journey)].jobs &+= 1
+                travelling.append(journey)
+            }
             let n = work.visit(job, &cost)
             var isParked = false
+            let isHeld = work.holds
+            if isHeld { hold(v) }
             for k in 0..<n {
                 let child = work.children[k]
                 let edge = edges[Int(child.edge)]
@@ -697,6 +766,15 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 if child.isSame, parked > 0 {
                     jobs.base[Int(next)].parked = parked
                     isParked = true
+                }
+                var way = journey
+                if child.isReleased {
+                    way = beginJourney(at: at, child.length)
+                    resume(next, executor == host ? node.arriving : .whole)
+                }
+                if way >= 0 {
+                    jobs.base[Int(next)].journey = way
+                    journeys.base[Int(way)].jobs &+= 1
                 }
                 mark(next, nodes[Int(edge.to)].approaching)
                 if edge.crosses {
@@ -708,7 +786,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             }
             if before != 0 { unmarkSome(epochNumber, before) }
             // Nobody has the packet any more, so nobody will ask for the rest of it.
-            if parked > 0, n > 0, !isParked { self.parked &-= Int64(parked) }
+            if parked > 0, n > 0, !isParked, !isHeld { self.parked &-= Int64(parked) }
+            // The last child has taken the place of the job.
+            if journey >= 0, n > 0 { leave(journey: journey) }
             if n == 0 {
                 if node.wire >= 0, isItem { sent.append(v, jobs.base) } else { remove(v) }
             }
@@ -725,6 +805,14 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         let leaves = max(end, executor.pointee.lastLeave[bucket] &+ 1)
         executor.pointee.lastLeave[bucket] = leaves
         epochs.base[slot(epochNumber)].lastWork = max(epochs.base[slot(epochNumber)].lastWork, leaves)
+        while let k = travelling.popLast() {
+            journeys.base[Int(k)].lastWork = max(journeys.base[Int(k)].lastWork, leaves)
+            leave(journey: k)
+        }
+        while let (node, length, arrival) = holding.popLast() {
+            heldAfter[place(node, length)] = leaves &- arrival
+            heldLast[Int(node)] = leaves &- arrival
+        }
         let s = addService(
             Service(
                 epoch: epochNumber,
@@ -737,6 +825,28 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         )
         events.plan(.serviceEnd, at: end, s)
         admitReady()
+    }
+
+    /// The element keeps the packet for a while: the rest of its way will be a journey, and what is parked of it stays there.
+    private mutating func hold(_ j: Int32) {
+        let job = jobs.base + Int(j)
+        let epoch = epochs.base + slot(job.pointee.epoch)
+        if job.pointee.journey >= 0 {
+            journeys.base[Int(job.pointee.journey)].isHeld = true
+            holding.append((job.pointee.node, job.pointee.length, journeys[Int(job.pointee.journey)].arrival))
+        } else {
+            epoch.pointee.isHeld = true
+            holding.append((job.pointee.node, job.pointee.length, epoch.pointee.arrival))
+        }
+        job.pointee.parked = 0
+    }
+
+    /// What was not on the host when it was held still waits on the NIC.
+    private mutating func resume(_ j: Int32, _ level: Routes.Level) {
+        let job = jobs.base + Int(j)
+        job.pointee.level = level
+        if level == .whole { return }
+        job.pointee.parked = UInt32(Int(job.pointee.length) &- bytes(job.pointee, level))
     }
 
     private mutating func addService(_ service: Service) -> Int32 {
@@ -819,12 +929,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         let needs = job.pointee.kind == .control ? .whole : edges[Int(job.pointee.edge)].needs
         // What stayed on the NIC need not come back.
         let level = side == .host ? needs : min(needs, job.pointee.level)
-        let bytes =
-            switch level {
-            case .descriptor: 0
-            case .headers: min(Int(job.pointee.headers), Int(job.pointee.length))
-            case .whole: Int(job.pointee.length)
-            }
+        let bytes = bytes(job.pointee, level)
         job.pointee.isNew = true
         if side == .host {
             job.pointee.level = level
@@ -842,6 +947,16 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             job.pointee.level = .whole
         }
         transfer(j, bytes, side == .host ? toHost : toNIC, isUp: side == .host)
+    }
+
+    /// What crosses of an item.
+    @inline(__always)
+    private func bytes(_ job: borrowing Job, _ level: Routes.Level) -> Int {
+        switch level {
+        case .descriptor: 0
+        case .headers: min(Int(job.headers), Int(job.length))
+        case .whole: Int(job.length)
+        }
     }
 
     /// What was parked of an item is not needed any more.
@@ -977,7 +1092,22 @@ struct Epoch: BitwiseCopyable {
     var bucket: Int32 = 0
     var isPacket = true
     var isDropped = false
+    /// An element keeps the packet: its latency is that of its journey.
+    var isHeld = false
     var isDone = false
+}
+
+/// The way of a packet that was held, from the call that let it go.
+struct Journey: BitwiseCopyable {
+    /// When it would have come if it had not been held.
+    var arrival: Int64 = 0
+    var emitted: Int64 = -1
+    var lastWork: Int64 = 0
+    var jobs: Int32 = 0
+    var next: Int32 = -1
+    var isDropped = false
+    /// Another element keeps it: the rest is another journey.
+    var isHeld = false
 }
 
 /// One item's stay on a hardware thread.
@@ -1003,6 +1133,7 @@ struct NodeFacts: BitwiseCopyable {
     var isHost = false
     /// The number of the wire that it is; -1 when it is none.
     var wire: Int32 = -1
+    var arriving = Routes.Level.whole
     var contest: Int32 = -1
     var after: UInt64 = 0
     var approaching: UInt64 = 0

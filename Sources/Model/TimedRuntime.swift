@@ -53,6 +53,9 @@ public final class TimedRuntime {
         private var arrived = 0
         private let firstTime: Int64
         private(set) var nextArrival: Int64 = .max
+        var holds: Bool { elements.holds }
+        /// As many as a batch of a direct run, for what they make takes items.
+        let mostCalls = 64
         let capacity: Int
         let children: UnsafeMutablePointer<Child>
 

@@ -110,6 +110,11 @@ public struct Sensitivity: Sendable {
     /// Draws of all assumptions together, unless told otherwise.
     public static let defaultDraws = 100
 
+    /// Nothing was drawn.
+    package init() {
+        (draws, wins, turnedBy, drawn, notDrawn) = (0, [], [], [], [])
+    }
+
     /// One device and its assumptions.
     private struct Device {
         var profile: DeviceProfile
@@ -139,6 +144,8 @@ public struct Sensitivity: Sendable {
                         if !notDrawn.contains(name) { notDrawn.append(name) }
                         return nil
                     }
+                    // Nothing is as many times nothing.
+                    if figure.value.allSatisfy({ "0. ".contains($0) }) { return nil }
                     if !drawn.contains(name) { drawn.append(name) }
                     return (figure.path, name)
                 }

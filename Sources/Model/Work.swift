@@ -53,6 +53,8 @@ struct Job: BitwiseCopyable {
     var interrupts = false
     /// Bytes of it that stayed on the NIC, while it is on the host.
     var parked: UInt32 = 0
+    /// The way of a packet that an element had held; -1 where it belongs to that of its origin.
+    var journey: Int32 = -1
 
     /// Makes it the job of a child that goes on at `node`.
     @inline(__always)
@@ -70,6 +72,7 @@ struct Job: BitwiseCopyable {
         hasPlace = false
         interrupts = false
         parked = 0
+        journey = -1
     }
 }
 
@@ -81,6 +84,8 @@ struct Child: BitwiseCopyable {
     var headers: UInt16
     /// It is the item that came in, not one that was made or had been held.
     var isSame: Bool
+    /// It had been held by the element that lets it go.
+    var isReleased = false
     var order: Order
 }
 
@@ -110,6 +115,10 @@ struct Control: BitwiseCopyable {
 protocol Work: ~Copyable {
     /// What the last visit or call let go.
     var children: UnsafeMutablePointer<Child> { get }
+    /// The last visit held the item that came in.
+    var holds: Bool { get }
+    /// Calls under way at one time, at the most.
+    var mostCalls: Int { get }
     /// How many items can exist at one time.
     var capacity: Int { get }
     /// The virtual time of the next arrival; ``Int64/max`` when there is none.

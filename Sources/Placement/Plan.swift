@@ -111,9 +111,12 @@ public struct Plan: Sendable {
             against: baseline ?? Comparison.baseline(spec, [], options.baseline)
         )
         try search.run(progress, shouldStop)
-        return try search.plan(progress)
+        return try search.plan(progress, shouldStop)
     }
 }
+
+/// The user has ended the search.
+private struct Stopped: Error {}
 
 /// The search for the best of all placements.
 private struct Search {
@@ -302,7 +305,7 @@ private struct Search {
     /// Placements that cannot be modelled whose reasons are given.
     private static let shownInfeasible = 5
 
-    mutating func plan(_ progress: (ModelStep) -> Void) throws -> Plan {
+    mutating func plan(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws -> Plan {
         let searched = max(results.count, latencies.count)
         let measured = Set(results.keys).union(latencies.keys).sorted()
         var best = measured[Merits.best(measured.map(merits))]
@@ -321,7 +324,8 @@ private struct Search {
         while true {
             neighbours = [:]
             for (number, group) in groups.enumerated() where group.side == nil && !isInterrupted {
-                guard let k = index(moved(group, candidates[best].sides)) else { continue }
+                isInterrupted = shouldStop()
+                guard !isInterrupted, let k = index(moved(group, candidates[best].sides)) else { continue }
                 progress(.replaying(done: results.count, atMost: groups.count - number))
                 try replay(k)
                 neighbours[number] = k
@@ -334,7 +338,13 @@ private struct Search {
         best = scored[0]
         let ranked = scored.map { results[$0]! }
         progress(.drawing)
-        let sensitivity = try sensitivity(scored)
+        let sensitivity: Sensitivity
+        do {
+            sensitivity = try self.sensitivity(scored) { if shouldStop() { throw Stopped() } }
+        } catch is Stopped {
+            isInterrupted = true
+            sensitivity = Sensitivity()
+        }
         let reasons = spec.nodes.indices.map { number in
             let at = groups.firstIndex { $0.members.contains(number) }!
             return Plan.Reason(
@@ -364,7 +374,8 @@ private struct Search {
     private func completeness(_ searched: Int) -> String {
         let misfits = infeasible.isEmpty ? "" : "; \(infeasible.count) cannot be modelled"
         if isInterrupted {
-            return "interrupted: the best of what was looked at, \(lookedAt) of \(possible) possible placements, "
+            return
+                "interrupted: the best of what was looked at, \(objective.isLatency ? bounds.count { $0 < .infinity } : lookedAt) of \(possible) possible placements, "
                 + "\(searched) of them replayed\(misfits)"
         }
         let rest = candidates.count - searched - unscored
@@ -379,7 +390,7 @@ private struct Search {
                 : ", so none is better in this model")
     }
 
-    private func sensitivity(_ scored: [Int]) throws -> Sensitivity {
+    private func sensitivity(_ scored: [Int], _ check: () throws -> Void) throws -> Sensitivity {
         let known = results
         if objective.isLatency {
             // Latency has no closed form: the placements that were replayed are replayed without load, with a sample of packets.
@@ -390,6 +401,7 @@ private struct Search {
                 seed: options.seed,
                 draws: 30
             ) { changed in
+                try check()
                 let variant = Scorer.Variant(changed[0])
                 let merits = try contenders.map { k in
                     let latency = try scorer.unloadedLatency(candidates[k], variant, packets: 500)
@@ -408,7 +420,8 @@ private struct Search {
         var labels = Array(repeating: "", count: candidates.count)
         var copy = self
         for k in candidates.indices { labels[k] = known[k]?.name ?? copy.name(candidates[k].sides) }
-        return Sensitivity([scorer.profile], labels, seed: options.seed) { changed in
+        return try Sensitivity([scorer.profile], labels, seed: options.seed) { changed in
+            try check()
             let variant = Scorer.Variant(changed[0])
             return Merits.best(
                 candidates.indices.map { k in
@@ -472,7 +485,8 @@ private struct Search {
                 + group.members.dropFirst().map { spec.nodes[$0].name }.joined(separator: ", ")
         guard let moved else {
             let why = infeasible.first { $0.sides == other }?.reason
-            return "\(subject): " + (why.map { "it cannot be modelled: \($0)" } ?? "not looked at")
+            return "\(subject): "
+                + (why.map { "it cannot be modelled: \($0)" } ?? "not looked at before the end of the search")
         }
         // Only what can be seen in the figures as they are written counts as a change.
         func change(_ what: String, _ before: Double, _ after: Double, _ digits: Int, _ unit: String) -> String? {

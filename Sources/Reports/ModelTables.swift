@@ -23,6 +23,7 @@ public func rateText(_ rate: Double) -> String {
     switch rate {
     case 100_000...: "\(mega(rate)) Mpps"
     case 1_000...: "\(fixed(rate / 1e3, 3)) kpps"
+    case ..<0.001: "\(fixed(rate * 86_400, 3)) packets a day"
     default: "\(fixed(rate, rate == rate.rounded() ? 0 : 3)) pps"
     }
 }
@@ -36,15 +37,20 @@ func bitsText(_ rate: Double) -> String {
     }
 }
 
-func mega(_ rate: Double) -> String { fixed(rate / 1e6, 3) }
+/// Millions a second; of slow devices with more digits.
+func mega(_ rate: Double) -> String { fixed(rate / 1e6, rate < 1e5 && rate > 0 ? 6 : 3) }
 
 func giga(_ rate: Double) -> String { fixed(rate / 1e9, 2) }
 
-func microseconds(_ picoseconds: Int64) -> String { fixed(Double(picoseconds) / 1e6, 2) }
+/// Microseconds; histograms count what is longer than 100 s as that.
+func microseconds(_ picoseconds: Int64) -> String {
+    picoseconds >= 99_000_000_000_000 ? "> 99 s" : fixed(Double(picoseconds) / 1e6, 2)
+}
 
 /// Many in words: `10.2 M`.
 private func many(_ n: Int64) -> String {
     switch n {
+    case 1_000_000_000_000_000...: "more than 10^15"
     case 10_000_000_000...: "\(fixed(Double(n) / 1e9, 1)) G"
     case 10_000_000...: "\(fixed(Double(n) / 1e6, 1)) M"
     default: grouped(UInt64(max(0, n)))
@@ -177,9 +183,14 @@ func flowLines(_ results: [PlacementResult]) -> [String] {
             }
             return text
         }
+        let staying = result.flows.map { flow in
+            flow.staying.map {
+                ", and \(many($0)) more that stay \(Quantity.duration(flow.stays)) after their last packet"
+            } ?? ", and all that ever were"
+        }
         let text =
-            "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)) at one time, with \(many(needed)) flows; "
-            + tables.joined(separator: ", ")
+            "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)) at one time, with \(many(needed)) flows "
+            + "under way\(staying[0]); \(tables.joined(separator: ", "))"
         if let k = lines.firstIndex(where: { $0.text == text }) {
             lines[k].names.append(result.name)
         } else {
@@ -331,6 +342,7 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
                     .object([
                         ("table", .string($0.table)), ("side", .string($0.side.rawValue)),
                         ("needed", .integer($0.needed)), ("needed_at_load", .integer($0.neededAtLoad)),
+                        ("staying", $0.staying.map { .integer($0) } ?? .null),
                         ("room", .integer($0.room)), ("limit", $0.limit.map { .integer($0) } ?? .null),
                     ])
                 }

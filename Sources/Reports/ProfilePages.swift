@@ -119,6 +119,9 @@ public enum ProfilePages {
                 : unit == .cycles
                     ? "cycles, a decimal number"
                     : "\(unit == .accessRate ? "an" : "a") \(unit.rawValue), in \(list(units))"
+            if case .number(_, let range) = type.kind {
+                words += ", \(plain(range.lowerBound, unit)) to \(plain(range.upperBound, unit))"
+            }
             if case .numbers(_, let among) = type.kind { words += ", one of \(list(among.map { plain($0, unit) }))" }
             return words
         case .word(let words): return list(words.map { "`\($0)`" })
@@ -128,7 +131,7 @@ public enum ProfilePages {
 
     private static func plain(_ n: Int, _ unit: FigureType.Unit) -> String {
         let best = unit.table.last { n % Int($0.factor) == 0 && n != 0 }
-        return best.map { "\(n / Int($0.factor)) \($0.unit)" } ?? "\(n)"
+        return best.map { "\(n / Int($0.factor))\($0.unit.isEmpty ? "" : " ")\($0.unit)" } ?? "\(n)"
     }
 
     private static func list(_ words: [String]) -> String {

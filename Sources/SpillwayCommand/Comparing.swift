@@ -67,6 +67,7 @@ struct ModelOptions: ParsableArguments {
         isInterruptible: Bool = false,
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
+        if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
         let devices = try Devices(profile, placements: placements.map(\.name) + [baseline ?? "host-only"])
         if isInterruptible, devices.all.count > 1 {
             throw Failure.usage("'\(verb)' takes one profile; 'compare' takes one for each placement")
@@ -179,7 +180,19 @@ struct Compare: ParsableCommand {
     var allowDifferentInputs = false
 
     func run() throws {
-        if inputs.count == 2, Files.isDirectory(inputs[0]), Files.isDirectory(inputs[1]) { return try compareRuns() }
+        if inputs.count == 2, Files.isDirectory(inputs[0]), Files.isDirectory(inputs[1]) {
+            let others: [(String, Bool)] = [
+                ("--run-dir", options.runDir != nil), ("--load", options.load != nil),
+                ("--baseline", options.baseline != nil),
+                ("--placements", placements != nil), ("--wire", !options.input.wires.isEmpty),
+                ("--set", !settings.isEmpty),
+                ("--profile", options.profile != "agilio-cx"), ("--overwrite", options.overwrite),
+            ]
+            if let other = others.first(where: \.1) {
+                throw Failure.usage("\(other.0) is for a graph, and these are two run directories")
+            }
+            return try compareRuns()
+        }
         guard inputs.count == 1 else { throw Failure.usage("give one graph, or two run directories") }
         var source = GraphOptions()
         source.graph = inputs[0]
@@ -320,6 +333,7 @@ private struct Devices {
             let name = String(part[..<equals])
             let number = try add(String(part[part.index(after: equals)...]))
             if name == "default" {
+                if standard != nil { throw Failure.usage("--profile '\(text)' names 'default' twice") }
                 standard = number
             } else if named.contains(where: { $0.placement == name }) {
                 throw Failure.usage("--profile '\(text)' names '\(name)' twice")

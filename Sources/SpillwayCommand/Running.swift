@@ -26,6 +26,7 @@ struct Run: ParsableCommand {
     var overwrite = false
 
     func run() throws {
+        if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings()
         try reporting {

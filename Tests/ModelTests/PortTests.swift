@@ -320,4 +320,41 @@ import Testing
         )
         #expect(!Merits.isEqual(.infinity, 5) && Merits.isEqual(.infinity, .infinity))
     }
+
+    /// A packet that an element holds for a while takes as long as one that goes through, the time for which it is held on purpose aside.
+    @Test func heldPacketsGoAllTheWay() throws {
+        let straight = graph(["w": "Wire", "n": "Numberer"], ["w.rx -> n", "n -> w.tx"])
+        let holding = graph(["w": "Wire", "h": "Pairs"], ["w.rx -> h", "h -> w.tx"])
+        func latency(_ spec: GraphSpec, _ sides: [Side]) throws -> (p50: Int64, outcome: Outcome) {
+            let recording = try Recording(makeInstance(spec, evenTraffic(200, flows: 4, gap: 20_000, size: 500)))
+            let outcome = try recording.replay(
+                placement: sides,
+                profile: testProfile(),
+                load: .captureTime,
+                packets: 400
+            )
+            return (try #require(outcome.percentiles).p50, outcome)
+        }
+        for (a, b) in [(straight.onHost(), holding.onHost()), (straight.onHost("n"), holding.onHost("h"))] {
+            let (through, held) = (try latency(straight, a), try latency(holding, b))
+            // One operation of 100 cycles less, and one service more for those that were held.
+            #expect(
+                held.p50 >= through.p50 - 130_000 && held.p50 <= through.p50 + 600_000,
+                "\(through.p50) \(held.p50)"
+            )
+            #expect(held.outcome.completed == 400 && held.outcome.latency.totalCount >= 398)
+        }
+        // What is lost after it was held is lost once.
+        var profile = testProfile()
+        profile.mac.lineRate = 1_000_000_000
+        profile.mac.txQueue = 1
+        let recording = try Recording(makeInstance(holding, evenTraffic(200, flows: 4, gap: 4_200, size: 500)))
+        let outcome = try recording.replay(
+            placement: holding.onHost(),
+            profile: profile,
+            load: .captureTime,
+            packets: 400
+        )
+        #expect(outcome.completed + outcome.dropped == outcome.offered)
+    }
 }

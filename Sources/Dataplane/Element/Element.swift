@@ -40,8 +40,22 @@ open class ElementBase {
     /// upstream (``ElementType/stateBytesPerFlow``) comes on top. What is placed on a side must fit in that side's memory.
     open var memoryBytes: Int { 0 }
 
-    /// For flow tables: the flows in the table now, and how many there can be.
-    open var flowCount: (now: Int, most: Int) { (0, 0) }
+    /// For flow tables: what is in the table.
+    open var flowCounts: FlowCounts { FlowCounts() }
+}
+
+/// What a flow table holds.
+public struct FlowCounts: Sendable {
+    /// Flows in the table now.
+    public var now = 0
+    /// Flows there can be.
+    public var most = 0
+    /// Flows created so far.
+    public var created: UInt64 = 0
+    /// Nanoseconds for which a flow stays after its last packet; 0 for ever.
+    public var stays: Int64 = 0
+
+    public init() {}
 }
 
 /// The reasons for which an element drops items, in the order of their numbers.

@@ -452,7 +452,14 @@ public final class FlowTable: Element {
     }
 
     public override var memoryBytes: Int { map.memoryBytes }
-    public override var flowCount: (now: Int, most: Int) { (map.count, map.capacity) }
+    public override var flowCounts: FlowCounts {
+        var counts = FlowCounts()
+        counts.now = map.count
+        counts.most = map.capacity
+        counts.created = created
+        counts.stays = idle
+        return counts
+    }
 
     /// `time` + `span` + 1, the first moment later than the span; far-off times saturate.
     private func adding(_ time: Int64, _ span: Int64) -> Int64 {
