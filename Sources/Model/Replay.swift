@@ -259,7 +259,8 @@ extension Recording {
                 count: root.count,
                 key: key(root.key),
                 time: 0,
-                after: newest
+                // What it does is known, so it need not wait until all before it is done, as a call of elements must.
+                after: -1
             )
         }
 
