@@ -151,7 +151,7 @@ public struct Comparison: Sendable {
     /// The placement the others are held against. It need not be among ``results``.
     public var baseline: PlacementResult
     /// Numbers of ``results`` by sustainable rate, the best first; those that the search cannot tell apart by fewer host cycles,
-    /// bytes that cross, p99, and elements on the NIC.
+    /// bytes that cross, p99, rate, and elements on the NIC.
     public var ranking: [Int]
     /// One sentence: which is best, and by what.
     public var verdict: String
@@ -247,8 +247,10 @@ public struct Comparison: Sendable {
                 let candidate = try scorer.candidate(contender.placement.sides)
                 scored.append((contender, scorer, candidate, .init(rate: 0)))
             } catch {
+                // A baseline that was asked for must be; another one is replaced by the first that can be.
+                if options.baseline != nil, Comparison.isSame(contender, baseline) { throw error }
                 firstError = firstError ?? error
-                if k < contenders.count { infeasible.append((contender.placement.name, error.description)) }
+                if k < contenders.count || !isShown { infeasible.append((contender.placement.name, error.description)) }
             }
         }
         guard !scored.isEmpty else { throw firstError ?? ModelError.noPlacement("there are no elements") }
@@ -308,7 +310,7 @@ public struct Comparison: Sendable {
                 }
             )
         }
-        (isTie, verdict) = Comparison.judge(results, ranking, every[base], isShown: isBaselineShown)
+        (isTie, verdict) = Comparison.judge(results, ranking, every[base])
     }
 
     private static func isSame(_ a: Contender, _ b: Contender) -> Bool {
@@ -319,8 +321,7 @@ public struct Comparison: Sendable {
     private static func judge(
         _ results: [PlacementResult],
         _ ranking: [Int],
-        _ baseline: PlacementResult,
-        isShown: Bool
+        _ baseline: PlacementResult
     ) -> (Bool, String) {
         let best = results[ranking[0]]
         guard ranking.count > 1 else { return (false, "there is only one placement") }
@@ -335,24 +336,31 @@ public struct Comparison: Sendable {
                 "'\(best.name)' sustains the highest rate, \(hundredths(ratio)) times that of '\(against.name)'"
             )
         }
-        let others = equal.filter { results[$0].name != best.name }
+        var others = equal.filter { results[$0].name != best.name }
         let who =
             equal.count == results.count
             ? "all sustain the same rate"
             : equal.count == 2
                 ? "'\(best.name)' and '\(results[others[0]].name)' sustain the same rate"
                 : "\(equal.count) of \(results.count) sustain the same rate"
-        func least(_ figure: (PlacementResult) -> Double) -> Bool {
-            others.allSatisfy { figure(results[$0]) > figure(best) + 5e-7 }
+        // What decides in turn, among those that are still equal.
+        let stages: [(words: String, figure: (PlacementResult) -> Double)] = [
+            ("needs the fewest host cycles", { $0.hostCyclesPerPacket }),
+            ("moves the fewest bytes", { $0.toHost.bytes + $0.toNIC.bytes }),
+            ("has the lowest p99", { Double($0.latency?.p99 ?? .max) }),
+            ("is the fastest by a hair", { -Double($0.sustainableRate) }),
+            ("has the fewest elements on the NIC", { Double($0.sides.count { $0 == .nic }) }),
+        ]
+        var by = "is the first of those that nothing tells apart"
+        var same: [String] = []
+        for (number, stage) in stages.enumerated() {
+            others = others.filter { abs(stage.figure(results[$0]) - stage.figure(best)) < 5e-7 }
+            if others.isEmpty {
+                by = stage.words + (same.isEmpty ? "" : ", of those equal in \(same.joined(separator: ", "))")
+                break
+            }
+            same.append(["host cycles", "bytes", "p99", "rate", "elements"][number])
         }
-        let by =
-            least(\.hostCyclesPerPacket)
-            ? "needs the fewest host cycles"
-            : least { $0.toHost.bytes + $0.toNIC.bytes }
-                ? "of those with the fewest host cycles moves the fewest bytes"
-                : least { Double($0.latency?.p99 ?? .max) }
-                    ? "of those with the fewest host cycles and bytes has the lowest p99"
-                    : "has, of those with the same host cycles, bytes and p99, the fewest elements on the NIC"
         return (true, "\(who); '\(best.name)' \(by)")
     }
 

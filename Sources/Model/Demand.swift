@@ -5,7 +5,7 @@ import Dataplane
 
 /// The recorded work, added up: visits of packets that took the same way are one. From it follows what any placement asks of
 /// each resource, exactly and in microseconds, since nothing of that depends on when packets come.
-public struct WorkSummary: Sendable {
+struct WorkSummary: Sendable {
     /// Visits at one place of a way.
     private struct Visit {
         /// Where in the way the visit is that let the item go; -1 for an arrival or a call.
@@ -331,7 +331,7 @@ struct Tariff: Sendable {
             let executor = side.executor
             add(names.0, busy * executor.busiestShare)
             let waited = side.sum(side.wait, work.operations)
-            if waited > 0 { add(names.1, (busy + waited) / Double(executor.cores * executor.threads)) }
+            if waited > 0 { add(names.1, (busy + waited) * executor.busiestShare / Double(executor.threads)) }
             if let rate = executor.memoryRate {
                 add(names.2, side.sum(side.accesses, work.operations) * 1e12 / Double(rate))
             }

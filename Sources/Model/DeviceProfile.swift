@@ -38,7 +38,7 @@ public struct DeviceProfile: Sendable {
         public var value: String
         /// Where the number is from; begins with `assumption` when nobody measured it.
         public var source: String
-        /// It is a number that could be another one: no choice, and not free.
+        /// It is a number that results depend on and that can be scaled: no choice, no price, not free and not 0.
         public var isNumber = true
 
         /// Nobody measured it.

@@ -121,10 +121,10 @@ struct DMAEngine: ~Copyable {
     private(set) var count: UInt64 = 0
     private let profile: ChannelProfile.Direction
     private var nextIssue: Int64 = 0
-    /// When the last DMAs end, as many as may be under way.
+    /// When the last DMAs end, as many as may be under way, in order from `first` on.
     private let ends: Block<Int64>
     private let inFlight: Int
-    private var oldestEnd = 0
+    private var first = 0
 
     init(_ profile: ChannelProfile.Direction) {
         self.profile = profile
@@ -137,9 +137,18 @@ struct DMAEngine: ~Copyable {
     mutating func begin(_ time: Int64, _ bytes: Int) -> Int64 {
         var start = max(time, nextIssue)
         if inFlight > 0 {
-            start = max(start, ends[oldestEnd])
-            ends[oldestEnd] = start &+ profile.latency(of: bytes)
-            oldestEnd = oldestEnd &+ 1 == inFlight ? 0 : oldestEnd &+ 1
+            // The one that ends first gives its place; the others stay in the order in which they end, mostly that of their starts.
+            start = max(start, ends[first])
+            let end = start &+ profile.latency(of: bytes)
+            var hole = first
+            first = first &+ 1 == inFlight ? 0 : first &+ 1
+            while hole != first {
+                let before = hole == 0 ? inFlight &- 1 : hole &- 1
+                if ends[before] <= end { break }
+                ends[hole] = ends[before]
+                hole = before
+            }
+            ends[hole] = end
         }
         nextIssue = start &+ Int64(profile.issueInterval)
         count &+= 1

@@ -133,7 +133,7 @@ public struct FigureType: Sendable {
                 .optional,
                 .optional(Place(\.price)),
                 example: "610 USD",
-                "A published price of what the profile stands for; its source says what it covers. Reports show it; nothing is computed from it."
+                "A published price of what the profile stands for; its source says what it covers. Reports of several profiles show it; nothing is computed from it."
             )
         ] + executor("nic", \.nic, .withNICCores) + executor("host", \.host, .always) + mac + channel
 
@@ -187,7 +187,7 @@ public struct FigureType: Sendable {
                 example: isNIC ? "shared" : "flow_hash",
                 "How items are given to cores. `shared`: one queue for all, from which a free thread takes the oldest item; the order "
                     + "within a flow is restored behind them. `flow_hash`: a queue for each core, chosen by the hash of addresses "
-                    + "and ports through a table of 128 entries, as receive-side scaling does it; a flow keeps its core."
+                    + "and ports through an indirection table of 128 entries, or more where there are more cores, as receive-side scaling does it; a flow keeps its core."
             ),
             FigureType(
                 path("per_item"),
@@ -414,7 +414,7 @@ public struct FigureType: Sendable {
                 .withSection,
                 .number(Place(\.channel.moderation.after)),
                 example: "32",
-                "Items after which the host is interrupted. Without the section `interrupt` the host looks all the time (polling)."
+                "Items after which the host is interrupted. Without the section `interrupt` the host polls."
             ),
             FigureType(
                 "channel.interrupt.within",

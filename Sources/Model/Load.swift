@@ -195,7 +195,7 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     /// The input lasts longer, at the load offered, than virtual time can count.
     case tooSlow
     /// A planner has too many placements to try; `Int.max` where there are more than can be counted.
-    case tooManyPlacements(Int)
+    case tooManyPlacements(Int, most: Int)
     /// No placement keeps to the constraints.
     case noPlacement(String)
 
@@ -210,9 +210,9 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
         case .noPackets: "the input has no packets, so there is nothing to model"
         case .tooSlow:
             "at this load the input takes longer than the 26 days that are modelled; offer it at a rate or sped up"
-        case .tooManyPlacements(let n):
+        case .tooManyPlacements(let n, let most):
             (n == .max ? "more than 2^62" : "\(n)")
-                + " placements are possible, more than the 16384 that can be tried; pin elements with 'place:'"
+                + " placements are possible, more than the \(most) that can be tried; pin elements with 'place:'"
         case .noPlacement(let reason): "no placement is possible: \(reason)"
         }
     }

@@ -77,7 +77,7 @@ public struct Outcome: Sendable {
     public internal(set) var toHost = DirectionTally()
     /// What crossed from the host to the NIC.
     public internal(set) var toNIC = DirectionTally()
-    /// Picoseconds the link was busy from the device to the host, and from the host to the device.
+    /// Picoseconds the link was busy from the device to the host.
     public internal(set) var linkUpBusy: Int64 = 0
     /// Picoseconds the link was busy from the host to the device.
     public internal(set) var linkDownBusy: Int64 = 0
@@ -89,7 +89,7 @@ public struct Outcome: Sendable {
     public internal(set) var interrupts: UInt64 = 0
     /// The most bytes that were parked on the NIC at one time.
     public internal(set) var parked: Int64 = 0
-    /// Virtual times of the first arrival and of the end, in picoseconds.
+    /// Virtual time of the first arrival, in picoseconds.
     public internal(set) var start: Int64 = 0
     /// Virtual time of the end, in picoseconds.
     public internal(set) var end: Int64 = 0

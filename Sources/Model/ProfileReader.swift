@@ -30,11 +30,6 @@ extension DeviceProfile {
         if read.plain.splitsHeaders, read.plain.parking == nil, let mark = reader.sections["nic"] {
             reader.fail("'nic.header_split' needs 'nic.parking', where payload stays", at: mark)
         }
-        if let parking = read.plain.parking, let memory = read.nic.memory, parking > memory,
-            let mark = reader.sections["nic"]
-        {
-            reader.fail("'nic.parking' is larger than 'nic.memory', of which it is a part", at: mark)
-        }
         guard reader.errors.isEmpty else { return (nil, reader.errors.sorted { $0.mark < $1.mark }) }
         var profile = reader.profile
         let order = Dictionary(uniqueKeysWithValues: FigureType.all.enumerated().map { ($1.path, $0) })
@@ -195,11 +190,12 @@ private struct ProfileReader {
         var isNumber = false
         switch (type.kind, type.store) {
         case (.number(let unit, let range), let store):
-            isNumber = true
             guard let n = attempt({ () throws(ParameterError) in try ProfileReader.parse(scalar, unit, range) }) else {
                 return
             }
             put(n, store)
+            // Nothing is as many times nothing, and nothing depends on a price.
+            isNumber = n != 0 && unit != .dollars
         case (.numbers(let unit, let among), let store):
             guard
                 let n = attempt({ () throws(ParameterError) in
@@ -252,10 +248,11 @@ private struct ProfileReader {
             })
         else { return }
         place.set(&profile, cost)
-        figures.append(.init(path: type.path, value: scalar.text, source: source, isNumber: scalar.text != "free"))
+        figures.append(.init(path: type.path, value: scalar.text, source: source, isNumber: cost.cycles != 0))
         for name in parts {
             guard let other = others[name] else { continue }
-            figures.append(.init(path: "\(type.path).\(name)", value: other.text, source: source))
+            let n = name == "wait" ? cost.wait : cost.accesses
+            figures.append(.init(path: "\(type.path).\(name)", value: other.text, source: source, isNumber: n != 0))
         }
     }
 

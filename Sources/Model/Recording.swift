@@ -50,7 +50,7 @@ public struct Recording: Sendable {
 
     /// Packets recorded.
     public private(set) var packets = 0
-    /// Bytes of those packets on the wire.
+    /// Bytes of those packets as they were before capturing cut them.
     public private(set) var bytes = 0
     /// The input went on when the recording was full: it is a prefix.
     public private(set) var isPrefix = false

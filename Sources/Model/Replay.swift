@@ -81,7 +81,7 @@ extension Recording {
         /// How many of each part are in order so far.
         private let placed: Block<Int32>
         private var windows = 0
-        /// Roots of the copy whose packet came last that follow this packet.
+        /// The root after that of the last arrival: calls from here on belong to it.
         private var cursor = 0
         private var copy: Int32 = 0
         private(set) var nextArrival: Int64 = .max

@@ -132,7 +132,11 @@ package struct Scorer: Sendable {
         _ profile: DeviceProfile,
         _ packets: Int
     ) throws -> PlacementResult.Percentiles? {
-        try recording.replay(candidate.routes, profile, traffic, .rate(100), min(self.packets, packets)).percentiles
+        // Interrupts that wait for more would make rare packets slower than those under load.
+        var quick = profile
+        quick.channel.interrupt?.within = 0
+        return try recording.replay(candidate.routes, quick, traffic, .rate(100), min(self.packets, packets))
+            .percentiles
     }
 
     /// The device with other numbers, for bounds.
@@ -146,9 +150,11 @@ package struct Scorer: Sendable {
             tariff = Tariff(profile)
         }
 
-        /// Packets per second that no resource is too slow for; none where the placement does not fit.
+        /// The placement does not fit.
+        package func isMisfit(_ candidate: Candidate) -> Bool { candidate.footprint.misfit(profile) != nil }
+        /// Packets per second that no resource is too slow for; 0 where the placement does not fit.
         package func bound(_ candidate: Candidate) -> Double {
-            candidate.footprint.misfit(profile) == nil ? tariff.bound(candidate.demand) : 0
+            isMisfit(candidate) ? 0 : tariff.bound(candidate.demand)
         }
         /// Core cycles of the host per packet.
         package func hostCycles(_ candidate: Candidate) -> Double { tariff.hostCycles(candidate.demand) }
@@ -240,7 +246,7 @@ struct Footprint: Sendable {
     init(_ recording: Recording, _ routes: Routes) {
         parks = !routes.isPlain
         let (spec, shape) = (recording.spec, recording.shape)
-        for (number, node) in spec.nodes.enumerated() {
+        for (number, node) in spec.nodes.enumerated() where !node.isWire {
             let table =
                 node.element.flowCapacity ?? shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity }
             let (state, overflow) = node.type.stateBytesPerFlow.multipliedReportingOverflow(by: table ?? 0)

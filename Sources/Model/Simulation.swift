@@ -3,7 +3,7 @@
 
 import Dataplane
 
-/// The modelled machine: two executors and the channel between them, in virtual time of whole picoseconds.
+/// The modelled machine: ports, two executors and the channel between them, in virtual time of whole picoseconds.
 ///
 /// An item is served run-to-completion through all elements of its side. What it does takes effect when its service
 /// starts; what leaves that side leaves when the service ends. Order within a flow is that of a direct run:
@@ -75,9 +75,11 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     /// Those that the service under way works on, and the elements in it that hold a packet, with when that had come.
     private var travelling: [Int32] = []
     private var holding: [(node: Int32, length: UInt32, arrival: Int64)] = []
-    /// How long the last packet of a length had taken to come to a node that holds it, and the last of any; -1 where none has yet.
+    /// How long the last packet of a length had taken to come to a node that holds it, -1 where none has yet; and the last of any.
     private let heldAfter: Block<Int64>
     private let heldLast: Block<Int64>
+    /// For each node the bytes that stay on the NIC of the packets that it holds.
+    private let heldParked: Block<Int64>
 
     // Origins in flight are `oldest ..< newest`, in a ring.
     private var epochs = Block(4096, Epoch())
@@ -105,9 +107,6 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     /// Flows share these; two that meet in one bucket are only kept in order more strictly than needed.
     private static var buckets: Int { 1 << 14 }
-    /// Bytes of the command that tells the other side of the end of a flow.
-    private static var commandBytes: UInt32 { 16 }
-
     init(_ work: consuming W, _ spec: GraphSpec, _ routes: Routes, _ profile: DeviceProfile) {
         self.work = work
         contests = routes.contests
@@ -148,6 +147,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         nodes = Block(spec.nodes.count, NodeFacts())
         heldAfter = Block(Simulation.lengths * spec.nodes.count, -1)
         heldLast = Block(spec.nodes.count, 0)
+        heldParked = Block(spec.nodes.count, 0)
         for (e, edge) in spec.edges.enumerated() {
             edges[e] = EdgeFacts(to: Int32(edge.to), crosses: routes.crosses[e], needs: routes.needs[e])
         }
@@ -373,7 +373,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         job.kind = .control
         job.ref = call.ref
         job.node = call.node
-        job.length = Simulation.commandBytes
+        job.length = UInt32(WorkSummary.callBytes)
         // Nothing is taken in for a call on the side that makes it.
         job.isNew = false
         let j = add(job)
@@ -770,7 +770,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 var way = journey
                 if child.isReleased {
                     way = beginJourney(at: at, child.length)
-                    resume(next, executor == host ? node.arriving : .whole)
+                    resume(next, executor == host ? node.arriving : .whole, from: at)
                 }
                 if way >= 0 {
                     jobs.base[Int(next)].journey = way
@@ -838,15 +838,20 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             epoch.pointee.isHeld = true
             holding.append((job.pointee.node, job.pointee.length, epoch.pointee.arrival))
         }
+        // What comes back whole is taken to be whole.
+        if nodes[Int(job.pointee.node)].arriving == .whole { return unpark(j) }
+        heldParked[Int(job.pointee.node)] &+= Int64(job.pointee.parked)
         job.pointee.parked = 0
     }
 
-    /// What was not on the host when it was held still waits on the NIC.
-    private mutating func resume(_ j: Int32, _ level: Routes.Level) {
+    /// What was not on the host when node `node` held it still waits on the NIC; of what was held before the replay nothing does.
+    private mutating func resume(_ j: Int32, _ level: Routes.Level, from node: Int32) {
         let job = jobs.base + Int(j)
         job.pointee.level = level
         if level == .whole { return }
-        job.pointee.parked = UInt32(Int(job.pointee.length) &- bytes(job.pointee, level))
+        let rest = min(Int64(job.pointee.length) &- Int64(bytes(job.pointee, level)), heldParked[Int(node)])
+        heldParked[Int(node)] &-= rest
+        job.pointee.parked = UInt32(rest)
     }
 
     private mutating func addService(_ service: Service) -> Int32 {
@@ -988,8 +993,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         }
         var last = start
         if steps.writtenBack > 0 {
-            let begun = writes.pointee.begin(start, steps.writtenBack)
-            // The host sees a packet when it sees its descriptor; that of a sent one nobody waits for.
+            // The host sees a packet when it sees its descriptor; that of a sent one nobody waits for, and it is of one sent before.
+            let begun = writes.pointee.begin(isUp ? start : now, steps.writtenBack)
             if isUp { last = begun }
         }
         // The bytes of the other direction take room there, but do not hold this transfer up.

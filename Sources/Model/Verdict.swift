@@ -144,8 +144,6 @@ public struct Sensitivity: Sendable {
                         if !notDrawn.contains(name) { notDrawn.append(name) }
                         return nil
                     }
-                    // Nothing is as many times nothing.
-                    if figure.value.allSatisfy({ "0. ".contains($0) }) { return nil }
                     if !drawn.contains(name) { drawn.append(name) }
                     return (figure.path, name)
                 }
@@ -184,7 +182,7 @@ public struct Sensitivity: Sendable {
         self.notDrawn = notDrawn
     }
 
-    /// 2 to the power of a number in [-1, 1], from 53 random bits.
+    /// 2 to the power of a number in [-1, 1), from 20 random bits.
     private static func factor(_ bits: UInt64) -> Double {
         // Sums of powers of two, since the library's functions may round in another way on another machine.
         let x = Int(bits >> 44)

@@ -98,7 +98,7 @@ public struct Plan: Sendable {
         let groups = try Group.all(spec)
         let free = groups.count { $0.side == nil }
         guard free < 63, 1 << free <= maximum else {
-            throw ModelError.tooManyPlacements(free < 63 ? 1 << free : .max)
+            throw ModelError.tooManyPlacements(free < 63 ? 1 << free : .max, most: maximum)
         }
         let recording = try Recording(makeInstance(), limit: options.recordLimit, progress: progress)
         guard recording.packets > 0 else { throw ModelError.noPackets }
@@ -189,7 +189,14 @@ private struct Search {
 
     /// The load is that of every comparison: half of what the baseline sustains.
     private mutating func findLoad(_ progress: (ModelStep) -> Void) throws {
-        let candidate = (try? scorer.candidate(against.sides)) ?? candidates[0]
+        let candidate: Candidate
+        do throws(ModelError) {
+            candidate = try scorer.candidate(against.sides)
+        } catch {
+            // A baseline that was asked for must be; another one is replaced by the first that can be.
+            if options.baseline != nil { throw error }
+            candidate = candidates[0]
+        }
         progress(.replaying(done: 0, atMost: candidates.count))
         let capacity = try scorer.capacity(candidate)
         load = options.load ?? .rate(max(1, capacity.rate / 2))
@@ -306,8 +313,8 @@ private struct Search {
     private static let shownInfeasible = 5
 
     mutating func plan(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws -> Plan {
-        let searched = max(results.count, latencies.count)
         let measured = Set(results.keys).union(latencies.keys).sorted()
+        let searched = measured.count
         var best = measured[Merits.best(measured.map(merits))]
         // The next best, the extremes, and what lies one step beside the best, for the reasons.
         func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
@@ -332,10 +339,13 @@ private struct Search {
             }
             let keys = results.keys.sorted()
             scored = Merits.ranking(keys.map(merits)).map { keys[$0] }
-            if scored[0] == best || isInterrupted { break }
+            if scored[0] == best { break }
             best = scored[0]
+            if isInterrupted {
+                neighbours = [:]
+                break
+            }
         }
-        best = scored[0]
         let ranked = scored.map { results[$0]! }
         progress(.drawing)
         let sensitivity: Sensitivity
@@ -395,6 +405,15 @@ private struct Search {
         if objective.isLatency {
             // Latency has no closed form: the placements that were replayed are replayed without load, with a sample of packets.
             let contenders = Array(scored.prefix(8))
+            func unloaded(_ k: Int, _ variant: Scorer.Variant) throws -> Double {
+                if variant.isMisfit(candidates[k]) { return .infinity }
+                let latency = try scorer.unloadedLatency(candidates[k], variant, packets: 500)
+                return latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) } ?? .infinity
+            }
+            // What queues add at nominal numbers stays what it was.
+            let usual = Scorer.Variant(scorer.profile)
+            var waiting: [Int: Double] = [:]
+            for k in contenders { waiting[k] = try objective.score(known[k]!) - unloaded(k, usual) }
             return try Sensitivity(
                 [scorer.profile],
                 contenders.map { known[$0]!.name },
@@ -404,13 +423,8 @@ private struct Search {
                 try check()
                 let variant = Scorer.Variant(changed[0])
                 let merits = try contenders.map { k in
-                    let latency = try scorer.unloadedLatency(candidates[k], variant, packets: 500)
                     var merits = self.merits(k)
-                    // Queueing at nominal numbers stays what it was.
-                    let waiting = objective.score(known[k]!) - bounds[k]
-                    merits.objective =
-                        (latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) } ?? .infinity)
-                        + (waiting.isFinite ? max(0, waiting) : 0)
+                    merits.objective = try unloaded(k, variant) + (waiting[k]!.isFinite ? waiting[k]! : 0)
                     merits.hostCycles = variant.hostCycles(candidates[k])
                     return merits
                 }
@@ -508,8 +522,11 @@ private struct Search {
             1,
             "B per packet"
         )
-        let p50 = change("p50", Double(best.latency?.p50 ?? 0) / 1e6, Double(moved.latency?.p50 ?? 0) / 1e6, 2, "us")
-        let p99 = change("p99", Double(best.latency?.p99 ?? 0) / 1e6, Double(moved.latency?.p99 ?? 0) / 1e6, 2, "us")
+        guard let before = best.latency, let after = moved.latency else {
+            return "\(subject): no packet comes through"
+        }
+        let p50 = change("p50", Double(before.p50) / 1e6, Double(after.p50) / 1e6, 2, "us")
+        let p99 = change("p99", Double(before.p99) / 1e6, Double(after.p99) / 1e6, 2, "us")
         let first: String? =
             switch objective {
             case .rate: rate
@@ -518,12 +535,13 @@ private struct Search {
             case .p50: p50
             case .p99: p99
             }
-        let changes = ([first, cycles, bytes, p99, rate, p50].compactMap { $0 }).reduce(into: [String]()) {
-            if !$0.contains($1) { $0.append($1) }
+        // What the search cannot tell apart is no change of the objective.
+        let isEqual = Merits.isEqual(objective.score(moved), objective.score(best)) || first == nil
+        let changes = [first, cycles, bytes, p99, rate, p50].compactMap { $0 }.reduce(into: [String]()) {
+            if !$0.contains($1), !(isEqual && $1 == first) { $0.append($1) }
         }
         if changes.isEmpty { return "\(subject): nothing changes" }
-        let isEqual = Merits.isEqual(objective.score(moved), objective.score(best))
-        let verdict = isEqual || first == nil ? "\(objective.rawValue) unchanged, but " : "worse: "
+        let verdict = isEqual ? "\(objective.rawValue) unchanged, but " : "worse: "
         return "\(subject): \(verdict)\(changes.joined(separator: ", "))"
     }
 

@@ -50,9 +50,9 @@ public struct ComparisonReport: ModelReport, Sendable {
         let c = comparison
         return (resultTable(c.results, baseline: c.baseline).same.map { [$0] } ?? [])
             + ["Best: \(c.verdict)."] + flowLines(c.results)
-            + sensitivityLines(c.sensitivity, best: c.results[c.ranking[0]].name)
+            + sensitivityLines(c.sensitivity)
             + notes(c.results, c.recorded, c.infeasible)
-            + profileLines(c.profiles)
+            + profileLines(c.profiles, hostsDiffer: c.hostsDiffer)
     }
 
     /// The report for a terminal.

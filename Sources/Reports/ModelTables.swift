@@ -16,6 +16,13 @@ public protocol ModelReport {
     var statistics: JSON { get }
     /// The load at which latency was modelled.
     var load: Load { get }
+    /// The user ended it before it was complete.
+    var wasInterrupted: Bool { get }
+}
+
+extension ModelReport {
+    /// False: not every model command can be ended early.
+    public var wasInterrupted: Bool { false }
 }
 
 /// A rate of packets in words.
@@ -143,7 +150,7 @@ func notes(
         lines.append(
             "'\(result.name)': above \(mega(Double(result.sustainableRate))) Mpps the \(drop.place) overflows in bursts, before any "
                 + "resource is full; busiest is \(result.busiest.rawValue), \(fixed(result.utilisation[0].share * 100, 1)) %. "
-                + "No resource is too slow for \(mega(result.bound)) Mpps."
+                + "The resources alone would allow \(mega(result.bound)) Mpps."
         )
     }
     for result in results where !result.drops.isEmpty {
@@ -172,6 +179,7 @@ func flowLines(_ results: [PlacementResult]) -> [String] {
     var lines: [(text: String, names: [String])] = []
     for result in results where !result.flows.isEmpty {
         let needed = result.flows.map(\.needed).max() ?? 0
+        let largest = result.flows.firstIndex { $0.needed == needed } ?? 0
         let tables = result.flows.map { flow in
             var text = "'\(flow.table)' has room for \(grouped(UInt64(flow.room)))"
             if flow.needed > flow.room {
@@ -190,7 +198,7 @@ func flowLines(_ results: [PlacementResult]) -> [String] {
         }
         let text =
             "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)) at one time, with \(many(needed)) flows "
-            + "under way\(staying[0]); \(tables.joined(separator: ", "))"
+            + "under way\(staying[largest]); \(tables.joined(separator: ", "))"
         if let k = lines.firstIndex(where: { $0.text == text }) {
             lines[k].names.append(result.name)
         } else {
@@ -202,7 +210,7 @@ func flowLines(_ results: [PlacementResult]) -> [String] {
 }
 
 /// How far a verdict carries.
-func sensitivityLines(_ s: Sensitivity, best: String) -> [String] {
+func sensitivityLines(_ s: Sensitivity) -> [String] {
     var lines: [String] = []
     if s.draws > 0 {
         let wins = s.wins.prefix(4).map { "'\($0.placement)' in \($0.count)" }.joined(separator: ", ")
@@ -230,7 +238,7 @@ func sensitivityLines(_ s: Sensitivity, best: String) -> [String] {
 }
 
 /// What the devices' numbers rest on, and what they leave out.
-func profileLines(_ profiles: [DeviceProfile]) -> [String] {
+func profileLines(_ profiles: [DeviceProfile], hostsDiffer: Bool) -> [String] {
     var lines: [String] = []
     for profile in profiles {
         let assumptions = profile.assumptions.count
@@ -251,7 +259,7 @@ func profileLines(_ profiles: [DeviceProfile]) -> [String] {
         for profile in profiles where profile.nic.cores == 0 {
             lines.append("Latency on \(profile.name) leaves out the time in its NIC, so it is less than it would be.")
         }
-        lines.append("The assumptions of the host they share are drawn once.")
+        if !hostsDiffer { lines.append("The assumptions of the host they share are drawn once.") }
     }
     for profile in profiles where !profile.notModelled.isEmpty {
         lines.append(
@@ -303,6 +311,7 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
             .object([("p50", ns(r.latency?.p50)), ("p99", ns(r.latency?.p99)), ("p999", ns(r.latency?.p999))])
         ),
         ("load", .string(rateText(r.load.rate))),
+        ("offered", loadJSON(r.load)),
         (
             "packets_at_load",
             .object([("offered", .unsigned(r.packets.offered)), ("completed", .unsigned(r.packets.completed))])
@@ -343,7 +352,8 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
                         ("table", .string($0.table)), ("side", .string($0.side.rawValue)),
                         ("needed", .integer($0.needed)), ("needed_at_load", .integer($0.neededAtLoad)),
                         ("staying", $0.staying.map { .integer($0) } ?? .null),
-                        ("room", .integer($0.room)), ("limit", $0.limit.map { .integer($0) } ?? .null),
+                        ("stays_ns", .integer($0.stays)), ("room", .integer($0.room)),
+                        ("limit", $0.limit.map { .integer($0) } ?? .null),
                     ])
                 }
             )

@@ -23,6 +23,9 @@ public struct PlanReport: ModelReport, Sendable {
     /// The load at which latency was modelled.
     public var load: Load { plan.baseline.load }
 
+    /// The user ended the search.
+    public var wasInterrupted: Bool { plan.wasInterrupted }
+
     /// The best placements, the two extremes and the baseline, each once.
     private var shown: [PlacementResult] {
         var shown = Array(plan.ranked.prefix(5))
@@ -47,14 +50,14 @@ public struct PlanReport: ModelReport, Sendable {
             + [
                 "Best: '\(plan.best.name)'"
                     + (plan.isTie
-                        ? ": several are equal in \(plan.objective.rawValue), and ties go to fewer host cycles, then fewer bytes that cross, lower p99, fewer elements on the NIC."
+                        ? ": several are equal in \(plan.objective.rawValue), and ties go to fewer host cycles, then fewer bytes that cross, lower p99, a higher rate, fewer elements on the NIC."
                         : ".")
             ]
-            + flowLines(Array(shown.prefix(1))) + sensitivityLines(plan.sensitivity, best: plan.best.name)
+            + flowLines(Array(shown.prefix(1))) + sensitivityLines(plan.sensitivity)
             + notes(shown, plan.recorded, plan.infeasible)
             + (plan.possible.infeasible > plan.infeasible.count
                 ? ["\(plan.possible.infeasible - plan.infeasible.count) more cannot be modelled."] : [])
-            + profileLines([profile])
+            + profileLines([profile], hostsDiffer: false)
     }
 
     private var reasons: [String] {

@@ -137,7 +137,7 @@ struct ModelOptions: ParsableArguments {
             content.baseline = base?.name
             content.sinks = services.sinks
             content.outputs = files.written.map { [$0] } ?? []
-            content.wasInterrupted = isInterruptible && stopAsked()
+            content.wasInterrupted = report.wasInterrupted
             content.placements = placements
             content.objective = objective
             try directory?.write(content, shouldStop: stopAsked)

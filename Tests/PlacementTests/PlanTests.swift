@@ -222,7 +222,7 @@ private struct NoServices: Services {
     @Test func tooManyAreRefused() throws {
         let seven = try Self.plan(Self.chain("nnnnnnn"), .dmaBytes)
         #expect(seven.possible.all == 128 && seven.best.sides.allSatisfy { $0 == .nic })
-        #expect(throws: ModelError.tooManyPlacements(32_768)) {
+        #expect(throws: ModelError.tooManyPlacements(32_768, most: 16_384)) {
             try Self.plan(Self.chain(String(repeating: "n", count: 15)), .rate)
         }
         #expect {
