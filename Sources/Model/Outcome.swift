@@ -77,10 +77,6 @@ public struct Outcome: Sendable {
     public internal(set) var toHost = DirectionTally()
     /// What crossed from the host to the NIC.
     public internal(set) var toNIC = DirectionTally()
-    /// Picoseconds the link was busy from the device to the host.
-    public internal(set) var linkUpBusy: Int64 = 0
-    /// Picoseconds the link was busy from the host to the device.
-    public internal(set) var linkDownBusy: Int64 = 0
     /// Picoseconds the ports took frames in, all ports together.
     public internal(set) var rxBusy: Int64 = 0
     /// Picoseconds the ports sent frames, all ports together.

@@ -65,13 +65,12 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     private var macWaiting = List()
 
     private var jobs = Block(4096, Job())
-    private var freeJob: Int32 = -1
+    private var freeJobs = FreeList()
     private var services = Block(1024, Service())
-    private var freeService: Int32 = -1
+    private var freeServices = FreeList()
     /// The ways of packets that were held, from the call that let them go.
     private var journeys = Block(256, Journey())
-    private var freeJourney: Int32 = -1
-    private var journeysListed = 0
+    private var freeJourneys = FreeList()
     /// Those that the service under way works on, and the elements in it that hold a packet, with when that had come.
     private var travelling: [Int32] = []
     private var holding: [(node: Int32, length: UInt32, arrival: Int64)] = []
@@ -385,9 +384,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     /// A job of an origin, whose contents are to be set.
     private mutating func add(_ epoch: Int64) -> Int32 {
-        if freeJob < 0 { growJobs() }
-        let j = freeJob
-        freeJob = jobs.base[Int(j)].next
+        let j = freeJobs.take(&jobs)
         jobs.base[Int(j)].epoch = epoch
         epochs.base[slot(epoch)].jobs &+= 1
         return j
@@ -399,25 +396,12 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         return j
     }
 
-    private mutating func growJobs() {
-        // The first time the block is there and nothing of it is on the list.
-        let old = jobsListed
-        if old == jobs.capacity { jobs.grow(to: 2 * old) }
-        for j in (old..<jobs.capacity).reversed() {
-            jobs.base[j].next = freeJob
-            freeJob = Int32(j)
-        }
-        jobsListed = jobs.capacity
-    }
-    private var jobsListed = 0
-
     /// The job is over.
     private mutating func remove(_ j: Int32) {
         let epoch = jobs.base[Int(j)].epoch
         unpark(j)
         if jobs.base[Int(j)].journey >= 0 { leave(journey: jobs.base[Int(j)].journey) }
-        jobs.base[Int(j)].next = freeJob
-        freeJob = j
+        freeJobs.give(j, jobs)
         release(epoch)
     }
 
@@ -444,17 +428,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     /// A packet that node `node` has held goes on; its time goes on from what it had taken to come there.
     private mutating func beginJourney(at node: Int32, _ length: UInt32) -> Int32 {
-        if freeJourney < 0 {
-            let old = journeysListed
-            if old == journeys.capacity { journeys.grow(to: 2 * old) }
-            for k in (old..<journeys.capacity).reversed() {
-                journeys.base[k].next = freeJourney
-                freeJourney = Int32(k)
-            }
-            journeysListed = journeys.capacity
-        }
-        let k = freeJourney
-        freeJourney = journeys[Int(k)].next
+        let k = freeJourneys.take(&journeys)
         let known = heldAfter[place(node, length)]
         journeys[Int(k)] = Journey(arrival: now &- (known >= 0 ? known : heldLast[Int(node)]))
         return k
@@ -473,8 +447,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         journey.pointee.jobs &-= 1
         if journey.pointee.jobs > 0 { return }
         result.finish(journey.pointee)
-        journey.pointee.next = freeJourney
-        freeJourney = k
+        freeJourneys.give(k, journeys)
     }
 
     // MARK: Order where paths meet
@@ -855,21 +828,10 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     }
 
     private mutating func addService(_ service: Service) -> Int32 {
-        if freeService < 0 {
-            let old = servicesListed
-            if old == services.capacity { services.grow(to: 2 * old) }
-            for s in (old..<services.capacity).reversed() {
-                services.base[s].next = freeService
-                freeService = Int32(s)
-            }
-            servicesListed = services.capacity
-        }
-        let s = freeService
-        freeService = services.base[Int(s)].next
+        let s = freeServices.take(&services)
         services.base[Int(s)] = service
         return s
     }
-    private var servicesListed = 0
 
     private mutating func serviceEnded(_ s: Int32) {
         let service = services[Int(s)]
@@ -882,8 +844,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     /// What a service let go leaves its side.
     private mutating func leave(_ s: Int32) {
         var service = services[Int(s)]
-        services.base[Int(s)].next = freeService
-        freeService = s
+        freeServices.give(s, services)
         while let j = service.out.popFirst(jobs.base) {
             send(j, to: service.isHost ? .nic : .host)
         }
@@ -1008,8 +969,6 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             linkFree.up = max(linkFree.up, now) &+ up
             onLink = linkFree.down
         }
-        result.linkUpBusy &+= up
-        result.linkDownBusy &+= down
         let latency = (isUp ? writing : reading).latency(of: bytes)
         let delivered = max(direction.pointee.lastDelivery, onLink, last &+ latency)
         direction.pointee.lastDelivery = delivered
@@ -1103,7 +1062,7 @@ struct Epoch: BitwiseCopyable {
 }
 
 /// The way of a packet that was held, from the call that let it go.
-struct Journey: BitwiseCopyable {
+struct Journey: Linked {
     /// When it would have come if it had not been held.
     var arrival: Int64 = 0
     var emitted: Int64 = -1
@@ -1116,7 +1075,7 @@ struct Journey: BitwiseCopyable {
 }
 
 /// One item's stay on a hardware thread.
-struct Service: BitwiseCopyable {
+struct Service: Linked {
     var epoch: Int64 = 0
     /// What leaves the side when it ends.
     var out = List()

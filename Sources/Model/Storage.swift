@@ -100,3 +100,39 @@ struct EventQueue: ~Copyable {
         return first
     }
 }
+
+/// What stands in at most one list at a time.
+protocol Linked: BitwiseCopyable {
+    /// Where the next of the list stands; -1 at its end.
+    var next: Int32 { get set }
+}
+
+/// The places of a block that are free. The block doubles when none is.
+struct FreeList: BitwiseCopyable {
+    private var head: Int32 = -1
+    /// Places of the block that have been on this list: none at first.
+    private var listed = 0
+
+    @inline(__always)
+    mutating func take<Element: Linked>(_ block: inout Block<Element>) -> Int32 {
+        if head < 0 { grow(&block) }
+        let k = head
+        head = block.base[Int(k)].next
+        return k
+    }
+
+    @inline(__always)
+    mutating func give<Element: Linked>(_ k: Int32, _ block: borrowing Block<Element>) {
+        block.base[Int(k)].next = head
+        head = k
+    }
+
+    private mutating func grow<Element: Linked>(_ block: inout Block<Element>) {
+        if listed == block.capacity { block.grow(to: 2 * listed) }
+        for k in (listed..<block.capacity).reversed() {
+            block.base[k].next = head
+            head = Int32(k)
+        }
+        listed = block.capacity
+    }
+}

@@ -16,7 +16,7 @@ struct Order: BitwiseCopyable {
 }
 
 /// One item, or one call, on its way to one element.
-struct Job: BitwiseCopyable {
+struct Job: Linked {
     enum Kind: UInt8 {
         /// A packet that comes in at a wire.
         case arrival
