@@ -24,25 +24,21 @@ struct ElementCalls: ~Copyable {
     private let held: Block<(sequence: UInt64, made: UInt32)>
     /// The last call held the item that it was handed.
     private(set) var holds = false
-    /// What each node had counted before the last call, by operation.
-    private let counted: Block<UInt64>
-    private let operations = Operation.allCases.count
-    /// For each node what it has counted so far.
-    private let totals: Block<UnsafePointer<UInt64>>
+    private var ticks: OperationTicks
     private let key = HashKey(seed: 0)
     /// What the last call counted: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
+    /// For each edge where the last item on it stands, in the call of this number: those behind it come no earlier.
+    private let lastOrders: Block<(call: UInt64, order: Order)>
+    private var call: UInt64 = 0
     /// `step` for calls without reference counting.
     private let borrowed: Unmanaged<StepRuntime>
-    /// The wires with a source, and their sources, which the instance keeps.
-    private let wires: Block<(number: Int, source: Unmanaged<PacketSource>)>
-    private let wireCount: Int
-    private var sequence: UInt64 = 0
-
-    /// Functional time of the next packet; ``Int64/max`` at the end.
-    private(set) var nextTime: Int64 = .max
-    private var nextWire = -1
+    private var inlets: Inlets
     private var limit: Int64 = .max
+    /// What comes next.
+    private(set) var next = Poll.ended
+    /// Functional time of the next packet; ``Int64/max`` when none is known.
+    var nextTime: Int64 { if case .ready(let time) = next { time } else { .max } }
 
     private struct EdgeEnd: BitwiseCopyable {
         var to: Int32 = 0
@@ -50,7 +46,12 @@ struct ElementCalls: ~Copyable {
         var rank: Int32 = 0
         var isBack = false
         var isMerged = false
+        /// The cycle it leads into, from outside of it or within.
+        var cycle: Int32 = -1
+        var isRound = false
     }
+    /// For each cycle the place of its first element in the order in which elements run.
+    private let firstRank: Block<Int32>
 
     init(_ instance: Instance) {
         let spec = instance.spec
@@ -58,10 +59,16 @@ struct ElementCalls: ~Copyable {
         borrowed = .passUnretained(step)
         emitted = step.emitted
         items = instance.pool.items
-        children = .allocate(capacity: instance.pool.capacity)
-        headers = Block(instance.pool.capacity, 0)
-        held = Block(instance.pool.capacity, (.max, .max))
-        counted = Block(spec.nodes.count * Operation.allCases.count, 0)
+        children = .allocate(capacity: instance.pool.capacity + 1)
+        headers = Block(instance.pool.capacity + 1, 0)
+        held = Block(instance.pool.capacity + 1, (.max, .max))
+        ticks = OperationTicks(instance)
+        lastOrders = Block(spec.edges.count, (0, Order()))
+        firstRank = Block(instance.shape.cycles, 0)
+        for (rank, node) in instance.shape.order.enumerated().reversed() where instance.shape.cycle[node] >= 0 {
+            firstRank[instance.shape.cycle[node]] = Int32(rank)
+        }
+        inlets = Inlets(instance)
         edges = Block(spec.edges.count, EdgeEnd())
         for (e, edge) in spec.edges.enumerated() {
             edges[e] = EdgeEnd(
@@ -69,51 +76,28 @@ struct ElementCalls: ~Copyable {
                 input: Int32(edge.input),
                 rank: Int32(instance.shape.rank[edge.to]),
                 isBack: instance.shape.isBack[e],
-                isMerged: spec.edges.count { $0.to == edge.to && $0.input == edge.input } > 1
+                isMerged: spec.edges.count { $0.to == edge.to } > 1,
+                cycle: Int32(instance.shape.cycle[edge.to]),
+                isRound: instance.shape.isRound(edge)
             )
         }
-        totals = Block(spec.nodes.count, step.operations(0))
-        for number in spec.nodes.indices { totals[number] = step.operations(number) }
-        let bound = spec.nodes.indices.compactMap { number in
-            instance.bindings[number]?.source.map { (number: number, source: Unmanaged.passUnretained($0)) }
-        }
-        wireCount = bound.count
-        wires = Block(bound.count, bound.first ?? (0, Unmanaged.passUnretained(PacketSource())))
-        for k in bound.indices { wires[k] = bound[k] }
         look()
     }
 
     deinit { children.deallocate() }
 
-    /// Finds the wire whose next packet is earliest, and until when it stays that.
-    private mutating func look() {
-        nextTime = .max
-        limit = .max
-        for k in 0..<wireCount {
-            let next = wires[k].source._withUnsafeGuaranteedRef { $0.nextTime }
-            if next < nextTime {
-                limit = nextTime
-                nextTime = next
-                nextWire = k
-            } else if next < limit {
-                limit = next
-            }
-        }
-        // A tie between two wires must not stop both.
-        if limit == nextTime, limit < .max { limit += 1 }
-    }
+    /// Finds out what comes next.
+    mutating func look() { (next, limit) = inlets.poll() }
 
-    /// The next packet, at the wire it comes in; nil when the pool is empty.
+    /// The next packet, at the wire it comes in; nil when no item is free for it, and it was dropped.
     mutating func arrive() -> (item: Int32, wire: Int, key: UInt32, headers: UInt16)? {
-        let wire = wires[nextWire]
-        guard
-            let i = borrowed._withUnsafeGuaranteedRef({ $0.take(from: wire.source, before: limit, sequence: sequence) })
-        else { return nil }
-        sequence &+= 1
+        let wire = inlets.wire
+        let taken = step.take(from: &inlets, before: limit)
         look()
+        guard let i = taken else { return nil }
         let facts = order(items + Int(i), key)
         headers[Int(i)] = facts.headers
-        return (i, wire.number, facts.key, facts.headers)
+        return (i, wire, facts.key, facts.headers)
     }
 
     func time(of item: Int32) -> Int64 { items[Int(item)].time }
@@ -135,7 +119,7 @@ struct ElementCalls: ~Copyable {
         let item = items + Int(i)
         holds = item.pointee.flags.contains(.held)
         if holds { held[Int(i)] = (item.pointee.sequence, UInt32(item.pointee.made)) }
-        return n == 0 ? 0 : collect(n, from: i, round: order.a &>> 40)
+        return n == 0 ? 0 : collect(n, from: i, round: order.round)
     }
 
     mutating func make(_ call: Call, of node: Int) -> Int {
@@ -149,19 +133,10 @@ struct ElementCalls: ~Copyable {
 
     /// Puts what node `number` counted since it was last asked into `counts`; gives how many operations occurred.
     mutating func takeCounts(_ number: Int) -> Int {
-        var touched = borrowed._withUnsafeGuaranteedRef { $0.takeTouched(number) }
-        let now = totals[number]
-        let before = counted.base + number &* operations
-        var n = 0
-        while touched != 0 {
-            let operation = touched.trailingZeroBitCount
-            touched &= touched &- 1
-            if now[operation] == before[operation] { continue }
-            counts[n] = OperationCount(operation: Int32(operation), count: now[operation] &- before[operation])
-            before[operation] = now[operation]
-            n &+= 1
+        ticks.take(number) { given, n in
+            counts.base.update(from: given, count: n)
+            return n
         }
-        return n
     }
 
     /// Whether an item that leaves is one that its element had held; it is not any more.
@@ -174,6 +149,7 @@ struct ElementCalls: ~Copyable {
     }
 
     private mutating func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
+        call &+= 1
         for k in 0..<n {
             let (i, edge) = (emitted[k].item, emitted[k].edge)
             let end = edges[Int(edge)]
@@ -183,8 +159,6 @@ struct ElementCalls: ~Copyable {
             if i != parent {
                 headers[Int(i)] = isPacket ? order(item, key).headers : UInt16(clamping: length)
             }
-            // As a direct run: round by round, in the order of elements and inputs; where edges merge, by origin.
-            let a = (round &+ (end.isBack ? 1 : 0)) &<< 40 | UInt64(end.rank) &<< 16 | UInt64(end.input)
             children[k] = Child(
                 ref: i,
                 edge: edge,
@@ -192,11 +166,64 @@ struct ElementCalls: ~Copyable {
                 headers: headers[Int(i)],
                 isSame: i == parent,
                 isReleased: i != parent && wasHeld(i),
-                order: end.isMerged
-                    ? Order(a: a, b: item.pointee.sequence, c: UInt64(item.pointee.made) &<< 32 | UInt64(edge))
-                    : Order(a: a)
+                order: place(item, edge, end, round)
             )
         }
         return n
+    }
+
+    /// As a direct run: element after element, in a cycle round after round, and what goes round before what comes in; where edges
+    /// meet, input after input and by origin, on each edge first in, first out.
+    private func place(_ item: UnsafeMutablePointer<Item>, _ edge: Int32, _ end: EdgeEnd, _ round: UInt64) -> Order {
+        var order = Order()
+        if end.cycle >= 0 {
+            let isInside: UInt64 = end.isRound ? 0 : 1
+            let next = end.isRound ? min(round &+ (end.isBack ? 1 : 0), Order.mostRounds) : 0
+            order.a = UInt64(firstRank[Int(end.cycle)]) &<< 48 | isInside &<< 47 | next &<< 24
+                | UInt64(end.rank) &<< 8 | UInt64(end.input)
+        } else {
+            order.a = UInt64(end.rank) &<< 48 | UInt64(end.input)
+        }
+        if !end.isMerged { return order }
+        order.b = item.pointee.sequence
+        order.c = UInt64(item.pointee.made) &<< 32
+        let last = lastOrders[Int(edge)]
+        if last.call == call, last.order.a == order.a {
+            if order.b < last.order.b || order.b == last.order.b && order.c < last.order.c { order = last.order }
+        }
+        lastOrders[Int(edge)] = (call, order)
+        order.c |= UInt64(edge)
+        return order
+    }
+}
+
+/// What elements have counted since somebody last asked.
+struct OperationTicks: ~Copyable {
+    /// What each node had counted before, by operation.
+    private let counted: Block<UInt64>
+    private let counts = Block(Operation.allCases.count, OperationCount())
+    private let width = Operation.allCases.count
+    private let tally: OperationTally
+
+    init(_ instance: Instance) {
+        tally = OperationTally(instance)
+        counted = Block(instance.spec.nodes.count * Operation.allCases.count, 0)
+    }
+
+    /// Gives `body` what node `number` has counted since it was last asked: only operations that occurred.
+    mutating func take<R>(_ number: Int, _ body: (UnsafePointer<OperationCount>, Int) -> R) -> R {
+        var touched = tally.takeTouched(number)
+        let now = tally.operations(number)
+        let before = counted.base + number &* width
+        var n = 0
+        while touched != 0 {
+            let operation = touched.trailingZeroBitCount
+            touched &= touched &- 1
+            if now[operation] == before[operation] { continue }
+            counts[n] = OperationCount(operation: Int32(operation), count: now[operation] &- before[operation])
+            before[operation] = now[operation]
+            n &+= 1
+        }
+        return body(counts.base, n)
     }
 }

@@ -13,6 +13,7 @@ public struct Outcome: Sendable {
         case hostQueueFull
         case parkingFull
         case portTxFull
+        case noItems
 
         /// The name in reports.
         public var name: String {
@@ -22,6 +23,7 @@ public struct Outcome: Sendable {
             case .hostQueueFull: "host_queue_full"
             case .parkingFull: "parking_full"
             case .portTxFull: "port_tx_full"
+            case .noItems: "no_items"
             }
         }
 
@@ -33,6 +35,7 @@ public struct Outcome: Sendable {
             case .hostQueueFull: "host queue"
             case .parkingFull: "parking buffer"
             case .portTxFull: "port tx queue"
+            case .noItems: "pool"
             }
         }
     }

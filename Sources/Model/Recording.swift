@@ -75,7 +75,7 @@ public struct Recording: Sendable {
 
     /// Runs the sources of `instance` through its elements, up to about `limit` visits of elements.
     ///
-    /// Throws ``RuntimeError`` when elements hold all items of the pool. `progress` is told now and then how far it is.
+    /// Throws what elements throw when they write out. `progress` is told now and then how far it is.
     public init(
         _ instance: Instance,
         limit: Int = Recording.defaultLimit,
@@ -84,16 +84,18 @@ public struct Recording: Sendable {
         spec = instance.spec
         shape = instance.shape
         memory = instance.elements.map(\.memoryBytes)
-        var recorder = Recorder(instance)
-        // Visits are named by 32-bit numbers.
-        try recorder.run(min(max(1, limit), 1 << 30), progress)
-        roots = recorder.spreadRoots()
-        visits = recorder.visits
-        counts = recorder.table.counts
-        packets = recorder.packets
-        bytes = recorder.bytes
-        isPrefix = recorder.isPrefix
-        flowPeaks = recorder.flowPeaks
+        try withoutActuallyEscaping(progress) { progress in
+            // Visits are named by 32-bit numbers.
+            let recorder = Recorder(instance, limit: min(max(1, limit), 1 << 30), progress: progress)
+            try recorder.run()
+            roots = recorder.spreadRoots()
+            visits = recorder.visits
+            counts = recorder.table.counts
+            packets = recorder.packets
+            bytes = recorder.bytes
+            isPrefix = recorder.isPrefix
+            flowPeaks = recorder.flowPeaks
+        }
         flowCounts = instance.elements.map(\.flowCounts)
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)
@@ -110,9 +112,8 @@ public struct Recording: Sendable {
     }
 }
 
-/// Makes a recording.
-private struct Recorder: ~Copyable {
-    private var elements: ElementCalls
+/// Makes a recording: it watches a direct run in which one packet follows the other.
+private final class Recorder: RunObserver {
     private let instance: Instance
     private(set) var visits: [Recording.Visit] = []
     private(set) var roots: [Recording.Root] = []
@@ -121,34 +122,170 @@ private struct Recorder: ~Copyable {
     private(set) var bytes = 0
     private(set) var isPrefix = false
     private(set) var flowPeaks: [Int]
-    private var tables: [Int]
+    private let tables: [Int]
+    private let limit: Int
+    private let progress: (ModelStep) -> Void
     private var turns: Int32 = 0
-    /// Where in `roots` the work at the end of the input begins.
-    private var firstEnding = 0
-    /// Visits to be made, in their order.
-    private var pending: [(visit: Int32, child: Child)] = []
-    private var nextPending = 0
+    /// Where in `roots` the work at the end of the input begins; nil before.
+    private var firstEnding: Int?
+    private var ticks: OperationTicks
+    private let key = HashKey(seed: 0)
+    /// For each item of the pool the visit that it is on its way to.
+    private var visitOf: [Int32]
+    /// What each item of the pool was when it was held last: its place in the order of items tells whether it still is that.
+    private var held: [(sequence: UInt64, made: UInt32)]
+    /// The visit under way, the item it is of (-1 for a call), and the last of what it let go.
+    private var visit: Int32 = -1
+    private var item: Int32 = -1
+    private var lastChild: Int32 = -1
+    /// Calls announced and not yet made.
+    private var nextCall: Int32 = 0
+    /// What the end of a flow makes elements let go is worked on between the calls, so these wait for their turn.
+    private var calls: [Int32] = []
 
-    init(_ instance: Instance) {
+    init(_ instance: Instance, limit: Int, progress: @escaping (ModelStep) -> Void) {
         self.instance = instance
-        elements = ElementCalls(instance)
+        self.limit = limit
+        self.progress = progress
         tables = instance.spec.nodes.indices.filter { instance.spec.nodes[$0].element.flowCapacity != nil }
         flowPeaks = Array(repeating: -1, count: instance.spec.nodes.count)
+        ticks = OperationTicks(instance)
+        visitOf = Array(repeating: -1, count: instance.pool.capacity + 1)
+        held = Array(repeating: (.max, .max), count: instance.pool.capacity + 1)
     }
 
-    mutating func run(_ limit: Int, _ progress: (ModelStep) -> Void) throws {
-        try runPackets(limit, progress)
-        firstEnding = roots.count
-        let time = roots.last(where: \.isPacket)?.time ?? 0
-        for number in instance.shape.order {
-            begin(time: time, key: timerKey(number), [number], at: number)
-            call(.finish, roots[roots.count - 1])
-            drain()
+    func run() throws {
+        let runtime = DirectRuntime(instance)
+        runtime.observer = self
+        runtime.shouldStop = { [unowned self] in
+            if visits.count < limit { return false }
+            isPrefix = instance.bindings.values.contains { $0.source.map { $0.poll() != .ended } ?? false }
+            return true
         }
+        try runtime.run()
     }
+
+    // MARK: What happens
+
+    let mostPackets = 1
+
+    func received(_ i: Int32, at wire: Int, edge: Int) {
+        let item = instance.pool.items + Int(i)
+        let length = item.pointee.layout == 0 ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
+        if packets & 1023 == 0 { progress(.recorded(packets: packets)) }
+        packets += 1
+        bytes += Int(length)
+        let facts = order(item, key)
+        roots.append(
+            Recording.Root(
+                time: item.pointee.time,
+                visit: Int32(visits.count),
+                count: 1,
+                key: facts.key,
+                node: Int32(wire),
+                isPacket: true
+            )
+        )
+        begin(Int32(visits.count), i)
+        visits.append(
+            Recording.Visit(node: Int32(wire), edge: -1, length: length, headers: facts.headers, traits: .same)
+        )
+        if edge >= 0 { emitted(i, edge: edge) }
+        worked(wire)
+    }
+
+    func moved(_ batch: Batch, edge: Int) { begin(visitOf[Int(batch.index[0])], batch.index[0]) }
+
+    func began(_ call: RunCall, _ numbers: [Int]) {
+        let time: Int64
+        let key: UInt32
+        switch call {
+        case .timer(let due): (time, key) = (due, timerKey(numbers[0]))
+        case .ended(let flow): (time, key) = (flow.origin.time, flow.key)
+        case .finish:
+            (time, key) = (roots.last(where: \.isPacket)?.time ?? 0, timerKey(numbers[0]))
+            firstEnding = firstEnding ?? roots.count
+        }
+        roots.append(
+            Recording.Root(
+                time: time,
+                visit: Int32(visits.count),
+                count: Int32(numbers.count),
+                key: key,
+                // A table tells of the ends of its flows.
+                node: Int32(numbers[numbers.count - 1]),
+                isPacket: false
+            )
+        )
+        calls.removeAll(keepingCapacity: true)
+        for number in numbers {
+            calls.append(Int32(visits.count))
+            visits.append(Recording.Visit(node: Int32(number), edge: -1, length: 0, headers: 0, traits: []))
+        }
+        nextCall = 0
+    }
+
+    func called(_ number: Int) {
+        begin(calls[Int(nextCall)], -1)
+        nextCall += 1
+    }
+
+    private func begin(_ visit: Int32, _ item: Int32) {
+        self.visit = visit
+        self.item = item
+        lastChild = -1
+    }
+
+    func emitted(_ i: Int32, edge: Int) {
+        let item = instance.pool.items + Int(i)
+        let isPacket = item.pointee.layout == 0
+        let length = isPacket ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
+        let isSame = i == self.item
+        let number = Int32(visits.count)
+        visits.append(
+            Recording.Visit(
+                node: Int32(instance.spec.edges[edge].to),
+                edge: Int32(edge),
+                length: length,
+                headers: isSame
+                    ? visits[Int(visit)].headers : isPacket ? order(item, key).headers : UInt16(clamping: length),
+                traits: isSame ? .same : wasHeld(i) ? .released : []
+            )
+        )
+        if lastChild < 0 { visits[Int(visit)].firstChild = number } else { visits[Int(lastChild)].nextSibling = number }
+        lastChild = number
+        visitOf[Int(i)] = number
+    }
+
+    /// Whether an item that leaves is one that its element had held; it is not any more.
+    private func wasHeld(_ i: Int32) -> Bool {
+        let item = instance.pool.items + Int(i)
+        let before = held[Int(i)]
+        if before.sequence != item.pointee.sequence || before.made != UInt32(item.pointee.made) { return false }
+        held[Int(i)] = (.max, .max)
+        return true
+    }
+
+    func worked(_ number: Int) {
+        visits[Int(visit)].counts = Int32(ticks.take(number) { table.index(of: $0, $1) })
+        visits[Int(visit)].turn = turns
+        turns += 1
+        if item < 0 { return }
+        let item = instance.pool.items + Int(item)
+        guard visits[Int(visit)].edge >= 0, item.pointee.flags.contains(.held) else { return }
+        visits[Int(visit)].traits.insert(.holds)
+        held[Int(self.item)] = (item.pointee.sequence, UInt32(item.pointee.made))
+    }
+
+    func drained() {
+        for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCounts.now) }
+    }
+
+    // MARK: The end of the input
 
     /// The roots in the order of replay: those of the end of input stand evenly between the packets.
-    mutating func spreadRoots() -> [Recording.Root] {
+    func spreadRoots() -> [Recording.Root] {
+        let firstEnding = firstEnding ?? roots.count
         // Most elements have nothing to do at the end.
         var endings = roots[firstEnding...].filter { root in
             visits[Int(root.visit)..<Int(root.visit + root.count)].contains {
@@ -183,7 +320,7 @@ private struct Recorder: ~Copyable {
 
     /// What an element lets go at the end of the input it would let go bit by bit if the input went on: so each item has a call of its
     /// own.
-    private mutating func apart(_ root: Recording.Root) -> [Recording.Root] {
+    private func apart(_ root: Recording.Root) -> [Recording.Root] {
         guard root.count == 1, visits[Int(root.visit)].firstChild >= 0 else { return [root] }
         var calls = [root]
         var child = visits[Int(root.visit)].firstChild
@@ -191,7 +328,7 @@ private struct Recorder: ~Copyable {
             let next = visits[Int(child)].nextSibling
             visits[Int(child)].nextSibling = -1
             var visit = visits[Int(root.visit)]
-            visit.counts = Int32(table.index(of: elements.counts.base, 0))
+            visit.counts = Int32(table.indexOfNone)
             visit.firstChild = next
             var call = root
             call.visit = Int32(visits.count)
@@ -201,130 +338,6 @@ private struct Recorder: ~Copyable {
         }
         return calls
     }
-
-    private mutating func runPackets(_ limit: Int, _ progress: (ModelStep) -> Void) throws {
-        while elements.nextTime < .max {
-            if visits.count >= limit {
-                isPrefix = true
-                return
-            }
-            let time = elements.nextTime
-            if elements.step.nextDue <= time {
-                guard let timer = elements.step.takeTimer(until: time) else { continue }
-                begin(time: timer.due, key: timerKey(timer.number), [timer.number], at: timer.number)
-                call(.timer(id: timer.id, due: timer.due), roots[roots.count - 1])
-                drain()
-                continue
-            }
-            guard let (item, wire, key, headers) = elements.arrive() else {
-                throw RuntimeError.poolExhausted(capacity: instance.pool.capacity)
-            }
-            let length = elements.length(of: item)
-            if packets & 1023 == 0 { progress(.recorded(packets: packets)) }
-            packets += 1
-            bytes += Int(length)
-            let visit = Int32(visits.count)
-            roots.append(
-                Recording.Root(
-                    time: time,
-                    visit: visit,
-                    count: 1,
-                    key: key,
-                    node: Int32(wire),
-                    isPacket: true
-                )
-            )
-            visits.append(
-                Recording.Visit(node: Int32(wire), edge: -1, length: length, headers: headers, traits: .same)
-            )
-            let n = elements.receive(item, at: wire)
-            note(visit, n)
-            drain()
-            for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCounts.now) }
-        }
-    }
-
-    /// Notes a call to some elements.
-    private mutating func begin(time: Int64, key: UInt32, _ nodes: [Int], at node: Int) {
-        roots.append(
-            Recording.Root(
-                time: time,
-                visit: Int32(visits.count),
-                count: Int32(nodes.count),
-                key: key,
-                node: Int32(node),
-                isPacket: false
-            )
-        )
-        for number in nodes {
-            visits.append(Recording.Visit(node: Int32(number), edge: -1, length: 0, headers: 0, traits: []))
-        }
-    }
-
-    private mutating func call(_ call: ElementCalls.Call, _ root: Recording.Root) {
-        for visit in root.visit..<root.visit + root.count {
-            let n = elements.make(call, of: Int(visits[Int(visit)].node))
-            note(visit, n)
-            // What it let go comes to the next element before the call does.
-            runAll()
-        }
-    }
-
-    /// Runs until nothing is on an edge and all ends of flows were told.
-    private mutating func drain() {
-        runAll()
-        while elements.step.hasEndedFlows {
-            var ended: [EndedFlow] = []
-            elements.step.takeEndedFlows { ended.append($0) }
-            for flow in ended {
-                let table = Int(flow.table)
-                begin(time: flow.time, key: flow.key, elements.step.told(by: table), at: table)
-                call(.ended(flow), roots[roots.count - 1])
-                runAll()
-            }
-        }
-    }
-
-    private mutating func runAll() {
-        while nextPending < pending.count {
-            let (visit, child) = pending[nextPending]
-            nextPending += 1
-            let n = elements.process(child.ref, on: child.edge, child.order)
-            note(visit, n)
-        }
-        pending.removeAll(keepingCapacity: true)
-        nextPending = 0
-    }
-
-    /// Notes what a visit counted and let go.
-    private mutating func note(_ visit: Int32, _ n: Int) {
-        let node = Int(visits[Int(visit)].node)
-        let counted = elements.takeCounts(node)
-        visits[Int(visit)].counts = Int32(table.index(of: elements.counts.base, counted))
-        visits[Int(visit)].turn = turns
-        if elements.holds { visits[Int(visit)].traits.insert(.holds) }
-        turns += 1
-        var last: Int32 = -1
-        for k in 0..<n {
-            let child = elements.children[k]
-            let number = Int32(visits.count)
-            visits.append(
-                Recording.Visit(
-                    node: elements.node(at: child.edge),
-                    edge: child.edge,
-                    length: child.length,
-                    headers: child.headers,
-                    traits: child.isSame ? .same : child.isReleased ? .released : []
-                )
-            )
-            if last < 0 { visits[Int(visit)].firstChild = number } else { visits[Int(last)].nextSibling = number }
-            last = number
-            // Mostly it comes last.
-            var at = pending.count
-            while at > nextPending, child.order < pending[at - 1].child.order { at -= 1 }
-            pending.insert((number, child), at: at)
-        }
-    }
 }
 
 /// Counts of operations, each different one once.
@@ -332,6 +345,9 @@ private struct CountTable {
     private(set) var counts: [UInt32] = []
     private var slots: [Int32] = Array(repeating: -1, count: 1024)
     private let width = Operation.allCases.count
+
+    /// Where nothing was counted.
+    var indexOfNone: Int { mutating get { withUnsafePointer(to: OperationCount()) { index(of: $0, 0) } } }
 
     mutating func index(of given: UnsafePointer<OperationCount>, _ n: Int) -> Int {
         let first = counts.count

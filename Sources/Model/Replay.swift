@@ -32,7 +32,7 @@ extension Recording {
         let wanted = try howMany(packets, schedule)
         let work = ReplayedWork(self, routes.sides, profile, traffic, schedule, wanted)
         var simulation = Simulation(work, spec, routes, profile)
-        try simulation.run()
+        simulation.run()
         return simulation.result
     }
 
@@ -63,7 +63,6 @@ extension Recording {
         private var buffer: Block<Child>
         var children: UnsafeMutablePointer<Child> { buffer.base }
         private(set) var holds = false
-        let capacity = Int.max
         /// So many that they are no limit: the cores are.
         let mostCalls = 1 << 16
 

@@ -186,8 +186,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     // MARK: Running
 
-    /// Runs until nothing arrives any more and everything has left; throws when a packet can never be taken in.
-    mutating func run() throws {
+    /// Runs until nothing arrives any more and everything has left.
+    mutating func run() {
         while true {
             let arrival = work.nextArrival
             if min(events.nextTime, nextReceived) <= arrival {
@@ -196,23 +196,17 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             } else {
                 now = max(now, arrival)
                 takeControls()
-                if !arrive() {
-                    // Nothing is free for the packet: as a file would, it waits for what is under way.
-                    guard events.count > 0 || nextReceived < .max else {
-                        throw RuntimeError.poolExhausted(capacity: work.capacity)
-                    }
-                    step()
-                }
+                arrive()
             }
         }
         settle()
     }
 
     /// Makes a call when nothing else is left, and runs until what it leads to is done.
-    mutating func runToEnd(_ control: Control) throws {
+    mutating func runToEnd(_ control: Control) {
         isUnlimited = true
         start(control)
-        try run()
+        run()
     }
 
     private mutating func settle() {
@@ -578,10 +572,13 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     // MARK: Arrivals
 
     /// The next packet begins to come in at its port, which takes one frame after the other.
-    private mutating func arrive() -> Bool {
-        guard let (arrived, key, time) = work.arrive() else { return false }
+    private mutating func arrive() {
         result.offered &+= 1
         if result.offered == 1 { result.start = now }
+        guard let (arrived, key, time) = work.arrive() else {
+            result.drops[Outcome.Drop.noItems.rawValue] &+= 1
+            return
+        }
         let node = nodes[Int(arrived.node)]
         let wireTime = mac.wireTime(Int(arrived.length))
         let end = min(max(now, rxFree[Int(node.wire)]) &+ wireTime, latestTime)
@@ -597,7 +594,6 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             nextReceived = end
             nextWire = Int(node.wire)
         }
-        return true
     }
 
     /// A port has taken in a whole frame; what the MAC cannot take in at its rate waits, or is lost.

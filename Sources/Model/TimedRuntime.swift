@@ -14,8 +14,8 @@ public final class TimedRuntime {
 
     /// Throws ``ModelError`` when the placement is not possible.
     ///
-    /// Items in flight come from the instance's pool: when it is empty the next packet waits, as a file does in a
-    /// direct run. So the pool should be larger than queues and rings together.
+    /// Items in flight come from the instance's pool: when it is empty the next packet is dropped, as `no_items`. So the pool should
+    /// be larger than queues and rings together.
     public init(
         _ instance: Instance,
         placement sides: [Side],
@@ -33,11 +33,11 @@ public final class TimedRuntime {
     ///
     /// The outcome is that of the input: what its end makes elements do is done, but is no part of the load.
     public func run() throws -> Outcome {
-        try simulation.run()
+        simulation.run()
         let outcome = simulation.result
         for number in instance.shape.order {
             let control = simulation.work.finish(number)
-            try simulation.runToEnd(control)
+            simulation.runToEnd(control)
         }
         try instance.flush()
         return outcome
@@ -56,7 +56,6 @@ public final class TimedRuntime {
         var holds: Bool { elements.holds }
         /// As many as a batch of a direct run, for what they make takes items.
         let mostCalls = 64
-        let capacity: Int
         let children: UnsafeMutablePointer<Child>
 
         /// Calls that are planned or under way: `stride` places for each control.
@@ -73,10 +72,10 @@ public final class TimedRuntime {
             hostCosts = CostTable(profile.host)
             isHost = Block(sides.count, false)
             for (k, side) in sides.enumerated() { isHost[k] = side == .host }
-            capacity = instance.pool.capacity
             children = elements.children
             let step = elements.step
             stride = max(1, instance.spec.nodes.indices.map { step.told(by: $0).count }.max() ?? 1)
+            elements.look()
             firstTime = elements.nextTime
             plan()
         }
@@ -90,9 +89,10 @@ public final class TimedRuntime {
         }
 
         mutating func arrive() -> (job: Job, key: UInt32, time: Int64)? {
-            guard let (item, wire, key, headers) = elements.arrive() else { return nil }
+            let taken = elements.arrive()
             arrived += 1
             plan()
+            guard let (item, wire, key, headers) = taken else { return nil }
             var job = Job()
             job.kind = .arrival
             job.ref = item
@@ -137,7 +137,7 @@ public final class TimedRuntime {
                     .ended(flow),
                     elements.step.told(by: Int(flow.table)),
                     key: flow.key,
-                    time: flow.time,
+                    time: flow.origin.time,
                     after: newest
                 )
             }

@@ -5,9 +5,17 @@ import Dataplane
 
 /// Where an item stands in the order in which a direct run with batches of one would handle it, within its origin.
 struct Order: BitwiseCopyable {
+    /// The place of the element; in a cycle that of its first, then whether the item comes from outside, the round, and the place
+    /// of the element.
     var a: UInt64 = 0
     var b: UInt64 = 0
     var c: UInt64 = 0
+
+    /// Rounds are told apart up to this one.
+    static let mostRounds: UInt64 = 1 << 23 - 1
+
+    /// How often the item has gone round the cycle that it is in.
+    var round: UInt64 { a &>> 24 & Order.mostRounds }
 
     @inline(__always)
     static func < (x: Order, y: Order) -> Bool {
@@ -119,13 +127,11 @@ protocol Work: ~Copyable {
     var holds: Bool { get }
     /// Calls under way at one time, at the most.
     var mostCalls: Int { get }
-    /// How many items can exist at one time.
-    var capacity: Int { get }
     /// The virtual time of the next arrival; ``Int64/max`` when there is none.
     var nextArrival: Int64 { get }
     /// Functional time of the next arrival in nanoseconds; ``Int64/max`` when there is none.
     var nextTime: Int64 { get }
-    /// The next packet. `time` is functional; nil when it cannot be taken in yet.
+    /// The next packet. `time` is functional; nil when no item was free for it.
     mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
     /// Does the work of a job: gives the number of children, and adds its cost.
     mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int

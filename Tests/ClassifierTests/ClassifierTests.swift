@@ -114,6 +114,8 @@ struct ClassifierTests {
                 interface: 0
             )
         }
+        let names = (0..<outputs).map { "\($0)" }
+        let contract = Contract([Contract.Party(name: "sort", outputs: names, drops: [], firstTimer: nil)], pool)
         var node = NodeState(
             outputs: queues,
             connected: nothing,
@@ -122,11 +124,14 @@ struct ClassifierTests {
             timers: timers,
             pool: pool.state,
             run: run,
-            index: 0
+            index: 0,
+            leadsBack: nothing,
+            contract: .passUnretained(contract)
         )
         for start in stride(from: 0, to: packets.count, by: batch) {
             let count = min(batch, packets.count - start)
             let cut = Batch(items: pool.items, index: indices + start, count: count)
+            assert(contract.handed(cut, to: 0))
             withUnsafeMutablePointer(to: &node) {
                 element.process(cut, from: 0, Context(items: pool.items, node: $0))
             }

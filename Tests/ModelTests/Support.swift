@@ -249,7 +249,7 @@ final class Pairs: Element {
                 held[flow] = batch.index[k]
                 context.hold(batch.index[k])
             } else {
-                context.resume(held[flow])
+                context.resume(held[flow], because: batch.index[k])
                 context.emit(held[flow], 0)
                 context.emit(batch.index[k], 0)
                 held[flow] = -1
@@ -275,6 +275,7 @@ final class Ticker: Element {
     static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .payload, "packets")] }
     static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "packets")] }
     static let operations: [Dataplane.Operation] = [.timer]
+    static func shortestTimer(_: Config) -> ShortestTimer? { .tick(1_000_000) }
     private var held: [Int32] = []
     private var isArmed = false
     init(_: Config, _: Setup) { super.init() }
@@ -336,8 +337,7 @@ final class SmallTable: Element {
                 context.endFlow(
                     FlowRef(index: Int32(old), generation: generations[old]),
                     .evicted,
-                    time: batch[k].pointee.time,
-                    sequence: batch[k].pointee.sequence
+                    because: batch.index[k]
                 )
             }
             if let slot {
@@ -414,7 +414,7 @@ final class MassEnder: Element {
 
     private func endAll(_ context: borrowing Context) {
         for k in 0..<20_000 {
-            context.endFlow(FlowRef(index: Int32(k % 8), generation: 0), .eof, time: 0, sequence: 0)
+            context.endFlow(FlowRef(index: Int32(k % 8), generation: 0), .eof, time: 0)
         }
     }
 

@@ -1,129 +1,6 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Items that wait on one edge, in order.
-///
-/// An item is on at most one edge, so `buffer` has room for two pools: what waits, and what was taken and not yet
-/// moved down.
-@frozen
-@usableFromInline
-struct EdgeQueue {
-    @usableFromInline let buffer: UnsafeMutablePointer<Int32>
-    @usableFromInline var head: Int
-    @usableFromInline var tail: Int
-    /// Items that were taken off the edge so far.
-    @usableFromInline var moved: UInt64
-    /// The edge leads back to an element that runs earlier.
-    @usableFromInline var isBack: Bool
-    /// The number of the edge in the graph; -1 where no edge leads.
-    @usableFromInline var edge: Int32 = -1
-    /// Where the round in progress ends; what is appended behind waits for the next.
-    @usableFromInline var end = 0
-    // A whole cache line each: queues are found by a shift, and none shares a line with another.
-    @usableFromInline let padding: (UInt64, UInt64) = (0, 0)
-
-    /// Puts an item at the end.
-    @inlinable @inline(__always)
-    mutating func append(_ i: Int32) {
-        buffer[tail] = i
-        tail &+= 1
-    }
-
-    @usableFromInline
-    init(buffer: UnsafeMutablePointer<Int32>) {
-        self.buffer = buffer
-        head = 0
-        tail = 0
-        moved = 0
-        isBack = false
-    }
-}
-
-/// The counters and outputs of one element, and what its calls need of the runtime.
-@frozen
-@usableFromInline
-struct NodeState {
-    /// One queue for each output.
-    @usableFromInline let outputs: UnsafeMutablePointer<EdgeQueue>
-    /// For each output, whether an edge leads on.
-    @usableFromInline let connected: UnsafeMutablePointer<Bool>
-    /// Items dropped, by reason.
-    @usableFromInline let drops: UnsafeMutablePointer<UInt64>
-    /// Operations counted, by ``Operation``.
-    @usableFromInline let operations: UnsafeMutablePointer<UInt64>
-    /// Bits of the operations counted since somebody last looked.
-    @usableFromInline var touched: UInt32 = 0
-    /// Due times by timer identity, in functional nanoseconds; ``Context/unarmed`` where none is armed.
-    @usableFromInline let timers: UnsafeMutablePointer<Int64>
-    @usableFromInline let pool: UnsafeMutablePointer<PoolState>
-    @usableFromInline let run: UnsafeMutablePointer<RunState>
-    /// The element's place in the graph.
-    @usableFromInline let index: Int32
-    @usableFromInline var entered: UInt64 = 0
-    @usableFromInline var made: UInt64 = 0
-    @usableFromInline var used: UInt64 = 0
-    @usableFromInline var held: Int64 = 0
-}
-
-/// What all elements of one run share.
-@frozen
-@usableFromInline
-struct RunState {
-    /// The earliest armed timer of any element.
-    @usableFromInline var nextDue: Int64 = .max
-    /// The origin that items made without a parent inherit.
-    @usableFromInline var originTime: Int64 = 0
-    @usableFromInline var originSequence: UInt64 = 0
-    /// Flows whose end was announced and not yet told to the elements.
-    @usableFromInline var ended: UnsafeMutablePointer<EndedFlow>
-    @usableFromInline var endedCount: Int = 0
-    @usableFromInline var endedCapacity: Int
-}
-
-/// A flow that has ended, on its way to the elements that keep state for it.
-@frozen
-public struct EndedFlow: Sendable {
-    /// The element (a flow table) that announced the end.
-    public var table: Int32
-    /// The flow, as the table numbers it.
-    public var flow: FlowRef
-    /// What ended it.
-    public var reason: FlowEnd
-    /// Functional time and origin of the item that caused the end.
-    public var time: Int64
-    /// Origin number of that item.
-    public var sequence: UInt64
-}
-
-/// Why a flow ended.
-@frozen
-public enum FlowEnd: UInt8, Sendable, CaseIterable {
-    /// Its 4-tuple was used again by a new connection.
-    case reused
-    /// No packet for the idle time-out.
-    case idle
-    /// The table was full and made room.
-    case evicted
-    /// The input ended.
-    case eof
-}
-
-extension FlowEnd {
-    /// The words of records for how a connection ended, by number.
-    static let words = ["rst", "fin", "idle", "eof", "evicted"]
-
-    /// The number among ``words`` of the strongest cause: a RST or FIN that was seen, else why the flow ended.
-    func strongest(rst: Bool, fin: Bool) -> UInt8 {
-        if rst { return 0 }
-        if fin { return 1 }
-        return switch self {
-        case .idle: 2
-        case .eof, .reused: 3
-        case .evicted: 4
-        }
-    }
-}
-
 /// What an element may do with the items it was handed. Valid during the call only.
 ///
 /// Each item handed to an element, made by it or held by it must leave by exactly one of ``emit(_:_:)``,
@@ -141,7 +18,7 @@ public struct Context {
     }
 
     /// How many timers an element has, identities `0 ..< timerCount`.
-    public static let timerCount = 4
+    public static var timerCount: Int { NodeState.timerCount }
     /// The due time of a timer that is not armed.
     @inlinable @inline(__always) public static var unarmed: Int64 { .max }
 
@@ -154,19 +31,17 @@ public struct Context {
     /// The item leaves by `output`.
     @inlinable @inline(__always)
     public func emit(_ i: Int32, _ output: Int) {
+        assert(contract.emitted(i, output, by: node.pointee.index))
         let queue = node.pointee.outputs + output
         let tail = queue.pointee.tail
         queue.pointee.buffer[tail] = i
         queue.pointee.tail = tail &+ 1
     }
 
-    /// The queues of the outputs, for elements that sort packets one by one; kept in a register, they cost a load less.
-    @inlinable @inline(__always)
-    var outputs: UnsafeMutablePointer<EdgeQueue> { node.pointee.outputs }
-
     /// All items of the batch leave by `output`, in order.
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, _ output: Int) {
+        assert(contract.emitted(batch, output, by: node.pointee.index))
         let queue = node.pointee.outputs + output
         let tail = queue.pointee.tail
         (queue.pointee.buffer + tail).update(from: batch.index, count: batch.count)
@@ -184,6 +59,7 @@ public struct Context {
     /// The item is dropped for a reason, an index into the type's list of drop reasons; counted, and its slot is free.
     @inlinable @inline(__always)
     public func drop(_ i: Int32, _ reason: Int) {
+        assert(contract.dropped(i, reason, by: node.pointee.index))
         node.pointee.drops[reason] &+= 1
         node.pointee.pool.pointee.release(i)
     }
@@ -195,6 +71,7 @@ public struct Context {
     /// The item's life ends here on purpose: it reached a sink, was coalesced or joined with others.
     @inlinable @inline(__always)
     public func use(_ i: Int32) {
+        assert(contract.used(i, by: node.pointee.index))
         node.pointee.used &+= 1
         node.pointee.pool.pointee.release(i)
     }
@@ -202,22 +79,40 @@ public struct Context {
     /// The life of all items of the batch ends here on purpose.
     @inlinable @inline(__always)
     public func use(_ batch: Batch) {
+        assert(contract.used(batch, by: node.pointee.index))
         node.pointee.used &+= UInt64(batch.count)
         node.pointee.pool.pointee.release(batch)
     }
 
-    /// The item stays in the element until ``resume(_:)``.
+    /// The item stays in the element until it is resumed.
     @inlinable @inline(__always)
     public func hold(_ i: Int32) {
+        assert(contract.held(i, by: node.pointee.index))
         node.pointee.held &+= 1
         items[Int(i)].flags.insert(.held)
     }
 
-    /// A held item is current again; it must then leave by `emit`, `drop` or `use`.
+    /// A held item is current again, on account of item `cause`, whose turn it takes; it must then leave by `emit`, `drop` or
+    /// `use`. For use in `process`.
+    @inlinable @inline(__always)
+    public func resume(_ i: Int32, because cause: Int32) { resume(i, turn(of: cause)) }
+
+    /// A held item is current again; it must then leave by `emit`, `drop` or `use`. For use outside `process`: its turn is that
+    /// of the timer, of the end of the flow or of the input.
     @inlinable @inline(__always)
     public func resume(_ i: Int32) {
+        assert(contract.isOutsideOfProcess(node.pointee.index, "resumed item \(i)"))
+        let origin = node.pointee.run.pointee.origin
+        resume(i, Turn(number: origin.turn, now: origin.now))
+    }
+
+    @inlinable @inline(__always)
+    func resume(_ i: Int32, _ turn: Turn) {
+        assert(contract.resumed(i, by: node.pointee.index))
         node.pointee.held &-= 1
-        items[Int(i)].flags.subtract(.held)
+        items[Int(i)].flags.remove(.held)
+        items[Int(i)].flags.insert(.resumed)
+        node.pointee.pool.pointee.turns[Int(i)] = turn
     }
 
     /// Whether an edge leads on from `output`; an optional output may have none, and what is emitted there is dropped.
@@ -226,32 +121,59 @@ public struct Context {
 
     // MARK: Making items
 
-    /// A new item of `capacity` writable bytes that inherits origin, time and flow of item `i`; nil when the pool is
-    /// empty. Its `length` is `capacity`; its bytes are not set.
+    /// A new item of `capacity` writable bytes that inherits turn, time and flow of item `i`, and how often that went round a
+    /// cycle; nil when the pool is empty. Its `length` is `capacity`; its bytes are not set.
     @inlinable
     public func make(from i: Int32, capacity: Int) -> Int32? {
         guard let j = node.pointee.pool.pointee.make(capacity: capacity) else { return nil }
+        assert(contract.made(j, by: node.pointee.index))
         node.pointee.made &+= 1
         let parent = items + Int(i)
         let child = items + Int(j)
         child.pointee.time = parent.pointee.time
         child.pointee.sequence = parent.pointee.sequence
-        child.pointee.made = parent.pointee.made == .max ? .max : parent.pointee.made &+ 1
+        child.pointee.made = node.pointee.numberOfChild(of: parent)
         child.pointee.flow = parent.pointee.flow
         child.pointee.linkType = parent.pointee.linkType
         child.pointee.interface = parent.pointee.interface
         child.pointee.hops = parent.pointee.hops
+        if parent.pointee.flags.contains(.resumed) {
+            child.pointee.flags.insert(.resumed)
+            node.pointee.pool.pointee.turns[Int(j)] = node.pointee.pool.pointee.turns[Int(i)]
+        }
         return j
     }
 
-    /// A new item of `capacity` writable bytes with the origin of what the runtime works on: the ended flow, the timer,
-    /// the last item. For use outside `process`.
+    /// A new packet of `capacity` writable bytes that answers item `i`: as ``make(from:capacity:)``, but its way begins here, so it
+    /// may cross cycles as often as any other; nil when the pool is empty.
+    ///
+    /// A conversation over a back edge goes on as long as both sides answer, within ``DirectRuntime/maximumRounds`` at one
+    /// moment.
     @inlinable
-    public func make(capacity: Int) -> Int32? {
+    public func originate(because i: Int32, capacity: Int) -> Int32? {
+        guard let j = make(from: i, capacity: capacity) else { return nil }
+        items[Int(j)].hops = 0
+        return j
+    }
+
+    /// A new item of `capacity` writable bytes, caused by what the runtime works on: the end of a flow or of the input, or a timer;
+    /// nil when the pool is empty. For use outside `process`.
+    @inlinable
+    public func originate(capacity: Int) -> Int32? {
+        assert(contract.isOutsideOfProcess(node.pointee.index, "made an item"))
         guard let j = node.pointee.pool.pointee.make(capacity: capacity) else { return nil }
+        assert(contract.made(j, by: node.pointee.index))
         node.pointee.made &+= 1
-        items[Int(j)].time = node.pointee.run.pointee.originTime
-        items[Int(j)].sequence = node.pointee.run.pointee.originSequence
+        let run = node.pointee.run
+        let origin = run.pointee.origin
+        items[Int(j)].time = origin.time
+        items[Int(j)].sequence = origin.sequence
+        items[Int(j)].made = run.pointee.children
+        if run.pointee.children < .max { run.pointee.children &+= 1 }
+        if origin.turn != origin.sequence || origin.now != origin.time {
+            items[Int(j)].flags.insert(.resumed)
+            node.pointee.pool.pointee.turns[Int(j)] = Turn(number: origin.turn, now: origin.now)
+        }
         return j
     }
 
@@ -285,11 +207,22 @@ public struct Context {
         node.pointee.touched |= 1 &<< UInt32(truncatingIfNeeded: operation.rawValue)
     }
 
+    /// Functional time in nanoseconds at which item `i` is handled: that of the packet whose turn it is. The item's own time is
+    /// earlier where an element had held it.
+    @inlinable @inline(__always)
+    public func now(_ i: Int32) -> Int64 { turn(of: i).now }
+
+    @inlinable @inline(__always)
+    func turn(of i: Int32) -> Turn { Turn.of(items + Int(i), node.pointee.pool.pointee.turns + Int(i)) }
+
     /// Arms timer `id` of this element at functional time `due`, in nanoseconds; an armed one is moved.
     ///
-    /// A timer that is armed again when it fires must be due later than it was: otherwise it fires without end.
+    /// In `process` it must be due no nearer to ``now(_:)`` of the item in hand than the type's
+    /// ``ElementType/shortestTimer(_:)``. A timer that is armed again when it fires must be due later than it was: otherwise it
+    /// fires without end.
     @inlinable
     public func arm(_ id: Int, at due: Int64) {
+        assert(contract.armed(id, at: due, by: node.pointee.index))
         node.pointee.timers[id] = due
         if due < node.pointee.run.pointee.nextDue { node.pointee.run.pointee.nextDue = due }
     }
@@ -298,33 +231,46 @@ public struct Context {
     @inlinable
     public func disarm(_ id: Int) { node.pointee.timers[id] = Context.unarmed }
 
-    /// Announces that a flow of this table has ended, at item `i`; the elements that keep state for it are told after
-    /// the batch. For flow tables only.
-    public func endFlow(_ flow: FlowRef, _ reason: FlowEnd, time: Int64, sequence: UInt64) {
-        let run = node.pointee.run
-        if run.pointee.endedCount == run.pointee.endedCapacity { run.pointee.grow() }
-        run.pointee.ended[run.pointee.endedCount] = EndedFlow(
-            table: node.pointee.index,
-            flow: flow,
-            reason: reason,
-            time: time,
-            sequence: sequence
+    /// What the runtime works on now, outside `process`: the end of a flow or of the input, or a timer.
+    public var origin: Origin { node.pointee.run.pointee.origin }
+
+    // MARK: Order
+
+    /// What the item in hand let go, or ended, must be through before the next item of the batch is taken: the element returns, and
+    /// gives the rest of its batch back with ``again(_:from:)``.
+    @inlinable @inline(__always)
+    public var mustWait: Bool { node.pointee.mustWait }
+
+    /// The items of the batch from `k` on were not taken: they are handed over again when all that was let go is through.
+    @inlinable @inline(__always)
+    public func again(_ batch: Batch, from k: Int) { node.pointee.refused = batch.count &- k }
+
+    /// The item leaves by `output`; where that leads back, ``mustWait`` is true then.
+    @inlinable @inline(__always)
+    public func emitRound(_ i: Int32, _ output: Int) {
+        emit(i, output)
+        if node.pointee.isEntering, node.pointee.leadsBack[output] { node.pointee.mustWait = true }
+    }
+
+    /// Announces that a flow of this table has ended, because of item `i`, or of what the runtime works on where `i` is -1. The
+    /// elements that keep state for it are told before the next item is taken (``mustWait``). What they make gets the time of the item, or `time`.
+    public func endFlow(_ flow: FlowRef, _ reason: FlowEnd, because i: Int32 = -1, time: Int64? = nil) {
+        precondition(node.pointee.isTable, "only a flow table ends flows; others send it a flow_end command")
+        var origin = self.origin
+        if i >= 0 {
+            let turn = turn(of: i)
+            origin = Origin(time: self[i].pointee.time, sequence: self[i].pointee.sequence, turn: turn.number, now: turn.now)
+        }
+        if let time { origin.time = time }
+        node.pointee.run.pointee.announce(
+            EndedFlow(table: node.pointee.index, flow: flow, reason: reason, origin: origin)
         )
-        run.pointee.endedCount += 1
+        if node.pointee.tells {
+            node.pointee.endsFlows = true
+            node.pointee.mustWait = true
+        }
     }
 
-    /// The origin of what the runtime works on now: functional time in nanoseconds and sequence.
-    public var origin: (time: Int64, sequence: UInt64) {
-        (node.pointee.run.pointee.originTime, node.pointee.run.pointee.originSequence)
-    }
-}
-
-extension RunState {
-    mutating func grow() {
-        let larger = UnsafeMutablePointer<EndedFlow>.allocate(capacity: endedCapacity * 2)
-        larger.moveInitialize(from: ended, count: endedCount)
-        ended.deallocate()
-        ended = larger
-        endedCapacity *= 2
-    }
+    @inlinable @inline(__always)
+    var contract: Contract { node.pointee.contract._withUnsafeGuaranteedRef { $0 } }
 }

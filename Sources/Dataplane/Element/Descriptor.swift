@@ -122,6 +122,7 @@ public struct ElementDescriptor: Sendable {
                     outputs: E.outputs(final),
                     flowCapacity: E.flowCapacity(final),
                     heldItems: E.heldItems(final),
+                    shortestTimer: E.shortestTimer(final),
                     settings: settings,
                     make: { try E(final, $0) },
                     readHandlers: { element in
@@ -149,6 +150,8 @@ public struct ConfiguredElement: Sendable {
     public let flowCapacity: Int?
     /// Items that it wants to hold back at the most.
     public let heldItems: Int
+    /// How soon a timer may be due that it arms for an item; nil when it arms none.
+    public let shortestTimer: ShortestTimer?
     /// Every parameter with its value, defaults written out.
     public let settings: [(name: String, text: String)]
     /// Makes the element.

@@ -29,6 +29,13 @@ open class ElementBase {
     /// The input has ended: whatever is held must be emitted, used or dropped.
     open func finish(_ context: borrowing Context) {}
 
+    /// The outputs by which `process` lets items go with ``Context/emitRound(_:_:)`` only; behind each of these items, and behind one
+    /// that ends a flow, it stops where ``Context/mustWait`` says so. Nil for elements that never stop.
+    ///
+    /// What comes into a cycle, and what comes to a flow table, is handed over one item at a time, for one may change what becomes
+    /// of the next. An element that stops itself is handed whole batches.
+    open var outputsThatStop: Set<Int>? { nil }
+
     /// Opens what the element writes to, so that what cannot be written is told before the first packet is read. Called once
     /// before a run, never when a graph is only checked. Throws what the destination throws.
     open func open() throws {}

@@ -31,9 +31,12 @@ public protocol ElementType: ElementBase {
     static var stateBytesPerFlow: Int { get }
     /// It is a flow table: the items it emits carry a flow. Gives the number of flows it has room for.
     static func flowCapacity(_ config: Config) -> Int?
-    /// Items that it holds back at the most, where packets decide how many those are. All such elements of a run share half of
-    /// its pool, so that packets can always enter: ``Setup/items`` says what is left for each.
+    /// Items that it holds back at the most. The pool is made larger by what all elements may hold; where `--pool` sets it, those
+    /// that hold items share half of it, so that packets can always enter: ``Setup/items`` says what is left for each.
     static func heldItems(_ config: Config) -> Int
+    /// How soon a timer may be due that `process` or `flowEnded` arms; nil when they arm none. Sources end a batch before a timer
+    /// armed in it could be due, so that each fires between the right two packets.
+    static func shortestTimer(_ config: Config) -> ShortestTimer?
     /// Small runs shown in the documents and run by the tests.
     static var examples: [Example] { get }
 
@@ -65,7 +68,26 @@ extension ElementType {
     public static var stateBytesPerFlow: Int { 0 }
     public static func flowCapacity(_ config: Config) -> Int? { nil }
     public static func heldItems(_ config: Config) -> Int { 0 }
+    public static func shortestTimer(_ config: Config) -> ShortestTimer? { nil }
     public static var examples: [Example] { [] }
+}
+
+/// How soon the timers of an element may be due.
+public enum ShortestTimer: Equatable, Sendable {
+    /// So many nanoseconds after they are armed, or later. The larger it is, the less often batches are cut where packets are sparse.
+    case after(Int64)
+    /// At multiples of so many nanoseconds only, as those of a ``TimingWheel`` are: no batch spans one.
+    case tick(Int64)
+
+    /// The first moment, in functional nanoseconds, at which a timer may be due that is armed at `now`.
+    public func first(after now: Int64) -> Int64 {
+        switch self {
+        case .after(let span): return later(now, by: span)
+        case .tick(let tick):
+            let rest = now % tick
+            return later(now, by: tick - (rest < 0 ? rest + tick : rest))
+        }
+    }
 }
 
 /// The families of elements, as the documents list them.

@@ -54,6 +54,30 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var conflict: ItemFlags { ItemFlags(rawValue: 1 << 10) }
     /// In a stream: the packet shows that a connection begins, and no receiver takes anything of it, its TCP flags neither.
     @inlinable @inline(__always) public static var refused: ItemFlags { ItemFlags(rawValue: 1 << 11) }
+    /// An element had held the item, or what it was made of: its turn is no longer that of its own arrival.
+    @inlinable @inline(__always) public static var resumed: ItemFlags { ItemFlags(rawValue: 1 << 12) }
+}
+
+/// When an item is handled: items of one turn are those that one packet, or a timer behind it, sets in motion.
+@frozen
+public struct Turn: Equatable, Sendable, BitwiseCopyable {
+    /// The number of that packet.
+    public var number: UInt64
+    /// Functional time at that moment, in nanoseconds.
+    public var now: Int64
+
+    @inlinable @inline(__always)
+    init(number: UInt64, now: Int64) {
+        self.number = number
+        self.now = now
+    }
+
+    /// The turn of an item, whose place in the pool's table of turns is `kept`; nearly all have that of their own arrival.
+    @inlinable @inline(__always)
+    static func of(_ item: UnsafeMutablePointer<Item>, _ kept: UnsafeMutablePointer<Turn>) -> Turn {
+        if item.pointee.flags.rawValue & ItemFlags.resumed.rawValue != 0 { return kept.pointee }
+        return Turn(number: item.pointee.sequence, now: item.pointee.time)
+    }
 }
 
 /// Everything that moves through a graph is an item: a packet, a piece of a stream, a record or a command.
@@ -66,7 +90,7 @@ public struct Item: BitwiseCopyable {
     public var data: UnsafeMutableRawPointer
     /// Functional time in nanoseconds since 1970: the capture's stamp as a running maximum, or the workload's clock.
     public var time: Int64
-    /// Origin order: counts the packets that entered from outside. Items made from this one inherit it.
+    /// Counts the packets that entered from outside, from 0. Items made from this one inherit it.
     public var sequence: UInt64
     /// Bytes at `data`.
     public var length: UInt32

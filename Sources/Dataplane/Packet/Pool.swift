@@ -3,7 +3,7 @@
 
 /// The items of one run: a fixed number of them, each with a slot for bytes of its own.
 ///
-/// The pool never grows. When it is empty a file waits, a live source counts drops, and an element that makes items
+/// The pool never grows. When it is empty the wire drops what comes, counted as `no_items`, and an element that makes items
 /// gets nil and follows its named policy. Memory of slots is touched only when a slot is written.
 public final class Pool {
     /// Bytes each item can own without a block of its own.
@@ -16,8 +16,11 @@ public final class Pool {
     /// The items, by index.
     public let items: UnsafeMutablePointer<Item>
     let slots: UnsafeMutableRawPointer
+    /// For each item whose `resumed` is set when it is handled.
+    let turns: UnsafeMutablePointer<Turn>
     let state: UnsafeMutablePointer<PoolState>
     private let itemMemory: ZeroedMemory<Item>
+    private let turnMemory: ZeroedMemory<Turn>
     private let slotMemory: ZeroedMemory<UInt8>
 
     /// A pool of `capacity` free items. Throws where the system has no memory for so many.
@@ -25,25 +28,42 @@ public final class Pool {
         precondition(capacity > 0 && capacity < Int(Int32.max), "pool capacity out of range")
         self.capacity = capacity
         // Whoever takes an item sets it, so nothing is touched before it is needed.
-        itemMemory = try ZeroedMemory(capacity)
-        slotMemory = try ZeroedMemory(capacity * Pool.slotBytes)
+        // One more is in reserve, for packets that come when no item is free.
+        itemMemory = try ZeroedMemory(capacity + 1)
+        slotMemory = try ZeroedMemory((capacity + 1) * Pool.slotBytes)
+        turnMemory = try ZeroedMemory(capacity + 1)
         items = itemMemory.base
+        turns = turnMemory.base
         slots = UnsafeMutableRawPointer(slotMemory.base)
-        let free = UnsafeMutablePointer<Int32>.allocate(capacity: capacity)
+        let free = UnsafeMutablePointer<Int32>.allocate(capacity: capacity + 1)
         // The last is handed out first: low indices are used first, and the same few stay in the cache.
         for i in 0..<capacity { free[i] = Int32(capacity - 1 - i) }
         state = .allocate(capacity: 1)
-        state.initialize(to: PoolState(items: items, free: free, freeCount: capacity, slots: slots))
+        state.initialize(to: PoolState(items: items, free: free, freeCount: capacity, slots: slots, turns: turns))
     }
 
     deinit {
         if state.pointee.largeCount > 0 {
-            for i in 0..<capacity where items[i].flags.contains(.large) { items[i].data.deallocate() }
+            for i in 0...capacity where items[i].flags.contains(.large) { items[i].data.deallocate() }
         }
         state.pointee.free.deallocate()
         state.deallocate()
         itemMemory.deallocate()
         slotMemory.deallocate()
+        turnMemory.deallocate()
+    }
+
+    /// Lends the item in reserve to a source, when no other is free: it can then take one packet, which is to be dropped.
+    func lendReserve() {
+        precondition(state.pointee.freeCount == 0, "items are free")
+        state.pointee.free[0] = Int32(capacity)
+        state.pointee.freeCount = 1
+    }
+
+    /// Takes the reserve back, whether a source took it or not.
+    func takeReserveBack() {
+        if state.pointee.freeCount == 0, items[capacity].flags.contains(.large) { state.pointee.releaseLarge(Int32(capacity)) }
+        state.pointee.freeCount = 0
     }
 
     /// How many items are free now.
@@ -80,6 +100,7 @@ struct PoolState {
     @usableFromInline let free: UnsafeMutablePointer<Int32>
     @usableFromInline var freeCount: Int
     @usableFromInline let slots: UnsafeMutableRawPointer
+    @usableFromInline let turns: UnsafeMutablePointer<Turn>
     /// Items that have a block of their own, which must be freed with them.
     @usableFromInline var largeCount = 0
 
@@ -88,12 +109,14 @@ struct PoolState {
         items: UnsafeMutablePointer<Item>,
         free: UnsafeMutablePointer<Int32>,
         freeCount: Int,
-        slots: UnsafeMutableRawPointer
+        slots: UnsafeMutableRawPointer,
+        turns: UnsafeMutablePointer<Turn>
     ) {
         self.items = items
         self.free = free
         self.freeCount = freeCount
         self.slots = slots
+        self.turns = turns
     }
 
     @inlinable @inline(__always)

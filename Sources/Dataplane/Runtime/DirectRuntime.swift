@@ -3,8 +3,17 @@
 
 /// Runs a graph as fast as the machine allows, on one thread.
 ///
-/// Batches move along edges that queue, so elements never call each other. In each round a source gives one batch, then
-/// the elements run in topological order until every edge is empty; back edges make further rounds.
+/// Batches move along edges that queue, so elements never call each other. A source gives a batch, then the elements run in
+/// topological order, round after round, until every edge is empty.
+///
+/// What comes out is what would come out if each packet went all the way before the next came in, whatever the size of batches:
+/// - Every queue holds items in the order of their ``Turn``. Where several edges meet, items are handed on in that order, and only
+///   up to the turn that all paths have come to.
+/// - Into a cycle comes one item at a time: the next waits until what that one caused is through. An element that seldom lets
+///   items go round (a flow table whose packets are known) is handed whole batches, and stops itself where it must.
+/// - When a flow ends, its table takes nothing further until all who keep state for the flow were told.
+/// - A batch ends before a timer that is armed, or could be armed by what is in it, is due.
+/// Only what the pool has no item for depends on batches.
 public final class DirectRuntime {
     /// What is run; its counters can be read afterwards.
     public let instance: Instance
@@ -18,83 +27,108 @@ public final class DirectRuntime {
         get { stopAsked }
         set { stopAsked = newValue }
     }
-    /// How often an item may cross back edges before it is dropped.
+    /// How functional time goes on while no packet is ready.
+    public var clock: any Clock = CaptureTime()
+    /// How often an item may cross back edges before it is dropped as `loop`.
     public static let maximumHops: UInt16 = 64
+    /// How many rounds what one packet or timer caused may go on for: then all that would go round again is dropped as `loop`.
+    /// A conversation of elements that answer each other can be that long, but not endless.
+    public static let maximumRounds = 1 << 20
 
     // Stored privately, so that no batch pays for an access check.
     private var watcher: (any RunObserver)?
     private var stopAsked: (() -> Bool)?
     private var isObserved = false
+    /// How many items an element is handed at one time.
     private let batch: Int
-    private var sequence: UInt64 = 0
-    // What every batch touches, kept here so that it is reached without reference counting.
-    private let feeds: UnsafeMutableBufferPointer<Instance.Feed>
+    private let stations: UnsafeMutableBufferPointer<Station>
     private let unused: UnsafeMutableBufferPointer<Instance.Unused>
-    private let backQueues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
+    /// For each cycle the edges in it.
+    private let rounds: [UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>]
     private let nodes: UnsafeMutablePointer<NodeState>
+    private let state: UnsafeMutablePointer<RunState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
-    /// Room for one batch, for inputs with several producers and for sources.
+    private let turns: UnsafeMutablePointer<Turn>
+    private let contract: Contract
+    /// Room for one batch.
     private let scratch: UnsafeMutablePointer<Int32>
+    /// Where several edges meet, only items of earlier turns may pass in the round under way.
+    private var horizon = UInt64.max
+    /// Something waits for the next round.
+    private var isPending = false
+    /// Something moved in the round under way.
+    private var hasMoved = false
+    /// Rounds since the last packet or timer.
+    private var roundCount = 0
+    /// For each output of each element where its queue ended before the call in progress; for observers.
+    private var tails: [Int] = []
 
     /// Makes a runtime for `instance`, which can be run once.
     public init(_ instance: Instance) {
         self.instance = instance
         batch = instance.options.batch
-        feeds = instance.feeds
         unused = instance.unused
-        backQueues = instance.backQueues
         nodes = instance.nodes
+        state = instance.run
         borrowed = instance.borrowed
         items = instance.pool.items
-        scratch = .allocate(capacity: batch)
+        turns = instance.pool.turns
+        contract = instance.contract
+        scratch = .allocate(capacity: max(batch, 1))
+        let shape = instance.shape
+        let edges = instance.spec.edges
+        rounds = (0..<shape.cycles).map { cycle in
+            heap(edges.indices.filter { shape.isRound(edges[$0]) && shape.cycle[edges[$0].from] == cycle }.map { instance.queues[$0] })
+        }
+        let made = Station.all(instance)
+        stations = .allocate(capacity: made.count)
+        _ = stations.initialize(from: made)
+        contract.isOrdered = true
     }
 
-    deinit { scratch.deallocate() }
+    deinit {
+        scratch.deallocate()
+        for round in rounds { round.deallocate() }
+        for station in stations { station.deallocate() }
+        stations.deallocate()
+    }
+
+    // MARK: Running
 
     /// Runs until all sources end; then ends the elements and writes out what they have buffered.
     public func run() throws {
-        let sources = instance.spec.nodes.indices.filter { instance.bindings[$0]?.source != nil }
-            .map { (number: $0, source: Unmanaged.passUnretained(instance.bindings[$0]!.source!)) }
         isObserved = watcher != nil
-        var rounds = 0
+        var inlets = Inlets(instance)
+        var asked = 0
         while true {
             // Asked now and then: a signal need not be seen within a batch.
-            if rounds & 63 == 0, stopAsked?() == true { break }
-            rounds &+= 1
-            // The source whose next packet is earliest goes first, up to the next packet of any other.
-            var first = -1
-            var limit = Int64.max
-            var earliest = Int64.max
-            for s in sources.indices {
-                let next = sources[s].source._withUnsafeGuaranteedRef { $0.nextTime }
-                if next < earliest {
-                    limit = earliest
-                    earliest = next
-                    first = s
-                } else if next < limit {
-                    limit = next
+            if asked & 63 == 0 || isObserved, stopAsked?() == true { break }
+            asked &+= 1
+            let (next, limit) = inlets.poll()
+            switch next {
+            case .ready(let time):
+                if state.pointee.nextDue <= time {
+                    fireTimers(until: time)
+                    continue
                 }
-            }
-            if first < 0 { break }
-            let nextDue = instance.run.pointee.nextDue
-            if nextDue <= earliest {
-                fireTimers(until: earliest)
+                let n = inlets.take(
+                    isObserved ? min(batch, watcher?.mostPackets ?? batch) : batch,
+                    // At the end of representable time nothing is later than a packet.
+                    before: max(min(limit, state.pointee.nextDue, instance.firstTimer(after: time)), time &+ 1),
+                    into: scratch
+                )
+                if n == 0 { continue }
+                receive(n, at: inlets.wire)
+                drain()
                 continue
+            case .idle(let until):
+                guard let time = clock.wait(until: min(until, state.pointee.nextDue)) else { break }
+                if state.pointee.nextDue <= time { fireTimers(until: time) }
+                continue
+            case .ended: break
             }
-            // A tie between two wires must not stop both.
-            if limit == earliest { limit = earliest + 1 }
-            let n = sources[first].source._withUnsafeGuaranteedRef {
-                $0.fill(instance.pool, scratch, max: batch, before: min(limit, nextDue), sequence: sequence)
-            }
-            if n == 0 {
-                if instance.pool.freeCount > 0 { continue }
-                // Everything that could move has moved, so the items are held for good.
-                throw RuntimeError.poolExhausted(capacity: instance.pool.capacity)
-            }
-            sequence &+= UInt64(n)
-            receive(n, at: sources[first].number)
-            drain()
+            break
         }
         finish()
         try instance.flush()
@@ -102,77 +136,122 @@ public final class DirectRuntime {
 
     /// Puts `n` items of `scratch` on the wire's `rx`.
     private func receive(_ n: Int, at wire: Int) {
-        let node = instance.nodes + wire
+        let node = nodes + wire
         node.pointee.made &+= UInt64(n)
-        let last = instance.pool.items + Int(scratch[n - 1])
-        instance.run.pointee.originTime = last.pointee.time
-        instance.run.pointee.originSequence = last.pointee.sequence
+        let last = items + Int(scratch[n - 1])
+        state.pointee.origin = Origin(
+            time: last.pointee.time,
+            sequence: last.pointee.sequence,
+            turn: last.pointee.sequence,
+            now: last.pointee.time
+        )
         let queue = node.pointee.outputs
         (queue.pointee.buffer + queue.pointee.tail).update(from: scratch, count: n)
         queue.pointee.tail &+= n
+        assert({ (0..<n).allSatisfy { contract.arrived(scratch[$0]) } }())
+        contract.batchTime = items[Int(scratch[0])].time
+        if isObserved { for k in 0..<n { watcher?.received(scratch[k], at: wire, edge: Int(queue.pointee.edge)) } }
     }
 
     /// Runs the elements in order until every edge is empty and every ended flow was told.
     private func drain() {
+        roundCount = 0
         repeat {
             while runOnce() {}
         } while deliverEndedFlows()
+        if isObserved { watcher?.drained() }
     }
 
-    /// One round over all elements; true when items wait on back edges.
-    private func runOnce() -> Bool {
-        for feed in feeds {
-            guard let queue = feed.single else {
-                deliverMerged(feed.queues, to: feed.node, feed.input)
+    /// One round over all elements; true when another one is needed.
+    private func runOnce(before turn: UInt64 = .max) -> Bool {
+        horizon = turn
+        isPending = false
+        hasMoved = false
+        for station in stations {
+            guard let queue = station.single else {
+                deliver(station)
                 continue
             }
             let waiting = queue.pointee.tail &- queue.pointee.head
             if waiting == 0 { continue }
-            if waiting <= batch, !isObserved, !queue.pointee.isBack {
-                // Nearly always: one batch, and the queue is empty before the element appends to what may be its own.
+            if waiting <= batch, !isObserved, !nodes[station.node].mustWait {
+                // Nearly always: one batch, and the queue is empty then.
                 let index = queue.pointee.buffer + queue.pointee.head
-                queue.pointee.head = queue.pointee.tail
                 queue.pointee.moved &+= UInt64(truncatingIfNeeded: waiting)
-                process(UnsafePointer(index), waiting, at: feed.node, feed.input)
-                if queue.pointee.head == queue.pointee.tail {
+                let refused = process(UnsafePointer(index), waiting, at: station.node, station.input)
+                hasMoved = true
+                if _fastPath(!nodes[station.node].mustWait) {
                     queue.pointee.head = 0
                     queue.pointee.tail = 0
-                    continue
+                } else {
+                    stop(queue, refused, station)
                 }
+                continue
             }
-            deliver(queue, to: feed.node, feed.input)
+            deliver(queue, to: station)
         }
         for unused in unused where unused.queue.pointee.tail != 0 { discard(unused) }
-        for queue in backQueues where queue.pointee.head != queue.pointee.tail { return true }
-        return false
+        roundCount &+= 1
+        return isPending && hasMoved
     }
 
     /// Drops what was emitted where no edge leads.
     private func discard(_ unused: Instance.Unused) {
-        let node = instance.nodes + unused.node
+        let node = nodes + unused.node
         let queue = unused.queue
         node.pointee.drops[instance.loopReason(unused.node) + 1 + unused.output] &+= UInt64(queue.pointee.tail)
-        for k in 0..<queue.pointee.tail { node.pointee.pool.pointee.release(queue.pointee.buffer[k]) }
+        for k in 0..<queue.pointee.tail {
+            assert(contract.lost(queue.pointee.buffer[k]))
+            node.pointee.pool.pointee.release(queue.pointee.buffer[k])
+        }
         queue.pointee.tail = 0
     }
 
-    /// Hands what waits on one edge to its element, a batch at a time.
-    ///
-    /// An element that feeds itself appends behind that; it is for the next round, in which its hops are counted. So no cycle
-    /// goes on for ever, and no queue holds more than the pool has items.
+    // MARK: One edge
+
+    /// The element has stopped: the items that it gave back stay on the edge.
     @inline(never)
-    private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int, _ input: Int) {
-        if queue.pointee.isBack { countHops(queue, to: number) }
-        let end = queue.pointee.tail
-        while queue.pointee.head < end {
-            let n = min(batch, end &- queue.pointee.head)
-            let index = queue.pointee.buffer + queue.pointee.head
-            queue.pointee.head &+= n
-            queue.pointee.moved &+= UInt64(n)
-            if isObserved { watcher?.moved(Batch(items: items, index: index, count: n), edge: Int(queue.pointee.edge)) }
-            handOver(UnsafePointer(index), n, to: number, input)
+    private func stop(_ queue: UnsafeMutablePointer<EdgeQueue>, _ refused: Int, _ station: Station) {
+        station.current.pointee = turn(queue.pointee.buffer[queue.pointee.tail &- refused &- 1])
+        queue.pointee.head = queue.pointee.tail &- refused
+        queue.pointee.moved &-= UInt64(refused)
+        station.chunk.pointee = 1
+        if refused > 0 { wait(before: station.current.pointee &+ 1) }
+        moveDown(queue)
+    }
+
+    /// Something waits for the next round: what is of this turn or later does not pass where edges meet.
+    private func wait(before turn: UInt64) {
+        horizon = min(horizon, turn)
+        isPending = true
+    }
+
+    /// Hands what waits on one edge to its element, a batch at a time, as long as the element takes it.
+    @inline(never)
+    private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to station: Station) {
+        let node = nodes + station.node
+        while queue.pointee.head < queue.pointee.tail {
+            if node.pointee.mustWait {
+                wait(before: station.current.pointee &+ 1)
+                break
+            }
+            let n = min(most(station), queue.pointee.tail &- queue.pointee.head)
+            let index = UnsafePointer(queue.pointee.buffer + queue.pointee.head)
+            let refused = handOver(index, n, to: station, edge: Int(queue.pointee.edge))
+            let taken = n &- refused
+            queue.pointee.head &+= taken
+            queue.pointee.moved &+= UInt64(taken)
+            station.current.pointee = turn(index[taken &- 1])
+            grow(station, refused)
         }
         moveDown(queue)
+    }
+
+    /// How many items an element is handed next: fewer where it has just stopped, for what it looked up of those behind is lost.
+    private func most(_ station: Station) -> Int { isObserved ? 1 : min(batch, station.chunk.pointee) }
+
+    private func grow(_ station: Station, _ refused: Int) {
+        station.chunk.pointee = refused > 0 ? 1 : min(batch, 2 &* station.chunk.pointee)
     }
 
     /// Moves what still waits on a queue to its beginning.
@@ -185,147 +264,488 @@ public final class DirectRuntime {
         queue.pointee.tail = waiting
     }
 
-    /// Hands over what several edges bring to one input, in origin order, so that branches cannot reorder a flow.
-    private func deliverMerged(
-        _ queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>,
-        to number: Int,
-        _ input: Int
-    ) {
-        for queue in queues {
-            if queue.pointee.isBack { countHops(queue, to: number) }
-            queue.pointee.end = queue.pointee.tail
+    // MARK: Where edges meet, and cycles
+
+    @inline(never)
+    private func deliver(_ station: Station) {
+        if station.cycle >= 0 { deliverRound(station) }
+        gather(station)
+        if station.lane.pointee.head < station.lane.pointee.tail { deliverLane(station) }
+        if station.cycle < 0 { return }
+        // Until the cycle is empty nothing passes that meets what comes out of it.
+        for queue in rounds[station.cycle] where queue.pointee.head != queue.pointee.tail {
+            wait(before: turn(queue.pointee.buffer[queue.pointee.head]))
         }
+    }
+
+    /// Moves what edges from outside of a cycle bring to the lane of the element: in the order of turns, in each turn input by
+    /// input, and in the order of origin; up to the turn that all paths have come to.
+    private func gather(_ station: Station) {
+        let lane = station.lane
+        if lane.pointee.head > 0 { moveDown(lane, station) }
         while true {
-            var n = 0
-            while n < batch {
-                var best = -1
-                var bestKey: (UInt64, UInt16) = (.max, .max)
-                for q in 0..<queues.count where queues[q].pointee.head < queues[q].pointee.end {
-                    let queue = queues[q]
-                    let item = items + Int(queue.pointee.buffer[queue.pointee.head])
-                    let key = (item.pointee.sequence, item.pointee.made)
-                    if best < 0 || key < bestKey {
-                        best = q
-                        bestKey = key
-                    }
+            var best: UnsafeMutablePointer<Station.Entry>?
+            var bestKey = MergeKey()
+            for entry in station.entries {
+                let queue = entry.queue
+                if queue.pointee.head == queue.pointee.tail { continue }
+                let key = mergeKey(queue.pointee.buffer[queue.pointee.head], entry.input)
+                if best == nil || key < bestKey {
+                    best = station.entries.baseAddress! + entry.number
+                    bestKey = key
                 }
-                if best < 0 { break }
-                scratch[n] = queues[best].pointee.buffer[queues[best].pointee.head]
-                if isObserved {
-                    watcher?.moved(
-                        Batch(items: items, index: scratch + n, count: 1),
-                        edge: Int(queues[best].pointee.edge)
-                    )
-                }
-                queues[best].pointee.head &+= 1
-                queues[best].pointee.moved &+= 1
-                n &+= 1
             }
-            if n == 0 { break }
-            handOver(UnsafePointer(scratch), n, to: number, input)
+            guard let best else { break }
+            if bestKey.turn >= horizon {
+                isPending = true
+                break
+            }
+            let queue = best.pointee.queue
+            lane.pointee.buffer[lane.pointee.tail] = queue.pointee.buffer[queue.pointee.head]
+            station.laneEntries[lane.pointee.tail] = UInt16(truncatingIfNeeded: best.pointee.number)
+            lane.pointee.tail &+= 1
+            queue.pointee.head &+= 1
+            if queue.pointee.head == queue.pointee.tail {
+                queue.pointee.head = 0
+                queue.pointee.tail = 0
+            }
         }
-        for queue in queues { moveDown(queue) }
+        for entry in station.entries where entry.queue.pointee.head > 0 { moveDown(entry.queue) }
+    }
+
+    private func moveDown(_ lane: UnsafeMutablePointer<EdgeQueue>, _ station: Station) {
+        let waiting = lane.pointee.tail &- lane.pointee.head
+        if waiting > 0 {
+            station.laneEntries.update(from: station.laneEntries + lane.pointee.head, count: waiting)
+        }
+        moveDown(lane)
+    }
+
+    /// Where an item stands among those that meet.
+    private struct MergeKey {
+        var turn: UInt64 = .max
+        var input = 0
+        var sequence: UInt64 = 0
+        var made: UInt16 = 0
+
+        @inline(__always)
+        static func < (a: MergeKey, b: MergeKey) -> Bool {
+            if a.turn != b.turn { return a.turn < b.turn }
+            if a.input != b.input { return a.input < b.input }
+            if a.sequence != b.sequence { return a.sequence < b.sequence }
+            return a.made < b.made
+        }
+    }
+
+    @inline(__always)
+    private func mergeKey(_ i: Int32, _ input: Int) -> MergeKey {
+        let item = items + Int(i)
+        return MergeKey(turn: turn(i), input: input, sequence: item.pointee.sequence, made: item.pointee.made)
+    }
+
+    @inline(__always)
+    private func turn(_ i: Int32) -> UInt64 { Turn.of(items + Int(i), turns + Int(i)).number }
+
+    /// Hands over what stands in the lane of an element, as far as it may come in now.
+    private func deliverLane(_ station: Station) {
+        let lane = station.lane
+        let node = nodes + station.node
+        while lane.pointee.head < lane.pointee.tail {
+            let head = lane.pointee.head
+            let next = turn(lane.pointee.buffer[head])
+            if node.pointee.mustWait { return wait(before: station.current.pointee &+ 1) }
+            if station.cycle >= 0, let earlier = obstacle(to: station, next) { return wait(before: earlier) }
+            let entry = station.entries[Int(station.laneEntries[head])]
+            var n = 1
+            if entry.takesBatches {
+                let most = min(most(station), lane.pointee.tail &- head)
+                while n < most, station.entries[Int(station.laneEntries[head &+ n])].input == entry.input { n &+= 1 }
+            }
+            for k in 0..<n { station.entries[Int(station.laneEntries[head &+ k])].queue.pointee.moved &+= 1 }
+            let index = UnsafePointer(lane.pointee.buffer + head)
+            node.pointee.isEntering = station.cycle >= 0
+            let refused = handOver(index, n, to: station.with(entry), edge: Int(entry.queue.pointee.edge))
+            node.pointee.isEntering = false
+            let taken = n &- refused
+            for k in taken..<n { station.entries[Int(station.laneEntries[head &+ k])].queue.pointee.moved &-= 1 }
+            lane.pointee.head = head &+ taken
+            station.current.pointee = turn(index[taken &- 1])
+            grow(station, refused)
+            // What goes round is what it waited for.
+            if !node.pointee.endsFlows { node.pointee.mustWait = false }
+        }
+        lane.pointee.head = 0
+        lane.pointee.tail = 0
+    }
+
+    /// The turn of what keeps an item of turn `turn` from coming into a cycle: something is under way in it, or something earlier
+    /// waits to come in elsewhere. Nil when it may come in.
+    private func obstacle(to station: Station, _ turn: UInt64) -> UInt64? {
+        for queue in rounds[station.cycle] where queue.pointee.head != queue.pointee.tail {
+            return self.turn(queue.pointee.buffer[queue.pointee.head])
+        }
+        for number in station.siblings {
+            let sibling = stations[number]
+            var next = UInt64.max
+            for entry in sibling.entries where entry.queue.pointee.head != entry.queue.pointee.tail {
+                next = min(next, self.turn(entry.queue.pointee.buffer[entry.queue.pointee.head]))
+            }
+            if sibling.lane.pointee.head < sibling.lane.pointee.tail {
+                next = min(next, self.turn(sibling.lane.pointee.buffer[sibling.lane.pointee.head]))
+            }
+            if next < turn || next == turn && next != .max && number < station.number { return next }
+        }
+        return nil
+    }
+
+    /// Hands over what goes round in a cycle: input by input, what waits now; what the element lets go round itself is for the next
+    /// round, in which its hops are counted. So no cycle goes on for ever, and no queue holds more than the pool has items.
+    private func deliverRound(_ station: Station) {
+        let node = nodes + station.node
+        // A table that has to tell of ended flows takes nothing further until it has.
+        let most = isObserved || node.pointee.tells ? 1 : batch
+        for feed in station.round {
+            for queue in feed.queues {
+                countHops(queue, to: station.node)
+                queue.pointee.end = queue.pointee.tail
+            }
+            while !node.pointee.mustWait {
+                var n = 0
+                var edge = -1
+                while n < most {
+                    var best: UnsafeMutablePointer<EdgeQueue>?
+                    var bestKey = MergeKey()
+                    for queue in feed.queues where queue.pointee.head < queue.pointee.end {
+                        let key = mergeKey(queue.pointee.buffer[queue.pointee.head], 0)
+                        if best == nil || key < bestKey {
+                            best = queue
+                            bestKey = key
+                        }
+                    }
+                    guard let best else { break }
+                    scratch[n] = best.pointee.buffer[best.pointee.head]
+                    edge = Int(best.pointee.edge)
+                    best.pointee.head &+= 1
+                    best.pointee.moved &+= 1
+                    best.pointee.counted &-= 1
+                    n &+= 1
+                }
+                if n == 0 { break }
+                let refused = handOver(UnsafePointer(scratch), n, to: station.with(feed.input), edge: edge)
+                precondition(refused == 0, "an element may stop only what comes into a cycle")
+            }
+            for queue in feed.queues { moveDown(queue) }
+        }
     }
 
     /// Counts a back edge for all items that wait on it; those that went round too often are dropped, so no cycle hangs.
     private func countHops(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int) {
-        let node = instance.nodes + number
-        var kept = queue.pointee.head
-        for k in queue.pointee.head..<queue.pointee.tail {
+        let node = nodes + number
+        let most = roundCount < DirectRuntime.maximumRounds ? DirectRuntime.maximumHops : 0
+        var kept = queue.pointee.head &+ queue.pointee.counted
+        for k in kept..<queue.pointee.tail {
             let i = queue.pointee.buffer[k]
-            instance.pool.items[Int(i)].hops += 1
-            if instance.pool.items[Int(i)].hops <= DirectRuntime.maximumHops {
+            if queue.pointee.isBack { items[Int(i)].hops += 1 }
+            if items[Int(i)].hops <= most {
                 queue.pointee.buffer[kept] = i
                 kept += 1
             } else {
                 node.pointee.entered &+= 1
                 queue.pointee.moved &+= 1
                 node.pointee.drops[instance.loopReason(number)] &+= 1
+                assert(contract.lost(i))
                 node.pointee.pool.pointee.release(i)
+                hasMoved = true
             }
         }
         queue.pointee.tail = kept
+        queue.pointee.counted = kept &- queue.pointee.head
     }
 
-    private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to number: Int, _ input: Int) {
-        process(index, n, at: number, input)
-        if isObserved { watcher?.worked(number) }
+    // MARK: Calls
+
+    /// Hands items to an element, and tells observers; returns how many it gave back.
+    private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to station: Station, edge: Int) -> Int {
+        hasMoved = true
+        guard isObserved, let watcher else { return process(index, n, at: station.node, station.input) }
+        watcher.moved(Batch(items: items, index: index, count: n), edge: edge)
+        noteTails(station.node)
+        let refused = process(index, n, at: station.node, station.input)
+        tellEmitted(station.node, watcher)
+        watcher.worked(station.node)
+        return refused
     }
 
     @inline(__always)
-    private func process(_ index: UnsafePointer<Int32>, _ n: Int, at number: Int, _ input: Int) {
+    private func process(_ index: UnsafePointer<Int32>, _ n: Int, at number: Int, _ input: Int) -> Int {
         let node = nodes + number
         node.pointee.entered &+= UInt64(truncatingIfNeeded: n)
         let batch = Batch(items: items, index: index, count: n)
         let context = Context(items: items, node: node)
+        assert(contract.handed(batch, to: Int32(number)))
+        assert(contract.processes(true))
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
+        assert(contract.processes(false))
+        let refused = node.pointee.refused
+        if _slowPath(refused != 0) {
+            assert(contract.returned(batch, refused: refused, from: Int32(number)))
+            node.pointee.refused = 0
+            node.pointee.entered &-= UInt64(truncatingIfNeeded: refused)
+        } else {
+            assert(contract.returned(nil, refused: 0, from: Int32(number)))
+        }
+        return refused
     }
 
-    /// Tells elements of ended flows; true when there were any.
-    private func deliverEndedFlows() -> Bool {
-        let run = instance.run
-        if run.pointee.endedCount == 0 { return false }
-        let origin = (run.pointee.originTime, run.pointee.originSequence)
-        var next = 0
-        while next < run.pointee.endedCount {
-            // Items made for ended flows must not fill the pool, so edges are emptied after each few.
-            let end = min(next + batch, run.pointee.endedCount)
-            for k in next..<end {
-                let ended = run.pointee.ended[k]
-                run.pointee.originTime = ended.time
-                run.pointee.originSequence = ended.sequence
-                var isFirst = true
-                for number in instance.subscribers[Int(ended.table)] {
-                    // What the flow's end made an element let go comes to the next element before the end does.
-                    if !isFirst { while runOnce() {} }
-                    isFirst = false
-                    instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
-                }
-                let table = Int(ended.table)
-                instance.elements[table].flowReleased(ended.flow, instance.context(table))
-            }
-            next = end
-            while runOnce() {}
+    /// Calls an element without items.
+    private func call(_ number: Int, _ body: (ElementBase, Context) -> Void) {
+        assert(contract.called(Int32(number)))
+        state.pointee.children = 0
+        if isObserved { noteTails(number) }
+        body(instance.elements[number], instance.context(number))
+        assert(contract.returned(nil, refused: 0, from: Int32(number)))
+        if isObserved, let watcher {
+            watcher.called(number)
+            tellEmitted(number, watcher)
+            watcher.worked(number)
         }
-        run.pointee.endedCount = 0
-        run.pointee.originTime = origin.0
-        run.pointee.originSequence = origin.1
+    }
+
+    private func noteTails(_ number: Int) {
+        tails.removeAll(keepingCapacity: true)
+        for output in instance.spec.nodes[number].element.outputs.indices {
+            tails.append(nodes[number].outputs[output].tail)
+        }
+    }
+
+    /// Tells of what an element let go in the call that is over.
+    private func tellEmitted(_ number: Int, _ watcher: any RunObserver) {
+        for output in tails.indices {
+            let queue = nodes[number].outputs + output
+            if queue.pointee.edge < 0 { continue }
+            for k in tails[output]..<max(tails[output], queue.pointee.tail) {
+                watcher.emitted(queue.pointee.buffer[k], edge: Int(queue.pointee.edge))
+            }
+        }
+    }
+
+    // MARK: Ends and timers
+
+    /// Tells elements of the flows that ended first, of all that are to be told; true when there were any.
+    private func deliverEndedFlows() -> Bool {
+        if state.pointee.endedCount == 0 { return false }
+        let origin = state.pointee.origin
+        var turn = UInt64.max
+        for k in 0..<state.pointee.endedCount { turn = min(turn, state.pointee.ended[k].origin.turn) }
+        var next = 0
+        var kept = 0
+        // More may end while some are told.
+        while next < state.pointee.endedCount {
+            let ended = state.pointee.ended[next]
+            next += 1
+            let table = Int(ended.table)
+            if ended.origin.turn > turn, nodes[table].tells {
+                state.pointee.ended[kept] = ended
+                kept += 1
+                continue
+            }
+            tell(ended)
+            nodes[table].endsFlows = false
+            nodes[table].mustWait = false
+        }
+        state.pointee.endedCount = kept
+        for k in 0..<kept {
+            let table = Int(state.pointee.ended[k].table)
+            nodes[table].endsFlows = true
+            nodes[table].mustWait = true
+        }
+        state.pointee.origin = origin
         return true
+    }
+
+    private func tell(_ ended: EndedFlow) {
+        let table = Int(ended.table)
+        if isObserved { watcher?.began(.ended(ended), instance.subscribers[table] + [table]) }
+        for number in instance.subscribers[table] {
+            state.pointee.origin = ended.origin
+            call(number) { $0.flowEnded(ended.flow, ended.reason, $1) }
+            // What the flow's end made an element let go comes to the next element before the end does.
+            while runOnce(before: ended.origin.turn &+ 1) {}
+        }
+        state.pointee.origin = ended.origin
+        call(table) { $0.flowReleased(ended.flow, $1) }
     }
 
     /// Fires all timers due at or before `time`, earliest first, and what they arm up to then.
     private func fireTimers(until time: Int64) {
         while let timer = instance.takeTimer(until: time) {
-            instance.run.pointee.originTime = timer.due
-            instance.elements[timer.number].timer(timer.id, due: timer.due, instance.context(timer.number))
+            state.pointee.origin.time = timer.due
+            state.pointee.origin.now = timer.due
+            contract.firing = (Int32(timer.number), timer.due)
+            if isObserved { watcher?.began(.timer(due: timer.due), [timer.number]) }
+            call(timer.number) { $0.timer(timer.id, due: timer.due, $1) }
+            contract.firing = nil
+            contract.batchTime = timer.due
             drain()
         }
     }
 
     /// The end of input: elements let go of what they hold, upstream first.
     private func finish() {
+        contract.batchTime = .min
         for number in instance.shape.order {
-            instance.elements[number].finish(instance.context(number))
+            if isObserved { watcher?.began(.finish, [number]) }
+            call(number) { $0.finish($1) }
             drain()
         }
     }
 }
 
-/// Watches items on their way; for taps and traces.
-public protocol RunObserver: AnyObject {
-    /// The items of `batch` were taken off an edge and are about to be handed to the element it leads to.
-    func moved(_ batch: Batch, edge: Int)
-    /// Element `number` has done its work on what it was handed.
-    func worked(_ number: Int)
-}
+/// An element with inputs, as the direct runtime comes to it.
+private struct Station: BitwiseCopyable {
+    /// The element's number in the graph, and the station's among all.
+    var node: Int
+    var number: Int
+    /// The input that items are handed to, where there is only one edge.
+    var input: Int
+    /// The only edge that leads here; nil where several do, or where the element is part of a cycle.
+    var single: UnsafeMutablePointer<EdgeQueue>?
+    /// The cycle that the element is part of; -1 for none.
+    var cycle: Int
+    /// Edges from outside of the cycle, and those in it by input.
+    var entries: UnsafeMutableBufferPointer<Entry>
+    var round: UnsafeMutableBufferPointer<Feed>
+    /// Items from outside in the order in which they come in, and the number of the entry that each came by.
+    var lane: UnsafeMutablePointer<EdgeQueue>
+    var laneEntries: UnsafeMutablePointer<UInt16>
+    /// Other stations by which items come into the same cycle.
+    var siblings: UnsafeMutableBufferPointer<Int>
+    /// How many items are handed over next, and the turn of the last that was.
+    var chunk: UnsafeMutablePointer<Int>
+    var current: UnsafeMutablePointer<UInt64>
 
-/// Why a run cannot go on.
-public enum RuntimeError: Error, CustomStringConvertible {
-    case poolExhausted(capacity: Int)
-    public var description: String {
-        switch self {
-        case .poolExhausted(let capacity):
-            "elements hold all \(capacity) items of the pool, so no packet can enter; raise --pool or lower what elements hold"
+    struct Entry: BitwiseCopyable {
+        var number: Int
+        var input: Int
+        var queue: UnsafeMutablePointer<EdgeQueue>
+        /// Whole batches may come this way.
+        var takesBatches: Bool
+    }
+    struct Feed: BitwiseCopyable {
+        var input: Int
+        var queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
+    }
+
+    /// The stations of a graph, in the order in which elements run.
+    static func all(_ instance: Instance) -> [Station] {
+        let (spec, shape) = (instance.spec, instance.shape)
+        var arriving: [[Int]] = Array(repeating: [], count: spec.nodes.count)
+        for (number, edge) in spec.edges.enumerated() { arriving[edge.to].append(number) }
+        let placed = shape.order.filter { !arriving[$0].isEmpty }
+        // By cycle the stations that items come into it by.
+        var doors: [[Int]] = Array(repeating: [], count: shape.cycles)
+        for (number, node) in placed.enumerated() where shape.cycle[node] >= 0 {
+            if arriving[node].contains(where: { !shape.isRound(spec.edges[$0]) }) { doors[shape.cycle[node]].append(number) }
+        }
+        return placed.enumerated().map { number, node in
+            Station(
+                node,
+                number,
+                arriving[node],
+                siblings: shape.cycle[node] < 0 ? [] : doors[shape.cycle[node]].filter { $0 != number },
+                instance
+            )
         }
     }
+
+    private init(_ node: Int, _ number: Int, _ arriving: [Int], siblings: [Int], _ instance: Instance) {
+        let (edges, shape) = (instance.spec.edges, instance.shape)
+        self.node = node
+        self.number = number
+        let cycle = shape.cycle[node]
+        self.cycle = cycle
+        self.siblings = heap(siblings)
+        let stops = instance.elements[node].outputsThatStop
+        let mayBeStopped = cycle >= 0 || instance.nodes[node].tells
+        let isPlain = arriving.count == 1 && cycle < 0 && (stops != nil || !mayBeStopped)
+        single = isPlain ? instance.queues[arriving[0]] : nil
+        input = edges[arriving[0]].input
+        let outer = arriving.filter { !shape.isRound(edges[$0]) }.sorted { (edges[$0].input, $0) < (edges[$1].input, $1) }
+        let leading = edges.filter { $0.from == node && shape.isRound($0) }.map(\.output)
+        let takesBatches = !mayBeStopped || stops.map { Set(leading).isSubset(of: $0) } ?? false
+        entries = heap(
+            outer.enumerated().map { k, edge in
+                Entry(number: k, input: edges[edge].input, queue: instance.queues[edge], takesBatches: takesBatches)
+            }
+        )
+        let inner = arriving.filter { shape.isRound(edges[$0]) }
+        round = heap(
+            Set(inner.map { edges[$0].input }).sorted().map { input in
+                Feed(input: input, queues: heap(inner.filter { edges[$0].input == input }.map { instance.queues[$0] }))
+            }
+        )
+        let room = single == nil ? 2 * (instance.pool.capacity + 1) : 1
+        lane = .allocate(capacity: 1)
+        lane.initialize(to: EdgeQueue(buffer: .allocate(capacity: room)))
+        laneEntries = .allocate(capacity: room)
+        chunk = .allocate(capacity: 1)
+        chunk.initialize(to: instance.options.batch)
+        current = .allocate(capacity: 1)
+        current.initialize(to: 0)
+    }
+
+    func deallocate() {
+        entries.deallocate()
+        for feed in round { feed.queues.deallocate() }
+        round.deallocate()
+        lane.pointee.buffer.deallocate()
+        lane.deallocate()
+        laneEntries.deallocate()
+        siblings.deallocate()
+        chunk.deallocate()
+        current.deallocate()
+    }
+
+    func with(_ input: Int) -> Station {
+        var station = self
+        station.input = input
+        return station
+    }
+    func with(_ entry: Entry) -> Station { with(entry.input) }
+}
+
+/// What makes the runtime call elements without items.
+public enum RunCall: Sendable {
+    case timer(due: Int64)
+    case ended(EndedFlow)
+    case finish
+}
+
+/// Watches a run: for taps, traces and recordings. Each item is told by itself.
+public protocol RunObserver: AnyObject {
+    /// How many packets may come in at one time.
+    var mostPackets: Int { get }
+    /// A packet has come in at a wire, and is on its edge; -1 where none leads on.
+    func received(_ item: Int32, at wire: Int, edge: Int)
+    /// The items of `batch` were taken off an edge and are about to be handed to the element it leads to.
+    func moved(_ batch: Batch, edge: Int)
+    /// Calls of these elements follow, one after the other.
+    func began(_ call: RunCall, _ numbers: [Int])
+    /// Element `number` was called.
+    func called(_ number: Int)
+    /// The element that was called, or was handed what moved, let an item go on an edge.
+    func emitted(_ item: Int32, edge: Int)
+    /// Element `number` has done its work on what it was handed.
+    func worked(_ number: Int)
+    /// All that was in motion has come to rest.
+    func drained()
+}
+
+extension RunObserver {
+    public var mostPackets: Int { .max }
+    public func received(_ item: Int32, at wire: Int, edge: Int) {}
+    public func began(_ call: RunCall, _ numbers: [Int]) {}
+    public func called(_ number: Int) {}
+    public func emitted(_ item: Int32, edge: Int) {}
+    public func drained() {}
 }

@@ -127,6 +127,11 @@ public struct GraphShape: Sendable {
     public let rank: [Int]
     /// For each edge whether it leads back to an element that ran before.
     public let isBack: [Bool]
+    /// For each node the number of the cycle it is part of; -1 for nodes that no path leads back to. Cycles that share a node are
+    /// one.
+    public let cycle: [Int]
+    /// How many cycles there are.
+    public let cycles: Int
     /// For each edge the kind of items on it; nil where it follows from itself.
     public let kinds: [Kind?]
     /// For each node the flow tables that are nearest upstream on some path from a wire; -1 stands for none on a path.
@@ -164,8 +169,17 @@ public struct GraphShape: Sendable {
                 }
             }
         }
-        let forward = finished.reversed()
-        let order = forward.filter { !spec.nodes[$0].isWire } + forward.filter { spec.nodes[$0].isWire }
+        let forward = Array(finished.reversed())
+        let (cycle, cycles, component) = Self.findCycles(spec, forward)
+        self.cycle = cycle
+        self.cycles = cycles
+        // What comes first of a cycle comes behind all that leads into it, and the rest of the cycle comes right behind.
+        var places = Array(repeating: n, count: n)
+        for (place, node) in forward.enumerated() { places[component[node]] = min(places[component[node]], place) }
+        let grouped = forward.enumerated().sorted {
+            (places[component[$0.element]], $0.offset) < (places[component[$1.element]], $1.offset)
+        }.map(\.element)
+        let order = grouped.filter { !spec.nodes[$0].isWire } + grouped.filter { spec.nodes[$0].isWire }
         var rank = Array(repeating: 0, count: n)
         for (r, node) in order.enumerated() { rank[node] = r }
         self.order = order
@@ -210,6 +224,46 @@ public struct GraphShape: Sendable {
         }
         self.kinds = kinds
         nearestTables = tables
+    }
+
+    /// Whether an edge is part of a cycle.
+    public func isRound(_ edge: GraphSpec.Edge) -> Bool { cycle[edge.from] >= 0 && cycle[edge.from] == cycle[edge.to] }
+
+    /// Numbers the strongly connected components of the graph that have an edge in them. A wire's input and output are different
+    /// places, so no cycle leads through a wire.
+    private static func findCycles(_ spec: GraphSpec, _ order: [Int]) -> ([Int], Int, [Int]) {
+        let n = spec.nodes.count
+        // Kosaraju: what a depth-first search finished last comes first, and whatever reaches a node against the edges and has
+        // no component yet is in that node's component.
+        var into: [[Int]] = Array(repeating: [], count: n)
+        for edge in spec.edges where !spec.nodes[edge.from].isWire && !spec.nodes[edge.to].isWire {
+            into[edge.to].append(edge.from)
+        }
+        var component = Array(repeating: -1, count: n)
+        var sizes: [Int] = []
+        for start in order where component[start] < 0 {
+            component[start] = sizes.count
+            var size = 0
+            var stack = [start]
+            while let node = stack.popLast() {
+                size += 1
+                for before in into[node] where component[before] < 0 {
+                    component[before] = sizes.count
+                    stack.append(before)
+                }
+            }
+            sizes.append(size)
+        }
+        var numbers = sizes.map { $0 > 1 ? 0 : -1 }
+        for edge in spec.edges where edge.from == edge.to && !spec.nodes[edge.from].isWire {
+            numbers[component[edge.from]] = 0
+        }
+        var count = 0
+        for k in numbers.indices where numbers[k] == 0 {
+            numbers[k] = count
+            count += 1
+        }
+        return (component.map { numbers[$0] }, count, component)
     }
 
     /// The kind of an input where two kinds arrive: streams among packets are packets; otherwise the first stays, and the

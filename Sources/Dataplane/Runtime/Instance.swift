@@ -23,21 +23,12 @@ public final class Instance {
     let run: UnsafeMutablePointer<RunState>
     /// Borrowed references for calls without reference counting; `elements` keeps the objects.
     let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
-    /// The inputs with edges, in the order in which elements run.
-    let feeds: UnsafeMutableBufferPointer<Feed>
     /// Outputs without an edge; what is emitted there is dropped.
     let unused: UnsafeMutableBufferPointer<Unused>
-    /// Edges that lead back.
-    let backQueues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
+    let contract: Contract
+    /// How soon timers of its elements may be due, each different way once.
+    private let shortestTimers: [ShortestTimer]
 
-    /// One input and the queues that feed it.
-    struct Feed: BitwiseCopyable {
-        var node: Int
-        var input: Int
-        /// The one queue, where there is only one.
-        var single: UnsafeMutablePointer<EdgeQueue>?
-        var queues: UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>
-    }
     /// One output without an edge.
     struct Unused: BitwiseCopyable {
         var node: Int
@@ -54,14 +45,19 @@ public final class Instance {
     public struct Options: Sendable {
         /// The seed of all that is random in the run.
         public var seed: UInt64 = 1
-        /// Items that can exist at one time.
-        public var poolCapacity = 16_384
+        /// Items that can exist at one time; nil for ``Instance/itemsUnderWay`` and what all elements may hold.
+        public var poolCapacity: Int?
         /// The largest batch handed to an element.
         public var batch = 64
         public init() {}
     }
     /// How it was made.
     public let options: Options
+
+    /// Items for packets on their way, and for what elements make of them, besides those that elements hold.
+    public static let itemsUnderWay = 16_384
+    /// As many held items at most make the pool larger: elements that may hold more share that.
+    public static let mostItemsHeld = 1 << 21
 
     /// Makes the elements of `spec`. Throws what their makers throw, with the element's name.
     public init(
@@ -75,13 +71,13 @@ public final class Instance {
         self.bindings = bindings
         let shape = GraphShape(spec)
         self.shape = shape
-        let pool = try Pool(capacity: options.poolCapacity)
+        let wanted = spec.nodes.reduce(0) { min($0 + $1.element.heldItems, Instance.mostItemsHeld) }
+        let pool = try Pool(capacity: options.poolCapacity ?? Instance.itemsUnderWay + wanted)
         self.pool = pool
         let key = HashKey(seed: options.seed)
         let layouts = LayoutTable()
         self.layouts = layouts
-        let mayBeHeld = options.poolCapacity / 2
-        let wanted = spec.nodes.reduce(0) { $0 + $1.element.heldItems }
+        let mayBeHeld = max(pool.capacity / 2, pool.capacity - Instance.itemsUnderWay)
         elements = try spec.nodes.enumerated().map { number, node in
             let flows = shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity } ?? 0
             let setup = Setup(
@@ -96,6 +92,23 @@ public final class Instance {
             do { return try node.element.make(setup) } catch { throw InstanceError(element: node.name, cause: error) }
         }
         for (number, binding) in bindings { (elements[number] as? Wire)?.destination = binding.destination }
+        var shortestTimers: [ShortestTimer] = []
+        for timer in spec.nodes.compactMap(\.element.shortestTimer) where !shortestTimers.contains(timer) {
+            shortestTimers.append(timer)
+        }
+        self.shortestTimers = shortestTimers
+        contract = Contract(
+            spec.nodes.map { node in
+                let timer = node.element.shortestTimer
+                return Contract.Party(
+                    name: "'\(node.name)' (\(node.type.name))",
+                    outputs: node.element.outputs.map(\.name),
+                    drops: node.type.drops.map(\.name),
+                    firstTimer: timer == nil ? nil : { timer!.first(after: $0) }
+                )
+            },
+            pool
+        )
 
         run = .allocate(capacity: 1)
         run.initialize(to: RunState(ended: .allocate(capacity: 256), endedCapacity: 256))
@@ -115,9 +128,10 @@ public final class Instance {
             let first = UnsafeMutablePointer<EdgeQueue>.allocate(capacity: max(1, outputs))
             owned.append(UnsafeMutableRawPointer(first))
             let connected = allocate(outputs, false)
+            let leadsBack = allocate(outputs, false)
             for o in 0..<outputs {
                 // Written before it is read, so it is left as it comes: memory is touched as items need it.
-                let buffer = UnsafeMutablePointer<Int32>.allocate(capacity: 2 * pool.capacity)
+                let buffer = UnsafeMutablePointer<Int32>.allocate(capacity: 2 * (pool.capacity + 1))
                 owned.append(UnsafeMutableRawPointer(buffer))
                 (first + o).initialize(to: EdgeQueue(buffer: buffer))
             }
@@ -131,36 +145,22 @@ public final class Instance {
                     timers: allocate(Context.timerCount, Context.unarmed),
                     pool: pool.state,
                     run: run,
-                    index: Int32(number)
+                    index: Int32(number),
+                    leadsBack: leadsBack,
+                    isTable: node.element.flowCapacity != nil,
+                    contract: .passUnretained(contract)
                 )
             )
             (borrowed + number).initialize(to: Unmanaged.passUnretained(elements[number]))
         }
-        /// For each node the edges that lead to it.
-        var arriving: [[Int]] = Array(repeating: [], count: count)
         for (number, edge) in spec.edges.enumerated() {
-            arriving[edge.to].append(number)
             nodes[edge.from].connected[edge.output] = true
+            nodes[edge.from].leadsBack[edge.output] = shape.isRound(edge)
             queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
             queues[edge.from][edge.output].pointee.edge = Int32(number)
         }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }
-        feeds = heap(
-            shape.order.flatMap { number in
-                spec.nodes[number].element.inputs.indices.compactMap { input -> Feed? in
-                    let feeding = arriving[number].map { spec.edges[$0] }.filter { $0.input == input }
-                        .map { queues[$0.from][$0.output] }
-                    if feeding.isEmpty { return nil }
-                    return Feed(
-                        node: number,
-                        input: input,
-                        single: feeding.count == 1 ? feeding[0] : nil,
-                        queues: heap(feeding)
-                    )
-                }
-            }
-        )
         let nodes = nodes
         unused = heap(
             spec.nodes.indices.flatMap { number in
@@ -170,9 +170,6 @@ public final class Instance {
                 }
             }
         )
-        backQueues = heap(
-            spec.edges.indices.filter { shape.isBack[$0] }.map { queues[spec.edges[$0].from][spec.edges[$0].output] }
-        )
         subscribers = spec.nodes.indices.map { table in
             spec.nodes[table].element.flowCapacity == nil
                 ? []
@@ -180,6 +177,7 @@ public final class Instance {
                     $0 != table && spec.nodes[$0].type.stateBytesPerFlow > 0 && shape.table(of: $0) == table
                 }
         }
+        for table in spec.nodes.indices { nodes[table].tells = !subscribers[table].isEmpty }
     }
 
     deinit {
@@ -187,15 +185,19 @@ public final class Instance {
         run.deallocate()
         nodes.deallocate()
         borrowed.deallocate()
-        for feed in feeds { feed.queues.deallocate() }
-        feeds.deallocate()
         unused.deallocate()
-        backQueues.deallocate()
         for pointer in owned { pointer.deallocate() }
     }
 
     /// What the calls of node `number` are given.
     func context(_ number: Int) -> Context { Context(items: pool.items, node: nodes + number) }
+
+    /// No timer that is armed for a packet of functional time `time`, or a later one, is due before this.
+    func firstTimer(after time: Int64) -> Int64 {
+        var first = Int64.max
+        for timer in shortestTimers { first = min(first, timer.first(after: time)) }
+        return first
+    }
 
     /// Disarms the earliest timer due at or before `time` and names it; brings the next due time up to date.
     func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
@@ -280,7 +282,7 @@ public final class Instance {
 }
 
 /// `values` in memory of their own, read without reference counting.
-private func heap<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutableBufferPointer<T> {
+func heap<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutableBufferPointer<T> {
     let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: values.count)
     _ = buffer.initialize(from: values)
     return buffer

@@ -31,8 +31,15 @@ open class PacketSource {
 
     deinit { counters.deallocate() }
 
-    /// Functional time of the next packet, never less than that of the last; `Int64.max` at the end.
+    /// Functional time of the next packet, never less than that of the last; ``Int64/max`` at the end. For sources that always know
+    /// it.
     open var nextTime: Int64 { .max }
+
+    /// What comes next. Sources that can be idle override it.
+    open func poll() -> Poll {
+        let time = nextTime
+        return time == .max ? .ended : .ready(time)
+    }
 
     /// Takes up to `max` items from `pool`, sets them to the next packets whose time is before `limit`, and writes their
     /// indices to `indices`; their sequences count up from `sequence`. Returns how many; 0 at the end, when the

@@ -25,7 +25,6 @@ public final class StepRuntime {
     /// What is run; its counters can be read at any time.
     public let instance: Instance
     // Read by pointer: what drives an instance asks often.
-    private let pool: Unmanaged<Pool>
     private let nodes: UnsafeMutablePointer<NodeState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
@@ -42,14 +41,13 @@ public final class StepRuntime {
     /// Makes a runtime for `instance`, which can be run once.
     public init(_ instance: Instance) {
         self.instance = instance
-        pool = .passUnretained(instance.pool)
         nodes = instance.nodes
         borrowed = instance.borrowed
         items = instance.pool.items
         run = instance.run
         let spec = instance.spec
         let outputs = spec.nodes.reduce(0) { $0 + $1.element.outputs.count }
-        emitted = .allocate(capacity: instance.pool.capacity)
+        emitted = .allocate(capacity: instance.pool.capacity + 1)
         scratch = .allocate(capacity: 1)
         firstOutput = .allocate(capacity: spec.nodes.count + 1)
         edges = .allocate(capacity: max(1, outputs))
@@ -77,22 +75,17 @@ public final class StepRuntime {
 
     // MARK: Calls; each returns how many items are in `emitted`
 
-    /// The next packet of `source` enters at a wire; nil when the source has none before `limit` or the pool is empty.
-    public func take(from source: Unmanaged<PacketSource>, before limit: Int64, sequence: UInt64) -> Int32? {
-        source._withUnsafeGuaranteedRef { source in
-            pool._withUnsafeGuaranteedRef {
-                source.fill($0, scratch, max: 1, before: limit, sequence: sequence) == 1 ? scratch[0] : nil
-            }
-        }
+    /// The packet that is next on `inlets` enters at its wire; nil when no item is free for it, and it was dropped.
+    public func take(from inlets: inout Inlets, before limit: Int64) -> Int32? {
+        inlets.take(1, before: limit, into: scratch) == 1 ? scratch[0] : nil
     }
 
     /// Item `i`, taken from a source, leaves the wire by its output `rx`.
     public func receive(_ i: Int32, at wire: Int) -> Int {
         let node = nodes + wire
         node.pointee.made &+= 1
-        let item = items + Int(i)
-        run.pointee.originTime = item.pointee.time
-        run.pointee.originSequence = item.pointee.sequence
+        assert(instance.contract.arrived(i))
+        run.pointee.origin = origin(of: i)
         let queue = node.pointee.outputs
         queue.pointee.buffer[queue.pointee.tail] = i
         queue.pointee.tail &+= 1
@@ -105,11 +98,11 @@ public final class StepRuntime {
         let node = nodes + number
         node.pointee.entered &+= 1
         let item = items + Int(i)
-        run.pointee.originTime = item.pointee.time
-        run.pointee.originSequence = item.pointee.sequence
+        run.pointee.origin = origin(of: i)
         if isBack {
             item.pointee.hops &+= 1
             if item.pointee.hops > DirectRuntime.maximumHops {
+                assert(instance.contract.lost(i))
                 node.pointee.drops[loopReasons[number]] &+= 1
                 node.pointee.pool.pointee.release(i)
                 return 0
@@ -118,40 +111,62 @@ public final class StepRuntime {
         scratch[0] = i
         let batch = Batch(items: items, index: UnsafePointer(scratch), count: 1)
         let context = Context(items: items, node: node)
+        assert(instance.contract.handed(batch, to: Int32(number)))
+        assert(instance.contract.processes(true))
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
+        assert(instance.contract.processes(false))
+        assert(instance.contract.returned(nil, refused: 0, from: Int32(number)))
+        node.pointee.mustWait = false
         return collect(number)
     }
 
     /// Calls back timer `id`, which was due at `due`.
     public func fire(_ id: Int, of number: Int, due: Int64) -> Int {
-        run.pointee.originTime = due
-        instance.elements[number].timer(id, due: due, instance.context(number))
+        run.pointee.origin.time = due
+        run.pointee.origin.now = due
+        call(number) { $0.timer(id, due: due, $1) }
         return collect(number)
     }
 
     /// Tells one element that a flow has ended. Its table is told last: then all others know, and the slot may be used again.
     public func tell(_ number: Int, _ ended: EndedFlow) -> Int {
-        let origin = (run.pointee.originTime, run.pointee.originSequence)
-        run.pointee.originTime = ended.time
-        run.pointee.originSequence = ended.sequence
+        let origin = run.pointee.origin
+        run.pointee.origin = ended.origin
         if number == Int(ended.table) {
-            instance.elements[number].flowReleased(ended.flow, instance.context(number))
+            call(number) { $0.flowReleased(ended.flow, $1) }
         } else {
-            instance.elements[number].flowEnded(ended.flow, ended.reason, instance.context(number))
+            call(number) { $0.flowEnded(ended.flow, ended.reason, $1) }
         }
-        run.pointee.originTime = origin.0
-        run.pointee.originSequence = origin.1
+        run.pointee.origin = origin
         return collect(number)
     }
 
     /// Tells one element that the input has ended.
     public func finish(_ number: Int) -> Int {
-        instance.elements[number].finish(instance.context(number))
+        call(number) { $0.finish($1) }
         return collect(number)
     }
 
+    private func call(_ number: Int, _ body: (ElementBase, Context) -> Void) {
+        assert(instance.contract.called(Int32(number)))
+        run.pointee.children = 0
+        body(instance.elements[number], instance.context(number))
+        assert(instance.contract.returned(nil, refused: 0, from: Int32(number)))
+        nodes[number].mustWait = false
+    }
+
+    /// What an item that is handed over stands for.
+    private func origin(of i: Int32) -> Origin {
+        let item = items + Int(i)
+        let turn = Turn.of(item, instance.pool.turns + Int(i))
+        return Origin(time: item.pointee.time, sequence: item.pointee.sequence, turn: turn.number, now: turn.now)
+    }
+
     /// Lets go of an item between two elements. No element counts it: the driver must.
-    public func drop(_ i: Int32) { instance.pool.state.pointee.release(i) }
+    public func drop(_ i: Int32) {
+        assert(instance.contract.lost(i))
+        instance.pool.state.pointee.release(i)
+    }
 
     // MARK: What elements ask of the runtime
 
@@ -178,17 +193,6 @@ public final class StepRuntime {
         instance.takeTimer(until: time)
     }
 
-    /// What node `number` has counted so far, by ``Operation``.
-    public func operations(_ number: Int) -> UnsafePointer<UInt64> { UnsafePointer(nodes[number].operations) }
-
-    /// The operations that node `number` has counted since this was last asked: bit `n` stands for the operation with raw value
-    /// `n`.
-    public func takeTouched(_ number: Int) -> UInt32 {
-        let touched = nodes[number].touched
-        nodes[number].touched = 0
-        return touched
-    }
-
     // MARK: -
 
     /// Moves what stands on the outputs of a node to `emitted`; what no edge takes is dropped and counted.
@@ -209,7 +213,10 @@ public final class StepRuntime {
                 queue.pointee.moved &+= UInt64(tail)
             } else {
                 node.pointee.drops[loopReasons[number] &+ 1 &+ output] &+= UInt64(tail)
-                for k in 0..<tail { node.pointee.pool.pointee.release(queue.pointee.buffer[k]) }
+                for k in 0..<tail {
+                    assert(instance.contract.lost(queue.pointee.buffer[k]))
+                    node.pointee.pool.pointee.release(queue.pointee.buffer[k])
+                }
             }
             queue.pointee.tail = 0
         }

@@ -90,9 +90,9 @@ public final class Classifier: Element {
     private let services: any Services
     /// One decision for each link type seen; the first is the one for Ethernet.
     private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
-    /// Packets sorted together, and room for where their answers stand.
+    /// Packets sorted together, and room for their rules.
     private static let stage = 64
-    private let places = UnsafeMutablePointer<UInt16>.allocate(capacity: stage)
+    private let found = UnsafeMutablePointer<UInt16>.allocate(capacity: stage)
     /// The decision used last.
     private var linkType: UInt16
     private var tables: UnsafePointer<DecisionTables>
@@ -108,7 +108,6 @@ public final class Classifier: Element {
                 throw ParameterError("rule '\(rule.name)': \(error.description)", at: rule.mark, code: "bad_filter")
             }
         }
-        precondition(MemoryLayout<EdgeQueue>.stride == 2 * MemoryLayout<DecisionNode>.stride, "sizes go together")
         let program = DecisionProgram(programs)
         decisions = [(LinkType.ethernet, program)]
         linkType = LinkType.ethernet
@@ -116,7 +115,7 @@ public final class Classifier: Element {
         super.init()
     }
 
-    deinit { places.deallocate() }
+    deinit { found.deallocate() }
 
     /// Checks what each rule alone cannot know: how many there are, and whether their names can name ports.
     private static func check(_ rules: [NamedFilter]) throws(ParameterError) {
@@ -155,20 +154,20 @@ public final class Classifier: Element {
             let linkType = batch.items[Int(next.pointee)].linkType
             if linkType != self.linkType { change(to: linkType) }
             let stage = min(end, next + Classifier.stage)
-            let stop = Classifier.findUsual(tables, linkType, next, stage, batch.items, places)
-            for k in 0..<stop - next { append(next[k], at: places[k], context.outputs) }
+            let stop = Classifier.findUsual(tables, linkType, next, stage, batch.items, found)
+            for k in 0..<stop - next { context.emit(next[k], Int(found[k])) }
             tests &+= (stop - next) &* tables.pointee.levels
             next = stop
             if next == stage || batch.items[Int(next.pointee)].linkType != linkType { continue }
             let p = batch.items + Int(next.pointee)
-            let found = DecisionTables.classify(
+            let answer = DecisionTables.classify(
                 tables,
                 UnsafeRawPointer(p.pointee.data),
                 captured: p.pointee.length,
                 wire: p.pointee.wireLength
             )
-            tests &+= found.tests
-            context.outputs[found.rule].append(next.pointee)
+            tests &+= answer.tests
+            context.emit(next.pointee, answer.rule)
             next += 1
         }
         context.did(.parse, batch.count)
@@ -185,28 +184,20 @@ public final class Classifier: Element {
         _ first: UnsafePointer<Int32>,
         _ end: UnsafePointer<Int32>,
         _ items: UnsafeMutablePointer<Item>,
-        _ places: UnsafeMutablePointer<UInt16>
+        _ found: UnsafeMutablePointer<UInt16>
     ) -> UnsafePointer<Int32> {
         var next = first
-        var out = places
+        var out = found
         while next < end {
             let p = items + Int(next.pointee)
             guard p.pointee.linkType == linkType else { break }
             let data = UnsafeRawPointer(p.pointee.data)
             guard let place = DecisionTables.classifyUsual(tables, data, captured: p.pointee.length) else { break }
-            out.pointee = UInt16(truncatingIfNeeded: place)
+            out.pointee = UInt16(truncatingIfNeeded: DecisionTables.rule(place))
             out += 1
             next += 1
         }
         return next
-    }
-
-    /// Puts a packet on the output of the rule whose answer stands at `place`. Queues are twice as large as the nodes of a
-    /// decision, so one number serves for both.
-    @inline(__always)
-    private func append(_ i: Int32, at place: UInt16, _ outputs: UnsafeMutablePointer<EdgeQueue>) {
-        let queue = (UnsafeMutableRawPointer(outputs) + 2 &* Int(place)).assumingMemoryBound(to: EdgeQueue.self)
-        queue.pointee.append(i)
     }
 
     /// Sets the decision for packets of another link type, compiled when the first of them comes.

@@ -86,6 +86,9 @@ public final class FlowTable: Element {
     public static let operations: [Operation] = [
         .parse, .hash, .lookup, .update, .timer, .checksumBytes, .insert, .remove,
     ]
+    public static func shortestTimer(_ config: Config) -> ShortestTimer? {
+        config.idle == 0 ? nil : .after(config.idle + 1)
+    }
     public static func flowCapacity(_ config: Config) -> Int? { config.capacity + FlowMap.spare }
     public static let examples = [
         Example(
@@ -150,20 +153,27 @@ public final class FlowTable: Element {
         var start = 0
         while start < batch.count {
             let n = min(FlowTable.stage, batch.count &- start)
-            look(
+            start &+= look(
                 Batch(items: batch.items, index: batch.index + start, count: n),
                 inserts: inserts,
                 output: output,
                 context
             )
-            start &+= n
+            if context.mustWait {
+                context.again(batch, from: start)
+                break
+            }
         }
-        context.did(.parse, batch.count)
-        context.did(.hash, batch.count)
-        context.did(.lookup, batch.count)
+        context.did(.parse, start)
+        context.did(.hash, start)
+        context.did(.lookup, start)
     }
 
-    private func look(_ batch: Batch, inserts: Bool, output: Int, _ context: borrowing Context) {
+    /// A packet that misses may come back and create its flow; what follows it is handed over again then.
+    public override var outputsThatStop: Set<Int>? { [1] }
+
+    /// Finds the flows of packets until one of them must be through before the next; returns how many were looked up.
+    private func look(_ batch: Batch, inserts: Bool, output: Int, _ context: borrowing Context) -> Int {
         let map = self.map
         let records = map.records
         let slots = map.slots
@@ -234,10 +244,16 @@ public final class FlowTable: Element {
                 output: output,
                 context
             )
+            if context.mustWait {
+                latest = max(latest, time)
+                context.did(.update, start &- others)
+                return start
+            }
         }
         context.emit(batch, from: start, to: batch.count, output)
         latest = max(latest, batch[batch.count &- 1].pointee.time)
         context.did(.update, batch.count &- others)
+        return batch.count
     }
 
     /// The key of a packet that is not plain TCP or UDP over IPv4.
@@ -314,23 +330,23 @@ public final class FlowTable: Element {
         if flow >= 0 {
             let record = map.records + Int(flow)
             if idle != 0, time &- record.pointee.last > idle {
-                end(flow, .idle, p, context)
+                end(flow, .idle, i, context)
                 flow = -1
             } else if isTCP, record.pointee.marks.contains(direction) {
                 let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
                 let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
                 if tcp.byte(13) & 0x12 == 0x02, base != tcp.be32(4) {
-                    end(flow, .reused, p, context)
+                    end(flow, .reused, i, context)
                     flow = -1
                 }
             }
         }
         if flow < 0 {
             if !inserts {
-                context.emit(i, 1)
+                context.emitRound(i, 1)
                 return
             }
-            flow = create(p, FlowKey.of(p).key, looked.hash, isUpper, time, context)
+            flow = create(i, FlowKey.of(p).key, looked.hash, isUpper, time, context)
             if flow < 0 {
                 context.drop(i, Drop.tableFull)
                 return
@@ -355,7 +371,7 @@ public final class FlowTable: Element {
     }
 
     @inline(never)
-    private func end(_ flow: Int32, _ reason: FlowEnd, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+    private func end(_ flow: Int32, _ reason: FlowEnd, _ i: Int32, _ context: borrowing Context) {
         switch reason {
         case .idle: idled &+= 1
         case .reused: reused &+= 1
@@ -364,7 +380,7 @@ public final class FlowTable: Element {
         }
         let reference = map.reference(flow)
         map.remove(flow)
-        context.endFlow(reference, reason, time: p.pointee.time, sequence: p.pointee.sequence)
+        context.endFlow(reference, reason, because: i)
     }
 
     /// Where this direction's sequence numbers begin.
@@ -378,7 +394,7 @@ public final class FlowTable: Element {
 
     @inline(never)
     private func create(
-        _ p: UnsafeMutablePointer<Item>,
+        _ i: Int32,
         _ key: FlowKey,
         _ hash: UInt64,
         _ upper: Bool,
@@ -393,7 +409,7 @@ public final class FlowTable: Element {
                 if map.records[Int(candidate)].last <= map.checked(candidate) { break }
                 map.moveToBack(candidate, time)
             }
-            end(map.oldest, .evicted, p, context)
+            end(map.oldest, .evicted, i, context)
         }
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {
@@ -401,7 +417,7 @@ public final class FlowTable: Element {
             context.did(.insert, 1)
             if !armed, idle != 0 {
                 armed = true
-                context.arm(0, at: adding(time, idle))
+                context.arm(0, at: adding(context.now(i), idle))
                 context.did(.timer, 1)
             }
         }
@@ -419,7 +435,7 @@ public final class FlowTable: Element {
                 idled &+= 1
                 let reference = map.reference(flow)
                 map.remove(flow)
-                context.endFlow(reference, .idle, time: due, sequence: context.origin.sequence)
+                context.endFlow(reference, .idle)
             } else {
                 map.moveToBack(flow, due)
             }
@@ -442,7 +458,7 @@ public final class FlowTable: Element {
             if reason == .idle { idled &+= 1 }
             let reference = map.reference(flow)
             map.remove(flow)
-            context.endFlow(reference, reason, time: end, sequence: context.origin.sequence)
+            context.endFlow(reference, reason, time: end)
         }
     }
 

@@ -35,6 +35,8 @@ public final class Coalescer: Element {
         Handler<Coalescer>("passed_alone", "records not packed because the pool was empty") { Int($0.alone) },
     ]
     public static let operations: [Operation] = [.record, .copyBytes, .timer]
+    public static func heldItems(_: Config) -> Int { 1 }
+    public static func shortestTimer(_ config: Config) -> ShortestTimer? { .after(config.timeout) }
 
     private let size: Int
     private let limit: Int
@@ -44,7 +46,6 @@ public final class Coalescer: Element {
     private var open: Int32 = -1
     private var filled = 0
     private var count = 0
-    private var due = Int64.max
     private var transfers: UInt64 = 0
     private var records: UInt64 = 0
     private var alone: UInt64 = 0
@@ -62,11 +63,9 @@ public final class Coalescer: Element {
     }
 
     private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
-        // What is due by now leaves first, so that it makes no difference where batches are cut.
-        if p.pointee.time >= due { close(at: due, context) }
         let length = Int(p.pointee.length)
         if open >= 0, context[open].pointee.layout != p.pointee.layout || filled &+ length > size {
-            close(at: p.pointee.time, context)
+            close(at: p.pointee.time, because: i, context)
         }
         if length > size {
             context.emit(i, 0)
@@ -83,8 +82,7 @@ public final class Coalescer: Element {
             context[new].pointee.flow = .none
             context.hold(new)
             open = new
-            due = later(p.pointee.time, by: timeout)
-            context.arm(0, at: due)
+            context.arm(0, at: later(context.now(i), by: timeout))
             context.did(.timer, 1)
         }
         (context[open].pointee.data + filled).copyMemory(from: p.pointee.data, byteCount: length)
@@ -97,25 +95,23 @@ public final class Coalescer: Element {
         // A transfer takes its place after the last record in it.
         context[open].pointee.sequence = p.pointee.sequence
         context[open].pointee.made = p.pointee.made
-        let time = p.pointee.time
+        if count == limit || filled == size { close(at: p.pointee.time, because: i, context) }
         context.use(i)
-        if count == limit || filled == size { close(at: time, context) }
     }
 
-    /// Sends the transfer on.
-    private func close(at time: Int64, _ context: borrowing Context) {
+    /// Sends the transfer on, because of record `i`, or of what the runtime works on where `i` is -1.
+    private func close(at time: Int64, because i: Int32 = -1, _ context: borrowing Context) {
+        if i >= 0 { context.resume(open, because: i) } else { context.resume(open) }
         let transfer = context[open]
         transfer.pointee.length = UInt32(truncatingIfNeeded: filled)
         transfer.pointee.wireLength = transfer.pointee.length
         transfer.pointee.time = time
-        context.resume(open)
         context.emit(open, 0)
         context.disarm(0)
         transfers &+= 1
         open = -1
         filled = 0
         count = 0
-        due = .max
     }
 
     public override var memoryBytes: Int { size }

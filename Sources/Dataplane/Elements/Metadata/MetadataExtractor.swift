@@ -285,7 +285,7 @@ public final class MetadataExtractor: Element {
             return
         }
         counts[index].isLive = false
-        guard let i = context.make(capacity: recordSize) else {
+        guard let i = context.originate(capacity: recordSize) else {
             missed &+= 1
             return
         }

@@ -23,6 +23,7 @@ final class HeldItems {
     deinit { entries.deallocate() }
 
     var isFull: Bool { count == capacity }
+    var isEmpty: Bool { count == 0 }
 
     /// Puts an item behind the others; there must be room.
     func push(_ item: Int32, due: Int64, seen: UInt64 = 0) {

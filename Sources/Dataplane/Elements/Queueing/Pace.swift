@@ -42,10 +42,3 @@ struct Pace {
     /// The shares of `n` packets or bytes.
     func shares(_ n: Int) -> UInt64 { isPackets ? UInt64(n) * 1_000_000_000 : UInt64(n) * 8_000_000_000 }
 }
-
-/// `time` + `span` nanoseconds; what would be later than any time is the last moment a timer can be armed for.
-@inline(__always)
-func later(_ time: Int64, by span: Int64) -> Int64 {
-    let (sum, overflow) = time.addingReportingOverflow(span)
-    return overflow || sum == Context.unarmed ? Context.unarmed - 1 : sum
-}

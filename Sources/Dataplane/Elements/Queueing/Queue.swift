@@ -42,6 +42,9 @@ public final class Queue: Element {
         Handler<Queue>("highest", "the most packets that were in the queue") { $0.highest },
     ]
     public static let operations: [Operation] = [.update, .timer]
+    public static func heldItems(_ config: Config) -> Int { config.capacity }
+    // A packet that finds the link busy may have to wait for as little as that.
+    public static func shortestTimer(_ config: Config) -> ShortestTimer? { .after(1) }
     public static let examples = [
         Example(
             "two packets a second",
@@ -90,17 +93,25 @@ public final class Queue: Element {
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         for k in 0..<batch.count {
             let i = batch.index[k]
-            // Whatever was to leave by now leaves first, so that it makes no difference where batches are cut.
-            release(until: batch[k].pointee.time, context)
             if ring.isFull {
                 context.drop(i, Drop.full)
                 continue
             }
-            ring.push(i, due: due(batch[k]))
+            let now = context.now(i)
+            let due = due(batch[k], now)
+            if highest == 0 { highest = 1 }
+            if due <= now {
+                // The link is free: nothing waits for it.
+                if pace != nil { batch[k].pointee.time = due }
+                context.did(.timer, 1)
+                context.emit(i, 0)
+                continue
+            }
+            if ring.isEmpty { context.arm(0, at: due) }
+            ring.push(i, due: due)
             context.hold(i)
             if ring.count > highest { highest = ring.count }
         }
-        if let next = ring.due { context.arm(0, at: next) }
         context.did(.update, batch.count)
     }
 
@@ -115,10 +126,10 @@ public final class Queue: Element {
     public override func finish(_ context: borrowing Context) { release(until: .max, context) }
 
     /// When a packet that arrives now is to leave.
-    private func due(_ p: UnsafeMutablePointer<Item>) -> Int64 {
-        guard let pace else { return later(p.pointee.time, by: 1) }
-        if p.pointee.time > free {
-            free = p.pointee.time
+    private func due(_ p: UnsafeMutablePointer<Item>, _ now: Int64) -> Int64 {
+        guard let pace else { return later(now, by: 1) }
+        if now > free {
+            free = now
             rest = 0
         }
         let due = free

@@ -447,7 +447,7 @@ public final class HTTPParser: Element {
             + (error?.utf8CodeUnitCount ?? 0) + values
         guard size + texts <= Int(UInt16.max),
             let i = parent >= 0
-                ? context.make(from: parent, capacity: size + texts) : context.make(capacity: size + texts)
+                ? context.make(from: parent, capacity: size + texts) : context.originate(capacity: size + texts)
         else {
             tally.missed &+= 1
             return

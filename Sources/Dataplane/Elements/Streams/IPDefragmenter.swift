@@ -127,6 +127,9 @@ public final class IPDefragmenter: Element {
         .test, .parse, .hash, .lookup, .update, .payloadBytes, .copyBytes, .checksumBytes,
     ]
     public static func heldItems(_ config: Config) -> Int { config.fragments }
+    public static func shortestTimer(_ config: Config) -> ShortestTimer? {
+        config.timeout == 0 ? nil : .after(config.timeout + 1)
+    }
     public static let examples = [
         Example(
             "two fragments, the last one first",
@@ -207,8 +210,8 @@ public final class IPDefragmenter: Element {
     private let refused: ZeroedMemory<UInt8>
     private var counters = Counters()
     private var work = Work()
-    /// The largest functional time of a fragment.
-    private var latest = Int64.min
+    /// A timer is armed, for no later time than any packet has waited too long.
+    private var isArmed = false
 
     public init(_ config: Config, _ setup: Setup) throws {
         self.config = config
@@ -225,19 +228,13 @@ public final class IPDefragmenter: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var start = 0
-        var due = self.due
         for k in 0..<batch.count {
             let p = batch[k]
             if p.pointee.ipVersion == 0 { _ = Headers.locate(p) }
-            let isUsual = IPDefragmenter.isUsual(p)
-            if isUsual, p.pointee.time < due { continue }
-            expire(until: p.pointee.time, context)
-            if !isUsual {
-                context.emit(batch, from: start, to: k, 0)
-                start = k &+ 1
-                take(batch.index[k], context)
-            }
-            due = self.due
+            if IPDefragmenter.isUsual(p) { continue }
+            context.emit(batch, from: start, to: k, 0)
+            start = k &+ 1
+            take(batch.index[k], context)
         }
         context.emit(batch, from: start, to: batch.count, 0)
         context.did(.test, batch.count)
@@ -273,16 +270,16 @@ public final class IPDefragmenter: Element {
         if fragment.isAtomic { return unwrap(i, fragment, context) }
         counters.fragments &+= 1
         if let reason = fault(of: fragment, p) { return context.drop(i, reason) }
-        latest = max(latest, p.pointee.time)
         let hash = map.hash(fragment.key)
         work.looked += 1
         var place = map.find(fragment.key, hash)
         if place >= 0, let reason = refusal(of: fragment, i, at: place, context) { return context.drop(i, reason) }
         guard makeRoom(for: fragment, &place, context) else { return context.drop(i, Drop.noRoom) }
         if place < 0 {
-            place = map.insert(fragment.key, hash, upperFirst: false, time: latest)
+            place = map.insert(fragment.key, hash, upperFirst: false, time: context.now(i))
             held.begin(place)
             refused.base[Int(place)] = 0
+            if !isArmed { arm(context) }
         }
         work.updated += 1
         context.hold(i)
@@ -385,8 +382,9 @@ public final class IPDefragmenter: Element {
             ip.payloadLength = UInt16(first.counted + total)
             data.storeBytes(of: first.nextHeader, toByteOffset: first.nextHeaderField, as: UInt8.self)
         }
+        let turn = context.turn(of: i)
         while let node = held.removeFirst(from: place) {
-            context.resume(node.item)
+            context.resume(node.item, turn)
             context.use(node.item)
         }
         remove(place)
@@ -449,7 +447,8 @@ public final class IPDefragmenter: Element {
 
     private func clear(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
         while let node = held.removeFirst(from: place) {
-            context.resume(node.item)
+            // Whose turn it takes does not matter, for it goes nowhere.
+            context.resume(node.item, context.turn(of: node.item))
             context.drop(node.item, reason)
         }
     }
@@ -467,13 +466,21 @@ public final class IPDefragmenter: Element {
         return later(map.checked(map.oldest), by: config.timeout + 1)
     }
 
-    /// Gives up the packets that have waited too long. Whatever comes asks for it, so no timer is needed: what a timer gave
-    /// back would depend on where batches are cut.
-    private func expire(until time: Int64, _ context: borrowing Context) {
-        while due <= time {
+    /// Arms the timer for the packet that began first. One that became whole since may have been that.
+    private func arm(_ context: borrowing Context) {
+        let due = self.due
+        isArmed = due < .max
+        if isArmed { context.arm(0, at: due) }
+    }
+
+    /// Gives up the packets that have waited too long.
+    public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
+        while self.due <= due {
             end(map.oldest, .timedOut, context)
             work.updated += 1
         }
+        arm(context)
+        count(context)
     }
 
     public override var memoryBytes: Int { config.bytes + map.memoryBytes }

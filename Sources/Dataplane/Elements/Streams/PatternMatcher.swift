@@ -123,8 +123,6 @@ public final class PatternMatcher: Element {
         var isDropped = false
         var hasMatch = false
         var records: UInt32 = 0
-        /// The highest origin number of its packets so far.
-        var latest: UInt64 = 0
         var sides = (Side(), Side())
     }
     private struct Counters: BitwiseCopyable {
@@ -212,7 +210,6 @@ public final class PatternMatcher: Element {
                 context.drop(batch.index[k], Drop.flowDropped)
                 continue
             }
-            state.pointee.latest = max(state.pointee.latest, p.pointee.sequence)
             let piece = StreamPiece(p)
             var hasMatch = false
             if piece.direction == 0 {
@@ -320,14 +317,11 @@ public final class PatternMatcher: Element {
         context.emit(j, 1)
     }
 
-    /// Packets that bring no new bytes. A batch of them follows that of the streams it came with, so what is older than
-    /// the packet that ended a connection may only be told by its number.
+    /// Packets that bring no new bytes.
     private func pass(_ batch: Batch, _ context: borrowing Context) {
         for k in 0..<batch.count {
             let p = batch[k]
-            if let state = connections.peek(p.pointee.flow), state.pointee.isDropped,
-                p.pointee.sequence > state.pointee.latest
-            {
+            if let state = connections.peek(p.pointee.flow), state.pointee.isDropped {
                 context.drop(batch.index[k], Drop.flowDropped)
             } else {
                 context.emit(batch.index[k], 3)
@@ -346,7 +340,7 @@ public final class PatternMatcher: Element {
     public override func finish(_ context: borrowing Context) {
         guard context.isConnected(2) else { return }
         for (number, text) in patterns.enumerated() where totals.base[number].matches > 0 {
-            guard let j = context.make(capacity: PatternMatcher.patternLayout.size + text.count) else {
+            guard let j = context.originate(capacity: PatternMatcher.patternLayout.size + text.count) else {
                 counters.missed &+= 1
                 continue
             }

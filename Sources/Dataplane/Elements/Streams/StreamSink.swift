@@ -165,7 +165,7 @@ public final class StreamSink: Element {
         _ flow: FlowRef,
         _ context: borrowing Context
     ) {
-        guard let i = context.make(capacity: StreamSink.layout.size) else {
+        guard let i = context.originate(capacity: StreamSink.layout.size) else {
             missed &+= 1
             return
         }

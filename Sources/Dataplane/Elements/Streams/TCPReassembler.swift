@@ -257,6 +257,8 @@ public final class TCPReassembler: Element {
     private let isCausal: Bool
     private var counters = Counters()
     private var work = Work()
+    /// Whose turn it is: what waits and may go takes that of what it waited for.
+    private var turn = Turn(number: 0, now: 0)
     /// Directions with holes, the one open longest first.
     private var oldest: Int32 = -1
     private var newest: Int32 = -1
@@ -353,6 +355,7 @@ public final class TCPReassembler: Element {
     @inline(never)
     private func take(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
+        turn = context.turn(of: i)
         let index = Int(p.pointee.flow.index)
         guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), index >= 0, index < flows else {
             return rest(i, context)
@@ -904,7 +907,7 @@ public final class TCPReassembler: Element {
             }
             isMoving = true
             _ = held.removeFirst(from: &own.pointee.waiting)
-            context.resume(node.item)
+            context.resume(node.item, turn)
             if isEnded, isNew {
                 context.drop(node.item, Drop.afterEnd)
             } else if isNew || closes {
@@ -933,7 +936,7 @@ public final class TCPReassembler: Element {
         let own = directions + Int(place)
         while !own.pointee.waiting.isEmpty {
             let node = held.removeFirst(from: &own.pointee.waiting)
-            context.resume(node.item)
+            context.resume(node.item, turn)
             context.drop(node.item, reason)
         }
         delist(place)
@@ -1071,6 +1074,7 @@ public final class TCPReassembler: Element {
             directions[2 * index].generation == flow.generation
         else { return }
         let time = context.origin.time
+        turn = Turn(number: context.origin.turn, now: context.origin.now)
         let sides = [Int32(2 * index), Int32(2 * index + 1)]
         for place in sides {
             while !directions[Int(place)].waiting.isEmpty, unblock(place, time, context) {}

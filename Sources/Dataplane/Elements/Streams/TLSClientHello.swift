@@ -410,7 +410,7 @@ public final class TLSClientHello: Element {
         size += hello?.serverName?.count ?? 0
         hello?.forEachProtocol { size += $0.count + 1 }
         let made: Int32?
-        if let i { made = context.make(from: i, capacity: size) } else { made = context.make(capacity: size) }
+        if let i { made = context.make(from: i, capacity: size) } else { made = context.originate(capacity: size) }
         guard let j = made else {
             missed &+= 1
             return

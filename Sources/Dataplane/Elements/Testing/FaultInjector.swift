@@ -63,6 +63,17 @@ public final class FaultInjector: Element {
         Handler<FaultInjector>("not_held", "items that passed because too many were held back") { Int($0.notHeld) },
     ]
     public static let operations: [Operation] = [.update, .copyBytes, .timer]
+    public static func heldItems(_ config: Config) -> Int {
+        (config.reorder > 0 ? heldAtMost : 0) + (config.delay > 0 ? heldAtMost : 0)
+    }
+    public static func shortestTimer(_ config: Config) -> ShortestTimer? {
+        switch (config.reorder > 0, config.delay > 0) {
+        case (true, true): .after(min(config.reorderWithin, config.delayBy))
+        case (true, false): .after(config.reorderWithin)
+        case (false, true): .after(config.delayBy)
+        case (false, false): nil
+        }
+    }
     public static let examples = [
         Example(
             "every packet is lost",
@@ -122,20 +133,17 @@ public final class FaultInjector: Element {
         for k in 0..<batch.count {
             let i = batch.index[k]
             let p = batch[k]
-            // What was to leave by now leaves first, so that it makes no difference where batches are cut.
-            release(until: p.pointee.time, context)
-            take(i, p, context)
+            let turn = context.turn(of: i)
+            take(i, p, turn.now, context)
             while let since = waiting.seen, passed &- since >= UInt64(config.reorderBy) {
-                letGo(waiting, at: p.pointee.time, context)
+                letGo(waiting, turn, context)
             }
         }
-        if let due = waiting.due { context.arm(FaultInjector.reorderTimer, at: due) }
-        if let due = delaying.due { context.arm(FaultInjector.delayTimer, at: due) }
         context.did(.update, batch.count)
     }
 
     /// Does to one item what it was chosen for.
-    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
+    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ now: Int64, _ context: borrowing Context) {
         note(p)
         if chosen(p, .loss, config.loss) {
             context.drop(i, Drop.lost)
@@ -154,10 +162,10 @@ public final class FaultInjector: Element {
         }
         var isHeld = false
         if chosen(p, .reorder, config.reorder) {
-            isHeld = hold(i, in: waiting, until: later(p.pointee.time, by: config.reorderWithin), context)
+            isHeld = hold(i, FaultInjector.reorderTimer, until: later(now, by: config.reorderWithin), context)
             if isHeld { reordered &+= 1 }
         } else if chosen(p, .delay, config.delay) {
-            isHeld = hold(i, in: delaying, until: later(p.pointee.time, by: config.delayBy), context)
+            isHeld = hold(i, FaultInjector.delayTimer, until: later(now, by: config.delayBy), context)
             if isHeld { delayed &+= 1 }
         }
         if !isHeld {
@@ -168,12 +176,18 @@ public final class FaultInjector: Element {
     }
 
     public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
-        release(until: due, context)
-        if let due = waiting.due { context.arm(FaultInjector.reorderTimer, at: due) }
-        if let due = delaying.due { context.arm(FaultInjector.delayTimer, at: due) }
+        release(held(id), until: due, context)
+        if let next = held(id).due { context.arm(id, at: next) }
     }
 
-    public override func finish(_ context: borrowing Context) { release(until: .max, context) }
+    private func held(_ id: Int) -> HeldItems { id == FaultInjector.reorderTimer ? waiting : delaying }
+
+    public override func finish(_ context: borrowing Context) {
+        // The earliest first.
+        while let due = [waiting.due, delaying.due].compactMap({ $0 }).min() {
+            release(waiting.due == due ? waiting : delaying, until: due, context)
+        }
+    }
 
     /// Whether an item is hit, from the seed and the item's place in the input: never from the order of calls.
     @inline(__always)
@@ -206,33 +220,30 @@ public final class FaultInjector: Element {
         corrupted &+= 1
     }
 
-    private func hold(_ i: Int32, in held: HeldItems, until due: Int64, _ context: borrowing Context) -> Bool {
+    private func hold(_ i: Int32, _ id: Int, until due: Int64, _ context: borrowing Context) -> Bool {
+        let held = held(id)
         if held.isFull {
             notHeld &+= 1
             return false
         }
+        if held.isEmpty { context.arm(id, at: due) }
         held.push(i, due: due, seen: passed)
         context.hold(i)
         context.did(.timer, 1)
         return true
     }
 
-    /// Lets go what is due, the earliest first.
-    private func release(until time: Int64, _ context: borrowing Context) {
-        while true {
-            let first = waiting.due ?? .max
-            let second = delaying.due ?? .max
-            let due = min(first, second)
-            // An item's due time is never the latest there is.
-            guard due <= time, due != .max else { return }
-            letGo(first <= second ? waiting : delaying, at: due, context)
+    /// Lets go what is due.
+    private func release(_ held: HeldItems, until time: Int64, _ context: borrowing Context) {
+        while let due = held.due, due <= time {
+            letGo(held, Turn(number: context.origin.turn, now: due), context)
         }
     }
 
-    private func letGo(_ held: HeldItems, at time: Int64, _ context: borrowing Context) {
+    private func letGo(_ held: HeldItems, _ turn: Turn, _ context: borrowing Context) {
         let i = held.pop()
-        context.resume(i)
-        context[i].pointee.time = max(context[i].pointee.time, time)
+        context.resume(i, turn)
+        context[i].pointee.time = max(context[i].pointee.time, turn.now)
         context.emit(i, 0)
     }
 }

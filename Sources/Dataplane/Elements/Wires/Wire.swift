@@ -8,6 +8,10 @@
 /// A wire is always on the NIC side.
 public final class Wire: Element {
     public typealias Config = NoConfig
+    public enum Drop: Int, DropReason {
+        case noItems
+        public var about: String { "it came when no item of the pool was free" }
+    }
     public static let summary = "brings packets in from outside and takes packets out"
     public static let category = Category.wires
     public static let depends = Depends.item

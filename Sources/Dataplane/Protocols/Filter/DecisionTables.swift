@@ -131,7 +131,7 @@ struct DecisionTables {
 
     /// The rule whose answer stands at a place.
     @inline(__always)
-    static func rule(_ place: UInt) -> Int { Int(bitPattern: place) / MemoryLayout<DecisionNode>.stride }
+    static func rule(_ place: UInt) -> Int { Int(bitPattern: place / UInt(MemoryLayout<DecisionNode>.stride)) }
 
     /// The rule that takes a packet, found one test after the other; the number of rules when none does. And how many tests
     /// that took, without the first, which every packet takes: telling usual packets from others.

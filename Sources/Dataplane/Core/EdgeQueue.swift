@@ -1,0 +1,42 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Items that wait on one edge, in order.
+///
+/// An item is on at most one edge, so `buffer` has room for two pools: what waits, and what was taken and not yet
+/// moved down.
+@frozen
+@usableFromInline
+struct EdgeQueue {
+    @usableFromInline let buffer: UnsafeMutablePointer<Int32>
+    @usableFromInline var head: Int
+    @usableFromInline var tail: Int
+    /// Items that were taken off the edge so far.
+    @usableFromInline var moved: UInt64
+    /// The edge leads back to an element that runs earlier.
+    @usableFromInline var isBack: Bool
+    /// The number of the edge in the graph; -1 where no edge leads.
+    @usableFromInline var edge: Int32 = -1
+    /// Where the round in progress ends; what is appended behind waits for the next.
+    @usableFromInline var end = 0
+    /// In a cycle: how many of the items that wait were counted as having come round.
+    @usableFromInline var counted = 0
+    // A whole cache line each: queues are found by a shift, and none shares a line with another.
+    @usableFromInline let padding: UInt64 = 0
+
+    /// Puts an item at the end.
+    @inlinable @inline(__always)
+    mutating func append(_ i: Int32) {
+        buffer[tail] = i
+        tail &+= 1
+    }
+
+    @usableFromInline
+    init(buffer: UnsafeMutablePointer<Int32>) {
+        self.buffer = buffer
+        head = 0
+        tail = 0
+        moved = 0
+        isBack = false
+    }
+}
