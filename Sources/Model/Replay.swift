@@ -248,7 +248,7 @@ extension Recording {
 
         mutating func abandon(_ job: Job) {}
 
-        mutating func nextControl(watermark: Int64, newest: Int64) -> Control? {
+        mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control? {
             guard cursor < recording.roots.count, !recording.roots[cursor].isPacket else { return nil }
             let root = recording.roots[cursor]
             cursor += 1

@@ -328,7 +328,13 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         while true {
             // Nothing with an earlier functional time can come any more.
             let watermark = oldest == newest ? work.nextTime : epochs[slot(oldest)].time
-            while let control = work.nextControl(watermark: watermark, newest: newest &- 1) { controls.append(control) }
+            while let control = work.nextControl(
+                watermark: watermark,
+                newest: newest &- 1,
+                isBusy: controlsInFlight > 0 || nextWaitingControl < controls.count
+            ) {
+                controls.append(control)
+            }
             guard nextWaitingControl < controls.count, controlsInFlight < work.mostCalls,
                 controls[nextWaitingControl].after < oldest
             else { break }

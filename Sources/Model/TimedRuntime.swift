@@ -62,6 +62,8 @@ public final class TimedRuntime {
         private var calls: [(call: ElementCalls.Call, node: Int32)?] = []
         private var freeCalls: [Int32] = []
         private let stride: Int
+        /// The input has ended: no timer fires any more.
+        private var isEnding = false
         private var ended: [EndedFlow] = []
         private var nextEnded = 0
 
@@ -122,7 +124,7 @@ public final class TimedRuntime {
             if job.kind != .control { elements.step.drop(job.ref) }
         }
 
-        mutating func nextControl(watermark: Int64, newest: Int64) -> Control? {
+        mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control? {
             if elements.step.hasEndedFlows { elements.step.takeEndedFlows { ended.append($0) } }
             if nextEnded < ended.count {
                 let flow = ended[nextEnded]
@@ -141,7 +143,7 @@ public final class TimedRuntime {
                     after: newest
                 )
             }
-            guard watermark < .max, elements.step.nextDue <= watermark,
+            guard !isBusy, !isEnding, watermark < .max, elements.step.nextDue <= watermark,
                 let timer = elements.step.takeTimer(until: watermark)
             else { return nil }
             return control(
@@ -156,7 +158,8 @@ public final class TimedRuntime {
 
         /// The call that tells one element that the input has ended.
         mutating func finish(_ number: Int) -> Control {
-            control(at: number, .finish, [number], key: timerKey(number), time: .max, after: -1)
+            isEnding = true
+            return control(at: number, .finish, [number], key: timerKey(number), time: .max, after: -1)
         }
 
         private mutating func control(

@@ -137,9 +137,9 @@ protocol Work: ~Copyable {
     mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int
     /// A job was dropped between elements.
     mutating func abandon(_ job: Job)
-    /// The next call to be made: those announced since, or due now that all items before `watermark` (functional time)
-    /// are done.
-    mutating func nextControl(watermark: Int64, newest: Int64) -> Control?
+    /// The next call to be made: those announced since, or a timer due now that all items before `watermark` (functional time)
+    /// are done. What a timer leads to is done before the next fires: so timers wait while `isBusy` with calls.
+    mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control?
     /// The `k`-th call of a control.
     func call(_ k: Int32) -> (ref: Int32, node: Int32)
     /// All that a control led to is done.

@@ -28,9 +28,10 @@ import Testing
 
     /// The folders of Dataplane, and for each those whose types it must not name.
     static let folders: [(folder: String, mustNotName: [String])] = [
-        ("Packet", ["Flow", "Protocols", "Element", "Elements", "Runtime"]),
-        ("Flow", ["Element", "Elements", "Runtime"]),
-        ("Protocols", ["Element", "Elements", "Runtime"]),
+        ("Packet", ["Flow", "Protocols", "Core", "Element", "Elements", "Runtime"]),
+        ("Flow", ["Core", "Element", "Elements", "Runtime"]),
+        ("Protocols", ["Core", "Element", "Elements", "Runtime"]),
+        ("Core", ["Element", "Elements", "Runtime"]),
         ("Element", ["Elements", "Runtime"]),
         ("Elements", ["Runtime"]),
     ]

@@ -25,6 +25,56 @@ import Testing
         try expectInvariance(spec, capture: shippedCapture("web.pcap"), packets: 400, placements: placements)
     }
 
+    /// Every byte, in order, at every batch size; in a recording, which takes one packet after the other; and in the timed runtime,
+    /// where packets are so far apart that none overtakes another.
+    ///
+    /// `SPILLWAY_RANDOM_GRAPHS=FIRST-LAST` tries others than the first few.
+    @Test(arguments: RandomLoops.seeds)
+    func randomLoopsAndTimersDoTheSame(_ seed: Int) throws {
+        let spec = try RandomLoops.graph(seed: seed)
+        let capture = shippedCapture(["web.pcap", "vlan.pcapng", "cooked.pcap"][seed % 3])
+        let packets = 300
+        let reference = try runDirect(spec, capture: capture, packets: packets, batch: 64)
+        #expect(reference.imbalances == [])
+        let expected = Exact(reference)
+        for batch in batchSizes where batch != 64 {
+            let differences = Exact(try runDirect(spec, capture: capture, packets: packets, batch: batch))
+                .differences(expected)
+            #expect(differences == [], "graph \(seed), batches of \(batch)\n\(spec.about)")
+        }
+        let recorded = try Bound(spec, capture: capture, packets: packets)
+        _ = try Recording(recorded.instance)
+        let differences = Exact(recorded).differences(expected)
+        #expect(differences == [], "graph \(seed), recorded\n\(spec.about)")
+        let sides = [Side](repeating: .nic, count: spec.nodes.count)
+        let timed = try runTimed(
+            spec,
+            capture: capture,
+            packets: packets,
+            sides: sides,
+            load: .factor(numerator: 1, denominator: 1_000_000)
+        )
+        let timedDifferences = Exact(timed).differences(expected)
+        #expect(timedDifferences == [], "graph \(seed), timed\n\(spec.about)")
+    }
+
+    /// The random graphs have what they are for.
+    @Test func randomLoopsHaveWhatTheyAreFor() throws {
+        var (cycles, rounds, timers, ends) = (0, 0, 0, 0)
+        for seed in 0..<40 {
+            let spec = try RandomLoops.graph(seed: seed)
+            let bound = try runDirect(spec, capture: shippedCapture("web.pcap"), packets: 300, batch: 64)
+            let counts = spec.nodes.indices.map { bound.instance.counts($0) }
+            cycles += GraphShape(spec).cycles
+            rounds += spec.nodes.indices.count { node in
+                spec.edges.contains { $0.to == node && $0.input == 1 } && counts[node].type == "FlowTable"
+            }
+            timers += counts.count { $0.operations.contains { $0.operation == .timer } }
+            ends += counts.count { $0.operations.contains { $0.operation == .remove } }
+        }
+        #expect(cycles >= 20 && rounds >= 8 && timers >= 20 && ends >= 10, "\(cycles) \(rounds) \(timers) \(ends)")
+    }
+
     /// The comparison itself can fail: a lost packet, a changed order, another record.
     @Test func differencesAreSeen() throws {
         let spec = try shippedGraph("classify")

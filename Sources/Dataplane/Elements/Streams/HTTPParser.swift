@@ -236,7 +236,7 @@ public final class HTTPParser: Element {
                 continue
             }
             if state.pointee.kind != .other {
-                if parser.memory.used > shortage { makeRoom(for: state, context) }
+                if parser.memory.used > shortage { makeRoom(for: state, batch.index[k], context) }
                 take(StreamPiece(p), batch.index[k], p.pointee.time, state, context)
                 if state.pointee.http.keepsMemory != state.pointee.isListed { list(state) }
             }
@@ -366,13 +366,13 @@ public final class HTTPParser: Element {
 
     /// Gives others up until memory is not short any more.
     @inline(never)
-    private func makeRoom(for newcomer: UnsafeMutablePointer<State>, _ context: borrowing Context) {
+    private func makeRoom(for newcomer: UnsafeMutablePointer<State>, _ i: Int32, _ context: borrowing Context) {
         while parser.memory.used > shortage {
             let states = connections.states
             let victim = oldest >= 0 && states + Int(oldest) == newcomer ? newcomer.pointee.after : oldest
             if victim < 0 { return }
             let state = states + Int(victim)
-            var emitter = Emitter(self, state, -1, context)
+            var emitter = Emitter(self, state, i, ofItsFlow: false, context)
             parser.giveUp(&state.pointee.http, to: &emitter)
             state.pointee.kind = .other
             list(state)
@@ -404,16 +404,23 @@ public final class HTTPParser: Element {
     private struct Emitter: HTTP1Handler {
         private let element: Unmanaged<HTTPParser>
         private let state: UnsafeMutablePointer<State>
-        /// The item at which they are made; -1 for none.
+        /// The item that causes them, -1 for the end of a flow; and whether it is of this connection.
         private let parent: Int32
+        private let isOfItsFlow: Bool
         private let context: Context
 
         @inline(__always)
-        init(_ element: HTTPParser, _ state: UnsafeMutablePointer<State>, _ parent: Int32, _ context: borrowing Context)
-        {
+        init(
+            _ element: HTTPParser,
+            _ state: UnsafeMutablePointer<State>,
+            _ parent: Int32,
+            ofItsFlow isOfItsFlow: Bool = true,
+            _ context: borrowing Context
+        ) {
             self.element = .passUnretained(element)
             self.state = state
             self.parent = parent
+            self.isOfItsFlow = isOfItsFlow
             self.context = copy context
         }
 
@@ -428,7 +435,7 @@ public final class HTTPParser: Element {
         }
 
         mutating func transaction(_ transaction: HTTP1Transaction) {
-            element._withUnsafeGuaranteedRef { $0.record(transaction, state, parent, context) }
+            element._withUnsafeGuaranteedRef { $0.record(transaction, state, parent, isOfItsFlow, context) }
         }
     }
 
@@ -436,6 +443,7 @@ public final class HTTPParser: Element {
         _ transaction: HTTP1Transaction,
         _ state: UnsafeMutablePointer<State>,
         _ parent: Int32,
+        _ isOfItsFlow: Bool,
         _ context: borrowing Context
     ) {
         let version = transaction.version
@@ -480,7 +488,7 @@ public final class HTTPParser: Element {
         context[i].pointee.length = length
         context[i].pointee.wireLength = length
         context[i].pointee.layout = layout
-        context[i].pointee.flow = parent >= 0 ? context[parent].pointee.flow : .none
+        context[i].pointee.flow = parent >= 0 && isOfItsFlow ? context[parent].pointee.flow : .none
         tally.records &+= 1
         tally.made &+= 1
         context.emit(i, 0)
