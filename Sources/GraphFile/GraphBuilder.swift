@@ -24,7 +24,6 @@ final class GraphBuilder {
     private var paths: [String: Mark] = [:]
     private var work = 0
     private var isTooLarge = false
-    private var filters: [String: String?] = [:]
     private let types: [String: ElementDescriptor]
 
     struct Vertex {
@@ -351,10 +350,7 @@ final class GraphBuilder {
             let madeUp = session.substitutions[error.mark]?.contains { $0.binding.isPlaceholder } ?? false
             if !madeUp { session.report(error) }
         }
-        let filtersAreGood = values.allSatisfy { value in
-            let isFilter = type.parameters.contains { $0.name == value.name && $0.type == .filters }
-            return !isFilter || compile(value.value)
-        }
+        let filtersAreGood = checkFilters(among: values, of: type)
         for name in poisoned where !type.parameters.contains(where: { $0.name == name }) {
             guard let argument = arguments.first(where: { $0.name == name }) else { continue }
             // Only the name can be told to be wrong, since its value already is.
@@ -362,34 +358,6 @@ final class GraphBuilder {
             for error in errors where error.code == "unknown_parameter" { session.report(error) }
         }
         return poisoned.isEmpty && filtersAreGood ? configured : nil
-    }
-
-    /// Whether all filters of a value can be compiled; those that cannot are reported.
-    private func compile(_ value: Value) -> Bool {
-        guard let named = try? value.filters() else { return true }
-        var isGood = true
-        for filter in named {
-            let failure: String?
-            if let known = filters[filter.filter] {
-                failure = known
-            } else {
-                do {
-                    _ = try services.compileFilter(filter.filter, linkType: 1)
-                    failure = nil
-                } catch {
-                    failure = "\(error)"
-                }
-                filters[filter.filter] = .some(failure)
-            }
-            guard let failure else { continue }
-            isGood = false
-            if session.substitutions[filter.mark]?.contains(where: { $0.binding.isPlaceholder }) ?? false { continue }
-            let notes = (session.substitutions[filter.mark] ?? []).map {
-                Session.Note("'$\($0.name)' is '\($0.binding.text)' here", $0.binding.mark)
-            }
-            session.report(.badFilter, "the filter is refused: \(failure)", at: filter.mark, notes: notes)
-        }
-        return isGood
     }
 
     private func typeNames(_ module: Module) -> [String] {
