@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the request that a response answers says about it (RFC 9112 §6.3).
-@usableFromInline enum HTTP1Question: UInt8, BitwiseCopyable {
+@usableFromInline enum HTTP1RequestContext: UInt8, BitwiseCopyable {
     case other
     case head
     case connect
@@ -109,7 +109,7 @@
         _ piece: UnsafeRawBufferPointer,
         _ at: inout Int,
         _ side: HTTP1Side,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ time: Int64,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
@@ -139,7 +139,7 @@
                 if let step = readChunkLine(base, piece.count, &at, parser) { return step }
             case .head, .trailers:
                 if flags.contains(.probing), part.block == nil { self.time = time }
-                if let step = readSection(base, piece.count, &at, side, question, parser, &head) { return step }
+                if let step = readSection(base, piece.count, &at, side, context, parser, &head) { return step }
             case .idle:
                 if let step = begin(base.byte(at), &at, time, parser) { return step }
             case .idleCR:
@@ -248,19 +248,19 @@
         _ end: Int,
         _ at: inout Int,
         _ side: HTTP1Side,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
     ) -> HTTP1Step? {
         let section: HTTP1Section = state == .trailers ? .trailers : side == .request ? .request : .response
         let reader = section == .request ? parser.requests : section == .response ? parser.responses : parser.trailers
-        if let block = part.block { return readOn(block, reader, base, end, &at, question, parser, &head) }
+        if let block = part.block { return readOn(block, reader, base, end, &at, context, parser, &head) }
         var facts = reader.start
         switch reader.read(&facts, base + at, end &- at) {
         case .complete:
             head = HTTP1Head(base + at, facts, count: Int(facts.judged))
             _ = take(Int(facts.judged), base, &at)
-            return sectionEnds(facts, section, question, parser)
+            return sectionEnds(facts, section, context, parser)
         case .error(let error, let offset):
             head = HTTP1Head(base + at, facts, count: end &- at)
             let start = position
@@ -284,7 +284,7 @@
         _ base: UnsafeRawPointer,
         _ end: Int,
         _ at: inout Int,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
     ) -> HTTP1Step? {
@@ -307,7 +307,7 @@
                 let facts = block.facts.pointee
                 head = HTTP1Head(block.bytes, facts, count: block.count)
                 flags.insert(.release)
-                return sectionEnds(facts, reader.section, question, parser)
+                return sectionEnds(facts, reader.section, context, parser)
             case .error(let error, let offset):
                 head = HTTP1Head(block.bytes, block.facts.pointee, count: block.count)
                 return failKeepingPart(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
@@ -347,7 +347,7 @@
     private mutating func sectionEnds(
         _ facts: HTTP1Facts,
         _ section: HTTP1Section,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ parser: HTTP1Parser
     ) -> HTTP1Step? {
         switch section {
@@ -356,7 +356,7 @@
             // Most chunked bodies have none: no step for them.
             return facts.fields > 0 ? .trailers : finish()
         case .request: return requestBegins(facts, parser)
-        case .response: return responseBegins(facts, question)
+        case .response: return responseBegins(facts, context)
         }
     }
 
@@ -391,7 +391,7 @@
     }
 
     /// The length of a response's body (RFC 9112 §6.3, rules 1, 2, 4, 6, 8).
-    private mutating func responseBegins(_ facts: HTTP1Facts, _ question: HTTP1Question) -> HTTP1Step {
+    private mutating func responseBegins(_ facts: HTTP1Facts, _ context: HTTP1RequestContext) -> HTTP1Step {
         let status = facts.status
         if status < 200 && status != 101 {
             // Interim responses are no answer yet, and end with their head (RFC 9110 §15.2).
@@ -402,10 +402,10 @@
             return .interim
         }
         messageBegins(facts)
-        if status == 101 || question == .connect && status < 300 {
+        if status == 101 || context == .connect && status < 300 {
             state = .finishing
             flags.insert(.tunnelNext)
-        } else if question == .head || status == 204 || status == 304 {
+        } else if context == .head || status == 204 || status == 304 {
             state = .finishing
         } else if facts.marks.contains(.coding) {
             expectCoded(facts)
