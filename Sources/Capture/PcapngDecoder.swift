@@ -9,7 +9,6 @@ final class PcapngDecoder: Decoder {
     /// The interfaces of the current section.
     private var interfaces: [Interface] = []
 
-    /// What one interface description block says of its packets.
     private struct Interface {
         var linkType: UInt16
         /// Bytes to which packets were cut; 0 for no limit.

@@ -333,7 +333,6 @@ public struct GraphLoader: Sendable {
         return session.diagnostics
     }
 
-    /// The graph that a placement names.
     private func graphNamed(
         _ value: Value,
         _ path: String,

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a chunk-size line, or the line end after a chunk's data, stands (RFC 9112 §7.1).
+/// Reads chunk-size lines, and the line ends after chunks' data, in whatever pieces they come (RFC 9112 §7.1).
 struct HTTP1Chunks: BitwiseCopyable {
     private enum Place: UInt8 {
         case sizeStart
@@ -155,7 +155,7 @@ struct HTTP1Chunks: BitwiseCopyable {
         return .more
     }
 
-    /// What a byte means that may only begin the end of the line.
+    /// A byte that may only begin the end of the line: where that leads, whether the line ends with it, what is wrong.
     private static func lineEnd(
         _ byte: UInt8,
         _ place: Place,

@@ -58,7 +58,6 @@ public struct HTTP1Connection: BitwiseCopyable {
         return nil
     }
 
-    /// What the next response answers.
     @usableFromInline var requestContext: HTTP1RequestContext {
         if count == 0 { return .other }
         return answered?.pointee.context ?? .other
@@ -328,7 +327,6 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     // MARK: The end
 
-    /// Whether memory of the parser is held.
     var keepsMemory: Bool { queue != nil || request.keepsMemory || response.keepsMemory }
 
     /// The transactions that wait fail, without a fault of the connection.

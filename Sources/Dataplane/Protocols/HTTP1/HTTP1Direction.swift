@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the request that a response answers says about it (RFC 9112 §6.3).
+/// The framing of a response depends on its request: one to HEAD has no body, one to CONNECT may begin a tunnel
+/// (RFC 9112 §6.3).
 @usableFromInline enum HTTP1RequestContext: UInt8, BitwiseCopyable {
     case other
     case head
     case connect
 }
 
-/// What a direction found next in its bytes.
 @usableFromInline enum HTTP1Step {
     /// All bytes given were taken.
     case more
@@ -24,7 +24,7 @@
     case failed(HTTP1Error, at: UInt64)
 }
 
-/// Where one direction of a connection stands: small, of fixed size, and without memory of its own but for a head or
+/// One direction of a connection: small, of fixed size, and without memory of its own but for a head or
 /// trailer section of which a part has come.
 @usableFromInline struct HTTP1Direction: BitwiseCopyable {
     enum State: UInt8 {
@@ -91,12 +91,12 @@
 
     init() {}
 
-    /// Whether no message will be read any more.
+    /// No message will be read any more.
     var isOver: Bool { state == .tunnel || state == .over && !flags.contains(.lost) || flags.contains(.ended) }
-    /// Whether messages are missing, and may be taken up again.
+    /// Messages are missing; reading may be taken up again.
     var isLost: Bool { flags.contains(.lost) }
 
-    /// Whether a part of a head has come that is read for sure.
+    /// A part of a head has come, and not one that is only tried behind a gap.
     var isInHead: Bool { state == .head && !flags.contains(.probing) }
 
     // MARK: Bytes
@@ -509,7 +509,7 @@
         return (deferred, remaining)
     }
 
-    /// Whether a body is expected of which nothing has come, for which the client wants to hear 100 (Continue) first.
+    /// A body is expected of which nothing has come, for which the client wants to hear 100 (Continue) first.
     var awaitsContinue: Bool {
         guard flags.contains(.expectsContinue), bodyBytes == 0 else { return false }
         return state == .length || state == .chunkLine && chunks.isAtStart

@@ -7,16 +7,16 @@
 /// What it reports does not depend on how a stream is cut into pieces, but for where bodies are divided. Per direction it
 /// keeps a head or trailer section only while a part of it has come; bodies are counted, not touched.
 public final class HTTP1Parser {
-    /// How messages are read.
+    /// As they were given, with limits that fit the counters.
     public let rules: HTTP1Rules
-    /// What unfinished messages take.
+    /// Holds what is kept of messages until they are over.
     public let memory: HTTP1Memory
 
     let requests: HTTP1HeadReader
     let responses: HTTP1HeadReader
     let trailers: HTTP1HeadReader
     let emptyLines: UInt8
-    /// What finds the values of fields that are kept; nil where none are.
+    /// Nil where no fields are kept.
     let requestFields: HTTP1FieldKeeper?
     let responseFields: HTTP1FieldKeeper?
 
