@@ -98,7 +98,7 @@ struct Workload: Sendable {
         }
         let wire = graph.nodes.firstIndex { $0.isWire }!
         let bindings = [wire: WireBinding(source: try CaptureSource(paths: [capture]))]
-        return try Instance(graph, bindings: bindings, services: services)
+        return try Instance(graph, bindings: bindings, services: loader.services)
     }
 
     /// How many packets a pcap file of this machine's byte order holds.

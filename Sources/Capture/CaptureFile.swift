@@ -7,6 +7,8 @@ import Glibc
 /// One file of a source: opened and recognised when it is made, so that a wrong one is told before anything runs.
 final class CaptureFile {
     let path: String
+    /// Link types that the file announces before its first packet.
+    let announcedLinkTypes: [UInt16]
     private let attention: Attention
     private var contents: (input: Input, decoder: any Decoder)?
 
@@ -14,7 +16,9 @@ final class CaptureFile {
         self.path = path
         self.attention = attention
         let (input, canReopen) = try openInput(path, attention)
-        contents = (input, try recognise(input))
+        let decoder = try recognise(input)
+        announcedLinkTypes = decoder.announcedLinkTypes(input)
+        contents = (input, decoder)
         // A compressed file waits closed for its turn, as there may be many.
         if canReopen && !input.lasts { contents = nil }
     }

@@ -59,6 +59,10 @@ public final class CaptureSource: PacketSource {
     /// Sentences about what was left out without harm, for example bytes behind compressed data.
     public var warnings: [String] { attention.warnings }
 
+    /// Link types that the files announce before their first packets, each once: all of pcap files, and of pcapng files those
+    /// that stand at their beginning. Other packets may come.
+    public var announcedLinkTypes: [UInt16] { Set(files.flatMap(\.announcedLinkTypes)).sorted() }
+
     public override var failure: (any Error)? { trouble }
 
     public override var linkTypes: [(linkType: UInt16, packets: UInt64)] { state.pointee.linkTypes.all }

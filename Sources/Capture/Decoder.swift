@@ -7,6 +7,9 @@ import Dataplane
 ///
 /// A decoder never waits or moves the window: it says how many bytes it needs, and is called again.
 protocol Decoder: AnyObject {
+    /// Link types that the file announces before its first packet, as far as the window shows them. The file is at its
+    /// beginning.
+    func announcedLinkTypes(_ input: Input) -> [UInt16]
     /// Sets items to the next packets of the window and takes them from it, until there is a reason to stop.
     func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop
 }

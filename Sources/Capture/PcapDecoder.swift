@@ -77,6 +77,8 @@ final class PcapDecoder: Decoder {
         input.next += headerSize
     }
 
+    func announcedLinkTypes(_ input: Input) -> [UInt16] { [linkType] }
+
     /// Reads on as long as nothing is unusual; the file must be plain. ``Reading/nextTime`` is set when the batch is full.
     func decodeUsual(_ input: Input, into reading: inout Reading) {
         let interface = self.interface ?? nextInterface(&reading)

@@ -9,7 +9,6 @@ final class PcapngDecoder: Decoder {
     /// The interfaces of the current section.
     private var interfaces: [Interface] = []
 
-    /// What one interface description block says of its packets.
     private struct Interface {
         var linkType: UInt16
         /// Bytes to which packets were cut; 0 for no limit.
@@ -24,6 +23,9 @@ final class PcapngDecoder: Decoder {
     /// An interface takes 20 bytes of file; a section must not fill the memory with them.
     private static let mostInterfaces = 65_536
 
+    /// More link types than these are not announced: who prepares for each that is would never be done.
+    private static let mostAnnounced = 16
+
     /// A decoder for the file that begins with the next bytes of `input`; nil when it is not a pcapng file.
     init?(_ input: Input) throws(CaptureError) {
         if load(input.next, 0, swapped: false, as: UInt32.self) != PcapngBlock.section { return nil }
@@ -35,6 +37,23 @@ final class PcapngDecoder: Decoder {
             )
         }
         try beginSection(input)
+    }
+
+    /// Those of the interfaces that are described before the first packet. What is damaged is left for `decode` to find.
+    func announcedLinkTypes(_ input: Input) -> [UInt16] {
+        var found: [UInt16] = []
+        var at = 0
+        while found.count < PcapngDecoder.mostAnnounced, input.available - at >= 12 {
+            let type = load(input.next, at, swapped: isSwapped, as: UInt32.self)
+            let size = Int(load(input.next, at + 4, swapped: isSwapped, as: UInt32.self))
+            if isPacket(type) || size < 12 || size & 3 != 0 || size > PcapngDecoder.longestBlock { break }
+            if type == PcapngBlock.interface {
+                let linkType = load(input.next, at + 8, swapped: isSwapped, as: UInt16.self)
+                if !found.contains(linkType) { found.append(linkType) }
+            }
+            at += size
+        }
+        return found
     }
 
     func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop {

@@ -24,8 +24,7 @@ final class GraphBuilder {
     private var paths: [String: Mark] = [:]
     private var work = 0
     private var isTooLarge = false
-    private var filters: [String: String?] = [:]
-    private let types: [String: ElementDescriptor]
+    let types: [String: ElementDescriptor]
 
     struct Vertex {
         /// The name in the graph, for ports of compounds in words: `output 'open' of 'front'`.
@@ -58,22 +57,6 @@ final class GraphBuilder {
         var port: Int
     }
 
-    /// What a name means in the chains of one file.
-    private struct Handle {
-        var mark: Mark
-        /// What it is: `a Classifier declared here`.
-        var what: String
-        var inputs: [(name: String, end: Input)] = []
-        var outputs: [(name: String, end: Output)] = []
-        /// All that belongs to it.
-        var members: Range<Int> = 0..<0
-        /// It could not be made; that was reported.
-        var isFailed = false
-        /// Ports have names; those of a compound, seen from within, are plain nodes.
-        var hasPorts = true
-        var isUsed = false
-    }
-
     init(session: Session, catalog: Catalog, services: any Services) {
         self.session = session
         self.catalog = catalog
@@ -82,27 +65,6 @@ final class GraphBuilder {
     }
 
     // MARK: One file
-
-    /// The names of one file while it is put in place.
-    private struct Scope {
-        var module: Module
-        /// `front/`, or nothing in the graph itself.
-        var prefix: String
-        var bindings: Bindings
-        var pin: Side?
-        /// The compounds this one is within, outermost first.
-        var within: [Module]
-        var handles: [String: Handle] = [:]
-        /// Names in the order in which they appeared.
-        var names: [String] = []
-        var numbers: [String: Int] = [:]
-        var chainsAreWhole = true
-
-        mutating func add(_ name: String, _ handle: Handle) {
-            handles[name] = handle
-            names.append(name)
-        }
-    }
 
     /// Puts `module` in place: its elements are added under `prefix`. Gives the ports that face outward; nil when there is
     /// no room for it.
@@ -240,7 +202,7 @@ final class GraphBuilder {
     }
 
     /// Adds an element or compound `name` of type `type`.
-    private func add(
+    func add(
         _ name: String,
         _ type: String,
         at mark: Mark,
@@ -351,10 +313,7 @@ final class GraphBuilder {
             let madeUp = session.substitutions[error.mark]?.contains { $0.binding.isPlaceholder } ?? false
             if !madeUp { session.report(error) }
         }
-        let filtersAreGood = values.allSatisfy { value in
-            let isFilter = type.parameters.contains { $0.name == value.name && $0.type == .filters }
-            return !isFilter || compile(value.value)
-        }
+        let filtersAreGood = checkFilters(among: values, of: type)
         for name in poisoned where !type.parameters.contains(where: { $0.name == name }) {
             guard let argument = arguments.first(where: { $0.name == name }) else { continue }
             // Only the name can be told to be wrong, since its value already is.
@@ -364,209 +323,22 @@ final class GraphBuilder {
         return poisoned.isEmpty && filtersAreGood ? configured : nil
     }
 
-    /// Whether all filters of a value can be compiled; those that cannot are reported.
-    private func compile(_ value: Value) -> Bool {
-        guard let named = try? value.filters() else { return true }
-        var isGood = true
-        for filter in named {
-            let failure: String?
-            if let known = filters[filter.filter] {
-                failure = known
-            } else {
-                do {
-                    _ = try services.compileFilter(filter.filter, linkType: 1)
-                    failure = nil
-                } catch {
-                    failure = "\(error)"
-                }
-                filters[filter.filter] = .some(failure)
-            }
-            guard let failure else { continue }
-            isGood = false
-            if session.substitutions[filter.mark]?.contains(where: { $0.binding.isPlaceholder }) ?? false { continue }
-            let notes = (session.substitutions[filter.mark] ?? []).map {
-                Session.Note("'$\($0.name)' is '\($0.binding.text)' here", $0.binding.mark)
-            }
-            session.report(.badFilter, "the filter is refused: \(failure)", at: filter.mark, notes: notes)
-        }
-        return isGood
-    }
-
-    private func typeNames(_ module: Module) -> [String] {
+    func typeNames(_ module: Module) -> [String] {
         catalog.types.map(\.name) + module.compounds.keys.sorted()
     }
 
-    // MARK: Chains
+    // MARK: Connections
 
-    /// The name of the node of a hop; a bare type makes a new element. Nil when there is no such node, which is reported.
-    private func node(of hop: Hop, _ scope: inout Scope) -> String? {
-        if scope.handles[hop.node] != nil { return hop.node }
-        if types[hop.node] != nil || scope.module.compounds[hop.node] != nil {
-            var name: String
-            repeat {
-                scope.numbers[hop.node, default: 0] += 1
-                name = "\(hop.node)@\(scope.numbers[hop.node]!)"
-            } while scope.handles[name] != nil
-            add(name, hop.node, at: hop.nodeMark, typeMark: hop.nodeMark, place: scope.pin, [], &scope)
-            return name
-        }
-        // `Counter@2` may be the name of an element that a later chain makes.
-        return hop.node.utf8.contains(UInt8(ascii: "@")) ? hop.node : missing(hop, &scope)
-    }
-
-    private func missing(_ hop: Hop, _ scope: inout Scope) -> String? {
-        let isType = hop.node.first?.isUppercase ?? false
-        if !session.isFull, !(isType && scope.module.lacksCompounds) {
-            let names = scope.names + typeNames(scope.module)
-            let likely = session.likely(hop.node, among: names)
-            session.report(
-                isType ? .unknownType : .unknownElement,
-                "there is no element\(isType ? " type" : "") '\(hop.node)'",
-                at: hop.nodeMark,
-                suggestion: likely.map(didYouMean)
-            )
-            // If that is what is meant, it is used, and its ports are not to blame.
-            if let likely, let handle = scope.handles[likely] {
-                taint(handle)
-                scope.handles[likely]?.isUsed = true
-            }
-        }
+    /// Adds a link, unless there is one from its output; gives that one then.
+    func connect(_ link: Link) -> Link? {
+        if let first = linkOf[link.from] { return links[first] }
+        linkOf[link.from] = links.count
+        links.append(link)
         return nil
     }
 
-    /// Adds the links of one chain.
-    private func follow(_ chain: Chain, _ nodes: [String?], _ scope: inout Scope) {
-        if session.isFull { return }
-        var ends: [(input: Input?, output: Output?)] = []
-        for (i, hop) in chain.hops.enumerated() {
-            var end: (input: Input?, output: Output?) = (nil, nil)
-            defer { ends.append(end) }
-            guard let hop, let name = nodes[i] else {
-                if hop == nil { scope.chainsAreWhole = false }
-                continue
-            }
-            guard let handle = scope.handles[name] else {
-                _ = missing(hop, &scope)
-                continue
-            }
-            scope.handles[name]?.isUsed = true
-            if handle.isFailed { continue }
-            let isFirst = i == 0
-            let isLast = i == chain.hops.count - 1
-            guard let found = self.ends(of: hop, name, handle, isFirst: isFirst, isLast: isLast) else {
-                taint(handle)
-                continue
-            }
-            end = found
-        }
-        for i in chain.hops.indices.dropLast() {
-            guard let from = ends[i].output, let to = ends[i + 1].input, let a = chain.hops[i],
-                let b = chain.hops[i + 1]
-            else {
-                // The end that is fine has lost its other end.
-                if let from = ends[i].output { vertices[from.vertex].isTainted = true }
-                if let to = ends[i + 1].input { vertices[to.vertex].isTainted = true }
-                continue
-            }
-            if let first = linkOf[from] {
-                session.report(
-                    .outputUsedTwice,
-                    "the \(outputName(from)) leads somewhere already",
-                    at: a.mark,
-                    suggestion: "a Tee makes copies",
-                    notes: [Session.Note("first here", links[first].fromMark)]
-                )
-                vertices[to.vertex].isTainted = true
-                continue
-            }
-            linkOf[from] = links.count
-            links.append(Link(from: from, to: to, fromMark: a.mark, toMark: b.mark))
-        }
-    }
-
-    private func outputName(_ output: Output) -> String {
-        guard let element = vertices[output.vertex].element else { return vertices[output.vertex].name }
-        return "output '\(element.configured.outputs[output.port].name)' of '\(vertices[output.vertex].name)'"
-    }
-
-    /// The ports a hop means: an input unless it is the first of its chain, an output unless it is the last. Nil when it
-    /// has none such, which is reported.
-    private func ends(
-        of hop: Hop,
-        _ name: String,
-        _ handle: Handle,
-        isFirst: Bool,
-        isLast: Bool
-    ) -> (input: Input?, output: Output?)? {
-        let isAlone = isFirst && isLast
-        var input = handle.inputs.first?.end
-        var output = handle.outputs.first?.end
-        let described = "'\(name)' is \(handle.what)"
-        if let port = hop.port {
-            let asInput = handle.inputs.first { $0.name == port }
-            let asOutput = handle.outputs.first { $0.name == port }
-            let known = (handle.inputs.map(\.name) + handle.outputs.map(\.name)).filter { !$0.isEmpty }
-            let ports = handle.hasPorts ? "; its ports are \(known.joined(separator: ", "))" : ", a node without ports"
-            let note = Session.Note(
-                described + (known.isEmpty && handle.hasPorts ? "; it has no ports" : ports),
-                handle.mark
-            )
-            guard handle.hasPorts, asInput != nil || asOutput != nil else {
-                let valid =
-                    (isFirst && !isAlone ? [] : handle.inputs.map(\.name))
-                    + (isLast && !isAlone ? [] : handle.outputs.map(\.name))
-                let likely = handle.hasPorts ? session.likely(port, among: valid) : nil
-                session.report(
-                    .unknownPort,
-                    "element '\(name)' has no port '\(port)'",
-                    at: hop.mark,
-                    suggestion: handle.hasPorts
-                        ? likely.map { didYouMean("\(hop.node).\($0)") } : didYouMean(name),
-                    notes: [note]
-                )
-                return nil
-            }
-            if !isAlone, isFirst && asOutput == nil || isLast && asInput == nil {
-                session.report(
-                    .wrongDirection,
-                    isFirst
-                        ? "'\(port)' is an input of '\(name)'; a chain begins with an output"
-                        : "'\(port)' is an output of '\(name)'; a chain ends with an input",
-                    at: hop.mark,
-                    notes: [note]
-                )
-                return nil
-            }
-            if !isFirst, !isLast, asInput != nil, asOutput != nil {
-                session.report(
-                    .ambiguousPort,
-                    "'\(name)' has both an input and an output '\(port)'",
-                    at: hop.mark,
-                    suggestion: "end one chain here and begin another",
-                    notes: [note]
-                )
-                return nil
-            }
-            if let asInput { input = asInput.end }
-            if let asOutput { output = asOutput.end }
-        }
-        let lacksInput = !isFirst && input == nil
-        let lacksOutput = !isLast && output == nil
-        if lacksInput || lacksOutput {
-            session.report(
-                .noPort,
-                lacksInput
-                    ? "'\(name)' has no input, so nothing can lead to it"
-                    : "'\(name)' has no output, so the chain cannot go on",
-                at: hop.mark,
-                notes: [Session.Note(described, handle.mark)]
-            )
-            return nil
-        }
-        return (isFirst ? nil : input, isLast ? nil : output)
-    }
-
-    private func taint(_ handle: Handle) {
+    /// The connections of all ports of `handle` are no longer looked at.
+    func taint(_ handle: Handle) {
         for input in handle.inputs { vertices[input.end.vertex].isTainted = true }
         for output in handle.outputs { vertices[output.end.vertex].isTainted = true }
     }

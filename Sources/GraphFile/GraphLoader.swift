@@ -19,11 +19,13 @@ public struct LoadedGraph: Sendable {
 
 /// Reads and checks graphs, compounds, placements, tests and profiles.
 ///
-/// A loader holds no state between calls. It reads files only through the closure it was given; a path in a file is relative
-/// to that file.
+/// A loader holds no state between calls but for compiled filters. It reads files only through the closure it was given; a
+/// path in a file is relative to that file.
 public struct GraphLoader: Sendable {
     private let catalog: Catalog
-    private let services: any Services
+    /// What elements are made with for checking. Who makes them again with these services, or with others on top of them, finds
+    /// their filters compiled.
+    public let services: any FilterServices
     private let readFile: @Sendable (String) throws -> [UInt8]
     var limits = Limits()
 
@@ -32,7 +34,7 @@ public struct GraphLoader: Sendable {
 
     /// - Parameters:
     ///   - catalog: the element types that a graph may use.
-    ///   - services: compiles the filters, and is there for elements when they are made for checking.
+    ///   - services: compiles the filters, each once, and is there for elements when they are made for checking.
     ///   - readFile: the bytes of a file; what it throws is shown to the user.
     public init(
         catalog: Catalog,
@@ -40,7 +42,7 @@ public struct GraphLoader: Sendable {
         readFile: @escaping @Sendable (String) throws -> [UInt8]
     ) {
         self.catalog = catalog
-        self.services = services
+        self.services = services.sharingFilters()
         self.readFile = readFile
     }
 
@@ -331,7 +333,6 @@ public struct GraphLoader: Sendable {
         return session.diagnostics
     }
 
-    /// The graph that a placement names.
     private func graphNamed(
         _ value: Value,
         _ path: String,

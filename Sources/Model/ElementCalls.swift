@@ -28,9 +28,9 @@ struct ElementCalls: ~Copyable {
     private let key = HashKey(seed: 0)
     /// What the last call counted: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
-    /// For each edge where the last item on it stands, in the call of this number: those behind it come no earlier.
-    private let lastOrders: Block<(call: UInt64, order: Order)>
-    private var call: UInt64 = 0
+    /// For each edge where the last item on it stands, in the service of this number: those behind it come no earlier.
+    private let lastOrders: Block<(service: UInt64, order: Order)>
+    private var service: UInt64 = 0
     /// `step` for calls without reference counting.
     private let borrowed: Unmanaged<StepRuntime>
     private var inlets: Inlets
@@ -100,6 +100,9 @@ struct ElementCalls: ~Copyable {
         return (i, wire, facts.key, facts.headers)
     }
 
+    /// What is called from now on belongs together: items of other services have an order of their own.
+    mutating func beginService() { service &+= 1 }
+
     func time(of item: Int32) -> Int64 { items[Int(item)].time }
     func length(of item: Int32) -> UInt32 { items[Int(item)].wireLength }
     func node(at edge: Int32) -> Int32 { edges[Int(edge)].to }
@@ -149,7 +152,6 @@ struct ElementCalls: ~Copyable {
     }
 
     private mutating func collect(_ n: Int, from parent: Int32, round: UInt64) -> Int {
-        call &+= 1
         for k in 0..<n {
             let (i, edge) = (emitted[k].item, emitted[k].edge)
             let end = edges[Int(edge)]
@@ -188,10 +190,10 @@ struct ElementCalls: ~Copyable {
         order.b = item.pointee.sequence
         order.c = UInt64(item.pointee.made) &<< 32
         let last = lastOrders[Int(edge)]
-        if last.call == call, last.order.a == order.a {
+        if last.service == service, last.order.a == order.a {
             if order.b < last.order.b || order.b == last.order.b && order.c < last.order.c { order = last.order }
         }
-        lastOrders[Int(edge)] = (call, order)
+        lastOrders[Int(edge)] = (service, order)
         order.c |= UInt64(edge)
         return order
     }

@@ -219,6 +219,8 @@ extension Recording {
             return (entry &<< 16) | rest
         }
 
+        mutating func beginService() {}
+
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
             let visit = recording.visits[Int(job.pointee.ref)]
             let own = isHost[Int(visit.node)] ? hostCosts[Int(visit.counts)] : nicCosts[Int(visit.counts)]

@@ -710,6 +710,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         var out = List()
         var sent = List()
         var visits = 0
+        work.beginService()
         worklist.pointee.append(j, jobs.base)
         while let v = worklist.pointee.popFirst(jobs.base) {
             let job = jobs.base + Int(v)

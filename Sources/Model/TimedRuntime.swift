@@ -104,6 +104,8 @@ public final class TimedRuntime {
             return (job, key, elements.time(of: item))
         }
 
+        mutating func beginService() { elements.beginService() }
+
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
             let n: Int
             switch job.pointee.kind {

@@ -133,6 +133,8 @@ protocol Work: ~Copyable {
     var nextTime: Int64 { get }
     /// The next packet. `time` is functional; nil when no item was free for it.
     mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
+    /// A stay of an item on a thread begins, with all that it leads to there.
+    mutating func beginService()
     /// Does the work of a job: gives the number of children, and adds its cost.
     mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int
     /// A job was dropped between elements.

@@ -135,12 +135,14 @@ public enum GraphRun {
     ///
     /// - Parameters:
     ///   - inputs: what else is read beside the captures of `wires`; none of it is written.
+    ///   - services: what elements are made with; those of the loader that read the graph have its filters compiled.
     ///   - ownsOutput: standard output is the caller's: what elements and wires would write there is thrown away.
     ///   - progress: told now and then how many packets have come in.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
         inputs: InputFiles = InputFiles(),
+        services: any Services = SystemServices(),
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
@@ -153,8 +155,13 @@ public enum GraphRun {
         let senders = wires.indices.filter { wires[$0].write.map(FileSink.isStandardOutput) == true }
         var wires = wires
         if ownsOutput { for k in senders { wires[k].write = nil } }
-        let services = ObservedServices(SystemServices(), inputs: inputs, discardsOutput: ownsOutput)
         let bindings = try bind(spec, wires, shouldStop: shouldStop)
+        let services = ObservedServices(
+            services,
+            inputs: inputs,
+            discardsOutput: ownsOutput,
+            linkTypes: linkTypes(of: bindings)
+        )
         let instance = try Instance(spec, bindings: bindings, services: services, options: options)
         try instance.open()
         let runtime = DirectRuntime(instance)
@@ -174,6 +181,11 @@ public enum GraphRun {
         )
     }
 
+    /// The link types that captures announce before they are read, each once.
+    static func linkTypes(of bindings: [Int: WireBinding]) -> [UInt16] {
+        Set(bindings.values.compactMap { $0.source as? CaptureSource }.flatMap(\.announcedLinkTypes)).sorted()
+    }
+
     /// What the counters of an instance say.
     private static func report(_ instance: Instance, _ input: InputNotes) -> RunReport {
         RunReport(
@@ -188,7 +200,9 @@ public enum GraphRun {
 }
 
 /// Other services, noting what elements write to, and refusing what they may not.
-public final class ObservedServices: Services {
+public final class ObservedServices: FilterServices {
+    /// What it was told of the packets to come.
+    public let linkTypes: [UInt16]
     private let services: any Services
     private let inputs: InputFiles
     private let discardsOutput: Bool
@@ -197,11 +211,21 @@ public final class ObservedServices: Services {
     /// - Parameters:
     ///   - inputs: what elements may not write to.
     ///   - discardsOutput: what they write to standard output is thrown away.
-    public init(_ services: any Services, inputs: InputFiles = InputFiles(), discardsOutput: Bool = false) {
+    ///   - linkTypes: link types of the packets that will come, as far as they are known.
+    public init(
+        _ services: any Services,
+        inputs: InputFiles = InputFiles(),
+        discardsOutput: Bool = false,
+        linkTypes: [UInt16] = []
+    ) {
         self.services = services
+        self.linkTypes = linkTypes
         self.inputs = inputs
         self.discardsOutput = discardsOutput
     }
+
+    /// Those that the other services share.
+    public var filters: FilterCache? { (services as? any FilterServices)?.filters }
 
     /// The names of what elements have opened, each once; `-` is standard output.
     public var sinks: [String] { names.withLock { $0.sorted() } }

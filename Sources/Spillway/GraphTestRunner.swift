@@ -31,7 +31,7 @@ public enum GraphTestRunner {
         let results = tests.cases.compactMap { test in
             test.graph.map { graph in
                 progress(test.name)
-                return run(test, tests, graph, seed)
+                return run(test, tests, graph, seed, MemoryServices(loader.services))
             }
         }
         return (results, diagnostics)
@@ -41,7 +41,8 @@ public enum GraphTestRunner {
         _ test: GraphTests.Case,
         _ tests: GraphTests,
         _ graph: GraphSpec,
-        _ seed: UInt64
+        _ seed: UInt64,
+        _ services: MemoryServices
     ) -> Result {
         var failures: [Diagnostic] = []
         func fail(_ message: String, _ mark: Mark, suggestion: String? = nil) {
@@ -67,7 +68,7 @@ public enum GraphTestRunner {
             guard failures.isEmpty else { return Result(name: test.name, failures: failures) }
             var options = Instance.Options()
             options.seed = seed
-            let instance = try Instance(graph, bindings: bindings, services: MemoryServices(), options: options)
+            let instance = try Instance(graph, bindings: bindings, services: services, options: options)
             let arrived = ArrivingRecords(instance, at: test.records.compactMap { graph.index(of: $0.element) })
             let runtime = DirectRuntime(instance)
             if !test.records.isEmpty { runtime.observer = arrived }
@@ -273,17 +274,23 @@ public final class CollectedPackets: PacketDestination {
 }
 
 /// Services for tests: what elements write is thrown away, so that a test leaves nothing behind.
-public struct MemoryServices: Services {
-    public init() {}
+public struct MemoryServices: FilterServices {
+    private let services: any Services
+
+    /// - Parameter services: what reads files and compiles filters.
+    public init(_ services: any Services = SystemServices()) { self.services = services }
+
+    /// Those that the other services share.
+    public var filters: FilterCache? { (services as? any FilterServices)?.filters }
 
     public func openSink(_ name: String) -> any ByteSink { NowhereSink() }
 
     public func readFile(_ name: String, most: Int) throws -> [UInt8] {
-        try SystemServices().readFile(name, most: most)
+        try services.readFile(name, most: most)
     }
 
     public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
-        try SystemServices().compileFilter(filter, linkType: linkType)
+        try services.compileFilter(filter, linkType: linkType)
     }
 
     private final class NowhereSink: ByteSink {

@@ -217,7 +217,9 @@ extension GraphRun {
         services: any Services = MemoryServices()
     ) throws -> Instance {
         let sources = wires.map { WireArgument(name: $0.name, sources: $0.sources) }
-        let instance = try Instance(spec, bindings: try bind(spec, sources), services: services, options: options)
+        let bindings = try bind(spec, sources)
+        let known = ObservedServices(services, linkTypes: linkTypes(of: bindings))
+        let instance = try Instance(spec, bindings: bindings, services: known, options: options)
         try instance.open()
         return instance
     }

@@ -90,7 +90,7 @@ struct ModelOptions: ParsableArguments {
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
             let names = devices.all.map(\.profile.name).joined(separator: ", ")
             let progress = Progress("modelling \(graph.name) on \(names)")
-            let services = ObservedServices(MemoryServices())
+            let services = ObservedServices(MemoryServices(Session.services))
             var options = Comparison.Options()
             options.load = load
             options.baseline = base?.name

@@ -64,9 +64,12 @@ enum Session {
     /// The element types that graphs may name.
     @TaskLocal static var catalog = Catalog.standard
 
+    /// What elements are made with, to be checked and to run: so each filter is compiled once.
+    static let services = SystemServices().sharingFilters()
+
     /// Reads graphs and the other files; shipped profiles have names that begin with `profile:`.
     static var loader: GraphLoader {
-        GraphLoader(catalog: catalog, services: SystemServices()) { path in
+        GraphLoader(catalog: catalog, services: services) { path in
             // Diagnostics say themselves which file they are about.
             do { return try Profiles.read(path) } catch let error as Files.Failure { throw Unreadable(error.reason) }
         }

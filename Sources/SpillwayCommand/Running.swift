@@ -37,6 +37,7 @@ struct Run: ParsableCommand {
                 graph,
                 wires: wires,
                 inputs: inputs,
+                services: Session.services,
                 options: options.instance,
                 progress: { progress("\(grouped($0)) packets") },
                 shouldStop: stopAsked
@@ -107,6 +108,7 @@ struct Tap: ParsableCommand {
                 graph,
                 wires: wires,
                 inputs: inputs,
+                services: Session.services,
                 ownsOutput: true,
                 options: options.instance,
                 observer: { instance in
@@ -165,6 +167,7 @@ struct Trace: ParsableCommand {
                 graph,
                 wires: wires,
                 inputs: inputs,
+                services: Session.services,
                 ownsOutput: true,
                 options: input.instance,
                 observer: { instance in

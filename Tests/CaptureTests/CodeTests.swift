@@ -14,7 +14,7 @@ import Testing
         var used: Set<String> = []
         let folder = Self.sources.appending(path: "Capture")
         for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-            + [Self.sources.appending(path: "Dataplane/Packet/CaptureFormat.swift")]
+            + [Self.sources.appending(path: "Dataplane/Protocols/CaptureFormat.swift")]
         where !["CaptureCodes.swift", "FilterCompiler.swift"].contains(file.lastPathComponent) {
             let text = try String(contentsOf: file, encoding: .utf8)
             for match in text.matches(of: /"([a-z]+(?:_[a-z]+)+)"/) { used.insert(String(match.1)) }

@@ -50,6 +50,32 @@ import Testing
         }
     }
 
+    @Test func linkTypesAreAnnouncedByTheBeginningsOfFiles() throws {
+        var blocks = Blocks(isBig: true)
+        blocks.section()
+        blocks.interface(101)
+        blocks.interface(276)
+        blocks.interface(101)
+        blocks.enhanced(0, 0, a)
+        blocks.interface(105)
+        var many = Blocks()
+        many.section()
+        for linkType in 1000..<1100 { many.interface(UInt16(linkType)) }
+        let files: [(bytes: [UInt8], announced: [UInt16])] = [
+            (pcap(network: 113, records), [113]), (gzip(pcap(isBig: true, network: 147, records)), [147]),
+            (blocks.bytes, [101, 276]), (many.bytes, Array(1000..<1016)),
+            // Damage is for who reads on.
+            (Array(blocks.bytes.prefix(30)), []),
+        ]
+        var paths: [String] = []
+        for (k, file) in files.enumerated() {
+            let path = try scratch.file("\(k)", file.bytes)
+            paths.append(path)
+            #expect(try CaptureSource(paths: [path]).announcedLinkTypes == file.announced, "file \(k)")
+        }
+        #expect(try CaptureSource(paths: paths).announcedLinkTypes == [101, 113, 147, 276] + Array(1000..<1016))
+    }
+
     @Test func aPacketMayClaimFewerBytesOnTheWireThanWereCaptured() throws {
         let outcome = try read([scratch.file("v.pcap", pcap([(1, 0, a, 20), (2, 0, b, 14)]))])
         #expect(outcome.packets.map(\.wireLength) == [20, 14])

@@ -26,7 +26,9 @@
 ///
 /// All rules are made into one decision: what several rules ask is asked once, and the answer is that of the filters
 /// run one after the other. Filters are compiled for the link type of each packet, so one graph serves captures of any
-/// kind; a filter that a link type does not have, such as `ether host` on raw IP, takes none of its packets.
+/// kind; a filter that a link type does not have, such as `ether host` on raw IP, takes none of its packets. When a filter
+/// cannot be compiled for a link type that comes, for another reason, its rule takes none of its packets either, and the run
+/// ends with that error.
 ///
 /// Things that surprise, all as in tcpdump:
 /// - A test of bytes that were not captured fails, also under `not`: the rule as a whole does not match.
@@ -88,8 +90,10 @@ public final class Classifier: Element {
 
     private let rules: [NamedFilter]
     private let services: any Services
-    /// One decision for each link type seen; the first is the one for Ethernet.
+    /// One decision for each link type; the first is the one for Ethernet.
     private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
+    /// Why a filter could not be compiled while packets came.
+    private var failure: (any Error)?
     /// Packets sorted together, and room for their rules.
     private static let stage = 64
     private let found = UnsafeMutablePointer<UInt16>.allocate(capacity: stage)
@@ -101,17 +105,14 @@ public final class Classifier: Element {
         try Classifier.check(config.rules)
         rules = config.rules
         services = setup.services
-        let programs = try rules.map { rule in
-            do {
-                return try setup.services.compileFilter(rule.filter, linkType: LinkType.ethernet)
-            } catch let error as FilterError {
-                throw ParameterError("rule '\(rule.name)': \(error.description)", at: rule.mark, code: "bad_filter")
-            }
+        let services = setup.services
+        let known = (services as? any FilterServices)?.linkTypes ?? []
+        for linkType in [LinkType.ethernet] + known where !decisions.contains(where: { $0.linkType == linkType }) {
+            let programs = try config.rules.map { try Classifier.compile($0, linkType, services) }
+            decisions.append((linkType, Classifier.decision(programs, services)))
         }
-        let program = DecisionProgram(programs)
-        decisions = [(LinkType.ethernet, program)]
         linkType = LinkType.ethernet
-        tables = program.tables
+        tables = decisions[0].program.tables
         super.init()
     }
 
@@ -200,18 +201,49 @@ public final class Classifier: Element {
         return next
     }
 
-    /// Sets the decision for packets of another link type, compiled when the first of them comes.
+    // MARK: Decisions
+
+    /// The program of a rule for a link type; nil when it takes none of its packets.
+    private static func compile(
+        _ rule: NamedFilter,
+        _ linkType: UInt16,
+        _ services: any Services
+    ) throws -> [BPFInstruction]? {
+        do { return try services.compileFilter(rule.filter, linkType: linkType) } catch let error as FilterError {
+            let place = linkType == LinkType.ethernet ? "" : " for link type \(linkType)"
+            throw ParameterError("rule '\(rule.name)'\(place): \(error)", at: rule.mark, code: "bad_filter")
+        }
+    }
+
+    /// The decision among the programs of all rules, shared with others that have the same.
+    private static func decision(_ programs: [[BPFInstruction]?], _ services: any Services) -> DecisionProgram {
+        (services as? any FilterServices)?.filters?.decision(among: programs) ?? DecisionProgram(programs)
+    }
+
+    /// Sets the decision for packets of another link type, compiled when the first of them comes unless it was known that
+    /// they would.
     @inline(never)
     private func change(to linkType: UInt16) {
         let program: DecisionProgram
         if let known = decisions.first(where: { $0.linkType == linkType }) {
             program = known.program
         } else {
-            // A filter that is wrong for every link type was refused when the element was made.
-            program = DecisionProgram(rules.map { (try? services.compileFilter($0.filter, linkType: linkType)) ?? nil })
+            program = Classifier.decision(rules.map { compileNow($0, linkType) }, services)
             decisions.append((linkType, program))
         }
         self.linkType = linkType
         tables = program.tables
+    }
+
+    /// Packets cannot wait for an error to be dealt with; it is thrown when they are through.
+    private func compileNow(_ rule: NamedFilter, _ linkType: UInt16) -> [BPFInstruction]? {
+        do { return try Classifier.compile(rule, linkType, services) } catch {
+            failure = failure ?? error
+            return nil
+        }
+    }
+
+    public override func flush() throws {
+        if let failure { throw failure }
     }
 }

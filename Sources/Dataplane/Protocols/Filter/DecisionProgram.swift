@@ -5,7 +5,9 @@
 ///
 /// The answer is exactly that of running the filters' BPF programs one after the other; tests that filters have in
 /// common are made once, and what one test says of another is used.
-public final class DecisionProgram {
+///
+/// Nothing of it changes once it is made, so elements of several graphs and threads may use it.
+public final class DecisionProgram: @unchecked Sendable {
     /// How many rules there are; also the answer for packets that no rule takes.
     public let ruleCount: Int
     let tables: UnsafePointer<DecisionTables>

@@ -49,7 +49,7 @@ enum HTTP1Bytes {
         (word &+ ones &* (0x80 - low)) & ~(word &+ ones &* (0x7f - high))
     }
 
-    /// Whether `byte` may stand in a token (RFC 9110 §5.6.2).
+    /// A tchar of RFC 9110 §5.6.2.
     @inline(__always)
     static func isToken(_ byte: UInt8) -> Bool {
         let mask: UInt64 = byte & 64 == 0 ? 0x03ff_6cfa_0000_0000 : 0x57ff_ffff_c7ff_fffe
@@ -189,7 +189,7 @@ enum HTTP1Bytes {
         return lowered(word(base, from &+ count &- 8)) == word(text, count &- 8)
     }
 
-    /// Whether `byte` is a space or a tab.
+    /// White space of RFC 9110 §5.6.3; no other byte counts as such.
     @inline(__always)
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 

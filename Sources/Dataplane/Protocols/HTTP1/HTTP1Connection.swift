@@ -34,7 +34,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         var methodCount: Int32 = 0
         var targetCount: Int32 = 0
         var hostCount: Int32 = 0
-        var question = HTTP1Question.other
+        var context = HTTP1RequestContext.other
         var isSwitch = false
         var requestIsDone = true
         var responseIsDone = false
@@ -58,10 +58,9 @@ public struct HTTP1Connection: BitwiseCopyable {
         return nil
     }
 
-    /// What the next response answers.
-    @usableFromInline var question: HTTP1Question {
+    @usableFromInline var requestContext: HTTP1RequestContext {
         if count == 0 { return .other }
-        return answered?.pointee.question ?? .other
+        return answered?.pointee.context ?? .other
     }
 
     /// Keeps a transaction and its text; nil when it would exceed a limit.
@@ -162,13 +161,13 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     // MARK: Requests
 
-    /// A request began. What an early response said of it is kept. The error when it cannot be kept; `lone` is its
+    /// A request began. What an early response said of it is kept. The error when it cannot be kept; `orphan` is its
     /// transaction then.
     @usableFromInline
     mutating func requestBegan(
         _ head: HTTP1Head,
         _ parser: HTTP1Parser,
-        _ lone: inout HTTP1Transaction?
+        _ orphan: inout HTTP1Transaction?
     ) -> HTTP1Error? {
         if forgotten > 0 {
             forgotten &+= 1
@@ -178,8 +177,8 @@ public struct HTTP1Connection: BitwiseCopyable {
         entry.record.requestVersion = head.version
         entry.requestIsDone = false
         let marks = head.facts.marks
-        entry.question = marks.contains(.headMethod) ? .head : marks.contains(.connectMethod) ? .connect : .other
-        entry.isSwitch = entry.question == .connect || head.facts.offersUpgrade
+        entry.context = marks.contains(.headMethod) ? .head : marks.contains(.connectMethod) ? .connect : .other
+        entry.isSwitch = entry.context == .connect || head.facts.offersUpgrade
         if let fields = parser.requestFields {
             let values = fields.values(of: head, parser.memory)
             if values == nil { entry.record.fail(.request, .noMemory, request.position) }
@@ -193,7 +192,7 @@ public struct HTTP1Connection: BitwiseCopyable {
             return nil
         }
         let position = request.position &- UInt64(truncatingIfNeeded: head.bytes.count)
-        lone = loneTransaction(entry.record, head, error, position)
+        orphan = orphanTransaction(entry.record, head, error, position)
         request.stop(parser)
         return error
     }
@@ -224,7 +223,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         var entry = requestEntry()
         entry.record.requestVersion = head.version
         entry.record.fail(.request, error, position)
-        return push(&entry, head, parser) == nil ? nil : loneTransaction(entry.record, head, error, position)
+        return push(&entry, head, parser) == nil ? nil : orphanTransaction(entry.record, head, error, position)
     }
 
     private func requestEntry() -> Entry {
@@ -245,7 +244,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         return entry
     }
 
-    private func loneTransaction(
+    private func orphanTransaction(
         _ record: HTTP1Transaction,
         _ head: HTTP1Head,
         _ error: HTTP1Error,
@@ -328,7 +327,6 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     // MARK: The end
 
-    /// Whether memory of the parser is held.
     var keepsMemory: Bool { queue != nil || request.keepsMemory || response.keepsMemory }
 
     /// The transactions that wait fail, without a fault of the connection.

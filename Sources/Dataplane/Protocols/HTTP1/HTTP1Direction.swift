@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the request that a response answers says about it (RFC 9112 §6.3).
-@usableFromInline enum HTTP1Question: UInt8, BitwiseCopyable {
+/// The framing of a response depends on its request: one to HEAD has no body, one to CONNECT may begin a tunnel
+/// (RFC 9112 §6.3).
+@usableFromInline enum HTTP1RequestContext: UInt8, BitwiseCopyable {
     case other
     case head
     case connect
 }
 
-/// What a direction found next in its bytes.
 @usableFromInline enum HTTP1Step {
     /// All bytes given were taken.
     case more
@@ -24,7 +24,7 @@
     case failed(HTTP1Error, at: UInt64)
 }
 
-/// Where one direction of a connection stands: small, of fixed size, and without memory of its own but for a head or
+/// One direction of a connection: small, of fixed size, and without memory of its own but for a head or
 /// trailer section of which a part has come.
 @usableFromInline struct HTTP1Direction: BitwiseCopyable {
     enum State: UInt8 {
@@ -52,24 +52,6 @@
         case over
     }
 
-    /// Where a chunk-size line, or the line end after a chunk's data, stands (RFC 9112 §7.1).
-    enum ChunkState: UInt8 {
-        case sizeStart
-        case size
-        case spaceAfterSize
-        case nameStart
-        case name
-        case valueStart
-        case value
-        case quoted
-        case quotedPair
-        case afterQuoted
-        case anything
-        case lineLF
-        case dataCR
-        case dataLF
-    }
-
     struct Flags: OptionSet, BitwiseCopyable {
         let rawValue: UInt8
         /// The message is the last of its sender.
@@ -90,40 +72,31 @@
         static let expectsContinue = Flags(rawValue: 1 << 7)
     }
 
-    /// The part of a section that came, before its bytes.
-    private struct Block: BitwiseCopyable {
-        var facts: HTTP1Facts
-        var filled: Int
-        var capacity: Int
-        static let size = MemoryLayout<Block>.stride
-    }
-
     var state = State.idle
-    var chunk = ChunkState.sizeStart
     var flags: Flags = []
+    var chunks = HTTP1Chunks()
     var emptyLines: UInt8 = 0
     var deferred = HTTP1Error.gap
-    /// Bytes of the chunk-size line so far.
-    var chunkLine: UInt16 = 0
     /// Where the next byte stands in the stream. After a gap of unknown length, without what it took.
     @usableFromInline var position: UInt64 = 0
+    /// Of a body or chunk; of the size of a chunk what was read.
     var remaining: UInt64 = 0
     /// Of the body so far, after dechunking.
     @usableFromInline var bodyBytes: UInt64 = 0
     /// When the first byte of the message came.
     @usableFromInline var time: Int64 = 0
-    private var block: UnsafeMutableRawPointer?
-    /// A part of a head or trailer section is kept.
-    var keepsMemory: Bool { block != nil }
+    /// The part of a head or trailer section that came.
+    private var part = HTTP1PartialSection()
+    var keepsMemory: Bool { part.block != nil }
 
     init() {}
 
-    /// Whether no message will be read any more.
+    /// No message will be read any more.
     var isOver: Bool { state == .tunnel || state == .over && !flags.contains(.lost) || flags.contains(.ended) }
-    /// Whether messages are missing, and may be taken up again.
+    /// Messages are missing; reading may be taken up again.
     var isLost: Bool { flags.contains(.lost) }
 
-    /// Whether a part of a head has come that is read for sure.
+    /// A part of a head has come, and not one that is only tried behind a gap.
     var isInHead: Bool { state == .head && !flags.contains(.probing) }
 
     // MARK: Bytes
@@ -136,12 +109,12 @@
         _ piece: UnsafeRawBufferPointer,
         _ at: inout Int,
         _ side: HTTP1Side,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ time: Int64,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
     ) -> HTTP1Step {
-        if flags.contains(.release) { releaseBlock(parser.memory) }
+        if flags.contains(.release) { releasePart(parser.memory) }
         while true {
             switch state {
             case .finishing: return finish()
@@ -165,8 +138,8 @@
             case .chunkLine:
                 if let step = readChunkLine(base, piece.count, &at, parser) { return step }
             case .head, .trailers:
-                if flags.contains(.probing), block == nil { self.time = time }
-                if let step = readSection(base, piece.count, &at, side, question, parser, &head) { return step }
+                if flags.contains(.probing), part.block == nil { self.time = time }
+                if let step = readSection(base, piece.count, &at, side, context, parser, &head) { return step }
             case .idle:
                 if let step = begin(base.byte(at), &at, time, parser) { return step }
             case .idleCR:
@@ -203,19 +176,19 @@
     }
 
     /// A body of known length, or a chunk, has come to its end.
-    private mutating func bodyPartEnds() {
+    mutating func bodyPartEnds() {
         if state == .length {
             state = .finishing
         } else {
             state = .chunkLine
-            chunk = .dataCR
+            chunks.dataEnded()
         }
     }
 
     /// Ends what can be read. Nothing to report when that was only tried; an error after a request to switch protocols
     /// waits for its answer.
-    private mutating func fail(_ error: HTTP1Error, at position: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
-        releaseBlock(parser.memory)
+    mutating func fail(_ error: HTTP1Error, at position: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
+        releasePart(parser.memory)
         if flags.contains(.probing) {
             flags.remove(.probing)
             state = .over
@@ -233,7 +206,7 @@
 
     /// Ends what can be read for a reason outside of this direction.
     mutating func stop(_ parser: HTTP1Parser) {
-        releaseBlock(parser.memory)
+        releasePart(parser.memory)
         state = .over
         flags.subtract([.lost, .probing])
     }
@@ -275,19 +248,19 @@
         _ end: Int,
         _ at: inout Int,
         _ side: HTTP1Side,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
     ) -> HTTP1Step? {
         let section: HTTP1Section = state == .trailers ? .trailers : side == .request ? .request : .response
         let reader = section == .request ? parser.requests : section == .response ? parser.responses : parser.trailers
-        if let block { return readBlock(block, reader, base, end, &at, question, parser, &head) }
+        if let block = part.block { return readOn(block, reader, base, end, &at, context, parser, &head) }
         var facts = reader.start
         switch reader.read(&facts, base + at, end &- at) {
         case .complete:
             head = HTTP1Head(base + at, facts, count: Int(facts.judged))
             _ = take(Int(facts.judged), base, &at)
-            return sectionEnds(facts, section, question, parser)
+            return sectionEnds(facts, section, context, parser)
         case .error(let error, let offset):
             head = HTTP1Head(base + at, facts, count: end &- at)
             let start = position
@@ -295,23 +268,23 @@
             return fail(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
         case .more:
             let count = end &- at
-            guard let block = grow(nil, to: count, reader.sectionLimit, parser.memory) else {
+            guard let block = part.grow(to: count, reader.sectionLimit, parser.memory) else {
                 return failWithoutMemory(base, end, &at, parser)
             }
-            block.assumingMemoryBound(to: Block.self).pointee.facts = facts
-            append(block, take(count, base, &at))
+            block.facts.pointee = facts
+            block.append(take(count, base, &at))
             return .more
         }
     }
 
     /// Reads on in a section whose beginning is in the block: copies up to the end of each line, and judges it there.
-    private mutating func readBlock(
-        _ first: UnsafeMutableRawPointer,
+    private mutating func readOn(
+        _ first: HTTP1PartialSection.Block,
         _ reader: HTTP1HeadReader,
         _ base: UnsafeRawPointer,
         _ end: Int,
         _ at: inout Int,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
     ) -> HTTP1Step? {
@@ -319,29 +292,25 @@
         while at < end {
             let lf = HTTP1Bytes.find(0x0a, base, at, end)
             let count = min(lf &+ 1, end) &- at
-            var header = block.assumingMemoryBound(to: Block.self)
-            let start = position &- UInt64(truncatingIfNeeded: header.pointee.filled)
+            let start = position &- UInt64(truncatingIfNeeded: block.count)
             // What is beyond the limit of the section need not be kept to see that it is.
-            let kept = min(count, reader.sectionLimit &+ 1 &- header.pointee.filled)
-            guard let grown = grow(block, to: header.pointee.filled &+ kept, reader.sectionLimit, parser.memory) else {
+            let kept = min(count, reader.sectionLimit &+ 1 &- block.count)
+            guard let grown = part.grow(to: block.count &+ kept, reader.sectionLimit, parser.memory) else {
                 return failWithoutMemory(base, end, &at, parser)
             }
             block = grown
-            header = block.assumingMemoryBound(to: Block.self)
-            append(block, UnsafeRawBufferPointer(start: base + at, count: kept))
+            block.append(UnsafeRawBufferPointer(start: base + at, count: kept))
             _ = take(count, base, &at)
-            let bytes = UnsafeRawPointer(block + Block.size)
-            switch reader.readOn(&header.pointee.facts, bytes, header.pointee.filled, hasLineEnd: lf < end) {
+            switch reader.readOn(&block.facts.pointee, block.bytes, block.count, hasLineEnd: lf < end) {
             case .more: continue
             case .complete:
-                let facts = header.pointee.facts
-                head = HTTP1Head(bytes, facts, count: header.pointee.filled)
+                let facts = block.facts.pointee
+                head = HTTP1Head(block.bytes, facts, count: block.count)
                 flags.insert(.release)
-                return sectionEnds(facts, reader.section, question, parser)
+                return sectionEnds(facts, reader.section, context, parser)
             case .error(let error, let offset):
-                let facts = header.pointee.facts
-                head = HTTP1Head(bytes, facts, count: header.pointee.filled)
-                return failKeepingBlock(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
+                head = HTTP1Head(block.bytes, block.facts.pointee, count: block.count)
+                return failKeepingPart(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
             }
         }
         return .more
@@ -359,64 +328,26 @@
         return fail(.noMemory, at: start, parser)
     }
 
-    /// As `fail`, but the block may still be looked at until the next step.
-    private mutating func failKeepingBlock(_ error: HTTP1Error, at: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
-        let kept = block
-        block = nil
+    /// As `fail`, but the part may still be looked at until the next step.
+    private mutating func failKeepingPart(_ error: HTTP1Error, at: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
+        let kept = part
+        part = HTTP1PartialSection()
         let step = fail(error, at: at, parser)
-        block = kept
-        if step == nil { releaseBlock(parser.memory) } else { flags.insert(.release) }
+        part = kept
+        if step == nil { releasePart(parser.memory) } else { flags.insert(.release) }
         return step
     }
 
-    /// A block with room for `count` bytes of a section, holding what `old` held; nil when there is no memory.
-    private mutating func grow(
-        _ old: UnsafeMutableRawPointer?,
-        to count: Int,
-        _ limit: Int,
-        _ memory: HTTP1Memory
-    ) -> UnsafeMutableRawPointer? {
-        var filled = 0
-        if let old {
-            let header = old.assumingMemoryBound(to: Block.self)
-            if count <= header.pointee.capacity { return old }
-            filled = header.pointee.filled
-        }
-        // One byte beyond the limit shows that it is exceeded.
-        let wanted = min(max(count, 2 * filled), max(limit &+ 1, count)) + Block.size
-        guard let new = memory.allocate(wanted) else { return nil }
-        let header = new.assumingMemoryBound(to: Block.self)
-        if let old {
-            new.copyMemory(from: old, byteCount: Block.size + filled)
-            memory.release(old, old.assumingMemoryBound(to: Block.self).pointee.capacity + Block.size)
-        } else {
-            header.initialize(to: Block(facts: HTTP1Facts(), filled: 0, capacity: 0))
-        }
-        header.pointee.capacity = HTTP1Memory.size(for: wanted) - Block.size
-        block = new
-        return new
-    }
-
-    private func append(_ block: UnsafeMutableRawPointer, _ bytes: UnsafeRawBufferPointer) {
-        let header = block.assumingMemoryBound(to: Block.self)
-        guard let from = bytes.baseAddress else { return }
-        (block + Block.size + header.pointee.filled).copyMemory(from: from, byteCount: bytes.count)
-        header.pointee.filled += bytes.count
-    }
-
-    /// Gives the block back.
-    mutating func releaseBlock(_ memory: HTTP1Memory) {
+    mutating func releasePart(_ memory: HTTP1Memory) {
         flags.remove(.release)
-        guard let block else { return }
-        memory.release(block, block.assumingMemoryBound(to: Block.self).pointee.capacity + Block.size)
-        self.block = nil
+        part.release(memory)
     }
 
     /// The head of a message, or its trailers, are complete: what follows?
     private mutating func sectionEnds(
         _ facts: HTTP1Facts,
         _ section: HTTP1Section,
-        _ question: HTTP1Question,
+        _ context: HTTP1RequestContext,
         _ parser: HTTP1Parser
     ) -> HTTP1Step? {
         switch section {
@@ -425,7 +356,7 @@
             // Most chunked bodies have none: no step for them.
             return facts.fields > 0 ? .trailers : finish()
         case .request: return requestBegins(facts, parser)
-        case .response: return responseBegins(facts, question)
+        case .response: return responseBegins(facts, context)
         }
     }
 
@@ -443,7 +374,7 @@
             !parser.rules.leniency.contains(.codingNotChunked)
         {
             // Rule 4: "the message body length cannot be determined reliably; the server MUST respond with the 400".
-            return failKeepingBlock(.codingNotChunked, at: position, parser)
+            return failKeepingPart(.codingNotChunked, at: position, parser)
         }
         messageBegins(facts)
         if isConnect || facts.offersUpgrade { flags.insert(.switching) }
@@ -460,7 +391,7 @@
     }
 
     /// The length of a response's body (RFC 9112 §6.3, rules 1, 2, 4, 6, 8).
-    private mutating func responseBegins(_ facts: HTTP1Facts, _ question: HTTP1Question) -> HTTP1Step {
+    private mutating func responseBegins(_ facts: HTTP1Facts, _ context: HTTP1RequestContext) -> HTTP1Step {
         let status = facts.status
         if status < 200 && status != 101 {
             // Interim responses are no answer yet, and end with their head (RFC 9110 §15.2).
@@ -471,10 +402,10 @@
             return .interim
         }
         messageBegins(facts)
-        if status == 101 || question == .connect && status < 300 {
+        if status == 101 || context == .connect && status < 300 {
             state = .finishing
             flags.insert(.tunnelNext)
-        } else if question == .head || status == 204 || status == 304 {
+        } else if context == .head || status == 204 || status == 304 {
             state = .finishing
         } else if facts.marks.contains(.coding) {
             expectCoded(facts)
@@ -503,14 +434,11 @@
             return
         }
         state = .chunkLine
-        chunk = .sizeStart
-        chunkLine = 0
+        chunks = HTTP1Chunks()
         remaining = 0
     }
 
-    // MARK: Chunks
-
-    /// Reads on in a chunk-size line (RFC 9112 §7.1), or in the line end after a chunk's data.
+    /// A call of its own: chunk-size lines are rare beside the bytes of bodies.
     @inline(never)
     private mutating func readChunkLine(
         _ base: UnsafeRawPointer,
@@ -518,218 +446,19 @@
         _ at: inout Int,
         _ parser: HTTP1Parser
     ) -> HTTP1Step? {
-        let leniency = parser.rules.leniency
-        let start = at
-        var index = at
-        var state = chunk
-        var size = remaining
-        var length = Int(chunkLine)
-        var error: HTTP1Error?
-        scan: while index < end {
-            let byte = base.byte(index)
-            if state.rawValue < ChunkState.dataCR.rawValue {
-                length &+= 1
-                if length > parser.rules.limits.chunkLine {
-                    error = .chunkLineTooLong
-                    break scan
-                }
-            }
-            var ends = false
-            switch state {
-            case .sizeStart, .size:
-                let digit = Self.hexDigit(byte)
-                if digit < 16 {
-                    // Up to 2^63 - 1, as for Content-Length.
-                    if size &>> 59 != 0 {
-                        error = .chunkSizeOverflow
-                        break scan
-                    }
-                    size = size &<< 4 | UInt64(digit)
-                    state = .size
-                } else if state == .sizeStart {
-                    error = Self.lineFault(byte, .badChunkSize)
-                } else if byte == 0x3b {
-                    state = leniency.contains(.chunkLines) ? .anything : .nameStart
-                } else if HTTP1Bytes.isSpace(byte), leniency.contains(.chunkLines) {
-                    state = .spaceAfterSize
-                } else {
-                    (state, ends, error) = Self.lineEnd(byte, .size, leniency, .badChunkSize)
-                }
-            case .spaceAfterSize:
-                if byte == 0x3b {
-                    state = .anything
-                } else if !HTTP1Bytes.isSpace(byte) {
-                    (state, ends, error) = Self.lineEnd(byte, state, leniency, .badChunkSize)
-                }
-            // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ), without the white space that it may have for
-            // historical reasons: recipients differ in what they take it for.
-            case .nameStart, .valueStart:
-                if HTTP1Bytes.isToken(byte) {
-                    state = state == .nameStart ? .name : .value
-                } else if byte == 0x22, state == .valueStart {
-                    state = .quoted
-                } else {
-                    error = Self.lineFault(byte, .badChunkExtension)
-                }
-            case .name, .value, .afterQuoted:
-                if byte == 0x3b {
-                    state = .nameStart
-                } else if byte == 0x3d, state == .name {
-                    state = .valueStart
-                } else if state == .afterQuoted || !HTTP1Bytes.isToken(byte) {
-                    (state, ends, error) = Self.lineEnd(byte, state, leniency, .badChunkExtension)
-                }
-            case .quoted:
-                if byte == 0x22 {
-                    state = .afterQuoted
-                } else if byte == 0x5c {
-                    state = .quotedPair
-                } else if byte < 0x20 && byte != 0x09 || byte == 0x7f {
-                    error = Self.lineFault(byte, .badChunkExtension)
-                }
-            case .quotedPair:
-                if byte < 0x20 && byte != 0x09 || byte == 0x7f { error = Self.lineFault(byte, .badChunkExtension) }
-                state = .quoted
-            case .anything:
-                if byte == 0x0d || byte == 0x0a {
-                    (state, ends, error) = Self.lineEnd(byte, state, leniency, .badChunkExtension)
-                }
-            case .lineLF:
-                guard byte == 0x0a else { return failChunk(.bareCR, base, index &- 1, end, &at, parser) }
-                ends = true
-            case .dataCR:
-                if byte == 0x0d {
-                    state = .dataLF
-                } else if byte == 0x0a, leniency.contains(.bareLF) {
-                    (state, size, length) = (.sizeStart, 0, 0)
-                } else {
-                    error = .badChunkEnd
-                }
-            case .dataLF:
-                if byte == 0x0a { (state, size, length) = (.sizeStart, 0, 0) } else { error = .badChunkEnd }
-            }
-            if error != nil { break scan }
-            index &+= 1
-            if ends {
-                chunk = .sizeStart
-                chunkLine = 0
-                remaining = size
-                self.state = size == 0 ? .trailers : .chunkData
-                _ = take(index &- start, base, &at)
-                return nil
-            }
+        switch chunks.read(base, from: at, to: end, &remaining, parser.rules.leniency, parser.rules.limits.chunkLine) {
+        case .more:
+            _ = take(end &- at, base, &at)
+            return nil
+        case .size(let index):
+            state = remaining == 0 ? .trailers : .chunkData
+            _ = take(index &- at, base, &at)
+            return nil
+        case .error(let error, let index):
+            let wrong = position &+ UInt64(bitPattern: Int64(index &- at))
+            _ = take(end &- at, base, &at)
+            return fail(error, at: wrong, parser)
         }
-        if let error { return failChunk(error, base, index, end, &at, parser) }
-        chunk = state
-        remaining = size
-        chunkLine = UInt16(truncatingIfNeeded: length)
-        _ = take(end &- start, base, &at)
-        return nil
-    }
-
-    private mutating func failChunk(
-        _ error: HTTP1Error,
-        _ base: UnsafeRawPointer,
-        _ index: Int,
-        _ end: Int,
-        _ at: inout Int,
-        _ parser: HTTP1Parser
-    ) -> HTTP1Step? {
-        // The byte before this piece may be the one that is wrong.
-        let wrong = position &+ UInt64(bitPattern: Int64(index &- at))
-        _ = take(end &- at, base, &at)
-        return fail(error, at: wrong, parser)
-    }
-
-    /// What a byte means that may only begin the end of the line.
-    private static func lineEnd(
-        _ byte: UInt8,
-        _ state: ChunkState,
-        _ leniency: HTTP1Leniency,
-        _ error: HTTP1Error
-    ) -> (ChunkState, Bool, HTTP1Error?) {
-        if byte == 0x0d { return (.lineLF, false, nil) }
-        if byte == 0x0a { return leniency.contains(.bareLF) ? (state, true, nil) : (state, false, .bareLF) }
-        return (state, false, error)
-    }
-
-    private static func lineFault(_ byte: UInt8, _ error: HTTP1Error) -> HTTP1Error {
-        byte == 0x0a ? .bareLF : error
-    }
-
-    /// 0 to 15, or more where `byte` is no hexadecimal digit.
-    @inline(__always)
-    private static func hexDigit(_ byte: UInt8) -> UInt8 {
-        let digit = byte &- 0x30
-        if digit < 10 { return digit }
-        let letter = (byte | 0x20) &- 0x61
-        return letter < 6 ? letter &+ 10 : 255
-    }
-
-    // MARK: Gaps
-
-    /// `count` bytes are missing, or an unknown number. The caller goes on with `next`, without bytes.
-    mutating func gap(_ count: UInt64?, _ time: Int64, _ parser: HTTP1Parser) -> HTTP1Step? {
-        if count == 0 || flags.contains(.ended) { return nil }
-        if state == .idle || state == .idleCR { self.time = time }
-        let known = count ?? 0
-        var step: HTTP1Step?
-        switch state {
-        case .untilClose:
-            bodyBytes &+= known
-            step = .bodyGap(known)
-        case .length, .chunkData:
-            if let count, count <= remaining {
-                remaining &-= count
-                bodyBytes &+= count
-                if remaining == 0 { bodyPartEnds() }
-                step = .bodyGap(count)
-            } else {
-                step = lose(parser)
-            }
-        case .tunnel, .tunnelStart, .presumedTunnel, .finishing: break
-        case .over:
-            if flags.contains(.lost) { step = lose(parser) }
-        case .idle, .idleCR, .head, .chunkLine, .trailers:
-            step = lose(parser)
-        }
-        position &+= known
-        return step
-    }
-
-    /// Bytes are missing without which the place of the next message is not known.
-    private mutating func lose(_ parser: HTTP1Parser) -> HTTP1Step? {
-        releaseBlock(parser.memory)
-        let isNews = !flags.contains(.lost)
-        let mayProbe = parser.rules.resynchronisation != .never
-        if isNews, flags.contains(.switching), state == .idle || state == .idleCR || state == .head {
-            return fail(.gap, at: position, parser)
-        }
-        flags.remove(.probing)
-        if mayProbe { flags.formUnion([.lost, .probing]) }
-        flags.remove(.last)
-        state = mayProbe ? .head : .over
-        return isNews ? .failed(.gap, at: position) : nil
-    }
-
-    /// Whether reading is taken up again at the beginning of a piece.
-    @inline(never)
-    private mutating func resumes(
-        _ base: UnsafeRawPointer,
-        _ count: Int,
-        _ side: HTTP1Side,
-        _ time: Int64,
-        _ parser: HTTP1Parser
-    ) -> Bool {
-        guard flags.contains(.lost), parser.rules.resynchronisation == .atPiece else { return false }
-        let reader = side == .request ? parser.requests : parser.responses
-        var facts = reader.start
-        _ = reader.read(&facts, base, count)
-        guard facts.marks.contains(.startLine) else { return false }
-        state = .head
-        flags.insert(.probing)
-        self.time = time
-        return true
     }
 
     // MARK: Ends
@@ -761,7 +490,7 @@
         flags.remove(.switching)
         switch state {
         case .idle, .idleCR, .head, .presumedTunnel:
-            releaseBlock(parser.memory)
+            releasePart(parser.memory)
             flags.subtract([.lost, .probing])
             state = .tunnel
             return true
@@ -780,10 +509,10 @@
         return (deferred, remaining)
     }
 
-    /// Whether a body is expected of which nothing has come, for which the client wants to hear 100 (Continue) first.
+    /// A body is expected of which nothing has come, for which the client wants to hear 100 (Continue) first.
     var awaitsContinue: Bool {
         guard flags.contains(.expectsContinue), bodyBytes == 0 else { return false }
-        return state == .length || state == .chunkLine && chunk == .sizeStart && chunkLine == 0
+        return state == .length || state == .chunkLine && chunks.isAtStart
     }
 
     /// The expected body will not come.

@@ -66,7 +66,6 @@ public struct HTTP1FieldValues: BitwiseCopyable {
 
 /// Finds the values of fields by name. The cost is that of going through the field lines twice.
 final class HTTP1FieldKeeper {
-    /// What is known of one name while a head is read.
     private struct Slot: BitwiseCopyable {
         /// Where the name ends among `names`.
         var nameEnd: Int32 = 0

@@ -1,7 +1,6 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a section of lines is.
 enum HTTP1Section {
     case request
     case response
@@ -40,7 +39,7 @@ struct HTTP1HeadReader {
         fieldLimit = Int32(truncatingIfNeeded: rules.limits.fields)
     }
 
-    /// What is known before the first line.
+    /// Trailers have no start line, so theirs counts as read.
     var start: HTTP1Facts {
         var facts = HTTP1Facts()
         if section == .trailers { facts.marks = .startLine }

@@ -7,16 +7,16 @@
 /// What it reports does not depend on how a stream is cut into pieces, but for where bodies are divided. Per direction it
 /// keeps a head or trailer section only while a part of it has come; bodies are counted, not touched.
 public final class HTTP1Parser {
-    /// How messages are read.
+    /// As they were given, with limits that fit the counters.
     public let rules: HTTP1Rules
-    /// What unfinished messages take.
+    /// Holds what is kept of messages until they are over.
     public let memory: HTTP1Memory
 
     let requests: HTTP1HeadReader
     let responses: HTTP1HeadReader
     let trailers: HTTP1HeadReader
     let emptyLines: UInt8
-    /// What finds the values of fields that are kept; nil where none are.
+    /// Nil where no fields are kept.
     let requestFields: HTTP1FieldKeeper?
     let responseFields: HTTP1FieldKeeper?
 
@@ -145,11 +145,11 @@ public final class HTTP1Parser {
             switch step {
             case .more: return
             case .head:
-                var lone: HTTP1Transaction?
-                if let error = connection.requestBegan(head, self, &lone) {
+                var orphan: HTTP1Transaction?
+                if let error = connection.requestBegan(head, self, &orphan) {
                     let position = connection.request.position &- UInt64(truncatingIfNeeded: head.bytes.count)
                     handler.failed(.request, error, at: position)
-                    if let lone { handler.transaction(lone) }
+                    if let orphan { handler.transaction(orphan) }
                 } else {
                     handler.requestHead(head)
                 }
@@ -166,7 +166,7 @@ public final class HTTP1Parser {
             case .tunnelBytes(let bytes): handler.tunnelBytes(.request, bytes)
             case .failed(let error, let position):
                 handler.failed(.request, error, at: position)
-                if let lone = connection.requestFailed(error, position, head, self) { handler.transaction(lone) }
+                if let orphan = connection.requestFailed(error, position, head, self) { handler.transaction(orphan) }
                 report(&connection, &handler)
             case .interim: break
             }
@@ -186,7 +186,7 @@ public final class HTTP1Parser {
         var first = first
         while true {
             let step =
-                first ?? connection.response.next(piece, &at, .response, connection.question, time, self, &head)
+                first ?? connection.response.next(piece, &at, .response, connection.requestContext, time, self, &head)
             first = nil
             switch step {
             case .more:
@@ -199,8 +199,8 @@ public final class HTTP1Parser {
                 if let putOff {
                     handler.failed(.request, putOff.error, at: putOff.position)
                     let none = HTTP1Head()
-                    if let lone = connection.requestFailed(putOff.error, putOff.position, none, self) {
-                        handler.transaction(lone)
+                    if let orphan = connection.requestFailed(putOff.error, putOff.position, none, self) {
+                        handler.transaction(orphan)
                     }
                 }
                 // A request whose body will not come is complete now.

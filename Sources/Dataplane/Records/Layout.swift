@@ -149,7 +149,6 @@ public final class LayoutTable: @unchecked Sendable {
 
 // MARK: Values as text
 
-/// How a value is written.
 enum ValueForm {
     case number
     /// Letters, digits, `_`, `.` and `:` only.

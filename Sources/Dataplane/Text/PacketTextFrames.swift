@@ -162,7 +162,6 @@ extension PacketFields {
     }
 }
 
-/// Where the checksum of a transport header stands.
 private func checksumPlace(_ proto: UInt8) -> Int? {
     switch proto {
     case 6: 16

@@ -1,0 +1,182 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads chunk-size lines, and the line ends after chunks' data, in whatever pieces they come (RFC 9112 §7.1).
+struct HTTP1Chunks: BitwiseCopyable {
+    private enum Place: UInt8 {
+        case sizeStart
+        case size
+        case spaceAfterSize
+        case nameStart
+        case name
+        case valueStart
+        case value
+        case quoted
+        case quotedPair
+        case afterQuoted
+        case anything
+        case lineLF
+        // Behind a chunk's data; bytes from here on are not of a chunk-size line.
+        case dataCR
+        case dataLF
+    }
+
+    enum Outcome {
+        /// All bytes were taken.
+        case more
+        /// The line ends before `end`, and the size is known.
+        case size(end: Int)
+        /// The byte `at` is wrong, which may be the one before those given.
+        case error(HTTP1Error, at: Int)
+    }
+
+    private var place = Place.sizeStart
+    /// Bytes of the chunk-size line so far.
+    private var lineBytes: UInt16 = 0
+
+    /// No byte of a chunk-size line has come.
+    var isAtStart: Bool { place == .sizeStart && lineBytes == 0 }
+
+    /// The data of a chunk has come to its end; a line end follows.
+    mutating func dataEnded() { place = .dataCR }
+
+    /// Reads on, up to the end of a chunk-size line.
+    ///
+    /// - Parameter soFar: the size as far as it was read; kept by the caller, who needs the place for what is left of it.
+    mutating func read(
+        _ base: UnsafeRawPointer,
+        from start: Int,
+        to end: Int,
+        _ soFar: inout UInt64,
+        _ leniency: HTTP1Leniency,
+        _ limit: Int
+    ) -> Outcome {
+        var index = start
+        var place = place
+        var size = soFar
+        var length = Int(lineBytes)
+        var error: HTTP1Error?
+        scan: while index < end {
+            let byte = base.byte(index)
+            if place.rawValue < Place.dataCR.rawValue {
+                length &+= 1
+                if length > limit {
+                    error = .chunkLineTooLong
+                    break scan
+                }
+            }
+            var ends = false
+            switch place {
+            case .sizeStart, .size:
+                let digit = Self.hexDigit(byte)
+                if digit < 16 {
+                    // Up to 2^63 - 1, as for Content-Length.
+                    if size &>> 59 != 0 {
+                        error = .chunkSizeOverflow
+                        break scan
+                    }
+                    size = size &<< 4 | UInt64(digit)
+                    place = .size
+                } else if place == .sizeStart {
+                    error = Self.lineFault(byte, .badChunkSize)
+                } else if byte == 0x3b {
+                    place = leniency.contains(.chunkLines) ? .anything : .nameStart
+                } else if HTTP1Bytes.isSpace(byte), leniency.contains(.chunkLines) {
+                    place = .spaceAfterSize
+                } else {
+                    (place, ends, error) = Self.lineEnd(byte, .size, leniency, .badChunkSize)
+                }
+            case .spaceAfterSize:
+                if byte == 0x3b {
+                    place = .anything
+                } else if !HTTP1Bytes.isSpace(byte) {
+                    (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkSize)
+                }
+            // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ), without the white space that it may have for
+            // historical reasons: recipients differ in what they take it for.
+            case .nameStart, .valueStart:
+                if HTTP1Bytes.isToken(byte) {
+                    place = place == .nameStart ? .name : .value
+                } else if byte == 0x22, place == .valueStart {
+                    place = .quoted
+                } else {
+                    error = Self.lineFault(byte, .badChunkExtension)
+                }
+            case .name, .value, .afterQuoted:
+                if byte == 0x3b {
+                    place = .nameStart
+                } else if byte == 0x3d, place == .name {
+                    place = .valueStart
+                } else if place == .afterQuoted || !HTTP1Bytes.isToken(byte) {
+                    (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkExtension)
+                }
+            case .quoted:
+                if byte == 0x22 {
+                    place = .afterQuoted
+                } else if byte == 0x5c {
+                    place = .quotedPair
+                } else if byte < 0x20 && byte != 0x09 || byte == 0x7f {
+                    error = Self.lineFault(byte, .badChunkExtension)
+                }
+            case .quotedPair:
+                if byte < 0x20 && byte != 0x09 || byte == 0x7f { error = Self.lineFault(byte, .badChunkExtension) }
+                place = .quoted
+            case .anything:
+                if byte == 0x0d || byte == 0x0a {
+                    (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkExtension)
+                }
+            case .lineLF:
+                // The CR is what is wrong, perhaps the last byte of the piece before.
+                guard byte == 0x0a else { return .error(.bareCR, at: index &- 1) }
+                ends = true
+            case .dataCR:
+                if byte == 0x0d {
+                    place = .dataLF
+                } else if byte == 0x0a, leniency.contains(.bareLF) {
+                    (place, size, length) = (.sizeStart, 0, 0)
+                } else {
+                    error = .badChunkEnd
+                }
+            case .dataLF:
+                if byte == 0x0a { (place, size, length) = (.sizeStart, 0, 0) } else { error = .badChunkEnd }
+            }
+            if error != nil { break scan }
+            index &+= 1
+            if ends {
+                self = HTTP1Chunks()
+                soFar = size
+                return .size(end: index)
+            }
+        }
+        if let error { return .error(error, at: index) }
+        self.place = place
+        soFar = size
+        lineBytes = UInt16(truncatingIfNeeded: length)
+        return .more
+    }
+
+    /// A byte that may only begin the end of the line: where that leads, whether the line ends with it, what is wrong.
+    private static func lineEnd(
+        _ byte: UInt8,
+        _ place: Place,
+        _ leniency: HTTP1Leniency,
+        _ error: HTTP1Error
+    ) -> (Place, Bool, HTTP1Error?) {
+        if byte == 0x0d { return (.lineLF, false, nil) }
+        if byte == 0x0a { return leniency.contains(.bareLF) ? (place, true, nil) : (place, false, .bareLF) }
+        return (place, false, error)
+    }
+
+    private static func lineFault(_ byte: UInt8, _ error: HTTP1Error) -> HTTP1Error {
+        byte == 0x0a ? .bareLF : error
+    }
+
+    /// 0 to 15, or more where `byte` is no hexadecimal digit.
+    @inline(__always)
+    private static func hexDigit(_ byte: UInt8) -> UInt8 {
+        let digit = byte &- 0x30
+        if digit < 10 { return digit }
+        let letter = (byte | 0x20) &- 0x61
+        return letter < 6 ? letter &+ 10 : 255
+    }
+}

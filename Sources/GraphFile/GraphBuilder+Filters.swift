@@ -1,0 +1,36 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+// Filters are compiled while a graph is read, not only when its elements are made: so all that are wrong are reported at
+// once, each at its place, and in compounds that no graph uses too.
+extension GraphBuilder {
+    /// Whether all filters among the values of an element can be compiled; those that cannot are reported.
+    func checkFilters(among values: [(name: String, mark: Mark, value: Value)], of type: ElementDescriptor) -> Bool {
+        var isGood = true
+        for parameter in type.parameters where parameter.type == .filters {
+            for given in values where given.name == parameter.name {
+                // Values of another shape are reported by who reads them.
+                for filter in (try? given.value.filters()) ?? [] where !check(filter) { isGood = false }
+            }
+        }
+        return isGood
+    }
+
+    private func check(_ filter: NamedFilter) -> Bool {
+        do {
+            _ = try services.compileFilter(filter.filter, linkType: LinkType.ethernet)
+            return true
+        } catch {
+            let substitutions = session.substitutions[filter.mark] ?? []
+            // A made-up value says nothing of the real one.
+            guard !substitutions.contains(where: { $0.binding.isPlaceholder }) else { return false }
+            let notes = substitutions.map {
+                Session.Note("'$\($0.name)' is '\($0.binding.text)' here", $0.binding.mark)
+            }
+            session.report(.badFilter, "the filter is refused: \(error)", at: filter.mark, notes: notes)
+            return false
+        }
+    }
+}
