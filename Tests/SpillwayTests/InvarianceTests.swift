@@ -34,23 +34,27 @@ import Testing
         let spec = try RandomLoops.graph(seed: seed)
         let capture = shippedCapture(["web.pcap", "vlan.pcapng", "cooked.pcap"][seed % 3])
         let packets = 300
-        let reference = try runDirect(spec, capture: capture, packets: packets, batch: 64)
+        // One in three has ties between wires; in the timed runtime these are at one time, so none is first.
+        let apart: Int64 = seed % 3 == 0 ? 0 : 77
+        let reference = try runDirect(spec, capture: capture, packets: packets, apart: apart, batch: 64)
         #expect(reference.imbalances == [])
         let expected = Exact(reference)
         for batch in batchSizes where batch != 64 {
-            let differences = Exact(try runDirect(spec, capture: capture, packets: packets, batch: batch))
+            let differences = Exact(try runDirect(spec, capture: capture, packets: packets, apart: apart, batch: batch))
                 .differences(expected)
             #expect(differences == [], "graph \(seed), batches of \(batch)\n\(spec.about)")
         }
-        let recorded = try Bound(spec, capture: capture, packets: packets)
+        let recorded = try Bound(spec, capture: capture, packets: packets, apart: apart)
         _ = try Recording(recorded.instance)
         let differences = Exact(recorded).differences(expected)
         #expect(differences == [], "graph \(seed), recorded\n\(spec.about)")
+        if apart == 0, spec.nodes.count(where: \.isWire) > 1 { return }
         let sides = [Side](repeating: .nic, count: spec.nodes.count)
         let timed = try runTimed(
             spec,
             capture: capture,
             packets: packets,
+            apart: apart,
             sides: sides,
             load: .factor(numerator: 1, denominator: 1_000_000)
         )

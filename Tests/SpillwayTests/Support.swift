@@ -73,13 +73,19 @@ final class KeptFiles: Services {
 final class FirstPackets: PacketSource {
     private let source: CaptureSource
     private var left: Int
+    private let shift: Int64
 
-    init(_ path: String, _ count: Int) throws {
+    /// - Parameter shift: Nanoseconds by which the packets come later than they were captured.
+    init(_ path: String, _ count: Int, shift: Int64 = 0) throws {
         source = try CaptureSource(paths: [path])
         left = count
+        self.shift = shift
     }
 
-    override var nextTime: Int64 { left > 0 ? source.nextTime : .max }
+    override var nextTime: Int64 {
+        let next = left > 0 ? source.nextTime : .max
+        return next == .max ? .max : next + shift
+    }
 
     override func fill(
         _ pool: Pool,
@@ -88,7 +94,8 @@ final class FirstPackets: PacketSource {
         before limit: Int64,
         sequence: UInt64
     ) -> Int {
-        let n = source.fill(pool, indices, max: min(max, left), before: limit, sequence: sequence)
+        let n = source.fill(pool, indices, max: min(max, left), before: limit - shift, sequence: sequence)
+        for k in 0..<n { pool.items[Int(indices[k])].time += shift }
         left -= n
         counters.pointee.packets += UInt64(n)
         return n
@@ -105,10 +112,19 @@ struct Bound {
     /// By the wires' names.
     var sent: [String: CollectedPackets] = [:]
 
-    init(_ spec: GraphSpec, capture: String, packets: Int = .max, options: Instance.Options = .init()) throws {
+    /// - Parameter apart: Nanoseconds by which the packets of each wire come later than those of the wire before.
+    init(
+        _ spec: GraphSpec,
+        capture: String,
+        packets: Int = .max,
+        apart: Int64 = 0,
+        options: Instance.Options = .init()
+    ) throws {
         var bindings: [Int: WireBinding] = [:]
+        var shift: Int64 = 0
         for (number, node) in spec.nodes.enumerated() where node.isWire {
-            let packets = spec.edges.contains { $0.from == number } ? try FirstPackets(capture, packets) : nil
+            let packets = spec.edges.contains { $0.from == number } ? try FirstPackets(capture, packets, shift: shift) : nil
+            shift += apart
             let destination = CollectedPackets()
             sent[node.name] = destination
             bindings[number] = WireBinding(source: packets, destination: destination)
@@ -125,10 +141,16 @@ struct Bound {
 }
 
 /// A direct run of a graph.
-func runDirect(_ spec: GraphSpec, capture: String, packets: Int = .max, batch: Int) throws -> Bound {
+func runDirect(
+    _ spec: GraphSpec,
+    capture: String,
+    packets: Int = .max,
+    apart: Int64 = 0,
+    batch: Int
+) throws -> Bound {
     var options = Instance.Options()
     options.batch = batch
-    let bound = try Bound(spec, capture: capture, packets: packets, options: options)
+    let bound = try Bound(spec, capture: capture, packets: packets, apart: apart, options: options)
     try DirectRuntime(bound.instance).run()
     return bound
 }
@@ -138,10 +160,11 @@ func runTimed(
     _ spec: GraphSpec,
     capture: String,
     packets: Int = .max,
+    apart: Int64 = 0,
     sides: [Side],
     load: Pace = .captureTime
 ) throws -> Bound {
-    let bound = try Bound(spec, capture: capture, packets: packets)
+    let bound = try Bound(spec, capture: capture, packets: packets, apart: apart)
     let outcome = try TimedRuntime(
         bound.instance,
         placement: sides,

@@ -48,20 +48,15 @@ final class FlowMap {
     let mask: UInt64
     private let slotMemory: ZeroedMemory<UInt32>
     private let recordMemory: ZeroedMemory<FlowRecord>
-    private let links: ZeroedMemory<Link>
-    /// Records that were used and released; those from `fresh` on were never used.
-    private let free: ZeroedMemory<Int32>
-    private var freeCount = 0
-    private var fresh: Int32 = 0
+    /// The flows in the order in which they were last checked, and where each stands in it.
+    private var list = IndexList()
+    private let links: IndexList.Links
+    private let stands: ZeroedMemory<Stand>
+    private var free: SlotPool
     let key: HashKey
-    private(set) var count = 0
-    /// The first and last flow of the list; -1 when it is empty.
-    private(set) var oldest: Int32 = -1
-    private var newest: Int32 = -1
 
-    struct Link: BitwiseCopyable {
-        var previous: Int32
-        var next: Int32
+    private struct Stand: BitwiseCopyable {
+        var link: IndexList.Link
         /// Functional time when the flow was last put at the back.
         var checked: Int64
     }
@@ -79,23 +74,26 @@ final class FlowMap {
         recordMemory = try ZeroedMemory(total)
         slots = slotMemory.base
         records = recordMemory.base
-        links = try ZeroedMemory(total)
-        free = try ZeroedMemory(total)
+        stands = try ZeroedMemory(total)
+        links = IndexList.Links(in: stands.base, at: \.link)
+        free = try SlotPool(total)
     }
 
     deinit {
         slotMemory.deallocate()
         recordMemory.deallocate()
-        links.deallocate()
-        free.deallocate()
+        stands.deallocate()
     }
 
     /// Bytes of slots, records and lists.
     var memoryBytes: Int {
         slotCount * MemoryLayout<UInt32>.stride
             + (capacity + FlowMap.spare)
-            * (MemoryLayout<FlowRecord>.stride + MemoryLayout<Link>.stride + MemoryLayout<Int32>.stride)
+            * (MemoryLayout<FlowRecord>.stride + MemoryLayout<Stand>.stride + SlotPool.bytesPerSlot)
     }
+
+    /// How many flows there are.
+    var count: Int { list.count }
 
     @inline(__always)
     func hash(_ key: FlowKey) -> UInt64 { key.hash(self.key) }
@@ -119,15 +117,7 @@ final class FlowMap {
     /// Puts in a flow that is not there; -1 when all records are in use by ended flows not yet released. The caller has
     /// made sure that `count < capacity`.
     func insert(_ key: FlowKey, _ hash: UInt64, upperFirst: Bool, time: Int64) -> Int32 {
-        let i: Int32
-        if freeCount > 0 {
-            freeCount -= 1
-            i = free.base[freeCount]
-        } else {
-            guard Int(fresh) < capacity + FlowMap.spare else { return -1 }
-            i = fresh
-            fresh += 1
-        }
+        guard let i = free.take() else { return -1 }
         let record = records + Int(i)
         record.pointee.key = key
         record.pointee.last = time
@@ -137,8 +127,8 @@ final class FlowMap {
         var s = Int(hash & mask)
         while slots[s] != 0 { s = (s + 1) & Int(mask) }
         slots[s] = UInt32(truncatingIfNeeded: hash >> 56) << 24 | UInt32(i + 1)
-        append(i, time)
-        count += 1
+        stands.base[Int(i)].checked = time
+        list.append(i, links)
         return i
     }
 
@@ -146,8 +136,7 @@ final class FlowMap {
     func remove(_ i: Int32) {
         let record = records + Int(i)
         record.pointee.marks.remove(.live)
-        unlink(i)
-        count -= 1
+        list.remove(i, links)
         var s = Int(hash(record.pointee.key) & mask)
         while slots[s] & 0xff_ffff != UInt32(i + 1) { s = (s + 1) & Int(mask) }
         // Later slots of the run that would no longer be found move back.
@@ -165,10 +154,7 @@ final class FlowMap {
     }
 
     /// The record of a removed flow may be used again.
-    func release(_ i: Int32) {
-        free.base[freeCount] = i
-        freeCount += 1
-    }
+    func release(_ i: Int32) { free.give(i) }
 
     /// The reference by which items name flow `i`.
     @inline(__always)
@@ -176,27 +162,18 @@ final class FlowMap {
 
     // MARK: The list
 
+    /// The flow at the front of the list; -1 when there is none.
+    var oldest: Int32 { list.first }
+
     /// When flow `i` was last put at the back of the list.
-    func checked(_ i: Int32) -> Int64 { links.base[Int(i)].checked }
+    func checked(_ i: Int32) -> Int64 { stands.base[Int(i)].checked }
 
     /// The flow behind `i` in the list; -1 at the end.
-    func next(_ i: Int32) -> Int32 { links.base[Int(i)].next }
+    func next(_ i: Int32) -> Int32 { list.next(i, links) }
 
     /// Puts flow `i` at the back of the list.
     func moveToBack(_ i: Int32, _ time: Int64) {
-        unlink(i)
-        append(i, time)
-    }
-
-    private func append(_ i: Int32, _ time: Int64) {
-        links.base[Int(i)] = Link(previous: newest, next: -1, checked: time)
-        if newest >= 0 { links.base[Int(newest)].next = i } else { oldest = i }
-        newest = i
-    }
-
-    private func unlink(_ i: Int32) {
-        let link = links.base[Int(i)]
-        if link.previous >= 0 { links.base[Int(link.previous)].next = link.next } else { oldest = link.next }
-        if link.next >= 0 { links.base[Int(link.next)].previous = link.previous } else { newest = link.previous }
+        stands.base[Int(i)].checked = time
+        list.moveToBack(i, links)
     }
 }

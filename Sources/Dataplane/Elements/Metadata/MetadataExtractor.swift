@@ -90,7 +90,7 @@ public final class MetadataExtractor: Element {
         Handler<MetadataExtractor>("records_missed", "records left out because the pool was empty") { Int($0.missed) },
     ]
     public static let operations: [Operation] = [.parse, .update, .record]
-    public static let stateBytesPerFlow = MemoryLayout<Counts>.stride + MemoryLayout<Ends>.stride
+    public static let stateBytesPerFlow = FlowArray<Counts>.bytesPerFlow + MemoryLayout<Ends>.stride
     public static let examples = [
         Example(
             "one record for a flow",
@@ -116,15 +116,11 @@ public final class MetadataExtractor: Element {
 
     /// What every packet of a flow changes, in one cache line; index 0 is forward and 1 reverse.
     struct Counts: BitwiseCopyable {
-        var generation: UInt32 = 0
-        var isLive = false
         var flags: (UInt8, UInt8) = (0, 0)
         var first: Int64 = 0
         var last: Int64 = 0
         var packets: (UInt64, UInt64) = (0, 0)
         var bytes: (UInt64, UInt64) = (0, 0)
-        /// Rounds the size up to a cache line.
-        var spare: UInt64 = 0
     }
     /// What the first packet of a flow sets.
     struct Ends: BitwiseCopyable {
@@ -139,11 +135,9 @@ public final class MetadataExtractor: Element {
     private let number: UInt16
     private let recordSize: Int
     private let fields: [(field: Config.Field, offset: Int)]
-    private let flows: Int
-    private let countMemory: ZeroedMemory<Counts>
-    private let endMemory: ZeroedMemory<Ends>
-    private let counts: UnsafeMutablePointer<Counts>
-    private let ends: UnsafeMutablePointer<Ends>
+    private let counts: FlowArray<Counts>
+    /// By index of flow, beside ``counts``.
+    private let ends: ZeroedMemory<Ends>
     private var records: UInt64 = 0
     private var missed: UInt64 = 0
 
@@ -165,18 +159,13 @@ public final class MetadataExtractor: Element {
         number = setup.layouts.register(layout)
         recordSize = layout.size
         fields = zip(chosen, layout.fields).map { ($0, $1.offset) }
-        flows = isPerFlow ? setup.flows : 0
-        countMemory = try ZeroedMemory(flows)
-        endMemory = try ZeroedMemory(flows)
-        counts = countMemory.base
-        ends = endMemory.base
+        let flows = isPerFlow ? setup.flows : 0
+        counts = try FlowArray(flows: flows)
+        ends = try ZeroedMemory(flows)
         super.init()
     }
 
-    deinit {
-        countMemory.deallocate()
-        endMemory.deallocate()
-    }
+    deinit { ends.deallocate() }
 
     private static func type(of field: Config.Field) -> Layout.FieldType {
         switch field {
@@ -214,14 +203,9 @@ public final class MetadataExtractor: Element {
 
     @inline(__always)
     private func count(_ batch: Batch) {
-        let counts = self.counts
-        let flows = self.flows
         for k in 0..<batch.count {
             let p = batch[k]
-            let index = Int(p.pointee.flow.index)
-            guard index >= 0, index < flows else { continue }
-            let flow = counts + index
-            if flow.pointee.generation != p.pointee.flow.generation || !flow.pointee.isLive { begin(p) }
+            guard let flow = counts[p.pointee.flow] ?? begin(p) else { continue }
             let flags = p.pointee.flags.rawValue
             let length = UInt64(p.pointee.ipLength)
             var tcp: UInt8 = 0
@@ -243,20 +227,18 @@ public final class MetadataExtractor: Element {
 
     /// Begins the state of a flow with its first packet here.
     @inline(never)
-    private func begin(_ p: UnsafeMutablePointer<Item>) {
-        let index = Int(p.pointee.flow.index)
+    private func begin(_ p: UnsafeMutablePointer<Item>) -> UnsafeMutablePointer<Counts>? {
         var start = Counts()
-        start.generation = p.pointee.flow.generation
-        start.isLive = true
         start.first = p.pointee.time
         start.last = p.pointee.time
-        counts[index] = start
+        guard let flow = counts.begin(p.pointee.flow, start) else { return nil }
         var ends = MetadataExtractor.ends(of: p)
         if p.pointee.flags.contains(.reverse) {
             swap(&ends.source, &ends.destination)
             swap(&ends.sourcePort, &ends.destinationPort)
         }
-        self.ends[index] = ends
+        self.ends.base[Int(p.pointee.flow.index)] = ends
+        return flow
     }
 
     /// Addresses, ports and protocol of a packet; zeros where it has none.
@@ -280,17 +262,13 @@ public final class MetadataExtractor: Element {
     }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        let index = Int(flow.index)
-        guard index >= 0, index < flows, counts[index].isLive, counts[index].generation == flow.generation else {
-            return
-        }
-        counts[index].isLive = false
+        guard let counts = counts.end(flow)?.pointee else { return }
         guard let i = context.originate(capacity: recordSize) else {
             missed &+= 1
             return
         }
         let record = context[i].pointee.data
-        let (counts, ends) = (counts[index], ends[index])
+        let ends = ends.base[Int(flow.index)]
         for (field, offset) in fields {
             let out = record + offset
             switch field {

@@ -1,13 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-import CLinux
-
 /// What everyone who follows streams knows of a connection.
 struct Connection: BitwiseCopyable {
-    /// It has begun and not ended; of zeroed memory that says no.
-    fileprivate var isLive = false
-    fileprivate var generation: UInt32 = 0
     /// Connections are counted from 0 in the order of their first packets.
     fileprivate(set) var number: UInt32 = 0
     fileprivate(set) var ends = StreamEnds()
@@ -38,73 +33,37 @@ protocol ConnectionState: BitwiseCopyable {
 
 /// The connections that an element follows, by number of flow: a state begins with the first packet, and ends with the flow.
 final class Connections<State: ConnectionState> {
-    let states: UnsafeMutablePointer<State>
+    let states: FlowArray<State>
     /// How many have begun.
     @exclusivity(unchecked) private(set) var count: UInt32 = 0
-    private let memory: ZeroedMemory<State>
-    private let flows: UInt32
 
-    init(_ setup: Setup) throws {
-        flows = UInt32(setup.flows)
-        memory = try ZeroedMemory(setup.flows)
-        states = memory.base
-    }
-
-    deinit { memory.deallocate() }
+    init(_ setup: Setup) throws { states = try FlowArray(flows: setup.flows) }
 
     /// The state of the connection that a packet belongs to, begun where there is none; nil where it belongs to none.
     @inline(__always)
     func find(_ p: UnsafeMutablePointer<Item>) -> UnsafeMutablePointer<State>? {
-        let index = UInt32(bitPattern: p.pointee.flow.index)
-        guard index < flows, p.pointee.ipProtocol == 6 else { return nil }
-        let state = states + Int(index)
-        if !isOf(state, p.pointee.flow) { begin(p, state) }
-        return state
-    }
-
-    @inline(__always)
-    private func isOf(_ state: UnsafeMutablePointer<State>, _ flow: FlowRef) -> Bool {
-        state.pointee.connection.isLive && state.pointee.connection.generation == flow.generation
+        guard p.pointee.ipProtocol == 6 else { return nil }
+        return states[p.pointee.flow] ?? begin(p)
     }
 
     @inline(never)
-    private func begin(_ p: UnsafeMutablePointer<Item>, _ state: UnsafeMutablePointer<State>) {
-        state.pointee = State()
-        state.pointee.connection = Connection(
-            isLive: true,
-            generation: p.pointee.flow.generation,
-            number: count,
-            ends: StreamEnds(p)
-        )
+    private func begin(_ p: UnsafeMutablePointer<Item>) -> UnsafeMutablePointer<State>? {
+        guard let state = states.begin(p.pointee.flow, State()) else { return nil }
+        state.pointee.connection = Connection(number: count, ends: StreamEnds(p))
         count &+= 1
+        return state
     }
 
     /// The state of a flow's connection, if it has begun and not ended.
     @inline(__always)
-    func peek(_ flow: FlowRef) -> UnsafeMutablePointer<State>? {
-        let index = UInt32(bitPattern: flow.index)
-        guard index < flows, isOf(states + Int(index), flow) else { return nil }
-        return states + Int(index)
-    }
-
-    /// The flow of a state.
-    func flow(of state: UnsafeMutablePointer<State>) -> FlowRef {
-        FlowRef(index: Int32(state - states), generation: state.pointee.connection.generation)
-    }
+    func peek(_ flow: FlowRef) -> UnsafeMutablePointer<State>? { states[flow] }
 
     /// Ends the connection of a flow; its state, if there was one, is to be read at once.
-    func end(_ flow: FlowRef) -> UnsafeMutablePointer<State>? {
-        guard let state = peek(flow) else { return nil }
-        state.pointee.connection.isLive = false
-        return state
-    }
+    func end(_ flow: FlowRef) -> UnsafeMutablePointer<State>? { states.end(flow) }
 
     /// Asks the cache for the states that a batch needs.
     @inline(__always)
     func prefetch(_ batch: Batch) {
-        for k in 0..<batch.count {
-            let index = UInt32(bitPattern: batch[k].pointee.flow.index)
-            if index < flows { clinux_prefetch_for_write(states + Int(index)) }
-        }
+        for k in 0..<batch.count { states.prefetch(batch[k].pointee.flow) }
     }
 }

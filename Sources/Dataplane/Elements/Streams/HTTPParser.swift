@@ -109,7 +109,7 @@ public final class HTTPParser: Element {
         Handler<HTTPParser>("memory", "bytes that unfinished messages take now") { $0.parser.memory.used },
     ]
     public static let operations: [Operation] = [.update, .payloadBytes, .copyBytes, .record]
-    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+    public static let stateBytesPerFlow = FlowArray<State>.bytesPerFlow
 
     /// One connection.
     struct State: ConnectionState {
@@ -127,10 +127,8 @@ public final class HTTPParser: Element {
         var positions = (StreamPosition(), StreamPosition())
         var detections = (HTTP1Detection(), HTTP1Detection())
         var http = HTTP1Connection()
-        /// Whether it is in the list of those that keep memory, and its neighbours there; -1 for none.
-        var isListed = false
-        var before: Int32 = -1
-        var after: Int32 = -1
+        /// Its place among those that keep memory.
+        var link = IndexList.Link()
     }
     private struct Tally: BitwiseCopyable {
         var connections: UInt64 = 0
@@ -199,14 +197,15 @@ public final class HTTPParser: Element {
     private let shortage: Int
     private let memoryLimit: Int
     @exclusivity(unchecked) private var tally = Tally()
-    /// Connections that keep memory, the one that has for the longest time first; -1 for none.
-    private var oldest: Int32 = -1
-    private var newest: Int32 = -1
+    /// Connections that keep memory, the one that has for the longest time first.
+    private var keepers = IndexList()
+    private let links: IndexList.Links
 
     public init(_ config: Config, _ setup: Setup) throws {
         let layout = Layout("http", HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) })
         try HTTPParser.check(config, layout)
         connections = try Connections(setup)
+        links = connections.states.links(at: \.link)
         self.layout = setup.layouts.register(layout)
         recordSize = layout.size
         headers = (config.requestHeaders.count, config.responseHeaders.count)
@@ -238,7 +237,7 @@ public final class HTTPParser: Element {
             if state.pointee.kind != .other {
                 if parser.memory.used > shortage { makeRoom(for: state, batch.index[k], context) }
                 take(StreamPiece(p), batch.index[k], p.pointee.time, state, context)
-                if state.pointee.http.keepsMemory != state.pointee.isListed { list(state) }
+                if state.pointee.http.keepsMemory != state.pointee.link.isListed { list(state) }
             }
             if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
         }
@@ -358,7 +357,7 @@ public final class HTTPParser: Element {
         guard state.pointee.kind == .http else { return }
         var emitter = Emitter(self, state, -1, context)
         parser.close(&state.pointee.http, .idle, to: &emitter)
-        if state.pointee.isListed { list(state) }
+        if state.pointee.link.isListed { list(state) }
         count(context)
     }
 
@@ -368,10 +367,10 @@ public final class HTTPParser: Element {
     @inline(never)
     private func makeRoom(for newcomer: UnsafeMutablePointer<State>, _ i: Int32, _ context: borrowing Context) {
         while parser.memory.used > shortage {
-            let states = connections.states
-            let victim = oldest >= 0 && states + Int(oldest) == newcomer ? newcomer.pointee.after : oldest
+            var victim = keepers.first
+            if victim >= 0, connections.states.state(at: victim) == newcomer { victim = keepers.next(victim, links) }
             if victim < 0 { return }
-            let state = states + Int(victim)
+            let state = connections.states.state(at: victim)
             var emitter = Emitter(self, state, i, ofItsFlow: false, context)
             parser.giveUp(&state.pointee.http, to: &emitter)
             state.pointee.kind = .other
@@ -383,19 +382,8 @@ public final class HTTPParser: Element {
     /// Puts a connection behind those that keep memory, or takes it out where it is among them.
     @inline(never)
     private func list(_ state: UnsafeMutablePointer<State>) {
-        let states = connections.states
-        let index = Int32(state - states)
-        if state.pointee.isListed {
-            let (before, after) = (state.pointee.before, state.pointee.after)
-            if before >= 0 { states[Int(before)].after = after } else { oldest = after }
-            if after >= 0 { states[Int(after)].before = before } else { newest = before }
-        } else {
-            state.pointee.before = newest
-            state.pointee.after = -1
-            if newest >= 0 { states[Int(newest)].after = index } else { oldest = index }
-            newest = index
-        }
-        state.pointee.isListed.toggle()
+        let index = connections.states.index(of: state)
+        if state.pointee.link.isListed { keepers.remove(index, links) } else { keepers.append(index, links) }
     }
 
     // MARK: Records

@@ -96,7 +96,7 @@ public final class PatternMatcher: Element {
         },
     ]
     public static let operations: [Operation] = [.update, .scanned, .record]
-    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+    public static let stateBytesPerFlow = FlowArray<State>.bytesPerFlow
     public static let examples = [
         Example(
             "what is no stream is dropped",

@@ -49,7 +49,7 @@ public final class StreamSink: Element {
         Handler<StreamSink>("missed", "records that were not made since the pool was empty") { Int($0.missed) },
     ]
     public static let operations: [Operation] = [.update, .payloadBytes, .record]
-    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+    public static let stateBytesPerFlow = FlowArray<State>.bytesPerFlow
 
     /// One direction.
     struct Side: BitwiseCopyable {

@@ -1,8 +1,6 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-import CLinux
-
 /// Puts the segments of TCP connections in order: what leaves on `stream` carries, in its payload, the next bytes of its
 /// direction and nothing else (RFC 9293 section 3.10.7.4).
 ///
@@ -138,7 +136,7 @@ public final class TCPReassembler: Element {
     ]
     public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes]
     public static func heldItems(_ config: Config) -> Int { config.segments }
-    public static let stateBytesPerFlow = 2 * MemoryLayout<Direction>.stride
+    public static let stateBytesPerFlow = 2 * FlowArray<Direction>.bytesPerFlow
     public static let examples = [
         Example(
             "a segment that comes early waits, one that comes again brings nothing",
@@ -177,12 +175,10 @@ public final class TCPReassembler: Element {
 
     // MARK: State
 
-    /// One direction of a connection: a cache line.
+    /// One direction of a connection: with what it is found by, a cache line.
     struct Direction: BitwiseCopyable {
         /// The sequence number of the next byte; valid when `marks` has `synced`.
         var next: UInt32 = 0
-        /// Of the flow that this is the state of.
-        var generation: UInt32 = 0
         var marks: Marks = []
         /// The power of two of this side's window scale option; -1 where its SYN had none.
         var windowScale: Int8 = -1
@@ -196,15 +192,13 @@ public final class TCPReassembler: Element {
         var timestamp: UInt32 = 0
         /// What waits.
         var waiting = HeldSegments.List()
-        /// Neighbours in the list of directions with holes, the one open longest first; -1 for none.
-        var before: Int32 = -1
-        var after: Int32 = -1
+        /// Its place among the directions with holes.
+        var link = IndexList.Link()
         /// When the hole opened, in functional nanoseconds.
         var since: Int64 = 0
     }
     struct Marks: OptionSet, BitwiseCopyable {
         var rawValue: UInt16
-        static var live: Marks { Marks(rawValue: 1) }
         /// `next` is known.
         static var synced: Marks { Marks(rawValue: 2) }
         /// It is known from a packet without bytes only, which may have been a keep-alive probe.
@@ -223,7 +217,7 @@ public final class TCPReassembler: Element {
         static var unawaited: Marks { Marks(rawValue: 1024) }
         /// One side's SYN had no timestamp, so both ignore those that follow (RFC 7323 section 3.2).
         static var untimed: Marks { Marks(rawValue: 2048) }
-        /// What may be set beside `live`, `synced` and `seen` where the next segment needs no more than a look at its
+        /// What may be set beside `synced` and `seen` where the next segment needs no more than a look at its
         /// sequence number and timestamp.
         static var usual: Marks { [.synSeen, .timestamps, .ackSeen, .untimed] }
     }
@@ -247,9 +241,8 @@ public final class TCPReassembler: Element {
     }
 
     private let config: Config
-    private let flows: Int
-    private let memory: ZeroedMemory<Direction>
-    private let directions: UnsafeMutablePointer<Direction>
+    /// Both directions of each flow, as flows of their own: 2 * index for the forward one, the reverse one behind it.
+    private let directions: FlowArray<Direction>
     private let held: HeldSegments
     /// Neither checksum nor TTL is looked at.
     private let isPlain: Bool
@@ -260,8 +253,8 @@ public final class TCPReassembler: Element {
     /// Whose turn it is: what waits and may go takes that of what it waited for.
     private var turn = Turn(number: 0, now: 0)
     /// Directions with holes, the one open longest first.
-    private var oldest: Int32 = -1
-    private var newest: Int32 = -1
+    private var holes = IndexList()
+    private let links: IndexList.Links
 
     /// Segments this far ahead are taken whatever windows were seen: packets that offered more may not have been captured.
     private static let leastWindow: UInt32 = 1 << 20
@@ -269,43 +262,37 @@ public final class TCPReassembler: Element {
 
     public init(_ config: Config, _ setup: Setup) throws {
         self.config = config
-        flows = setup.flows
-        memory = try ZeroedMemory(2 * setup.flows)
-        directions = memory.base
+        directions = try FlowArray(flows: 2 * setup.flows)
+        links = directions.links(at: \.link)
         held = try HeldSegments(capacity: max(1, min(config.segments, setup.items)))
         isPlain = config.checksum == .ignore && config.minTTL == 0
         isCausal = config.onGap != .wait
         super.init()
     }
 
-    deinit { memory.deallocate() }
-
     // MARK: Packets
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        let directions = self.directions
-        let limit = UInt32(truncatingIfNeeded: isPlain ? flows : 0)
         // It has ports, and no reassembler before this one has cut bytes from its front.
         let asked = ItemFlags.transport.rawValue | ItemFlags.overlapped.rawValue
         for k in 0..<batch.count {
-            let flow = UInt32(bitPattern: batch[k].pointee.flow.index)
-            if flow < limit { clinux_prefetch_for_write(directions + 2 &* Int(flow)) }
+            directions.prefetch(TCPReassembler.direction(0, of: batch[k].pointee.flow))
         }
         var streamBytes: UInt64 = 0
-        for k in 0..<batch.count {
+        // Where more is looked at than the header, no packet is as usual.
+        let usual = isPlain ? batch.count : 0
+        for k in usual..<batch.count { take(batch.index[k], context) }
+        for k in 0..<usual {
             let p = batch[k]
-            let flow = UInt32(bitPattern: p.pointee.flow.index)
             let flags = p.pointee.flags.rawValue
-            if flow < limit, p.pointee.ipProtocol == 6, flags & asked == ItemFlags.transport.rawValue {
-                let reverse = Int(flags &>> 2) & 1
-                let own = directions + (2 &* Int(flow) &+ reverse)
-                let other = directions + (2 &* Int(flow) &+ (1 &- reverse))
+            let reverse = Int32(flags &>> 2) & 1
+            let side = TCPReassembler.direction(reverse, of: p.pointee.flow)
+            if let own = directions[side], p.pointee.ipProtocol == 6, flags & asked == ItemFlags.transport.rawValue {
+                let other = directions.state(own, plus: 1 &- 2 &* Int(reverse))
                 let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
                 let size = end &- UInt32(p.pointee.payload)
                 let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
-                if own.pointee.generation == p.pointee.flow.generation,
-                    own.pointee.marks.rawValue & ~Marks.usual.rawValue
-                        == Marks.live.rawValue | Marks.synced.rawValue | Marks.seen.rawValue,
+                if own.pointee.marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue,
                     own.pointee.waiting.first & other.pointee.waiting.first < 0, tcp.be32(4) == own.pointee.next,
                     tcp.byte(13) & 0xf7 == 0x10,
                     size != 0, end <= p.pointee.length, UInt32(p.pointee.payload) < end,
@@ -356,18 +343,17 @@ public final class TCPReassembler: Element {
     private func take(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
         turn = context.turn(of: i)
-        let index = Int(p.pointee.flow.index)
-        guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), index >= 0, index < flows else {
+        guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), let isFirst = begin(p.pointee.flow)
+        else {
             return rest(i, context)
         }
-        let place = Int32(2 * index) + (p.pointee.flags.contains(.reverse) ? 1 : 0)
-        let isFirst = begin(p, index)
-        let own = directions + Int(place)
+        let place = TCPReassembler.direction(p.pointee.flags.contains(.reverse) ? 1 : 0, of: p.pointee.flow).index
+        let own = directions.state(at: place)
         expire(place, p.pointee.time, context)
         expire(place ^ 1, p.pointee.time, context)
         if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
         if p.pointee.flags.contains(.refused) { return isFirst ? empty(i, context) : rest(i, context) }
-        let other = directions + Int(place ^ 1)
+        let other = directions.state(at: place ^ 1)
         let segment = Segment(p)
         let isRepeatedSYN = segment.isSYN && own.pointee.marks.intersection([.seen, .tentative]) == .seen
         if let reason = inspect(segment, p, place, isRepeatedSYN) {
@@ -410,7 +396,7 @@ public final class TCPReassembler: Element {
         isFirst: Bool = false,
         _ context: borrowing Context
     ) {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         switch judge(segment, own) {
         case .refuse(let reason): refuse(i, reason, isFirst: isFirst, context)
         case .nothingNew: nothingNew(i, segment, isFirst: isFirst, context)
@@ -485,15 +471,18 @@ public final class TCPReassembler: Element {
         }
     }
 
-    /// Begins the state of a connection at its first packet here; true when this is that.
-    private func begin(_ p: UnsafeMutablePointer<Item>, _ index: Int) -> Bool {
-        let generation = p.pointee.flow.generation
-        let both = directions + 2 * index
-        if both[0].marks.contains(.live), both[0].generation == generation { return false }
-        for k in 0...1 {
-            both[k] = Direction()
-            both[k].generation = generation
-            both[k].marks = .live
+    /// One direction of a flow, as the flow that it is in `directions`: 0 forward, 1 reverse.
+    @inline(__always)
+    private static func direction(_ side: Int32, of flow: FlowRef) -> FlowRef {
+        FlowRef(index: flow.index &<< 1 | side, generation: flow.generation)
+    }
+
+    /// Begins the state of a connection at its first packet here; true when this is that, nil where there is no flow.
+    @inline(__always)
+    private func begin(_ flow: FlowRef) -> Bool? {
+        if directions[TCPReassembler.direction(0, of: flow)] != nil { return false }
+        for side: Int32 in 0...1 {
+            guard directions.begin(TCPReassembler.direction(side, of: flow), Direction()) != nil else { return nil }
         }
         counters.connections &+= 1
         return true
@@ -506,7 +495,7 @@ public final class TCPReassembler: Element {
         _ place: Int32,
         _ isRepeatedSYN: Bool
     ) -> Drop? {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         if !TCPReach.isAlive(p, least: config.minTTL) { return .lowTtl }
         if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) { return .badChecksum }
         if !segment.isHeaderRight { return .badHeaderLength }
@@ -526,8 +515,8 @@ public final class TCPReassembler: Element {
 
     /// Whether a segment begins where the receiver is, or brings bytes from there on, and acknowledges what was sent.
     private func isTaken(_ segment: Segment, _ place: Int32) -> Bool {
-        let own = directions + Int(place)
-        let other = directions + Int(place ^ 1)
+        let own = directions.state(at: place)
+        let other = directions.state(at: place ^ 1)
         guard own.pointee.marks.contains(.synced) else { return true }
         if segment.isACK, isAwaited(other), TCPSequence.precedes(other.pointee.next, segment.acknowledgment) {
             return false
@@ -648,8 +637,8 @@ public final class TCPReassembler: Element {
 
     /// Whether a packet that acknowledges up to `number` has to wait for bytes of the other side.
     private func isAhead(_ number: UInt32, _ place: Int32) -> Bool {
-        let own = directions + Int(place)
-        let other = directions + Int(place ^ 1)
+        let own = directions.state(at: place)
+        let other = directions.state(at: place ^ 1)
         guard isAwaited(other) else { return false }
         let ahead = TCPSequence.distance(number, from: other.pointee.next)
         if ahead <= 0 { own.pointee.marks.remove(.unawaited) }
@@ -766,7 +755,7 @@ public final class TCPReassembler: Element {
         _ place: Int32,
         _ context: borrowing Context
     ) {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         let time = context[i].pointee.time
         let size = Int(segment.size)
         while true {
@@ -775,7 +764,7 @@ public final class TCPReassembler: Element {
             if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes {
                 blocked = list.isEmpty ? -1 : place
             } else if held.isFull || held.bytes + size > config.bytes {
-                blocked = oldest
+                blocked = holes.first
             } else {
                 break
             }
@@ -812,8 +801,8 @@ public final class TCPReassembler: Element {
 
     /// Whether a segment's bytes would be left out with the hole that has to be, behind which others of its direction wait.
     private func isLeftBehind(_ segment: Segment, at place: Int32, by blocked: Int32) -> Bool {
-        let own = directions + Int(place)
-        guard blocked == place || blocked == place ^ 1 && !hasHole(directions + Int(blocked)), hasHole(own) else {
+        let own = directions.state(at: place)
+        guard blocked == place || blocked == place ^ 1 && !hasHole(directions.state(at: blocked)), hasHole(own) else {
             return false
         }
         return config.onGap != .wait
@@ -828,7 +817,7 @@ public final class TCPReassembler: Element {
         _ place: Int32,
         _ context: borrowing Context
     ) {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         let isNext = !TCPSequence.precedes(own.pointee.next, segment.start)
         switch config.onGap {
         case _ where isNext:
@@ -857,8 +846,9 @@ public final class TCPReassembler: Element {
     }
 
     /// Ends what a direction has waited for too long.
+    @inline(__always)
     private func expire(_ place: Int32, _ time: Int64, _ context: borrowing Context) {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         while !own.pointee.waiting.isEmpty {
             if config.gapTimeout == 0 || time &- own.pointee.since <= config.gapTimeout { return }
             guard unblock(place, time, context) else { return }
@@ -867,18 +857,18 @@ public final class TCPReassembler: Element {
 
     /// Ends by the policy what the first waiting segment of a direction waits for; false when that is to be waited for.
     private func unblock(_ place: Int32, _ time: Int64, _ context: borrowing Context) -> Bool {
-        for side in [place, place ^ 1] where hasHole(directions + Int(side)) {
+        for side in [place, place ^ 1] where hasHole(directions.state(at: side)) {
             switch config.onGap {
             case .wait: return false
             case .dropFlow: dropFlow(side, context)
             case .skip:
-                let own = directions + Int(side)
+                let own = directions.state(at: side)
                 leaveOut(own, upTo: held.nodes[Int(own.pointee.waiting.first)].start)
                 drain(side, time, context)
             }
             return true
         }
-        directions[Int(place)].marks.insert(.unawaited)
+        directions.state(at: place).pointee.marks.insert(.unawaited)
         drain(place, time, context)
         return true
     }
@@ -894,7 +884,7 @@ public final class TCPReassembler: Element {
 
     /// Lets go what waits no longer in a direction; false when all of it still waits.
     private func advance(_ place: Int32, _ time: Int64, _ context: borrowing Context) -> Bool {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         var isMoving = false
         while !own.pointee.waiting.isEmpty {
             let isEnded = own.pointee.marks.contains(.ended)
@@ -926,14 +916,14 @@ public final class TCPReassembler: Element {
     /// Drops what waits, and all that still comes of the connection.
     private func dropFlow(_ place: Int32, _ context: borrowing Context) {
         for side in [place, place ^ 1] {
-            directions[Int(side)].marks.insert(.dropped)
+            directions.state(at: side).pointee.marks.insert(.dropped)
             clear(side, .flowDropped, context)
         }
     }
 
     /// Drops what waits in a direction.
     private func clear(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         while !own.pointee.waiting.isEmpty {
             let node = held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item, turn)
@@ -944,29 +934,14 @@ public final class TCPReassembler: Element {
 
     /// Puts a direction with a hole behind the others.
     private func enlist(_ place: Int32, _ time: Int64) {
-        directions[Int(place)].since = time
-        directions[Int(place)].before = newest
-        directions[Int(place)].after = -1
-        if newest >= 0 { directions[Int(newest)].after = place } else { oldest = place }
-        newest = place
+        directions.state(at: place).pointee.since = time
+        holes.append(place, links)
     }
 
     /// Takes a direction out of the list of those with holes, if it is there.
     private func delist(_ place: Int32) {
-        let own = directions + Int(place)
-        guard own.pointee.before >= 0 || own.pointee.after >= 0 || oldest == place else { return }
-        if own.pointee.before >= 0 {
-            directions[Int(own.pointee.before)].after = own.pointee.after
-        } else {
-            oldest = own.pointee.after
-        }
-        if own.pointee.after >= 0 {
-            directions[Int(own.pointee.after)].before = own.pointee.before
-        } else {
-            newest = own.pointee.before
-        }
-        own.pointee.before = -1
-        own.pointee.after = -1
+        let own = directions.state(at: place)
+        if own.pointee.link.isListed { holes.remove(place, links) }
     }
 
     /// Settles a segment with those that wait, so that all agree on every byte they share. True when it brings nothing: the
@@ -980,7 +955,7 @@ public final class TCPReassembler: Element {
         leaves: Bool,
         _ context: borrowing Context
     ) -> Bool {
-        let own = directions + Int(place)
+        let own = directions.state(at: place)
         guard segment.size > 0, TCPSequence.precedes(segment.start, own.pointee.waiting.farthest) else { return false }
         var isKnown = false
         var isConflict = false
@@ -1069,19 +1044,16 @@ public final class TCPReassembler: Element {
     public override var memoryBytes: Int { config.bytes }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        let index = Int(flow.index)
-        guard index >= 0, index < flows, directions[2 * index].marks.contains(.live),
-            directions[2 * index].generation == flow.generation
-        else { return }
+        let forward = TCPReassembler.direction(0, of: flow)
+        guard directions[forward] != nil else { return }
         let time = context.origin.time
         turn = Turn(number: context.origin.turn, now: context.origin.now)
-        let sides = [Int32(2 * index), Int32(2 * index + 1)]
-        for place in sides {
-            while !directions[Int(place)].waiting.isEmpty, unblock(place, time, context) {}
+        for place in forward.index...forward.index + 1 {
+            while !directions.state(at: place).pointee.waiting.isEmpty, unblock(place, time, context) {}
         }
-        for place in sides {
-            clear(place, .gap, context)
-            directions[Int(place)].marks = []
+        for side: Int32 in 0...1 {
+            clear(forward.index + side, .gap, context)
+            directions.end(TCPReassembler.direction(side, of: flow))
         }
         count(context)
     }

@@ -77,7 +77,7 @@ public final class TLSClientHello: Element {
         Handler<TLSClientHello>("missed", "records that were not made since the pool was empty") { Int($0.missed) },
     ]
     public static let operations: [Operation] = [.update, .payloadBytes, .copyBytes, .record]
-    public static let stateBytesPerFlow = MemoryLayout<State>.stride
+    public static let stateBytesPerFlow = FlowArray<State>.bytesPerFlow
 
     // MARK: State
 
@@ -310,10 +310,10 @@ public final class TLSClientHello: Element {
             tell(UnsafeRawBufferPointer(rebasing: bytes[5..<5 + length]), nil, direction, state, i, context)
             return false
         }
-        let owner = Int32(state - connections.states) * 2 + Int32(direction)
+        let owner = connections.states.index(of: state) * 2 + Int32(direction)
         if buffers.oldest >= 0, config.whenFull == .oldest, buffers.isFull {
             let other = buffers.owner(of: buffers.oldest)
-            giveUp(.noRoom, Int(other & 1), connections.states + Int(other >> 1), i, context)
+            giveUp(.noRoom, Int(other & 1), connections.states.state(at: other >> 1), i, context)
         }
         guard let buffer = buffers.take(for: owner) else {
             giveUp(.noRoom, direction, state, i, context)
@@ -427,7 +427,7 @@ public final class TLSClientHello: Element {
         item.pointee.length = UInt32(out.finish())
         item.pointee.wireLength = item.pointee.length
         item.pointee.layout = layout
-        item.pointee.flow = connections.flow(of: state)
+        item.pointee.flow = connections.states.flow(of: state)
         context.did(.record, 1)
         context.emit(j, 0)
     }

@@ -12,7 +12,7 @@ final class HeldFragments {
     struct Node: BitwiseCopyable {
         /// The item that holds it.
         var item: Int32
-        /// The next to arrive, or the next free node; -1 for none.
+        /// The next to arrive; -1 for none.
         var next: Int32
         /// Which bytes of the packet it brings, and where in the item they begin.
         var start: Int32
@@ -38,21 +38,18 @@ final class HeldFragments {
 
     private static let wordsPerPacket = (IPFragment.mostBytes + 511) / 512
 
-    private let capacity: Int
     private let nodes: ZeroedMemory<Node>
     private let lists: ZeroedMemory<List>
     private let bits: ZeroedMemory<UInt64>
     /// For each block the node whose bytes count, while a packet with overlaps is put together.
     private let owners: ZeroedMemory<Int32>
-    private var free: Int32 = -1
-    private var fresh: Int32 = 0
-    private(set) var count = 0
+    private var free: SlotPool
     /// Bytes of all fragments.
     private(set) var bytes = 0
 
     /// Room for `capacity` fragments of packets at places below `places`.
     init(capacity: Int, places: Int) throws(OutOfMemory) {
-        self.capacity = capacity
+        free = try SlotPool(capacity)
         nodes = try ZeroedMemory(capacity)
         lists = try ZeroedMemory(places)
         bits = try ZeroedMemory(places * HeldFragments.wordsPerPacket)
@@ -66,7 +63,9 @@ final class HeldFragments {
         owners.deallocate()
     }
 
-    var isFull: Bool { count == capacity }
+    var isFull: Bool { free.isFull }
+    /// How many fragments wait.
+    var count: Int { free.used }
 
     /// The fragments of the packet at `place`, which has begun.
     func list(_ place: Int32) -> List { lists.base[Int(place)] }
@@ -76,14 +75,7 @@ final class HeldFragments {
 
     /// Puts a fragment behind the others; there must be room.
     func append(_ item: Int32, _ fragment: IPFragment, to place: Int32) {
-        let n: Int32
-        if free >= 0 {
-            n = free
-            free = nodes.base[Int(n)].next
-        } else {
-            n = fresh
-            fresh += 1
-        }
+        guard let n = free.take() else { preconditionFailure("more fragments wait than there is room for") }
         nodes.base[Int(n)] = Node(
             item: item,
             next: -1,
@@ -91,7 +83,6 @@ final class HeldFragments {
             end: Int32(fragment.end),
             data: Int32(fragment.data)
         )
-        count += 1
         bytes += fragment.size
         let list = lists.base + Int(place)
         if list.pointee.last >= 0 { nodes.base[Int(list.pointee.last)].next = n } else { list.pointee.first = n }
@@ -140,9 +131,7 @@ final class HeldFragments {
         list.pointee.first = node.next
         if node.next < 0 { list.pointee.last = -1 }
         list.pointee.count -= 1
-        nodes.base[Int(n)].next = free
-        free = n
-        count -= 1
+        free.give(n)
         bytes -= Int(node.end - node.start)
         return node
     }

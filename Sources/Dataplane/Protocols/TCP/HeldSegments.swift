@@ -11,7 +11,7 @@ final class HeldSegments {
     struct Node: BitwiseCopyable {
         /// The item that holds it.
         var item: Int32
-        /// The next in sequence, or the next free node; -1 for none.
+        /// The next in sequence; -1 for none.
         var next: Int32
         /// Sequence numbers of its first byte and behind its last one.
         var start: UInt32
@@ -36,37 +36,28 @@ final class HeldSegments {
         var isEmpty: Bool { first < 0 }
     }
 
-    let capacity: Int
     let nodes: UnsafeMutablePointer<Node>
     private let memory: ZeroedMemory<Node>
-    private var free: Int32 = -1
-    private var fresh: Int32 = 0
-    private(set) var count = 0
+    private var free: SlotPool
     /// Bytes of all segments that wait.
     private(set) var bytes = 0
 
     init(capacity: Int) throws(OutOfMemory) {
-        self.capacity = capacity
         memory = try ZeroedMemory(capacity)
         nodes = memory.base
+        free = try SlotPool(capacity)
     }
 
     deinit { memory.deallocate() }
 
-    var isFull: Bool { count == capacity }
+    var isFull: Bool { free.isFull }
+    /// How many segments wait.
+    var count: Int { free.used }
 
     /// Puts a segment in its place among those of its direction; there must be room.
     func insert(_ node: Node, in list: inout List) {
-        let n: Int32
-        if free >= 0 {
-            n = free
-            free = nodes[Int(n)].next
-        } else {
-            n = fresh
-            fresh += 1
-        }
+        guard let n = free.take() else { preconditionFailure("more segments wait than there is room for") }
         nodes[Int(n)] = node
-        count += 1
         bytes += Int(node.end &- node.start)
         if list.isEmpty || TCPSequence.precedes(list.farthest, node.end) { list.farthest = node.end }
         list.count += 1
@@ -97,9 +88,7 @@ final class HeldSegments {
         if list.first < 0 { list.last = -1 }
         list.count -= 1
         list.bytes &-= Int32(truncatingIfNeeded: node.end &- node.start)
-        nodes[Int(n)].next = free
-        free = n
-        count -= 1
+        free.give(n)
         bytes -= Int(node.end &- node.start)
         return node
     }

@@ -6,68 +6,53 @@
 /// Their memory is taken when a buffer is first used; buffers given back are used again before others.
 final class HelloBuffers {
     let size: Int
-    private let capacity: Int
     private let memory: ZeroedMemory<UInt8>
-    private let links: ZeroedMemory<Link>
-    /// Buffers that were used and given back; those from `fresh` on were never used.
-    private var free: Int32 = -1
-    private var fresh: Int32 = 0
-    /// The buffer taken longest ago; -1 when there is none.
-    private(set) var oldest: Int32 = -1
-    private var newest: Int32 = -1
-    private(set) var count = 0
+    private var free: SlotPool
+    /// The buffers that are taken, in the order in which they were.
+    private var taken = IndexList()
+    private let links: IndexList.Links
+    private let holds: ZeroedMemory<Hold>
 
-    private struct Link: BitwiseCopyable {
-        var before: Int32 = -1
-        var after: Int32 = -1
-        var owner: Int32 = -1
+    private struct Hold: BitwiseCopyable {
+        var link: IndexList.Link
+        var owner: Int32
     }
 
     init(size: Int, capacity: Int) throws {
         self.size = size
-        self.capacity = capacity
         memory = try ZeroedMemory(size * capacity)
-        links = try ZeroedMemory(capacity)
+        free = try SlotPool(capacity)
+        holds = try ZeroedMemory(capacity)
+        links = IndexList.Links(in: holds.base, at: \.link)
     }
 
     deinit {
         memory.deallocate()
-        links.deallocate()
+        holds.deallocate()
     }
 
-    var isFull: Bool { count == capacity }
+    var isFull: Bool { free.isFull }
+    /// How many buffers are taken.
+    var count: Int { free.used }
+    /// The buffer taken longest ago; -1 when there is none.
+    var oldest: Int32 { taken.first }
 
     /// A buffer for `owner`; nil when all are taken.
     func take(for owner: Int32) -> Int32? {
-        let buffer: Int32
-        if free >= 0 {
-            buffer = free
-            free = links.base[Int(buffer)].after
-        } else if Int(fresh) < capacity {
-            buffer = fresh
-            fresh += 1
-        } else {
-            return nil
-        }
-        links.base[Int(buffer)] = Link(before: newest, after: -1, owner: owner)
-        if newest >= 0 { links.base[Int(newest)].after = buffer } else { oldest = buffer }
-        newest = buffer
-        count += 1
+        guard let buffer = free.take() else { return nil }
+        holds.base[Int(buffer)].owner = owner
+        taken.append(buffer, links)
         return buffer
     }
 
     /// Takes a buffer back.
     func giveBack(_ buffer: Int32) {
-        let link = links.base[Int(buffer)]
-        if link.before >= 0 { links.base[Int(link.before)].after = link.after } else { oldest = link.after }
-        if link.after >= 0 { links.base[Int(link.after)].before = link.before } else { newest = link.before }
-        links.base[Int(buffer)].after = free
-        free = buffer
-        count -= 1
+        taken.remove(buffer, links)
+        free.give(buffer)
     }
 
     /// Whom a buffer was taken for.
-    func owner(of buffer: Int32) -> Int32 { links.base[Int(buffer)].owner }
+    func owner(of buffer: Int32) -> Int32 { holds.base[Int(buffer)].owner }
 
     /// The bytes of a buffer.
     func bytes(of buffer: Int32) -> UnsafeMutableRawBufferPointer {
