@@ -84,7 +84,7 @@ extension Recording {
         private var cursor = 0
         private var copy: Int32 = 0
         private(set) var nextArrival: Int64 = .max
-        var nextTime: Int64 { nextArrival == .max ? .max : 0 }
+        let nextTimer = Int64.max
 
         private struct Arrival: BitwiseCopyable {
             var time: Int64
@@ -218,6 +218,8 @@ extension Recording {
             let rest: UInt32 = (key ^ spread) & 0xffff
             return (entry &<< 16) | rest
         }
+
+        mutating func reachTimer() {}
 
         mutating func beginService() {}
 

@@ -189,10 +189,14 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     /// Runs until nothing arrives any more and everything has left.
     mutating func run() {
         while true {
-            let arrival = work.nextArrival
-            if min(events.nextTime, nextReceived) <= arrival {
+            let (arrival, timer) = (work.nextArrival, work.nextTimer)
+            if min(events.nextTime, nextReceived) <= min(arrival, timer) {
                 if events.count == 0, nextReceived == .max { break }
                 step()
+            } else if timer <= arrival {
+                now = max(now, timer)
+                work.reachTimer()
+                takeControls()
             } else {
                 now = max(now, arrival)
                 takeControls()
@@ -327,7 +331,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         isTakingControls = true
         while true {
             // Nothing with an earlier functional time can come any more.
-            let watermark = oldest == newest ? work.nextTime : epochs[slot(oldest)].time
+            let watermark = oldest == newest ? Int64.max : epochs[slot(oldest)].time
             while let control = work.nextControl(
                 watermark: watermark,
                 newest: newest &- 1,

@@ -51,6 +51,10 @@ public final class TimedRuntime {
         private let hostCosts: CostTable
         private let isHost: Block<Bool>
         private var arrived = 0
+        /// When the last packet arrived, in virtual and in functional time.
+        private var last: (arrival: Int64, time: Int64) = (0, .min)
+        /// The functional time that has come.
+        private var reached = Int64.min
         private let firstTime: Int64
         private(set) var nextArrival: Int64 = .max
         var holds: Bool { elements.holds }
@@ -82,15 +86,26 @@ public final class TimedRuntime {
             plan()
         }
 
-        var nextTime: Int64 { elements.nextTime }
-
         private mutating func plan() {
             nextArrival =
                 elements.nextTime == .max
                 ? .max : load.arrival(arrived, elapsed: elements.nextTime &- firstTime)
         }
 
+        /// Between two arrivals time goes on evenly. Behind the last nobody says what time it is.
+        var nextTimer: Int64 {
+            let due = elements.step.nextDue
+            guard due > reached, due <= elements.nextTime, nextArrival < .max else { return .max }
+            let (gap, rest) = (elements.nextTime &- last.time, due &- last.time)
+            if rest <= 0 || gap <= 0 { return last.arrival }
+            return last.arrival &+ scale(nextArrival &- last.arrival, by: rest, over: gap)
+        }
+
+        mutating func reachTimer() { reached = elements.step.nextDue }
+
         mutating func arrive() -> (job: Job, key: UInt32, time: Int64)? {
+            last = (nextArrival, elements.nextTime)
+            reached = max(reached, elements.nextTime)
             let taken = elements.arrive()
             arrived += 1
             plan()
@@ -145,8 +160,8 @@ public final class TimedRuntime {
                     after: newest
                 )
             }
-            guard !isBusy, !isEnding, watermark < .max, elements.step.nextDue <= watermark,
-                let timer = elements.step.takeTimer(until: watermark)
+            guard !isBusy, !isEnding, elements.step.nextDue <= min(watermark, reached),
+                let timer = elements.step.takeTimer(until: min(watermark, reached))
             else { return nil }
             return control(
                 at: timer.number,

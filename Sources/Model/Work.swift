@@ -129,8 +129,10 @@ protocol Work: ~Copyable {
     var mostCalls: Int { get }
     /// The virtual time of the next arrival; ``Int64/max`` when there is none.
     var nextArrival: Int64 { get }
-    /// Functional time of the next arrival in nanoseconds; ``Int64/max`` when there is none.
-    var nextTime: Int64 { get }
+    /// The virtual time at which the next timer is due, as far as arrivals tell what time it is; ``Int64/max`` when there is none.
+    var nextTimer: Int64 { get }
+    /// That time has come.
+    mutating func reachTimer()
     /// The next packet. `time` is functional; nil when no item was free for it.
     mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
     /// A stay of an item on a thread begins, with all that it leads to there.
@@ -139,8 +141,8 @@ protocol Work: ~Copyable {
     mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int
     /// A job was dropped between elements.
     mutating func abandon(_ job: Job)
-    /// The next call to be made: those announced since, or a timer due now that all items before `watermark` (functional time)
-    /// are done. What a timer leads to is done before the next fires: so timers wait while `isBusy` with calls.
+    /// The next call to be made: those announced since, or a timer whose time has come, now that all items before `watermark`
+    /// (functional time) are done. What a timer leads to is done before the next fires: so timers wait while `isBusy` with calls.
     mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control?
     /// The `k`-th call of a control.
     func call(_ k: Int32) -> (ref: Int32, node: Int32)

@@ -55,6 +55,10 @@ public final class DirectRuntime {
     private let scratch: UnsafeMutablePointer<Int32>
     /// Where several edges meet, only items of earlier turns may pass in the round under way.
     private var horizon = UInt64.max
+    /// The cycle whose elements run now, and the horizon behind it. Its own elements do not wait for that: what comes in is in their
+    /// care.
+    private var cycle = -1
+    private var cycleHorizon = UInt64.max
     /// Something waits for the next round.
     private var isPending = false
     /// Something moved in the round under way.
@@ -159,12 +163,15 @@ public final class DirectRuntime {
         repeat {
             while runOnce() {}
         } while deliverEndedFlows()
+        assert(stations.allSatisfy(\.isAtRest), "items wait and nothing moves")
         if isObserved { watcher?.drained() }
     }
 
     /// One round over all elements; true when another one is needed.
     private func runOnce(before turn: UInt64 = .max) -> Bool {
         horizon = turn
+        cycle = -1
+        cycleHorizon = .max
         isPending = false
         hasMoved = false
         for station in stations {
@@ -222,7 +229,7 @@ public final class DirectRuntime {
 
     /// Something waits for the next round: what is of this turn or later does not pass where edges meet.
     private func wait(before turn: UInt64) {
-        horizon = min(horizon, turn)
+        if cycle >= 0 { cycleHorizon = min(cycleHorizon, turn) } else { horizon = min(horizon, turn) }
         isPending = true
     }
 
@@ -268,6 +275,12 @@ public final class DirectRuntime {
 
     @inline(never)
     private func deliver(_ station: Station) {
+        // The elements of a cycle run one behind the other.
+        if station.cycle != cycle {
+            horizon = min(horizon, cycleHorizon)
+            cycle = station.cycle
+            cycleHorizon = .max
+        }
         if station.cycle >= 0 { deliverRound(station) }
         gather(station)
         if station.lane.pointee.head < station.lane.pointee.tail { deliverLane(station) }
@@ -704,6 +717,12 @@ private struct Station: BitwiseCopyable {
         siblings.deallocate()
         chunk.deallocate()
         current.deallocate()
+    }
+
+    /// Nothing waits to come in.
+    var isAtRest: Bool {
+        entries.allSatisfy { $0.queue.pointee.head == $0.queue.pointee.tail } && lane.pointee.head == lane.pointee.tail
+            && round.allSatisfy { $0.queues.allSatisfy { $0.pointee.head == $0.pointee.tail } }
     }
 
     func with(_ input: Int) -> Station {

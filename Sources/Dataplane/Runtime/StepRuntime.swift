@@ -29,6 +29,8 @@ public final class StepRuntime {
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
     @usableFromInline let run: UnsafeMutablePointer<RunState>
+    /// The packet that came in last; what timers and the end of the input cause is behind it.
+    private var arrived = Origin()
     /// What the last call let go: in order of the outputs, then in order of emission. Valid until the next call.
     public let emitted: UnsafeMutablePointer<Emitted>
     private let scratch: UnsafeMutablePointer<Int32>
@@ -85,7 +87,7 @@ public final class StepRuntime {
         let node = nodes + wire
         node.pointee.made &+= 1
         assert(instance.contract.arrived(i))
-        run.pointee.origin = origin(of: i)
+        arrived = origin(of: i)
         let queue = node.pointee.outputs
         queue.pointee.buffer[queue.pointee.tail] = i
         queue.pointee.tail &+= 1
@@ -122,6 +124,7 @@ public final class StepRuntime {
 
     /// Calls back timer `id`, which was due at `due`.
     public func fire(_ id: Int, of number: Int, due: Int64) -> Int {
+        run.pointee.origin = arrived
         run.pointee.origin.time = due
         run.pointee.origin.now = due
         call(number) { $0.timer(id, due: due, $1) }
@@ -143,6 +146,7 @@ public final class StepRuntime {
 
     /// Tells one element that the input has ended.
     public func finish(_ number: Int) -> Int {
+        run.pointee.origin = arrived
         call(number) { $0.finish($1) }
         return collect(number)
     }
