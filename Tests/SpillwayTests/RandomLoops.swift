@@ -49,6 +49,9 @@ let batchSizes = [1, 2, 7, 64, 256]
 
 /// Random graphs with everything in them that could tell where a batch was cut: cycles, flows that are created on a way round,
 /// tables that are full, timers of all lengths, items that are held and copied, elements that look at the order of all packets.
+///
+/// No span is a whole number of microseconds, as the stamps of captures are: what happens at one time has no order in a machine
+/// where it takes time.
 enum RandomLoops {
     /// Which are tried.
     static let seeds: Range<Int> = {
@@ -153,18 +156,18 @@ enum RandomLoops {
             switch random.below(4) {
             case 0: lead(from, to: add("Counter"), ["out"], isDoor: false)
             case 1:
-                let timeout = random.one(of: ["1 us", "100 us", "1 ms", "50 ms", "1 s"])
+                let timeout = random.one(of: ["1300 ns", "100300 ns", "1000300 ns", "50000300 ns", "1 s"])
                 let name = add("Coalescer", "size: 256 B, count: \(1 + random.below(8)), timeout: \(timeout)")
                 lead(from, to: name, ["out"], isDoor: false)
             case 2: lead(from, to: add("Tee"), ["out1", "out2"], isDoor: false)
             default:
-                let name = add("FaultInjector", "delay: 0.3, delay_by: \(random.one(of: ["10 us", "2 ms"]))")
+                let name = add("FaultInjector", "delay: 0.3, delay_by: \(random.one(of: ["9700 ns", "2000300 ns"]))")
                 lead(from, to: name, ["out"], isDoor: false)
             }
         }
 
         private mutating func growPackets(_ from: Loose) {
-            let durations = ["1 us", "20 us", "1 ms", "20 ms", "300 ms"]
+            let durations = ["1300 ns", "20300 ns", "1000300 ns", "20000300 ns", "300000300 ns"]
             switch random.below(15) {
             case 0: lead(from, to: add("Counter"), ["out"])
             case 1: lead(from, to: add("IPCheck", "checksum: \(random.one(of: ["verify", "count"]))"), ["out"])
@@ -177,7 +180,7 @@ enum RandomLoops {
                 lead(from, to: add("Classifier", rules), ["a", "b", "other"])
             case 4: lead(from, to: add("Tee", "outputs: 3"), ["out1", "out2", "out3"])
             case 5:
-                let rate = random.one(of: ["0", "2000 pps", "100000 pps", "8 Mbps"])
+                let rate = random.one(of: ["0", "1999 pps", "97001 pps", "8 Mbps"])
                 let name = add("Queue", "capacity: \(random.one(of: ["2", "8", "1024"])), rate: \(rate)")
                 lead(from, to: name, ["out"])
             case 6:
@@ -190,7 +193,7 @@ enum RandomLoops {
                     "delay: 0.2, delay_by: \(random.one(of: durations))",
                 ])
                 lead(from, to: add("FaultInjector", what), ["out"])
-            case 8: lead(from, to: add("IPDefragmenter", "timeout: \(random.one(of: ["1 ms", "1 s"]))"), ["out"])
+            case 8: lead(from, to: add("IPDefragmenter", "timeout: \(random.one(of: ["1000300 ns", "1 s"]))"), ["out"])
             case 9, 10, 11:
                 let table = add("FlowTable", tableParameters())
                 lead(from, to: "\(table).in", ["hit"]) { $0.hasFlows = true }
@@ -234,7 +237,7 @@ enum RandomLoops {
         }
 
         private mutating func tableParameters() -> String {
-            let idle = random.one(of: ["0", "20 us", "20 ms", "300 s"])
+            let idle = random.one(of: ["0", "20300 ns", "20000300 ns", "300 s"])
             let capacity = random.one(of: ["2", "5", "64", "65536"])
             return "capacity: \(capacity), idle: \(idle), on_full: \(random.one(of: ["evict", "drop"]))"
         }

@@ -60,6 +60,8 @@ struct NodeState {
 @frozen
 @usableFromInline
 struct RunState {
+    /// Packets that came in so far, lost ones too: the number of the next.
+    @usableFromInline var arrived: UInt64 = 0
     /// The earliest armed timer of any element.
     @usableFromInline var nextDue: Int64 = .max
     /// What caused the call in progress; items made without a parent inherit it.

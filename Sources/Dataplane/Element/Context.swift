@@ -56,6 +56,17 @@ public struct Context {
         if from < to { emit(Batch(items: batch.items, index: batch.index + from, count: to &- from), output) }
     }
 
+    /// Each item of the batch leaves by the output of its number.
+    @inlinable @inline(__always)
+    public func emit(_ batch: Batch, by outputs: UnsafePointer<UInt16>) {
+        // Kept in a register, for memory that is written could be where it stands.
+        let queues = node.pointee.outputs
+        for k in 0..<batch.count {
+            assert(contract.emitted(batch.index[k], Int(outputs[k]), by: node.pointee.index))
+            queues[Int(outputs[k])].append(batch.index[k])
+        }
+    }
+
     /// The item is dropped for a reason, an index into the type's list of drop reasons; counted, and its slot is free.
     @inlinable @inline(__always)
     public func drop(_ i: Int32, _ reason: Int) {

@@ -73,7 +73,7 @@ extension ElementType {
 }
 
 /// How soon the timers of an element may be due.
-public enum ShortestTimer: Equatable, Sendable {
+public enum ShortestTimer: Equatable, Sendable, BitwiseCopyable {
     /// So many nanoseconds after they are armed, or later. The larger it is, the less often batches are cut where packets are sparse.
     case after(Int64)
     /// At multiples of so many nanoseconds only, as those of a ``TimingWheel`` are: no batch spans one.

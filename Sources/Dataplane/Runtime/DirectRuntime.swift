@@ -499,14 +499,15 @@ public final class DirectRuntime {
         assert(contract.processes(true))
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
         assert(contract.processes(false))
-        let refused = node.pointee.refused
-        if _slowPath(refused != 0) {
-            assert(contract.returned(batch, refused: refused, from: Int32(number)))
-            node.pointee.refused = 0
-            node.pointee.entered &-= UInt64(truncatingIfNeeded: refused)
-        } else {
+        // Only who must wait gives anything back.
+        if _fastPath(!node.pointee.mustWait) {
             assert(contract.returned(nil, refused: 0, from: Int32(number)))
+            return 0
         }
+        let refused = node.pointee.refused
+        assert(contract.returned(batch, refused: refused, from: Int32(number)))
+        node.pointee.refused = 0
+        node.pointee.entered &-= UInt64(truncatingIfNeeded: refused)
         return refused
     }
 

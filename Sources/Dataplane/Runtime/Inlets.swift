@@ -4,26 +4,35 @@
 /// The wires that packets come in by, and the order in which they do: the source whose next packet is earliest goes first. Both
 /// runtimes take their packets here.
 public struct Inlets: ~Copyable {
-    private struct Inlet {
+    private struct Inlet: BitwiseCopyable {
         /// The wire.
         var node: Int
         var source: Unmanaged<PacketSource>
     }
 
-    private let instance: Instance
-    private let inlets: [Inlet]
+    // Reached by pointer, for it is done for every batch. The instance keeps what they point to.
+    private let inlets: UnsafeMutableBufferPointer<Inlet>
+    private let pool: Unmanaged<Pool>
+    private let free: UnsafeMutablePointer<PoolState>
+    private let run: UnsafeMutablePointer<RunState>
+    private let nodes: UnsafeMutablePointer<NodeState>
     /// The inlet of the packet that is next.
     private var first = -1
-    /// Packets that came in, lost ones too: the number of the next.
-    private var sequence: UInt64 = 0
 
-    /// The sources that the wires of `instance` are bound to.
+    /// The sources that the wires of `instance` are bound to. The instance outlives it.
     public init(_ instance: Instance) {
-        self.instance = instance
-        inlets = instance.spec.nodes.indices.compactMap { node in
-            instance.bindings[node]?.source.map { Inlet(node: node, source: .passUnretained($0)) }
-        }
+        inlets = heap(
+            instance.spec.nodes.indices.compactMap { node in
+                instance.bindings[node]?.source.map { Inlet(node: node, source: .passUnretained($0)) }
+            }
+        )
+        pool = .passUnretained(instance.pool)
+        free = instance.pool.state
+        run = instance.run
+        nodes = instance.nodes
     }
+
+    deinit { inlets.deallocate() }
 
     /// The wire of the packet that is next.
     public var wire: Int { inlets[first].node }
@@ -57,32 +66,34 @@ public struct Inlets: ~Copyable {
     /// Takes up to `max` packets of the wire that is next, earlier than `limit`, into items of the pool; returns how many. When
     /// no item is free, the next packet is dropped and counted at the wire as `no_items`.
     public mutating func take(_ max: Int, before limit: Int64, into indices: UnsafeMutablePointer<Int32>) -> Int {
-        let inlet = inlets[first]
-        let pool = instance.pool
-        if pool.freeCount == 0 {
-            drop(inlet, before: limit, indices)
+        if free.pointee.freeCount == 0 {
+            drop(before: limit, indices)
             return 0
         }
-        let n = inlet.source._withUnsafeGuaranteedRef {
-            $0.fill(pool, indices, max: max, before: limit, sequence: sequence)
-        }
-        sequence &+= UInt64(truncatingIfNeeded: n)
+        let n = fill(max, before: limit, into: indices)
+        run.pointee.arrived &+= UInt64(truncatingIfNeeded: n)
         return n
     }
 
-    /// Packets dropped since the run began because no item was free.
-    public private(set) var dropped: UInt64 = 0
-
-    private mutating func drop(_ inlet: Inlet, before limit: Int64, _ indices: UnsafeMutablePointer<Int32>) {
-        instance.pool.lendReserve()
-        let n = inlet.source._withUnsafeGuaranteedRef {
-            $0.fill(instance.pool, indices, max: 1, before: limit, sequence: sequence)
+    @inline(__always)
+    private func fill(_ max: Int, before limit: Int64, into indices: UnsafeMutablePointer<Int32>) -> Int {
+        inlets[first].source._withUnsafeGuaranteedRef { source in
+            pool._withUnsafeGuaranteedRef {
+                source.fill($0, indices, max: max, before: limit, sequence: run.pointee.arrived)
+            }
         }
-        instance.pool.takeReserveBack()
+    }
+
+    @inline(never)
+    private mutating func drop(before limit: Int64, _ indices: UnsafeMutablePointer<Int32>) {
+        let pool = pool.takeUnretainedValue()
+        pool.lendReserve()
+        let n = fill(1, before: limit, into: indices)
+        pool.takeReserveBack()
         if n == 0 { return }
-        sequence &+= 1
-        dropped &+= 1
-        instance.nodes[inlet.node].made &+= 1
-        instance.nodes[inlet.node].drops[Wire.Drop.noItems.rawValue] &+= 1
+        run.pointee.arrived &+= 1
+        let node = nodes + inlets[first].node
+        node.pointee.made &+= 1
+        node.pointee.drops[Wire.Drop.noItems.rawValue] &+= 1
     }
 }

@@ -27,7 +27,7 @@ public final class Instance {
     let unused: UnsafeMutableBufferPointer<Unused>
     let contract: Contract
     /// How soon timers of its elements may be due, each different way once.
-    private let shortestTimers: [ShortestTimer]
+    private let shortestTimers: UnsafeMutableBufferPointer<ShortestTimer>
 
     /// One output without an edge.
     struct Unused: BitwiseCopyable {
@@ -96,7 +96,7 @@ public final class Instance {
         for timer in spec.nodes.compactMap(\.element.shortestTimer) where !shortestTimers.contains(timer) {
             shortestTimers.append(timer)
         }
-        self.shortestTimers = shortestTimers
+        self.shortestTimers = heap(shortestTimers)
         contract = Contract(
             spec.nodes.map { node in
                 let timer = node.element.shortestTimer
@@ -183,6 +183,7 @@ public final class Instance {
     deinit {
         run.pointee.ended.deallocate()
         run.deallocate()
+        shortestTimers.deallocate()
         nodes.deallocate()
         borrowed.deallocate()
         unused.deallocate()
@@ -195,7 +196,7 @@ public final class Instance {
     /// No timer that is armed for a packet of functional time `time`, or a later one, is due before this.
     func firstTimer(after time: Int64) -> Int64 {
         var first = Int64.max
-        for timer in shortestTimers { first = min(first, timer.first(after: time)) }
+        for k in 0..<shortestTimers.count { first = min(first, shortestTimers[k].first(after: time)) }
         return first
     }
 

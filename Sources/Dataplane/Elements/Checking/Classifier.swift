@@ -156,7 +156,7 @@ public final class Classifier: Element {
             if linkType != self.linkType { change(to: linkType) }
             let stage = min(end, next + Classifier.stage)
             let stop = Classifier.findUsual(tables, linkType, next, stage, batch.items, found)
-            for k in 0..<stop - next { context.emit(next[k], Int(found[k])) }
+            context.emit(Batch(items: batch.items, index: next, count: stop - next), by: found)
             tests &+= (stop - next) &* tables.pointee.levels
             next = stop
             if next == stage || batch.items[Int(next.pointee)].linkType != linkType { continue }

@@ -212,6 +212,7 @@ public final class FlowTable: Element {
         }
         var others = 0
         var start = 0
+        var end = batch.count
         for k in 0..<batch.count {
             let p = batch[k]
             let looked = keys + k
@@ -245,15 +246,14 @@ public final class FlowTable: Element {
                 context
             )
             if context.mustWait {
-                latest = max(latest, time)
-                context.did(.update, start &- others)
-                return start
+                end = start
+                break
             }
         }
-        context.emit(batch, from: start, to: batch.count, output)
-        latest = max(latest, batch[batch.count &- 1].pointee.time)
-        context.did(.update, batch.count &- others)
-        return batch.count
+        context.emit(batch, from: start, to: end, output)
+        latest = max(latest, batch[end &- 1].pointee.time)
+        context.did(.update, end &- others)
+        return end
     }
 
     /// The key of a packet that is not plain TCP or UDP over IPv4.
