@@ -39,6 +39,8 @@ struct ElementCalls: ~Copyable {
     private(set) var next = Poll.ended
     /// Functional time of the next packet; ``Int64/max`` when none is known.
     var nextTime: Int64 { if case .ready(let time) = next { time } else { .max } }
+    /// When sources that are idle are to be asked again, in functional nanoseconds; ``Int64/max`` for never.
+    var idleUntil: Int64 { if case .idle(let time) = next { time } else { .max } }
 
     private struct EdgeEnd: BitwiseCopyable {
         var to: Int32 = 0
@@ -102,6 +104,9 @@ struct ElementCalls: ~Copyable {
 
     /// What is called from now on belongs together: items of other services have an order of their own.
     mutating func beginService() { service &+= 1 }
+
+    /// An item leaves now.
+    func stamp(_ item: Int32, _ time: Int64) { items[Int(item)].time = time }
 
     func time(of item: Int32) -> Int64 { items[Int(item)].time }
     func length(of item: Int32) -> UInt32 { items[Int(item)].wireLength }
@@ -181,7 +186,8 @@ struct ElementCalls: ~Copyable {
         if end.cycle >= 0 {
             let isInside: UInt64 = end.isRound ? 0 : 1
             let next = end.isRound ? min(round &+ (end.isBack ? 1 : 0), Order.mostRounds) : 0
-            order.a = UInt64(firstRank[Int(end.cycle)]) &<< 48 | isInside &<< 47 | next &<< 24
+            order.a =
+                UInt64(firstRank[Int(end.cycle)]) &<< 48 | isInside &<< 47 | next &<< 24
                 | UInt64(end.rank) &<< 8 | UInt64(end.input)
         } else {
             order.a = UInt64(end.rank) &<< 48 | UInt64(end.input)

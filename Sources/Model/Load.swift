@@ -11,6 +11,9 @@ public enum Pace: Sendable, Equatable {
     case factor(numerator: Int, denominator: Int)
     /// At even distances, so many per second.
     case rate(Int)
+    /// When the sources say, in the time of the modelled machine, which is what elements see: so what arrives may depend on what was
+    /// sent before. Time begins at 0; a wire's destination is handed a packet when the last bit of it leaves.
+    case closedLoop
 
     /// Arrival of the packet number `k` (from 0), in picoseconds, whose functional time is `elapsed` nanoseconds after
     /// that of the first.
@@ -20,6 +23,7 @@ public enum Pace: Sendable, Equatable {
         case .factor(let numerator, let denominator):
             scale(scale(elapsed, by: 1_000, over: 1), by: Int64(max(1, denominator)), over: Int64(max(1, numerator)))
         case .rate(let rate): scale(Int64(k), by: picosecondsPerSecond, over: Int64(max(1, rate)))
+        case .closedLoop: scale(elapsed, by: 1_000, over: 1)
         }
     }
 }

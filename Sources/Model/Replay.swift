@@ -219,7 +219,9 @@ extension Recording {
             return (entry &<< 16) | rest
         }
 
-        mutating func reachTimer() {}
+        mutating func reachTimer(_ time: Int64) {}
+        let awaitsSending = false
+        mutating func sent(_ job: Job, at time: Int64) {}
 
         mutating func beginService() {}
 

@@ -195,7 +195,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 step()
             } else if timer <= arrival {
                 now = max(now, timer)
-                work.reachTimer()
+                work.reachTimer(now)
                 takeControls()
             } else {
                 now = max(now, arrival)
@@ -238,6 +238,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         case .leave: leave(event.subject)
         case .delivery: deliver(event.subject == 0 ? .host : .nic)
         case .interrupt: if event.subject == interrupt { raiseInterrupt() }
+        case .wireOut: sent(event.subject)
         case .macDone: if let job = macWaiting.popFirst(jobs.base) { enqueue(job) }
         }
     }
@@ -640,6 +641,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         // As many as may wait, and the one on the wire, have not left.
         if places[txOldest[wire]] > now, !isUnlimited {
             lose(job, .portTxFull)
+            if work.awaitsSending { work.abandon(job) }
         } else {
             let wireTime = mac.wireTime(Int(job.length))
             let start = max(now, txFree[wire])
@@ -654,8 +656,16 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 let epoch = epochs.base + slot(job.epoch)
                 epoch.pointee.emitted = max(epoch.pointee.emitted, txFree[wire])
             }
+            if work.awaitsSending { return events.plan(.wireOut, at: txFree[wire], j) }
         }
         remove(j)
+    }
+
+    /// The last bit of a frame has left, and whoever waits for it may answer.
+    private mutating func sent(_ j: Int32) {
+        work.sent(jobs[Int(j)], at: now)
+        remove(j)
+        takeControls()
     }
 
     // MARK: Executors

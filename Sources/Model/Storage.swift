@@ -41,6 +41,7 @@ struct Event: BitwiseCopyable {
         case delivery
         case interrupt
         case macDone
+        case wireOut
     }
 
     var time: Int64

@@ -50,6 +50,8 @@ public final class TimedRuntime {
         private let nicCosts: CostTable
         private let hostCosts: CostTable
         private let isHost: Block<Bool>
+        private let isWire: Block<Bool>
+        let awaitsSending: Bool
         private var arrived = 0
         /// When the last packet arrived, in virtual and in functional time.
         private var last: (arrival: Int64, time: Int64) = (0, .min)
@@ -57,7 +59,9 @@ public final class TimedRuntime {
         private var reached = Int64.min
         private let firstTime: Int64
         private(set) var nextArrival: Int64 = .max
-        var holds: Bool { elements.holds }
+        var holds: Bool { !isSending && elements.holds }
+        /// The last visit was that of a packet that is about to be sent.
+        private var isSending = false
         /// As many as a batch of a direct run, for what they make takes items.
         let mostCalls = 64
         let children: UnsafeMutablePointer<Child>
@@ -78,30 +82,58 @@ public final class TimedRuntime {
             hostCosts = CostTable(profile.host)
             isHost = Block(sides.count, false)
             for (k, side) in sides.enumerated() { isHost[k] = side == .host }
+            awaitsSending = load == .closedLoop
+            isWire = Block(sides.count, false)
+            for (k, node) in instance.spec.nodes.enumerated() { isWire[k] = node.isWire }
             children = elements.children
             let step = elements.step
             stride = max(1, instance.spec.nodes.indices.map { step.told(by: $0).count }.max() ?? 1)
             elements.look()
-            firstTime = elements.nextTime
+            // In a closed loop time is that of the machine.
+            firstTime = load == .closedLoop ? 0 : elements.nextTime
             plan()
         }
 
         private mutating func plan() {
             nextArrival =
-                elements.nextTime == .max
+                elements.nextTime == .max || isEnding
                 ? .max : load.arrival(arrived, elapsed: elements.nextTime &- firstTime)
         }
 
         /// Between two arrivals time goes on evenly. Behind the last nobody says what time it is.
         var nextTimer: Int64 {
             let due = elements.step.nextDue
+            if awaitsSending {
+                // An idle source is asked again when it said so.
+                let next = min(due > reached ? due : .max, elements.idleUntil)
+                return next == .max || isEnding ? .max : scale(next, by: 1_000, over: 1)
+            }
             guard due > reached, due <= elements.nextTime, nextArrival < .max else { return .max }
             let (gap, rest) = (elements.nextTime &- last.time, due &- last.time)
             if rest <= 0 || gap <= 0 { return last.arrival }
             return last.arrival &+ scale(nextArrival &- last.arrival, by: rest, over: gap)
         }
 
-        mutating func reachTimer() { reached = elements.step.nextDue }
+        mutating func reachTimer(_ time: Int64) {
+            if !awaitsSending {
+                reached = elements.step.nextDue
+                return
+            }
+            reached = time / 1_000
+            if elements.idleUntil <= reached { look() }
+        }
+
+        private mutating func look() {
+            elements.look()
+            plan()
+        }
+
+        mutating func sent(_ job: Job, at time: Int64) {
+            elements.stamp(job.ref, time / 1_000)
+            reached = max(reached, time / 1_000)
+            _ = elements.process(job.ref, on: job.edge, job.order)
+            if !isEnding { look() }
+        }
 
         mutating func arrive() -> (job: Job, key: UInt32, time: Int64)? {
             last = (nextArrival, elements.nextTime)
@@ -123,6 +155,8 @@ public final class TimedRuntime {
 
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
             let n: Int
+            isSending = awaitsSending && job.pointee.kind == .item && isWire[Int(job.pointee.node)]
+            if isSending { return 0 }
             switch job.pointee.kind {
             case .arrival: n = elements.receive(job.pointee.ref, at: Int(job.pointee.node))
             case .item: n = elements.process(job.pointee.ref, on: job.pointee.edge, job.pointee.order)

@@ -132,13 +132,17 @@ protocol Work: ~Copyable {
     /// The virtual time at which the next timer is due, as far as arrivals tell what time it is; ``Int64/max`` when there is none.
     var nextTimer: Int64 { get }
     /// That time has come.
-    mutating func reachTimer()
+    mutating func reachTimer(_ time: Int64)
     /// The next packet. `time` is functional; nil when no item was free for it.
     mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
     /// A stay of an item on a thread begins, with all that it leads to there.
     mutating func beginService()
     /// Does the work of a job: gives the number of children, and adds its cost.
     mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int
+    /// It asks to be told when an item has left a wire, and not before.
+    var awaitsSending: Bool { get }
+    /// The last bit of an item has left its wire.
+    mutating func sent(_ job: Job, at time: Int64)
     /// A job was dropped between elements.
     mutating func abandon(_ job: Job)
     /// The next call to be made: those announced since, or a timer whose time has come, now that all items before `watermark`

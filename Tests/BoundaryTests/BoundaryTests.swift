@@ -31,7 +31,7 @@ import Testing
         ("Packet", []),
         ("Records", ["Packet"]),
         ("Text", ["Packet", "Records"]),
-        ("Flow", ["Packet"]),
+        ("Flow", ["Packet", "Records"]),
         ("Protocols", ["Packet", "Flow"]),
         ("Core", ["Packet"]),
         ("Element", ["Packet", "Records", "Text", "Protocols", "Core"]),

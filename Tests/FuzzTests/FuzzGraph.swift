@@ -215,7 +215,7 @@ extension ConfiguredElement {
             outputs: E.outputs(config),
             flowCapacity: E.flowCapacity(config),
             heldItems: E.heldItems(config),
-                shortestTimer: E.shortestTimer(config),
+            shortestTimer: E.shortestTimer(config),
             settings: [],
             make: { try E(config, $0) },
             readHandlers: { element in E.handlers.map { ($0.name, $0.read(element as! E)) } }

@@ -34,7 +34,9 @@ struct Exact: Equatable {
         for wire in Set(sent.keys).union(other.sent.keys) where sent[wire] != other.sent[wire] {
             let (a, b) = (sent[wire] ?? [], other.sent[wire] ?? [])
             let at = zip(a, b).enumerated().first { $0.element.0 != $0.element.1 }?.offset
-            out.append("\(wire): \(a.count) and \(b.count) packets, different from \(at.map(String.init) ?? "the end") on")
+            out.append(
+                "\(wire): \(a.count) and \(b.count) packets, different from \(at.map(String.init) ?? "the end") on"
+            )
         }
         for name in Set(files.keys).union(other.files.keys) where files[name] != other.files[name] {
             out.append("\(name): \(files[name]?.count ?? -1) and \(other.files[name]?.count ?? -1) bytes differ")
@@ -55,7 +57,9 @@ let batchSizes = [1, 2, 7, 64, 256]
 enum RandomLoops {
     /// Which are tried.
     static let seeds: Range<Int> = {
-        let words = ProcessInfo.processInfo.environment["SPILLWAY_RANDOM_GRAPHS"]?.split(separator: "-").compactMap { Int($0) }
+        let words = ProcessInfo.processInfo.environment["SPILLWAY_RANDOM_GRAPHS"]?.split(separator: "-").compactMap {
+            Int($0)
+        }
         if let words, words.count == 2, words[0] <= words[1] { return words[0]..<words[1] + 1 }
         return 0..<40
     }()
@@ -91,12 +95,15 @@ enum RandomLoops {
     struct Refused: Error { var text: String }
 
     fileprivate static func parse(_ text: String) -> GraphSpec? {
-        GraphLoader(catalog: .standard, services: SystemServices()) { _ in Array(text.utf8) }.loadGraph("random.yaml").graph
+        GraphLoader(catalog: .standard, services: SystemServices()) { _ in Array(text.utf8) }.loadGraph("random.yaml")
+            .graph
     }
 
     fileprivate static func isTame(_ spec: GraphSpec) -> Bool {
         let shape = GraphShape(spec)
-        return !spec.nodes.indices.contains { ["Tee", "FaultInjector"].contains(spec.nodes[$0].type.name) && shape.cycle[$0] >= 0 }
+        return !spec.nodes.indices.contains {
+            ["Tee", "FaultInjector"].contains(spec.nodes[$0].type.name) && shape.cycle[$0] >= 0
+        }
     }
 
     private struct Loose {
@@ -141,7 +148,13 @@ enum RandomLoops {
             }
         }
 
-        private mutating func lead(_ from: Loose, to name: String, _ ports: [String], isDoor: Bool = true, _ change: (inout Loose) -> Void = { _ in }) {
+        private mutating func lead(
+            _ from: Loose,
+            to name: String,
+            _ ports: [String],
+            isDoor: Bool = true,
+            _ change: (inout Loose) -> Void = { _ in }
+        ) {
             chains.append("\(from.name) -> \(name)")
             if isDoor { doors.append("\(name)") }
             for port in ports {
@@ -220,7 +233,10 @@ enum RandomLoops {
                     $0.carriesRecords = $0.name.hasSuffix(".records")
                 }
             case 13 where from.hasFlows && !from.isStream:
-                let name = add("TCPReassembler", "on_gap: \(random.one(of: ["skip", "wait", "drop_flow"])), gap_timeout: 20 ms")
+                let name = add(
+                    "TCPReassembler",
+                    "on_gap: \(random.one(of: ["skip", "wait", "drop_flow"])), gap_timeout: 20 ms"
+                )
                 lead(from, to: name, ["out", "rest"], isDoor: false) { $0.isStream = $0.name.hasSuffix(".out") }
             case 14 where from.isStream:
                 lead(from, to: add("HTTPParser"), ["out", "records"], isDoor: false) {
@@ -253,7 +269,8 @@ enum RandomLoops {
                 } else {
                     switch parts.random.below(5) {
                     case 0: parts.chains.append("\(end.name) -> \(parts.add("Discard"))")
-                    case 1: parts.chains.append("\(end.name) -> \(parts.add("PacketSink", "file: packets-\(number).pcap"))")
+                    case 1:
+                        parts.chains.append("\(end.name) -> \(parts.add("PacketSink", "file: packets-\(number).pcap"))")
                     default: parts.chains.append("\(end.name) -> wire.tx")
                     }
                 }

@@ -123,7 +123,8 @@ struct Bound {
         var bindings: [Int: WireBinding] = [:]
         var shift: Int64 = 0
         for (number, node) in spec.nodes.enumerated() where node.isWire {
-            let packets = spec.edges.contains { $0.from == number } ? try FirstPackets(capture, packets, shift: shift) : nil
+            let packets =
+                spec.edges.contains { $0.from == number } ? try FirstPackets(capture, packets, shift: shift) : nil
             shift += apart
             let destination = CollectedPackets()
             sent[node.name] = destination

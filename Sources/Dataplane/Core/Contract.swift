@@ -28,7 +28,7 @@ final class Contract {
     /// For each element and output the turn of what left there last.
     private var lastTurns: [[UInt64]] = []
     /// Items leave in the order of their turns: so it is in a direct run, where one packet follows the other.
-    var isOrdered = false
+    private var isOrdered = false
     /// Functional time of the first packet of the batch in progress; no timer may be armed for less than an element's shortest
     /// timer behind it.
     var batchTime = Int64.min
@@ -43,9 +43,9 @@ final class Contract {
         items = pool.items
         turns = pool.turns
         #if DEBUG
-            keepers = Array(repeating: Contract.free, count: pool.capacity + 1)
-            inHand = Array(repeating: 0, count: parties.count)
-            lastTurns = parties.map { Array(repeating: 0, count: $0.outputs.count) }
+        keepers = Array(repeating: Contract.free, count: pool.capacity + 1)
+        inHand = Array(repeating: 0, count: parties.count)
+        lastTurns = parties.map { Array(repeating: 0, count: $0.outputs.count) }
         #endif
     }
 
@@ -76,6 +76,13 @@ final class Contract {
     }
 
     // MARK: What the runtime tells; each returns true, so that it can stand in an assertion
+
+    /// A direct run begins.
+    func begin() {
+        isOrdered = true
+        batchTime = .min
+        for node in lastTurns.indices { lastTurns[node] = lastTurns[node].map { _ in 0 } }
+    }
 
     /// A packet has come in.
     func arrived(_ i: Int32) -> Bool {

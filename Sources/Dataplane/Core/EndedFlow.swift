@@ -25,6 +25,10 @@ public enum FlowEnd: UInt8, Sendable, CaseIterable {
     case evicted
     /// The input ended.
     case eof
+    /// Both sides of its connection had finished, as an element said that follows it.
+    case finished
+    /// A RST had ended its connection, as an element said that follows it.
+    case reset
 }
 
 extension FlowEnd {
@@ -36,6 +40,8 @@ extension FlowEnd {
         if rst { return 0 }
         if fin { return 1 }
         return switch self {
+        case .reset: 0
+        case .finished: 1
         case .idle: 2
         case .eof, .reused: 3
         case .evicted: 4

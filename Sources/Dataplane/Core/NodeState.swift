@@ -50,7 +50,10 @@ struct NodeState {
     @inlinable @inline(__always)
     mutating func numberOfChild(of parent: UnsafeMutablePointer<Item>) -> UInt16 {
         let isSame = self.parent.sequence == parent.pointee.sequence && self.parent.made == parent.pointee.made
-        self.parent = (parent.pointee.sequence, parent.pointee.made, isSame ? max(self.parent.children, self.parent.children &+ 1) : 1)
+        self.parent = (
+            parent.pointee.sequence, parent.pointee.made,
+            isSame ? max(self.parent.children, self.parent.children &+ 1) : 1
+        )
         let (sum, overflow) = parent.pointee.made.addingReportingOverflow(self.parent.children)
         return overflow ? .max : sum
     }
@@ -73,7 +76,6 @@ struct RunState {
     @usableFromInline var endedCount: Int = 0
     @usableFromInline var endedCapacity: Int
 }
-
 
 extension RunState {
     mutating func announce(_ flow: EndedFlow) {

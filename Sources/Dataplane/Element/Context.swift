@@ -270,7 +270,12 @@ public struct Context {
         var origin = self.origin
         if i >= 0 {
             let turn = turn(of: i)
-            origin = Origin(time: self[i].pointee.time, sequence: self[i].pointee.sequence, turn: turn.number, now: turn.now)
+            origin = Origin(
+                time: self[i].pointee.time,
+                sequence: self[i].pointee.sequence,
+                turn: turn.number,
+                now: turn.now
+            )
         }
         if let time { origin.time = time }
         node.pointee.run.pointee.announce(

@@ -27,6 +27,8 @@ public enum Accepts: Equatable, Sendable, CustomStringConvertible {
     case only(Kind)
     /// Records of any layout.
     case records
+    /// Any of these, each on edges of its own.
+    case oneOf([Kind])
 
     /// Whether items of `kind` may arrive.
     public func allows(_ kind: Kind) -> Bool {
@@ -36,6 +38,7 @@ public enum Accepts: Equatable, Sendable, CustomStringConvertible {
         case .only(.packet): kind == .packet || kind == .stream
         case .only(let wanted): kind == wanted
         case .records: if case .record = kind { true } else { false }
+        case .oneOf(let kinds): kinds.contains { Accepts.only($0).allows(kind) }
         }
     }
 
@@ -44,6 +47,7 @@ public enum Accepts: Equatable, Sendable, CustomStringConvertible {
         case .any: "any"
         case .only(let kind): kind.description
         case .records: "record"
+        case .oneOf(let kinds): kinds.map(\.description).joined(separator: " or ")
         }
     }
 }

@@ -106,6 +106,36 @@ public struct FlowKey: Equatable, Sendable {
             : (FlowKey(ends: UInt64(ports) | tail | 6 &<< 40, a0: s0, a1: s1, b0: d0, b1: d1), false)
     }
 
+    /// The key of packets from one end to another, and whether the source is the upper end: what ``of(_:)`` gives for them.
+    static func of(_ ends: FlowEnds) -> (key: FlowKey, upper: Bool) {
+        let ports = UInt32(ends.destinationPort.bigEndian) &<< 16 | UInt32(ends.sourcePort.bigEndian)
+        let swappedPorts = ports &<< 16 | ports &>> 16
+        let tail = UInt64(ends.proto) &<< 32
+        if ends.source.version == 4 {
+            let (source, destination) = (UInt32(ends.source.low).bigEndian, UInt32(ends.destination.low).bigEndian)
+            let addresses = UInt64(destination) &<< 32 | UInt64(source)
+            let swapped = addresses &<< 32 | addresses &>> 32
+            let upper = addresses < swapped || addresses == swapped && ports < swappedPorts
+            return (
+                FlowKey(
+                    ends: UInt64(upper ? swappedPorts : ports) | tail | 4 &<< 40,
+                    a0: upper ? swapped : addresses,
+                    a1: 0,
+                    b0: 0,
+                    b1: 0
+                ), upper
+            )
+        }
+        // Where the addresses stand in an IPv6 header.
+        return withUnsafeTemporaryAllocation(byteCount: 40, alignment: 8) { header in
+            for (address, offset) in [(ends.source, 8), (ends.destination, 24)] {
+                header.storeBytes(of: address.high.bigEndian, toByteOffset: offset, as: UInt64.self)
+                header.storeBytes(of: address.low.bigEndian, toByteOffset: offset + 8, as: UInt64.self)
+            }
+            return of6(UnsafeRawPointer(header.baseAddress!), ports, swappedPorts, tail)
+        }
+    }
+
     /// A keyed hash: without the key nobody can choose packets that collide.
     ///
     /// Each half of a 128-bit product of keyed words depends on all their bits; odd key words keep a product from being 0

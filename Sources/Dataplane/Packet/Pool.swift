@@ -62,7 +62,9 @@ public final class Pool {
 
     /// Takes the reserve back, whether a source took it or not.
     func takeReserveBack() {
-        if state.pointee.freeCount == 0, items[capacity].flags.contains(.large) { state.pointee.releaseLarge(Int32(capacity)) }
+        if state.pointee.freeCount == 0, items[capacity].flags.contains(.large) {
+            state.pointee.releaseLarge(Int32(capacity))
+        }
         state.pointee.freeCount = 0
     }
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #endif
 
 /// What a source has to give.
@@ -30,6 +30,7 @@ public protocol Clock: AnyObject {
 public final class CaptureTime: Clock {
     public init() {}
 
+    /// At once, unless nothing is planned.
     public func wait(until time: Int64) -> Int64? { time == .max ? nil : time }
 }
 
@@ -47,6 +48,7 @@ public final class WallTime: Clock {
         return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
+    /// Sleeps until then, and no longer than ``longest``.
     public func wait(until time: Int64) -> Int64? {
         let now = now
         let span = min(longest, max(0, time.subtractingReportingOverflow(now).partialValue))

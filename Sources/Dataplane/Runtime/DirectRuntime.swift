@@ -83,12 +83,15 @@ public final class DirectRuntime {
         let shape = instance.shape
         let edges = instance.spec.edges
         rounds = (0..<shape.cycles).map { cycle in
-            heap(edges.indices.filter { shape.isRound(edges[$0]) && shape.cycle[edges[$0].from] == cycle }.map { instance.queues[$0] })
+            heap(
+                edges.indices.filter { shape.isRound(edges[$0]) && shape.cycle[edges[$0].from] == cycle }.map {
+                    instance.queues[$0]
+                }
+            )
         }
         let made = Station.all(instance)
         stations = .allocate(capacity: made.count)
         _ = stations.initialize(from: made)
-        contract.isOrdered = true
     }
 
     deinit {
@@ -103,6 +106,9 @@ public final class DirectRuntime {
     /// Runs until all sources end; then ends the elements and writes out what they have buffered.
     public func run() throws {
         isObserved = watcher != nil
+        // An instance that holds nothing may be run again: its packets are counted anew.
+        state.pointee.arrived = 0
+        contract.begin()
         var inlets = Inlets(instance)
         var asked = 0
         while true {
@@ -659,7 +665,9 @@ private struct Station: BitwiseCopyable {
         // By cycle the stations that items come into it by.
         var doors: [[Int]] = Array(repeating: [], count: shape.cycles)
         for (number, node) in placed.enumerated() where shape.cycle[node] >= 0 {
-            if arriving[node].contains(where: { !shape.isRound(spec.edges[$0]) }) { doors[shape.cycle[node]].append(number) }
+            if arriving[node].contains(where: { !shape.isRound(spec.edges[$0]) }) {
+                doors[shape.cycle[node]].append(number)
+            }
         }
         return placed.enumerated().map { number, node in
             Station(
@@ -684,7 +692,9 @@ private struct Station: BitwiseCopyable {
         let isPlain = arriving.count == 1 && cycle < 0 && (stops != nil || !mayBeStopped)
         single = isPlain ? instance.queues[arriving[0]] : nil
         input = edges[arriving[0]].input
-        let outer = arriving.filter { !shape.isRound(edges[$0]) }.sorted { (edges[$0].input, $0) < (edges[$1].input, $1) }
+        let outer = arriving.filter { !shape.isRound(edges[$0]) }.sorted {
+            (edges[$0].input, $0) < (edges[$1].input, $1)
+        }
         let leading = edges.filter { $0.from == node && shape.isRound($0) }.map(\.output)
         let takesBatches = !mayBeStopped || stops.map { Set(leading).isSubset(of: $0) } ?? false
         entries = heap(
@@ -762,10 +772,16 @@ public protocol RunObserver: AnyObject {
 }
 
 extension RunObserver {
+    /// As many as make a batch.
     public var mostPackets: Int { .max }
+    /// Not looked at.
     public func received(_ item: Int32, at wire: Int, edge: Int) {}
+    /// Not looked at.
     public func began(_ call: RunCall, _ numbers: [Int]) {}
+    /// Not looked at.
     public func called(_ number: Int) {}
+    /// Not looked at.
     public func emitted(_ item: Int32, edge: Int) {}
+    /// Not looked at.
     public func drained() {}
 }

@@ -38,11 +38,12 @@ public final class FlowTable: Element {
         public init() {}
     }
     public enum Drop: Int, DropReason, HeaderDropReason {
-        case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, noPorts, tableFull
+        case linkType, notIp, truncated, badVersion, badHeaderLength, badLength, noPorts, tableFull, badCommand
         public var about: String {
             switch self {
             case .noPorts: "it is cut, or too short, before its ports, so that no flow can be told"
             case .tableFull: "it would create a flow and the table is full"
+            case .badCommand: "it is a command that is too short or names no addresses"
             default: aboutHeaders
             }
         }
@@ -54,14 +55,32 @@ public final class FlowTable: Element {
         let reads = config.checksum == .verify ? Reads.payload : .headers
         return [
             Input("in", .only(.packet), reads: reads, "IP packets"),
-            Input("insert", .only(.packet), reads: reads, optional: true, "packets that create their flow"),
+            Input(
+                "insert",
+                .oneOf([.packet, .command(FlowOpenCommand.layout.name)]),
+                reads: reads,
+                optional: true,
+                "packets that create their flow, and commands to create one"
+            ),
+            Input(
+                "end",
+                .only(.command(FlowEndCommand.layout.name)),
+                reads: .payload,
+                optional: true,
+                "commands to end a flow, whose connection was closed or reset"
+            ),
         ]
     }
     public static func outputs(_: Config) -> [Output] {
         [
             Output("hit", .kind(.packet), "packets with their flow"),
             Output("miss", .kind(.packet), optional: true, "packets of unknown flows; unconnected, they create them"),
-            Output("inserted", .kind(.packet), optional: true, "packets that came by `insert`, with their flow"),
+            Output(
+                "inserted",
+                .sameAs(input: 1),
+                optional: true,
+                "what came by `insert`, with its flow; unconnected, such packets leave on `hit`"
+            ),
         ]
     }
     public static let parameters: [Parameter<Config>] = [
@@ -82,6 +101,7 @@ public final class FlowTable: Element {
         Handler<FlowTable>("evicted", "flows ended to make room") { Int($0.evicted) },
         Handler<FlowTable>("idle", "flows ended by the idle time-out") { Int($0.idled) },
         Handler<FlowTable>("reused", "flows ended because their 4-tuple was used again") { Int($0.reused) },
+        Handler<FlowTable>("closed", "flows ended by command: their connection was closed or reset") { Int($0.closed) },
     ]
     public static let operations: [Operation] = [
         .parse, .hash, .lookup, .update, .timer, .checksumBytes, .insert, .remove,
@@ -113,6 +133,8 @@ public final class FlowTable: Element {
     private var evicted: UInt64 = 0
     private var idled: UInt64 = 0
     private var reused: UInt64 = 0
+    private var closed: UInt64 = 0
+    private let openLayout: UInt16
     /// The largest functional time seen.
     private var latest = Int64.min
     private var armed = false
@@ -135,6 +157,7 @@ public final class FlowTable: Element {
         evicts = config.onFull == .evict
         verifies = config.checksum == .verify
         minTTL = config.minTTL
+        openLayout = setup.layouts.register(FlowOpenCommand.layout)
         keys = .allocate(capacity: FlowTable.stage)
         keys.initialize(
             repeating: Looked(ends: 0, a0: 0, hash: 0, upper: 0),
@@ -146,6 +169,9 @@ public final class FlowTable: Element {
     deinit { keys.deallocate() }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        if input == 2 || input == 1 && openLayout == batch[0].pointee.layout {
+            return obey(batch, from: input, context)
+        }
         let missLeaves = context.isConnected(1)
         let insertedLeaves = context.isConnected(2)
         let inserts = input == 1 || !missLeaves
@@ -167,6 +193,59 @@ public final class FlowTable: Element {
         context.did(.parse, start)
         context.did(.hash, start)
         context.did(.lookup, start)
+    }
+
+    /// Commands, until one of them must be through before the next. Commands and packets come on edges of their own, and so in
+    /// batches of their own.
+    private func obey(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        var k = 0
+        while k < batch.count, !context.mustWait {
+            if batch[k].pointee.layout == openLayout, input == 1 {
+                open(batch.index[k], context)
+            } else {
+                close(batch.index[k], context)
+            }
+            k &+= 1
+        }
+        if k < batch.count { context.again(batch, from: k) }
+        context.did(.parse, k)
+        context.did(.lookup, k)
+    }
+
+    /// Creates the flow that a command asks for, or finds it, and writes it to the command.
+    private func open(_ i: Int32, _ context: borrowing Context) {
+        guard var command = FlowOpenCommand(context[i]) else { return context.drop(i, Drop.badCommand) }
+        let (key, isUpper) = FlowKey.of(command.ends)
+        let hash = map.hash(key)
+        context.did(.hash, 1)
+        let time = context.now(i)
+        latest = max(latest, time)
+        var flow = map.find(key, hash)
+        if flow >= 0, idle != 0, time &- map.records[Int(flow)].last > idle {
+            end(flow, .idle, i, context)
+            flow = -1
+        }
+        if flow < 0 { flow = create(i, key, hash, isUpper, time, context) }
+        if flow < 0 { return context.drop(i, Drop.tableFull) }
+        map.records[Int(flow)].last = time
+        command.flow = map.reference(flow)
+        context.own(i)
+        command.write(to: context[i])
+        context[i].pointee.flow = command.flow
+        context.did(.update, 1)
+        if context.isConnected(2) { context.emitRound(i, 2) } else { context.use(i) }
+    }
+
+    /// Ends the flow that a command names, if it is still there.
+    private func close(_ i: Int32, _ context: borrowing Context) {
+        guard let command = FlowEndCommand(context[i]) else { return context.drop(i, Drop.badCommand) }
+        let index = command.flow.index
+        if index >= 0, index < map.capacity + FlowMap.spare, map.records[Int(index)].marks.contains(.live),
+            map.reference(index) == command.flow
+        {
+            end(index, command.isReset ? .reset : .finished, i, context)
+        }
+        context.use(i)
     }
 
     /// A packet that misses may come back and create its flow; what follows it is handed over again then.
@@ -376,6 +455,7 @@ public final class FlowTable: Element {
         case .idle: idled &+= 1
         case .reused: reused &+= 1
         case .evicted: evicted &+= 1
+        case .finished, .reset: closed &+= 1
         case .eof: break
         }
         let reference = map.reference(flow)

@@ -1,0 +1,30 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// The two ends of a flow, as its packets in forward direction have them. Both addresses are of one IP version.
+public struct FlowEnds: Equatable, Sendable, BitwiseCopyable {
+    /// Where packets of the forward direction come from.
+    public var source: IPAddress
+    /// Where they go.
+    public var destination: IPAddress
+    /// The source port; 0 for protocols without ports.
+    public var sourcePort: UInt16
+    /// The destination port; 0 for protocols without ports.
+    public var destinationPort: UInt16
+    /// The protocol number behind IP.
+    public var proto: UInt8
+
+    public init(
+        source: IPAddress,
+        destination: IPAddress,
+        sourcePort: UInt16,
+        destinationPort: UInt16,
+        proto: UInt8
+    ) {
+        self.source = source
+        self.destination = destination
+        self.sourcePort = sourcePort
+        self.destinationPort = destinationPort
+        self.proto = proto
+    }
+}
