@@ -42,11 +42,18 @@ struct InputOptions: ParsableArguments {
     @Option(help: "Seed of everything random.")
     var seed: UInt64 = 1
 
-    @Option(help: ArgumentHelp("Packets and records that can exist at one time, 64 to 4194304.", valueName: "items"))
-    var pool = 16_384
+    @Option(
+        help: ArgumentHelp(
+            "Packets and records that can exist at one time, 64 to 4194304. (default: \(Instance.itemsUnderWay) and what elements may hold)",
+            valueName: "items"
+        )
+    )
+    var pool: Int?
 
     func validate() throws {
-        guard (64...4_194_304).contains(pool) else { throw ValidationError("--pool is out of range, 64 to 4194304") }
+        guard (64...4_194_304).contains(pool ?? Instance.itemsUnderWay) else {
+            throw ValidationError("--pool is out of range, 64 to 4194304")
+        }
     }
 
     /// For elements that are handed one item at a time.
@@ -77,10 +84,10 @@ struct RunOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...1024).contains(batch) else { throw ValidationError("--batch is out of range, 1 to 1024") }
-        guard input.pool >= 2 * batch else {
+        if let pool = input.pool, pool < 2 * batch {
             throw ValidationError(
-                "--pool \(input.pool) holds less than two batches of \(batch): --pool \(2 * batch) does, or "
-                    + "--batch \(input.pool / 2)"
+                "--pool \(pool) holds less than two batches of \(batch): --pool \(2 * batch) does, or "
+                    + "--batch \(pool / 2)"
             )
         }
     }

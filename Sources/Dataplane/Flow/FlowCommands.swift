@@ -22,6 +22,7 @@ public struct FlowOpenCommand: Equatable, Sendable {
         ]
     )
 
+    /// A command for a flow that is not yet there.
     public init(_ ends: FlowEnds, peer: FlowRef = .none) {
         self.ends = ends
         self.peer = peer
@@ -70,6 +71,7 @@ public struct FlowEndCommand: Equatable, Sendable {
         [("flow", .u32), ("flow_generation", .u32), ("cause", .word(["finished", "reset"]))]
     )
 
+    /// A command for a flow that a packet carried, or a table wrote to a ``FlowOpenCommand``.
     public init(_ flow: FlowRef, isReset: Bool) {
         self.flow = flow
         self.isReset = isReset
