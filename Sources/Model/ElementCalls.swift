@@ -34,13 +34,16 @@ struct ElementCalls: ~Copyable {
     /// `step` for calls without reference counting.
     private let borrowed: Unmanaged<StepRuntime>
     private var inlets: Inlets
+    private let scratch = Block<Int32>(1, 0)
     private var limit: Int64 = .max
     /// What comes next.
     private(set) var next = Poll.ended
     /// Functional time of the next packet; ``Int64/max`` when none is known.
-    var nextTime: Int64 { if case .ready(let time) = next { time } else { .max } }
+    private(set) var nextTime = Int64.max
     /// When sources that are idle are to be asked again, in functional nanoseconds; ``Int64/max`` for never.
-    var idleUntil: Int64 { if case .idle(let time) = next { time } else { .max } }
+    private(set) var idleUntil = Int64.max
+    /// No timer is due before this functional time.
+    var nextDue: Int64 { borrowed._withUnsafeGuaranteedRef { $0.nextDue } }
 
     private struct EdgeEnd: BitwiseCopyable {
         var to: Int32 = 0
@@ -89,12 +92,21 @@ struct ElementCalls: ~Copyable {
     deinit { children.deallocate() }
 
     /// Finds out what comes next.
-    mutating func look() { (next, limit) = inlets.poll() }
+    mutating func look() {
+        (next, limit) = inlets.poll()
+        nextTime = .max
+        idleUntil = .max
+        switch next {
+        case .ready(let time): nextTime = time
+        case .idle(let time): idleUntil = time
+        case .ended: break
+        }
+    }
 
     /// The next packet, at the wire it comes in; nil when no item is free for it, and it was dropped.
     mutating func arrive() -> (item: Int32, wire: Int, key: UInt32, headers: UInt16)? {
         let wire = inlets.wire
-        let taken = step.take(from: &inlets, before: limit)
+        let taken = inlets.take(1, before: limit, into: scratch.base) == 1 ? scratch[0] : nil
         look()
         guard let i = taken else { return nil }
         let facts = order(items + Int(i), key)

@@ -102,7 +102,7 @@ public final class TimedRuntime {
 
         /// Between two arrivals time goes on evenly. Behind the last nobody says what time it is.
         var nextTimer: Int64 {
-            let due = elements.step.nextDue
+            let due = elements.nextDue
             if awaitsSending {
                 // An idle source is asked again when it said so.
                 let next = min(due > reached ? due : .max, elements.idleUntil)
@@ -116,7 +116,7 @@ public final class TimedRuntime {
 
         mutating func reachTimer(_ time: Int64) {
             if !awaitsSending {
-                reached = elements.step.nextDue
+                reached = elements.nextDue
                 return
             }
             reached = time / 1_000
@@ -194,7 +194,7 @@ public final class TimedRuntime {
                     after: newest
                 )
             }
-            guard !isBusy, !isEnding, elements.step.nextDue <= min(watermark, reached),
+            guard !isBusy, !isEnding, elements.nextDue <= min(watermark, reached),
                 let timer = elements.step.takeTimer(until: min(watermark, reached))
             else { return nil }
             return control(

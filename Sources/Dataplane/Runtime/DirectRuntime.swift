@@ -61,7 +61,8 @@ public final class DirectRuntime {
     private var cycleHorizon = UInt64.max
     /// Something waits for the next round.
     private var isPending = false
-    /// Something moved in the round under way.
+    /// Something moved in the round under way, of what may have to wait. What has one edge and never waits is not looked at: whatever
+    /// it lets go is seen by those behind it in the same round.
     private var hasMoved = false
     /// Rounds since the last packet or timer.
     private var roundCount = 0
@@ -90,7 +91,7 @@ public final class DirectRuntime {
             )
         }
         let made = Station.all(instance)
-        stations = .allocate(capacity: made.count)
+        stations = .allocate(capacity: max(1, made.count))
         _ = stations.initialize(from: made)
     }
 
@@ -180,28 +181,33 @@ public final class DirectRuntime {
         cycleHorizon = .max
         isPending = false
         hasMoved = false
-        for station in stations {
-            guard let queue = station.single else {
-                deliver(station)
+        // Nobody is watched in batches.
+        let most = isObserved ? -1 : batch
+        var station = stations.baseAddress!
+        let end = station + stations.count
+        while station < end {
+            defer { station += 1 }
+            guard let queue = station.pointee.single else {
+                deliver(station.pointee)
                 continue
             }
             let waiting = queue.pointee.tail &- queue.pointee.head
             if waiting == 0 { continue }
-            if waiting <= batch, !isObserved, !nodes[station.node].mustWait {
+            let node = station.pointee.node
+            if waiting <= most, !nodes[node].mustWait {
                 // Nearly always: one batch, and the queue is empty then.
                 let index = queue.pointee.buffer + queue.pointee.head
                 queue.pointee.moved &+= UInt64(truncatingIfNeeded: waiting)
-                let refused = process(UnsafePointer(index), waiting, at: station.node, station.input)
-                hasMoved = true
-                if _fastPath(!nodes[station.node].mustWait) {
+                let refused = process(UnsafePointer(index), waiting, at: node, station.pointee.input)
+                if _fastPath(!nodes[node].mustWait) {
                     queue.pointee.head = 0
                     queue.pointee.tail = 0
                 } else {
-                    stop(queue, refused, station)
+                    stop(queue, refused, station.pointee)
                 }
                 continue
             }
-            deliver(queue, to: station)
+            deliver(queue, to: station.pointee)
         }
         for unused in unused where unused.queue.pointee.tail != 0 { discard(unused) }
         roundCount &+= 1
@@ -225,6 +231,7 @@ public final class DirectRuntime {
     /// The element has stopped: the items that it gave back stay on the edge.
     @inline(never)
     private func stop(_ queue: UnsafeMutablePointer<EdgeQueue>, _ refused: Int, _ station: Station) {
+        hasMoved = true
         station.current.pointee = turn(queue.pointee.buffer[queue.pointee.tail &- refused &- 1])
         queue.pointee.head = queue.pointee.tail &- refused
         queue.pointee.moved &-= UInt64(refused)

@@ -77,11 +77,6 @@ public final class StepRuntime {
 
     // MARK: Calls; each returns how many items are in `emitted`
 
-    /// The packet that is next on `inlets` enters at its wire; nil when no item is free for it, and it was dropped.
-    public func take(from inlets: inout Inlets, before limit: Int64) -> Int32? {
-        inlets.take(1, before: limit, into: scratch) == 1 ? scratch[0] : nil
-    }
-
     /// Item `i`, taken from a source, leaves the wire by its output `rx`.
     public func receive(_ i: Int32, at wire: Int) -> Int {
         let node = nodes + wire
