@@ -257,7 +257,7 @@ public final class DirectRuntime {
             }
             let n = min(most(station), queue.pointee.tail &- queue.pointee.head)
             let index = UnsafePointer(queue.pointee.buffer + queue.pointee.head)
-            let refused = handOver(index, n, to: station, edge: Int(queue.pointee.edge))
+            let refused = handOver(index, n, at: station.node, station.input, edge: Int(queue.pointee.edge))
             let taken = n &- refused
             queue.pointee.head &+= taken
             queue.pointee.moved &+= UInt64(taken)
@@ -310,33 +310,68 @@ public final class DirectRuntime {
         let lane = station.lane
         if lane.pointee.head > 0 { moveDown(lane, station) }
         while true {
+            // The entry whose first item is next of all, and the first item of any other.
             var best: UnsafeMutablePointer<Station.Entry>?
             var bestKey = MergeKey()
-            for entry in station.entries {
-                let queue = entry.queue
+            var second = MergeKey()
+            var isAlone = true
+            for k in 0..<station.entries.count {
+                let entry = station.entries.baseAddress! + k
+                let queue = entry.pointee.queue
                 if queue.pointee.head == queue.pointee.tail { continue }
-                let key = mergeKey(queue.pointee.buffer[queue.pointee.head], entry.input)
-                if best == nil || key < bestKey {
-                    best = station.entries.baseAddress! + entry.number
+                let key = mergeKey(queue.pointee.buffer[queue.pointee.head], entry.pointee.input)
+                guard best != nil else {
+                    best = entry
                     bestKey = key
+                    continue
+                }
+                isAlone = false
+                if key < bestKey {
+                    second = bestKey
+                    best = entry
+                    bestKey = key
+                } else if key < second {
+                    second = key
                 }
             }
-            guard let best else { break }
-            if bestKey.turn >= horizon {
-                isPending = true
-                break
-            }
+            guard let best else { return }
+            if bestKey.turn >= horizon { break }
             let queue = best.pointee.queue
-            lane.pointee.buffer[lane.pointee.tail] = queue.pointee.buffer[queue.pointee.head]
-            station.laneEntries[lane.pointee.tail] = UInt16(truncatingIfNeeded: best.pointee.number)
-            lane.pointee.tail &+= 1
-            queue.pointee.head &+= 1
+            let n =
+                isAlone && horizon == .max
+                ? queue.pointee.tail &- queue.pointee.head : countRun(queue, best.pointee, before: second, isAlone)
+            let from = queue.pointee.buffer + queue.pointee.head
+            (lane.pointee.buffer + lane.pointee.tail).update(from: from, count: n)
+            (station.laneEntries + lane.pointee.tail).update(
+                repeating: UInt16(truncatingIfNeeded: best.pointee.number),
+                count: n
+            )
+            lane.pointee.tail &+= n
+            queue.pointee.moved &+= UInt64(truncatingIfNeeded: n)
+            queue.pointee.head &+= n
             if queue.pointee.head == queue.pointee.tail {
                 queue.pointee.head = 0
                 queue.pointee.tail = 0
             }
         }
+        isPending = true
         for entry in station.entries where entry.queue.pointee.head > 0 { moveDown(entry.queue) }
+    }
+
+    /// How many items of one edge, the first of which is next, come before all others that wait where edges meet.
+    private func countRun(
+        _ queue: UnsafeMutablePointer<EdgeQueue>,
+        _ entry: Station.Entry,
+        before second: MergeKey,
+        _ isAlone: Bool
+    ) -> Int {
+        var at = queue.pointee.head &+ 1
+        while at < queue.pointee.tail {
+            let key = mergeKey(queue.pointee.buffer[at], entry.input)
+            if key.turn >= horizon || !isAlone && !(key < second) { break }
+            at &+= 1
+        }
+        return at &- queue.pointee.head
     }
 
     private func moveDown(_ lane: UnsafeMutablePointer<EdgeQueue>, _ station: Station) {
@@ -385,15 +420,19 @@ public final class DirectRuntime {
             var n = 1
             if entry.takesBatches {
                 let most = min(most(station), lane.pointee.tail &- head)
-                while n < most, station.entries[Int(station.laneEntries[head &+ n])].input == entry.input { n &+= 1 }
+                if station.hasOneInput {
+                    n = most
+                } else {
+                    while n < most, station.entries[Int(station.laneEntries[head &+ n])].input == entry.input {
+                        n &+= 1
+                    }
+                }
             }
-            for k in 0..<n { station.entries[Int(station.laneEntries[head &+ k])].queue.pointee.moved &+= 1 }
             let index = UnsafePointer(lane.pointee.buffer + head)
             node.pointee.isEntering = station.cycle >= 0
-            let refused = handOver(index, n, to: station.with(entry), edge: Int(entry.queue.pointee.edge))
+            let refused = handOver(index, n, at: station.node, entry.input, edge: Int(entry.queue.pointee.edge))
             node.pointee.isEntering = false
             let taken = n &- refused
-            for k in taken..<n { station.entries[Int(station.laneEntries[head &+ k])].queue.pointee.moved &-= 1 }
             lane.pointee.head = head &+ taken
             station.current.pointee = turn(index[taken &- 1])
             grow(station, refused)
@@ -457,7 +496,7 @@ public final class DirectRuntime {
                     n &+= 1
                 }
                 if n == 0 { break }
-                let refused = handOver(UnsafePointer(scratch), n, to: station.with(feed.input), edge: edge)
+                let refused = handOver(UnsafePointer(scratch), n, at: station.node, feed.input, edge: edge)
                 precondition(refused == 0, "an element may stop only what comes into a cycle")
             }
             for queue in feed.queues { moveDown(queue) }
@@ -491,14 +530,14 @@ public final class DirectRuntime {
     // MARK: Calls
 
     /// Hands items to an element, and tells observers; returns how many it gave back.
-    private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, to station: Station, edge: Int) -> Int {
+    private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, at number: Int, _ input: Int, edge: Int) -> Int {
         hasMoved = true
-        guard isObserved, let watcher else { return process(index, n, at: station.node, station.input) }
+        guard isObserved, let watcher else { return process(index, n, at: number, input) }
         watcher.moved(Batch(items: items, index: index, count: n), edge: edge)
-        noteTails(station.node)
-        let refused = process(index, n, at: station.node, station.input)
-        tellEmitted(station.node, watcher)
-        watcher.worked(station.node)
+        noteTails(number)
+        let refused = process(index, n, at: number, input)
+        tellEmitted(number, watcher)
+        watcher.worked(number)
         return refused
     }
 
@@ -639,6 +678,8 @@ private struct Station: BitwiseCopyable {
     var single: UnsafeMutablePointer<EdgeQueue>?
     /// The cycle that the element is part of; -1 for none.
     var cycle: Int
+    /// All edges lead to one input.
+    var hasOneInput: Bool
     /// Edges from outside of the cycle, and those in it by input.
     var entries: UnsafeMutableBufferPointer<Entry>
     var round: UnsafeMutableBufferPointer<Feed>
@@ -699,6 +740,7 @@ private struct Station: BitwiseCopyable {
         let isPlain = arriving.count == 1 && cycle < 0 && (stops != nil || !mayBeStopped)
         single = isPlain ? instance.queues[arriving[0]] : nil
         input = edges[arriving[0]].input
+        hasOneInput = Set(arriving.map { edges[$0].input }).count == 1
         let outer = arriving.filter { !shape.isRound(edges[$0]) }.sorted {
             (edges[$0].input, $0) < (edges[$1].input, $1)
         }
@@ -742,13 +784,6 @@ private struct Station: BitwiseCopyable {
         entries.allSatisfy { $0.queue.pointee.head == $0.queue.pointee.tail } && lane.pointee.head == lane.pointee.tail
             && round.allSatisfy { $0.queues.allSatisfy { $0.pointee.head == $0.pointee.tail } }
     }
-
-    func with(_ input: Int) -> Station {
-        var station = self
-        station.input = input
-        return station
-    }
-    func with(_ entry: Entry) -> Station { with(entry.input) }
 }
 
 /// What makes the runtime call elements without items.
