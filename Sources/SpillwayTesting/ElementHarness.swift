@@ -71,8 +71,11 @@ public struct ElementHarness {
     public var pool = 2048
     /// Optional ports that are connected; nil for all.
     public var optionalPorts: Set<String>?
-    /// A TCPReassembler stands before inputs for streams; otherwise packets come there as they are, which are no streams then.
+    /// A TCPReassembler stands before inputs for streams, and what it lets by comes to an optional input for packets beside; otherwise
+    /// packets come there as they are, which are no streams then.
     public var reassembles = false
+    /// A Coalescer stands before inputs for records, which then come several in one item.
+    public var coalesces = false
 
     /// An element of a catalog by name; `config` is in YAML flow style. Throws ``HarnessError`` when there is no such type, and
     /// ``ParameterError`` when a parameter is wrong.
@@ -113,7 +116,7 @@ public struct ElementHarness {
 
     /// Runs packets, by input port. Throws ``HarnessError`` when nothing in the catalog makes what an input takes, and what the
     /// element throws.
-    public func run(_ inputs: [String: [Packet]]) throws -> Run {
+    public func run(_ packets: [String: [Packet]]) throws -> Run {
         func isConnected(_ port: String, _ optional: Bool) -> Bool {
             !optional || optionalPorts?.contains(port) ?? true
         }
@@ -124,16 +127,26 @@ public struct ElementHarness {
             nodes.append(GraphSpec.Node(name: name, type: type, element: element))
             return nodes.count - 1
         }
-        for (number, input) in element.inputs.enumerated() where isConnected(input.name, input.optional) {
+        // What a reassembler before the element lets by.
+        var rest: (node: Int, output: Int)?
+        func isStream(_ input: Input) -> Bool { input.accepts == .only(.stream) }
+        let inputs = element.inputs.enumerated().filter { isConnected($0.element.name, $0.element.optional) }
+        for (number, input) in inputs.filter({ isStream($0.element) }) + inputs.filter({ !isStream($0.element) }) {
             if case .only(.command) = input.accepts { continue }
+            if let last = rest, input.optional, input.accepts.allows(.packet) {
+                edges.append(.init(from: last.node, output: last.output, to: 0, input: number))
+                rest = nil
+                continue
+            }
             let wireType = try standard("Wire")
             let wire = add("wire-\(input.name)", wireType.type, wireType.element)
-            bindings[wire] = WireBinding(source: MemorySource(inputs[input.name] ?? []))
+            bindings[wire] = WireBinding(source: MemorySource(packets[input.name] ?? []))
             var last = (node: wire, output: 0)
             for maker in try makers(for: input, reassembles: reassembles) {
                 let node = add("\(maker.type.name)-\(input.name)", maker.type, maker.element)
                 edges.append(.init(from: last.node, output: last.output, to: node, input: 0))
                 last = (node, maker.output)
+                if maker.type.name == "TCPReassembler", isStream(input) { rest = (node, 1) }
             }
             edges.append(.init(from: last.node, output: last.output, to: 0, input: number))
         }
@@ -190,10 +203,12 @@ public struct ElementHarness {
             guard let maker = recordMaker(layout) else {
                 throw HarnessError("nothing in the catalog makes records of '\(layout)' for the input '\(input.name)'")
             }
-            return try makers(for: maker.element.inputs[0], reassembles: true) + [maker]
-        default: return table + [try standard("MetadataExtractor", "{per: packet}")]
+            return try makers(for: maker.element.inputs[0], reassembles: true) + [maker] + packing()
+        default: return table + [try standard("MetadataExtractor", "{per: packet}")] + (try packing())
         }
     }
+
+    private func packing() throws -> [Maker] { coalesces ? [try standard("Coalescer")] : [] }
 
     private func recordMaker(_ layout: String) -> Maker? {
         if let maker = try? standard("MetadataExtractor", "{per: \(layout)}") { return maker }

@@ -166,6 +166,8 @@ private struct Trial {
             harness.reassembles = true
             try tryInputs(inputs { try Traffic.noise($0, count: 250, gaps: gaps) }, harness, at: place)
             try tryInputs(inputs { try Traffic.conversations($0, count: 24) }, harness, at: place)
+            // Records come alone in the runs before, and packed from here on.
+            harness.coalesces = true
             try tryInputs(inputs { try Traffic.conversations($0, count: 18, gaps: gaps) }, harness, at: place)
             if !packets.isEmpty {
                 try tryInputs(inputs { _ in try ElementHarness.packets(packets) }, harness, at: place)

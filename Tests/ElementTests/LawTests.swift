@@ -20,6 +20,10 @@ struct LawTests {
         "RateLimiter": ["{rate: 100 kpps}", "{rate: 1 Mbps, burst: 1}"],
         "PacketSink": ["{file: out.pcap}", "{file: out.pcapng}"],
         "Classifier": ["{rules: {a: tcp, b: udp}}"],
+        "FlowTable": ["{checksum: verify, min_ttl: 2}", "{capacity: 4, idle: 1 ms}"],
+        "TCPReassembler": ["{checksum: verify, min_ttl: 2}"],
+        "HTTPParser": ["{request_headers: [Host, User-Agent], response_headers: [Content-Length]}"],
+        "HTTPFilter": ["{host: ['*.example'], path: ['/abc*']}"],
         "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
     ]
 
