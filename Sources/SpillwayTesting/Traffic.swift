@@ -217,6 +217,10 @@ public enum Traffic {
                 var again = Array(bytes[start..<min(bytes.count, at + size + 20)])
                 again[0] ^= 0x20
                 list.append((start, again))
+            case 4 where list.count > 1:
+                // It comes before the one it follows, and twice, with bytes that differ.
+                let (last, before) = (list.removeLast(), list.removeLast())
+                list += [(last.at, last.bytes.map { $0 ^ 0x20 }), last, before]
             default: break
             }
             at += size
