@@ -4,7 +4,7 @@
 # Results go to standard output, everything else to standard error.
 
 CAPTURE ?= Examples/captures/web.pcap
-SOURCES = Package.swift Plugins Sources Tests $(wildcard Examples/*/Package.swift Examples/*/Sources)
+SOURCES = Package.swift Plugins Sources Tests $(wildcard Examples/*/Package.swift Examples/*/Sources Examples/*/Tests)
 SPILLWAY = .build/debug/spillway
 RUNS ?= 1000000
 

@@ -6,7 +6,9 @@ let package = Package(
     products: [
         .library(name: "Spillway", targets: ["Spillway"]),
         .library(name: "SpillwayCommand", targets: ["SpillwayCommand"]),
+        .library(name: "SpillwayTesting", targets: ["SpillwayTesting"]),
         .executable(name: "spillway", targets: ["spillway"]),
+        .plugin(name: "CatalogPlugin", targets: ["CatalogPlugin"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -39,6 +41,8 @@ let package = Package(
             dependencies: ["Spillway", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
+        // The laws that elements keep, for tests here and in users' packages, with any library for tests.
+        .target(name: "SpillwayTesting", dependencies: ["Dataplane", "Capture"]),
 
         .executableTarget(
             name: "spillway-benchmarks",
@@ -46,7 +50,7 @@ let package = Package(
             path: "Sources/Benchmarks"
         ),
 
-        // Collects the element types, and the words of their doc comments, into Dataplane's catalog at build time.
+        // Collects element types, and the words of their doc comments, into a catalog at build time: here and in users' packages.
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
@@ -59,7 +63,7 @@ let package = Package(
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
         .testTarget(name: "DocumentationTests", dependencies: ["CommandSupport", "spillway"]),
         .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Model", "Reports"]),
-        .testTarget(name: "ElementTests", dependencies: ["Dataplane", "Capture"]),
+        .testTarget(name: "ElementTests", dependencies: ["Dataplane", "SpillwayTesting"]),
         .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
         .testTarget(name: "FuzzTests", dependencies: ["Dataplane"], exclude: ["Driver.swift", "Seeds"]),
         .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),

@@ -7,9 +7,10 @@ set -euo pipefail
 
 cd "$(dirname "$0")/../Examples/custom-element"
 echo "examples: building and running Examples/custom-element" >&2
-swift build >&2
+swift build --build-tests >&2
+swift test --skip-build >&2
 tool=.build/debug/custom-spillway
-$tool show TTLGuard > /dev/null
+$tool show TTLGuard | grep --quiet "RFC 5082"
 $tool check ttl-guard.yaml >&2
 $tool test ttl-guard.test.yaml >&2
 $tool run ttl-guard.yaml --wire wire=../captures/web.pcap > /dev/null

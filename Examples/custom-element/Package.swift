@@ -11,7 +11,13 @@ let package = Package(
             dependencies: [
                 .product(name: "Spillway", package: "spillway"),
                 .product(name: "SpillwayCommand", package: "spillway"),
-            ]
-        )
+            ],
+            // Collects the elements of this target, and the words of their doc comments, as `Catalog.own`.
+            plugins: [.plugin(name: "CatalogPlugin", package: "spillway")]
+        ),
+        .testTarget(
+            name: "custom-spillwayTests",
+            dependencies: ["custom-spillway", .product(name: "SpillwayTesting", package: "spillway")]
+        ),
     ]
 )

@@ -4,37 +4,38 @@
 import Foundation
 import PackagePlugin
 
-/// Writes Swift files from what is declared elsewhere, before a target is compiled: the catalog of element types of a target
-/// with element files, and the shipped device profiles for the library.
+/// Writes Swift files from what is declared elsewhere, before a target is compiled: a catalog of the element types that the target
+/// declares, and the shipped device profiles for the library.
+///
+/// A target of another package gets `Catalog.own`, with the words of the types' doc comments.
 @main
 struct CatalogPlugin: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {
         guard let target = target as? SourceModuleTarget else { return [] }
         let tool = try context.tool(named: "catalog-tool").url
-        let elements = target.sourceFiles(withSuffix: "swift").map(\.url).filter { $0.path().contains("/Elements/") }
-        if !elements.isEmpty {
-            return [
-                command(tool, "elements", elements, to: context.pluginWorkDirectoryURL.appending(path: "Catalog.swift"))
-            ]
+        let sources = target.sourceFiles(withSuffix: "swift").map(\.url)
+        let folder = context.pluginWorkDirectoryURL
+        guard context.package.displayName == "spillway" else {
+            return [command(tool, "own", sources, to: folder.appending(path: "OwnCatalog.swift"))]
         }
-        let folder = context.package.directoryURL.appending(path: "graphs/profiles")
-        let profiles = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-            .filter { $0.pathExtension == "yaml" }
-        return [
-            command(
-                tool,
-                "profiles",
-                profiles,
-                to: context.pluginWorkDirectoryURL.appending(path: "ShippedProfiles.swift")
-            )
-        ]
+        let elements = sources.filter { $0.path().contains("/Elements/") }
+        if !elements.isEmpty {
+            return [command(tool, "elements", elements, to: folder.appending(path: "Catalog.swift"))]
+        }
+        let profiles = try FileManager.default.contentsOfDirectory(
+            at: context.package.directoryURL.appending(path: "graphs/profiles"),
+            includingPropertiesForKeys: nil
+        )
+        .filter { $0.pathExtension == "yaml" }
+        return [command(tool, "profiles", profiles, to: folder.appending(path: "ShippedProfiles.swift"))]
     }
 
     private func command(_ tool: URL, _ what: String, _ inputs: [URL], to output: URL) -> Command {
         .buildCommand(
-            displayName: "Collecting the \(what)",
+            displayName: what == "profiles" ? "Collecting the profiles" : "Collecting the elements",
             executable: tool,
-            arguments: [what, output.path()] + inputs.map { $0.path() }.sorted(),
+            arguments: [what, output.path(percentEncoded: false)]
+                + inputs.map { $0.path(percentEncoded: false) }.sorted(),
             inputFiles: inputs,
             outputFiles: [output]
         )

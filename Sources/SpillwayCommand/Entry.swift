@@ -8,7 +8,15 @@ import Synchronization
 
 /// Runs the whole command line with the arguments of the process, and ends the process.
 ///
-/// A package of its own gets every verb for its elements in one line: `runSpillway(adding: [ElementDescriptor(Mine.self)])`.
+/// A package of its own whose target uses the plugin `CatalogPlugin` gets every verb for its elements, and their doc comments in
+/// `show` and `docs`, in one line: `runSpillway(adding: .own)`.
+///
+/// - Parameter catalog: element types beside those that come with Spillway.
+public func runSpillway(adding catalog: Catalog) -> Never { runSpillway(adding: catalog.types) }
+
+/// Runs the whole command line with the arguments of the process, and ends the process.
+///
+/// The same without the plugin: `runSpillway(adding: [ElementDescriptor(Mine.self, documentation: "...")])`.
 ///
 /// - Parameter elements: element types beside those that come with Spillway.
 public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {

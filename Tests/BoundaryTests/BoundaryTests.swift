@@ -20,6 +20,7 @@ import Testing
             "Synchronization",
         ],
         "SpillwayCommand": ["Spillway", "ArgumentParser", "Glibc", "Synchronization"],
+        "SpillwayTesting": ["Dataplane", "Capture", "Glibc"],
         "spillway": ["SpillwayCommand"],
         "Benchmarks": ["Spillway", "Glibc", "ArgumentParser"],
         // Runs at build time only.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import SpillwayTesting
 import Testing
 
 /// What TCPReassembler lets go is in the order of cause and effect, whatever the order of the capture.

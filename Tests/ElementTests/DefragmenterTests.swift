@@ -4,6 +4,7 @@
 import Capture
 import Dataplane
 import Foundation
+import SpillwayTesting
 import Testing
 
 /// IPDefragmenter against an independent reference, the RFCs' cases, hostile packets, and other programs.

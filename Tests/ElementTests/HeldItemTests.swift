@@ -3,6 +3,7 @@
 
 import Capture
 import Dataplane
+import SpillwayTesting
 import Testing
 
 /// Elements that hold packets back leave room in the pool for others to enter, however many such elements there are.

@@ -3,6 +3,7 @@
 
 import Dataplane
 import Foundation
+import SpillwayTesting
 import Testing
 
 struct PacketTextTests {
@@ -127,7 +128,7 @@ struct PacketTextTests {
     }
 
     @Test func anyBytesAreDescribed() throws {
-        for packet in try LawTests.packets(11, count: 4000) {
+        for packet in try Traffic.noise(11, count: 4000) {
             let text = describe(packet.bytes, linkType: packet.linkType, wireLength: packet.wireLength)
             _ = try PacketText.Pattern(text)
         }

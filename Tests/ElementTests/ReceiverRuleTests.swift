@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import SpillwayTesting
 import Testing
 
 /// TCPReassembler takes what a receiver takes, and nothing else: whoever could make the two differ could hide from what

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import SpillwayTesting
 import Testing
 
 /// Elements that follow streams, behind a flow table and a reassembler.

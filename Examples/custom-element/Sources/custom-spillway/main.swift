@@ -4,4 +4,4 @@
 import Spillway
 import SpillwayCommand
 
-runSpillway(adding: [ElementDescriptor(TTLGuard.self)])
+runSpillway(adding: .own)

@@ -1,0 +1,234 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Runs one element by itself: sources before its inputs, collectors behind its outputs.
+///
+/// Before inputs that need more than packets stands what makes it: a FlowTable for flows, a MetadataExtractor, HTTPParser or
+/// another type of the catalog for records, and for streams a TCPReassembler where ``reassembles`` says so.
+///
+/// ```swift
+/// var harness = try ElementHarness(ElementDescriptor(TTLGuard.self), "{min: 3}")
+/// harness.batch = 1
+/// let run = try harness.run(["in": ["10.0.0.1:1000 > 10.0.0.2:80 S ttl=2"]])
+/// run.drops == ["too_few_hops": 1]
+/// ```
+public struct ElementHarness {
+    /// A packet to come in.
+    public struct Packet: Sendable {
+        /// The bytes captured.
+        public var bytes: [UInt8]
+        /// Bytes it had on the wire.
+        public var wireLength: Int
+        /// Functional time in nanoseconds.
+        public var time: Int64
+        /// LINKTYPE_ value of its first header; 1 is Ethernet.
+        public var linkType: UInt16
+
+        public init(bytes: [UInt8], wireLength: Int, time: Int64, linkType: UInt16 = 1) {
+            self.bytes = bytes
+            self.wireLength = wireLength
+            self.time = time
+            self.linkType = linkType
+        }
+    }
+
+    /// What one run gave.
+    public struct Run {
+        /// What left, by output port.
+        public var outputs: [String: [Collector.Seen]]
+        /// What the element counted.
+        public var counts: ElementCounts
+        /// What all elements of the run counted, those around the element too.
+        public var all: [ElementCounts]
+        /// Items of the pool that are neither free nor held; 0, or an element lost some.
+        public var lostItems: Int
+        /// Where the element wrote its files.
+        public var services: TestServices
+
+        /// The value of a handler of the element at the end; nil when it has none of that name.
+        public func handler(_ name: String) -> Int? { counts.handlers.first { $0.name == name }?.value }
+        /// How many items the element dropped, by reason; `unused_NAME` is what left by an output that is not connected.
+        public var drops: [String: UInt64] {
+            Dictionary(uniqueKeysWithValues: counts.drops.map { ($0.reason, $0.count) })
+        }
+        /// The operations that the element counted, one text for each: `parse=3`.
+        public var operations: [String] { counts.operations.map { "\($0.operation.name)=\($0.count)" } }
+    }
+
+    /// The element's type.
+    public var type: ElementDescriptor
+    /// The element with its parameters.
+    public var element: ConfiguredElement
+    /// Where the types around the element come from.
+    public var catalog: Catalog
+    /// The seed of all that is random in a run.
+    public var seed: UInt64 = 1
+    /// The largest batch handed to an element.
+    public var batch = 64
+    /// Items that can exist at one time.
+    public var pool = 2048
+    /// Optional ports that are connected; nil for all.
+    public var optionalPorts: Set<String>?
+    /// A TCPReassembler stands before inputs for streams, and what it lets by comes to an optional input for packets beside; otherwise
+    /// packets come there as they are, which are no streams then.
+    public var reassembles = false
+    /// A Coalescer stands before inputs for records, which then come several in one item.
+    public var coalesces = false
+
+    /// An element of a catalog by name; `config` is in YAML flow style. Throws ``HarnessError`` when there is no such type, and
+    /// ``ParameterError`` when a parameter is wrong.
+    public init(_ name: String, _ config: String = "", catalog: Catalog = .standard) throws {
+        guard let type = catalog[name] else { throw HarnessError("no element type is called \(name)") }
+        try self.init(type, config, catalog: catalog)
+    }
+
+    /// An element of a type; `config` is in YAML flow style. Throws ``ParameterError`` when a parameter is wrong.
+    public init(_ type: ElementDescriptor, _ config: String = "", catalog: Catalog = .standard) throws {
+        self.catalog = catalog
+        self.type = type
+        element = try ElementHarness.configure(type, config)
+    }
+
+    /// An element made ready, with parameters in YAML flow style. Throws ``ParameterError`` when one is wrong.
+    public static func configure(_ type: ElementDescriptor, _ config: String) throws -> ConfiguredElement {
+        let (element, errors) = type.configure(try FlowStyle.parameters(config), at: 0)
+        if let first = errors.first { throw first }
+        return element!
+    }
+
+    /// Runs packets in the text form of ``PacketText``, by input port. Throws what is wrong with a text, and as
+    /// ``run(_:)-(_)``.
+    public func run(_ inputs: [String: [String]]) throws -> Run {
+        try run(inputs.mapValues { try ElementHarness.packets($0) })
+    }
+
+    /// Packets from their text form; each without a time has that of the one before. Throws what is wrong with a text.
+    public static func packets(_ texts: [String]) throws -> [Packet] {
+        var time: Int64 = 0
+        return try texts.map { text in
+            let frame = try PacketText.frame(text)
+            time = max(time, frame.time ?? time)
+            return Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: time)
+        }
+    }
+
+    /// Runs packets, by input port. Throws ``HarnessError`` when nothing in the catalog makes what an input takes, and what the
+    /// element throws.
+    public func run(_ packets: [String: [Packet]]) throws -> Run {
+        func isConnected(_ port: String, _ optional: Bool) -> Bool {
+            !optional || optionalPorts?.contains(port) ?? true
+        }
+        var nodes = [GraphSpec.Node(name: "element", type: type, element: element)]
+        var edges: [GraphSpec.Edge] = []
+        var bindings: [Int: WireBinding] = [:]
+        func add(_ name: String, _ type: ElementDescriptor, _ element: ConfiguredElement) -> Int {
+            nodes.append(GraphSpec.Node(name: name, type: type, element: element))
+            return nodes.count - 1
+        }
+        // What a reassembler before the element lets by.
+        var rest: (node: Int, output: Int)?
+        func isStream(_ input: Input) -> Bool { input.accepts == .only(.stream) }
+        let inputs = element.inputs.enumerated().filter { isConnected($0.element.name, $0.element.optional) }
+        for (number, input) in inputs.filter({ isStream($0.element) }) + inputs.filter({ !isStream($0.element) }) {
+            if case .only(.command) = input.accepts { continue }
+            if let last = rest, input.optional, input.accepts.allows(.packet) {
+                edges.append(.init(from: last.node, output: last.output, to: 0, input: number))
+                rest = nil
+                continue
+            }
+            let wireType = try standard("Wire")
+            let wire = add("wire-\(input.name)", wireType.type, wireType.element)
+            bindings[wire] = WireBinding(source: MemorySource(packets[input.name] ?? []))
+            var last = (node: wire, output: 0)
+            for maker in try makers(for: input, reassembles: reassembles) {
+                let node = add("\(maker.type.name)-\(input.name)", maker.type, maker.element)
+                edges.append(.init(from: last.node, output: last.output, to: node, input: 0))
+                last = (node, maker.output)
+                if maker.type.name == "TCPReassembler", isStream(input) { rest = (node, 1) }
+            }
+            edges.append(.init(from: last.node, output: last.output, to: 0, input: number))
+        }
+        var collectors: [(port: String, node: Int)] = []
+        let collectorType = ElementDescriptor(Collector.self)
+        for (number, output) in element.outputs.enumerated() where isConnected(output.name, output.optional) {
+            let made = try ElementHarness.configure(collectorType, "")
+            let collector = add("out-\(output.name)", collectorType, made)
+            edges.append(.init(from: 0, output: number, to: collector, input: 0))
+            collectors.append((output.name, collector))
+        }
+        var options = Instance.Options()
+        options.seed = seed
+        options.batch = batch
+        options.poolCapacity = pool
+        let services = TestServices()
+        let spec = GraphSpec(name: "harness", nodes: nodes, edges: edges)
+        let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        if services.opened != 0 { throw HarnessError("the element opened a file when it was made") }
+        for (_, node) in collectors { (instance.elements[node] as! Collector).layouts = instance.layouts }
+        try DirectRuntime(instance).run()
+        return Run(
+            outputs: Dictionary(
+                uniqueKeysWithValues: collectors.map { ($0.port, (instance.elements[$0.node] as! Collector).seen) }
+            ),
+            counts: instance.counts(0),
+            all: nodes.indices.map(instance.counts),
+            lostItems: instance.lostItems,
+            services: services
+        )
+    }
+
+    // MARK: What stands before an input
+
+    /// An element before an input, and its output that leads there.
+    private typealias Maker = (type: ElementDescriptor, element: ConfiguredElement, output: Int)
+
+    private func standard(_ name: String, _ config: String = "", output: Int = 0) throws -> Maker {
+        guard let type = catalog[name] ?? Catalog.standard[name] else {
+            throw HarnessError("no element type is called \(name)")
+        }
+        return (type, try ElementHarness.configure(type, config), output)
+    }
+
+    /// What makes of packets what an input takes, in the order in which packets pass.
+    private func makers(for input: Input, reassembles: Bool) throws -> [Maker] {
+        let table = input.needsFlow ? [try standard("FlowTable", "{capacity: 4096}")] : []
+        if input.accepts.allows(.packet) { return table }
+        switch input.accepts {
+        case .only(.stream):
+            if !reassembles { return table }
+            return try [standard("FlowTable", "{capacity: 4096}"), standard("TCPReassembler")]
+        case .only(.record(let layout)):
+            guard let maker = recordMaker(layout) else {
+                throw HarnessError("nothing in the catalog makes records of '\(layout)' for the input '\(input.name)'")
+            }
+            return try makers(for: maker.element.inputs[0], reassembles: true) + [maker] + packing()
+        default: return table + [try standard("MetadataExtractor", "{per: packet}")] + (try packing())
+        }
+    }
+
+    private func packing() throws -> [Maker] { coalesces ? [try standard("Coalescer")] : [] }
+
+    private func recordMaker(_ layout: String) -> Maker? {
+        if let maker = try? standard("MetadataExtractor", "{per: \(layout)}") { return maker }
+        for type in catalog.types where type.name != self.type.name {
+            guard let element = try? ElementHarness.configure(type, ""),
+                let output = element.outputs.firstIndex(where: { $0.gives == .kind(.record(layout)) }),
+                // Others make records of records, and could ask for each other without end.
+                let input = element.inputs.first, element.inputs.count == 1,
+                input.accepts.allows(.packet) || input.accepts == .only(.stream)
+            else { continue }
+            return (type, element, output)
+        }
+        return nil
+    }
+}
+
+/// Why a run cannot be made.
+public struct HarnessError: Error, CustomStringConvertible {
+    public var description: String
+
+    /// The reason, as a phrase without capital or full stop.
+    public init(_ description: String) { self.description = description }
+}

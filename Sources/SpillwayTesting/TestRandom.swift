@@ -1,0 +1,16 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+/// Random numbers that are the same in every run of the tests.
+public struct TestRandom: RandomNumberGenerator {
+    private var state: UInt64
+    /// The numbers that follow from `seed`.
+    public init(_ seed: UInt64) { state = seed }
+    /// The next number, any of 64 bits.
+    public mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        return mix64(state)
+    }
+}
