@@ -8,9 +8,9 @@ SOURCES = Package.swift Plugins Sources Tests $(wildcard Examples/*/Package.swif
 SPILLWAY = .build/debug/spillway
 RUNS ?= 1000000
 
-.PHONY: help demo build test fuzz bench format lint docs captures clean
+.PHONY: help demo build test soak fuzz bench format lint docs captures clean
 
-help: ## Lists the goals.
+help: ## Lists the targets.
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' Makefile | expand -t 12
 
 demo: ## Compares the placements of the flow monitor on a real capture.
@@ -29,6 +29,13 @@ test: ## Installs what is missing, builds, and runs all tests.
 	@scripts/test-examples.sh
 	@swift test --skip-build
 	@SEED=1 scripts/fuzz.sh 20000
+
+soak: ## Tests for longer: 1,000 random graphs, the data plane and the model as released, and more fuzzing.
+	@scripts/setup.sh test
+	@swift build --build-tests
+	@SPILLWAY_RANDOM_GRAPHS=0-999 swift test --skip-build --filter randomLoopsAndTimersDoTheSame
+	@swift test -c release -Xswiftc -enable-testing --filter "DataplaneTests|ElementTests|ModelTests"
+	@scripts/fuzz.sh $(RUNS)
 
 fuzz: ## Fuzzes every target for RUNS inputs, or RUNS=60s for a time.
 	@scripts/setup.sh build

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import SpillwayTesting
 import Testing
 
 /// Sources that are idle, timers between sparse packets, a pool that is empty.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import SpillwayTesting
 import Testing
 
 /// The table's ways round, and its commands.
