@@ -134,7 +134,13 @@ struct ElementCalls: ~Copyable {
     mutating func process(_ i: Int32, on edge: Int32, _ order: Order) -> Int {
         let end = edges[Int(edge)]
         let n = borrowed._withUnsafeGuaranteedRef {
-            $0.process(i, at: Int(end.to), from: Int(end.input), isBack: end.isBack)
+            $0.process(
+                i,
+                at: Int(end.to),
+                from: Int(end.input),
+                isBack: end.isBack,
+                round: Int(truncatingIfNeeded: order.round)
+            )
         }
         let item = items + Int(i)
         holds = item.pointee.flags.contains(.held)

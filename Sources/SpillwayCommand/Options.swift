@@ -44,7 +44,8 @@ struct InputOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Packets and records that can exist at one time, 64 to 4194304. (default: \(Instance.itemsUnderWay) and what elements may hold)",
+            "Packets and records that can exist at one time, 64 to 4194304. (default: \(Instance.itemsUnderWay) and what "
+                + "elements may hold)",
             valueName: "items"
         )
     )

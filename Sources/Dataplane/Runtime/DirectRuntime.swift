@@ -34,6 +34,8 @@ public final class DirectRuntime {
     /// How many rounds what one packet or timer caused may go on for: then all that would go round again is dropped as `loop`.
     /// A conversation of elements that answer each other can be that long, but not endless.
     public static let maximumRounds = 1 << 20
+    /// The same for this run alone.
+    public var mostRounds = DirectRuntime.maximumRounds
 
     // Stored privately, so that no batch pays for an access check.
     private var watcher: (any RunObserver)?
@@ -506,7 +508,7 @@ public final class DirectRuntime {
     /// Counts a back edge for all items that wait on it; those that went round too often are dropped, so no cycle hangs.
     private func countHops(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int) {
         let node = nodes + number
-        let most = roundCount < DirectRuntime.maximumRounds ? DirectRuntime.maximumHops : 0
+        let most = roundCount < mostRounds ? DirectRuntime.maximumHops : 0
         var kept = queue.pointee.head &+ queue.pointee.counted
         for k in kept..<queue.pointee.tail {
             let i = queue.pointee.buffer[k]

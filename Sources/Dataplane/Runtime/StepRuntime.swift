@@ -89,16 +89,16 @@ public final class StepRuntime {
         return collect(wire)
     }
 
-    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges
-    /// too often is dropped as in a direct run.
-    public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool) -> Int {
+    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges too often, or is
+    /// part of a conversation that has gone on for too many rounds, is dropped as in a direct run.
+    public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool, round: Int) -> Int {
         let node = nodes + number
         node.pointee.entered &+= 1
         let item = items + Int(i)
         run.pointee.origin = origin(of: i)
         if isBack {
             item.pointee.hops &+= 1
-            if item.pointee.hops > DirectRuntime.maximumHops {
+            if item.pointee.hops > DirectRuntime.maximumHops || round >= DirectRuntime.maximumRounds {
                 assert(instance.contract.lost(i))
                 node.pointee.drops[loopReasons[number]] &+= 1
                 node.pointee.pool.pointee.release(i)
