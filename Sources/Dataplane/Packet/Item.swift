@@ -8,7 +8,7 @@
 public struct FlowRef: Equatable, Sendable, BitwiseCopyable {
     /// The slot in the flow table, `0 ..< capacity`; -1 for no flow.
     public var index: Int32
-    /// How often the slot had been used before this flow.
+    /// How often the slot has been used, this flow included; 0 for no flow.
     public var generation: UInt32
 
     @inlinable @inline(__always)

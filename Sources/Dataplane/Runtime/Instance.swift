@@ -274,11 +274,17 @@ public final class Instance {
         }
     }
 
-    /// Ends the run for all elements: writes out what they have buffered.
+    /// Ends the run for all elements: writes out what they have buffered. One that cannot keeps no other from it; throws the first error.
     public func flush() throws {
+        var first: InstanceError?
         for (number, element) in elements.enumerated() {
-            do { try element.flush() } catch { throw InstanceError(element: spec.nodes[number].name, cause: error) }
+            do {
+                try element.flush()
+            } catch where first == nil {
+                first = InstanceError(element: spec.nodes[number].name, cause: error)
+            } catch {}
         }
+        if let first { throw first }
     }
 }
 

@@ -125,6 +125,7 @@ public final class FlowTable: Element {
     ]
 
     private let map: FlowMap
+    /// Nanoseconds without a packet after which a flow ends; ``Int64/max`` for never.
     private let idle: Int64
     private let evicts: Bool
     private let verifies: Bool
@@ -153,7 +154,7 @@ public final class FlowTable: Element {
 
     public init(_ config: Config, _ setup: Setup) throws {
         map = try FlowMap(capacity: config.capacity, key: setup.hashKey)
-        idle = config.idle
+        idle = config.idle == 0 ? .max : config.idle
         evicts = config.onFull == .evict
         verifies = config.checksum == .verify
         minTTL = config.minTTL
@@ -221,7 +222,7 @@ public final class FlowTable: Element {
         let time = context.now(i)
         latest = max(latest, time)
         var flow = map.find(key, hash)
-        if flow >= 0, idle != 0, time &- map.records[Int(flow)].last > idle {
+        if flow >= 0, time &- map.records[Int(flow)].last > idle {
             end(flow, .idle, i, context)
             flow = -1
         }
@@ -259,7 +260,7 @@ public final class FlowTable: Element {
         let mask = map.mask
         let hashKey = map.key
         let keys = self.keys
-        let idle = self.idle == 0 ? Int64.max : self.idle
+        let idle = self.idle
         // First the keys of all packets, then all slots, then all records: each fetched while the others are worked on.
         for k in 0..<batch.count {
             let p = batch[k]
@@ -408,7 +409,7 @@ public final class FlowTable: Element {
         var flow = found
         if flow >= 0 {
             let record = map.records + Int(flow)
-            if idle != 0, time &- record.pointee.last > idle {
+            if time &- record.pointee.last > idle {
                 end(flow, .idle, i, context)
                 flow = -1
             } else if isTCP, record.pointee.marks.contains(direction) {
@@ -495,7 +496,7 @@ public final class FlowTable: Element {
         if flow >= 0 {
             created &+= 1
             context.did(.insert, 1)
-            if !armed, idle != 0 {
+            if !armed, idle != .max {
                 armed = true
                 context.arm(0, at: adding(context.now(i), idle))
                 context.did(.timer, 1)
@@ -534,7 +535,7 @@ public final class FlowTable: Element {
         let end = max(latest, context.origin.time)
         while map.oldest >= 0 {
             let flow = map.oldest
-            let reason: FlowEnd = idle != 0 && end &- map.records[Int(flow)].last > idle ? .idle : .eof
+            let reason: FlowEnd = end &- map.records[Int(flow)].last > idle ? .idle : .eof
             if reason == .idle { idled &+= 1 }
             let reference = map.reference(flow)
             map.remove(flow)
@@ -553,7 +554,7 @@ public final class FlowTable: Element {
         counts.now = map.count
         counts.most = map.capacity
         counts.created = created
-        counts.stays = idle
+        counts.stays = idle == .max ? 0 : idle
         return counts
     }
 
