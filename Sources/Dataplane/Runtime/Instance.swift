@@ -280,7 +280,7 @@ public final class Instance {
         for (number, element) in elements.enumerated() {
             do {
                 try element.flush()
-            } catch where first == nil {
+            } catch  where first == nil {
                 first = InstanceError(element: spec.nodes[number].name, cause: error)
             } catch {}
         }
