@@ -51,18 +51,7 @@ public struct FlowKey: Equatable, Sendable {
         let tail = UInt64(proto) &<< 32
         if p.pointee.ipVersion == 4 {
             let addresses = data.loadUnaligned(fromByteOffset: Int(p.pointee.l3) &+ 12, as: UInt64.self)
-            let swapped = addresses &<< 32 | addresses &>> 32
-            // Source and destination are the lower and upper half; the order of the whole words decides, ports break ties.
-            let upper = addresses < swapped || (addresses == swapped && ports < swappedPorts)
-            return (
-                FlowKey(
-                    ends: UInt64(upper ? swappedPorts : ports) | tail | 4 &<< 40,
-                    a0: upper ? swapped : addresses,
-                    a1: 0,
-                    b0: 0,
-                    b1: 0
-                ), upper
-            )
+            return of4(addresses, ports, swappedPorts, tail)
         }
         return of6(data + Int(p.pointee.l3), ports, swappedPorts, tail)
     }
@@ -87,6 +76,20 @@ public struct FlowKey: Equatable, Sendable {
         let a0 = max(addresses, swapped)
         let m = (a0 ^ key.k0).multipliedFullWidth(by: ends ^ key.k1)
         return (ends, a0, m.high ^ m.low, UInt8(truncatingIfNeeded: upper))
+    }
+
+    /// Source and destination are the lower and upper half of `addresses`; the order of the whole words decides, ports break ties.
+    @inlinable @inline(__always)
+    static func of4(
+        _ addresses: UInt64,
+        _ ports: UInt32,
+        _ swappedPorts: UInt32,
+        _ tail: UInt64
+    ) -> (key: FlowKey, upper: Bool) {
+        let swapped = addresses &<< 32 | addresses &>> 32
+        let upper = addresses < swapped || addresses == swapped && ports < swappedPorts
+        let ends = UInt64(upper ? swappedPorts : ports) | tail | 4 &<< 40
+        return (FlowKey(ends: ends, a0: upper ? swapped : addresses, a1: 0, b0: 0, b1: 0), upper)
     }
 
     @usableFromInline @inline(never)
@@ -114,17 +117,7 @@ public struct FlowKey: Equatable, Sendable {
         if ends.source.version == 4 {
             let (source, destination) = (UInt32(ends.source.low).bigEndian, UInt32(ends.destination.low).bigEndian)
             let addresses = UInt64(destination) &<< 32 | UInt64(source)
-            let swapped = addresses &<< 32 | addresses &>> 32
-            let upper = addresses < swapped || addresses == swapped && ports < swappedPorts
-            return (
-                FlowKey(
-                    ends: UInt64(upper ? swappedPorts : ports) | tail | 4 &<< 40,
-                    a0: upper ? swapped : addresses,
-                    a1: 0,
-                    b0: 0,
-                    b1: 0
-                ), upper
-            )
+            return of4(addresses, ports, swappedPorts, tail)
         }
         // Where the addresses stand in an IPv6 header.
         return withUnsafeTemporaryAllocation(byteCount: 40, alignment: 8) { header in

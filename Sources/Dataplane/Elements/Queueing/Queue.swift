@@ -99,9 +99,9 @@ public final class Queue: Element {
             }
             let now = context.now(i)
             let due = due(batch[k], now)
-            if highest == 0 { highest = 1 }
             if due <= now {
-                // The link is free: nothing waits for it.
+                // The link is free, so the packet is the only one in the queue, for no time.
+                highest = max(highest, 1)
                 if pace != nil { batch[k].pointee.time = due }
                 context.did(.timer, 1)
                 context.emit(i, 0)
