@@ -122,6 +122,8 @@ public enum Resource: String, Sendable, CaseIterable {
     /// Starts of DMAs.
     case writeIssue = "DMA writes"
     case readIssue = "DMA reads"
+    /// Commands across the channel.
+    case controlPath = "control path"
     /// DMAs under way.
     case writesInFlight = "DMA writes in flight"
     case readsInFlight = "DMA reads in flight"

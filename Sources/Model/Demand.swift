@@ -161,7 +161,12 @@ struct WorkSummary: Sendable {
                             case .headers: visit.headers
                             case .whole: visit.whole
                             }
-                        demand.cross(to: side, visit.count, bytes)
+                        if routes.isControl[Int(visit.edge)] { demand.commands += visit.count }
+                        if routes.isControl[Int(visit.edge)], routes.isOutOfBand {
+                            demand.pass(to: side, visit.count)
+                        } else {
+                            demand.cross(to: side, visit.count, bytes)
+                        }
                         if side == .host { demand.nic.sends += visit.count } else { demand.host.sends += visit.count }
                         level = side == .host ? crossing : .whole
                     }
@@ -209,11 +214,18 @@ struct Demand: Sendable {
     var host = Work()
     var toHost = Crossing()
     var toNIC = Crossing()
+    /// Commands that cross by the control path.
+    var commands = 0.0
 
     init(packets: Double, isPlain: Bool, received: [Double]) {
         self.packets = packets
         self.isPlain = isPlain
         self.received = received
+    }
+
+    /// Items come to the other side by a way of their own.
+    mutating func pass(to side: Side, _ count: Double) {
+        if side == .host { host.items += count } else { nic.items += count }
     }
 
     mutating func cross(to side: Side, _ count: Double, _ bytes: WorkSummary.Bytes) {
@@ -346,6 +358,7 @@ struct Tariff: Sendable {
         add(.linkToHost, (a.up + b.up + a.items * steps.toHost.up + b.items * steps.toNIC.up) * linkByte)
         add(.linkToNIC, (a.down + b.down + a.items * steps.toHost.down + b.items * steps.toNIC.down) * linkByte)
         let channel = profile.channel
+        if let control = channel.control { add(.controlPath, demand.commands * 1e12 / Double(control.rate)) }
         func addEngine(
             _ direction: ChannelProfile.Direction,
             _ dmas: Double,

@@ -57,6 +57,7 @@ public struct DeviceProfile: Sendable {
             executor.cores = 1
             executor.perItem = 0
             executor.queue = Int(Int32.max)
+            executor.reorder.places = Int(Int32.max)
         }
         return executor
     }
@@ -95,10 +96,22 @@ public struct ExecutorProfile: Sendable, Equatable {
     public var flows: Int?
     /// Accesses per second the memory behind all cores serves; nil when not limited.
     public var memoryRate: Int?
+    /// What restores the order of a flow.
+    public var reorder = Reorder()
     /// By ``Operation``.
     public var costs = Array(repeating: OperationCost(cycles: 0), count: Operation.allCases.count)
 
     public init() {}
+
+    /// The buffer in which items wait until they are in order.
+    public struct Reorder: Sendable, Equatable {
+        /// Items that may wait.
+        public var places = 1
+        /// Cycles for each item that has waited, in thousandths.
+        public var cycles = 0
+
+        public init() {}
+    }
 
     /// Entries of the table by which a hash chooses a core: 128, as in drivers of common NICs, or more where there are more
     /// cores than that. Entry `k` names core `k` modulo ``cores``.
@@ -208,6 +221,20 @@ public struct ChannelProfile: Sendable, Equatable {
         public init() {}
     }
 
+    /// How commands cross.
+    public struct Control: Sendable, Equatable {
+        /// Commands per second.
+        public var rate = 1
+        /// From when a command is taken until it has an effect, in picoseconds.
+        public var latency = 0
+        /// Commands that may wait.
+        public var queue = 1
+        /// Commands cross with the packets, behind them; else by a way of their own.
+        public var isInBand = false
+
+        public init() {}
+    }
+
     /// The link, which decides what bytes cost.
     public var link = PCIeLink(generation: 3, lanes: 8)
     /// How driver and device tell each other of transfers.
@@ -218,6 +245,8 @@ public struct ChannelProfile: Sendable, Equatable {
     public var toNIC = Direction()
     /// nil where the host looks all the time.
     public var interrupt: Interrupt?
+    /// nil where commands cross as any other item does.
+    public var control: Control?
 
     public init() {}
 }

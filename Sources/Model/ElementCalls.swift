@@ -25,7 +25,7 @@ struct ElementCalls: ~Copyable {
     /// The last call held the item that it was handed.
     private(set) var holds = false
     private var ticks: OperationTicks
-    private let key = HashKey(seed: 0)
+    let key = HashKey(seed: 0)
     /// What the last call counted: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
     /// For each edge where the last item on it stands, in the service of this number: those behind it come no earlier.
@@ -142,6 +142,7 @@ struct ElementCalls: ~Copyable {
                 round: Int(truncatingIfNeeded: order.round)
             )
         }
+        if n < 0 { return n }
         let item = items + Int(i)
         holds = item.pointee.flags.contains(.held)
         if holds { held[Int(i)] = (item.pointee.sequence, UInt32(item.pointee.made)) }

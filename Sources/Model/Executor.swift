@@ -16,6 +16,10 @@ struct Executor: ~Copyable {
     let perItem: Int64
     /// Picoseconds for each item handed to the channel.
     let send: Int64
+    /// Items that may wait to be put in order, and that do; and picoseconds for each that did.
+    let reorderLimit: Int
+    var reordering = 0
+    let reorderTime: Int64
     var queues: Block<List>
     /// For each key bucket when the last item left.
     let lastLeave: Block<Int64>
@@ -47,6 +51,8 @@ struct Executor: ~Copyable {
         limit = Int32(profile.queue)
         perItem = costs.time(Int64(profile.perItem))
         send = costs.time(Int64(profile.send))
+        reorderLimit = profile.reorder.places
+        reorderTime = costs.time(Int64(profile.reorder.cycles))
         cores = profile.cores
         threads = Int32(profile.threads)
         queues = Block(isShared ? 1 : cores, List())
@@ -119,6 +125,8 @@ struct Executor: ~Copyable {
 struct DMAEngine: ~Copyable {
     /// DMAs begun.
     private(set) var count: UInt64 = 0
+    /// Their bytes.
+    private(set) var bytes: Int64 = 0
     private let profile: ChannelProfile.Direction
     private var nextIssue: Int64 = 0
     /// When the last DMAs end, as many as may be under way, in order from `first` on.
@@ -152,6 +160,7 @@ struct DMAEngine: ~Copyable {
         }
         nextIssue = start &+ Int64(profile.issueInterval)
         count &+= 1
+        self.bytes &+= Int64(bytes)
         return start
     }
 }

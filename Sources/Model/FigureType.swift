@@ -51,6 +51,7 @@ public struct FigureType: Sendable {
         case packetRate = "packet rate"
         case bitRate = "bit rate"
         case accessRate = "access rate"
+        case commandRate = "command rate"
         case size
         case dollars = "price"
 
@@ -69,6 +70,7 @@ public struct FigureType: Sendable {
             case .packetRate: Array(Quantity.rates[0..<4])
             case .bitRate: Array(Quantity.rates[4...])
             case .accessRate: [("op/s", 1), ("kop/s", 1_000), ("Mop/s", 1_000_000), ("Gop/s", 1_000_000_000)]
+            case .commandRate: [("cmd/s", 1), ("kcmd/s", 1_000), ("Mcmd/s", 1_000_000)]
             case .size: Array(Quantity.sizes[0..<4])
             case .dollars: [("USD", 1)]
             }
@@ -216,6 +218,25 @@ public struct FigureType: Sendable {
                 example: "4096",
                 "Items that may wait for a core: for each core with `flow_hash`, for all together with `shared`. What comes when it is "
                     + "full is dropped and counted as `\(isNIC ? "nic" : "host")_queue_full`."
+            ),
+            FigureType(
+                path("reorder.places"),
+                .number(.none, 1...1_048_576),
+                presence,
+                .number(Place(executor, \.reorder.places)),
+                example: "1024",
+                "Items that may wait on the \(place) to be put in order: behind a service that ended before an earlier one of its flow, where "
+                    + "paths of different length meet at one input, and for the marker that ends a cut-over. When it is full a thread keeps "
+                    + "what it has done until that may leave, and what comes to a merge point and must wait is dropped and counted as "
+                    + "`\(isNIC ? "nic" : "host")_reorder_full`."
+            ),
+            FigureType(
+                path("reorder.cycles"),
+                .number(.cycles, 0...mostCycles),
+                presence,
+                .number(Place(executor, \.reorder.cycles)),
+                example: "60",
+                "Cycles of the \(place) for each item that has waited at a merge point or for a marker: it is put aside and taken up again."
             ),
             FigureType(
                 path("memory"),
@@ -432,6 +453,40 @@ public struct FigureType: Sendable {
                 example: "2000",
                 "Cycles of the host for each interrupt."
             ),
+            FigureType(
+                "channel.control.rate",
+                .number(.commandRate, 1...1_000_000_000),
+                .withSection,
+                .number(Place(\.channel.commands.rate)),
+                example: "100 kcmd/s",
+                "Commands that the control path takes per second, both ways together: flows that are opened and ended across the channel. "
+                    + "Without the section `control` commands cross as any other item does."
+            ),
+            FigureType(
+                "channel.control.latency",
+                .number(.time, 0...1_000_000_000_000),
+                .withSection,
+                .number(Place(\.channel.commands.latency)),
+                example: "50 us",
+                "From when the control path takes a command until that comes to its element."
+            ),
+            FigureType(
+                "channel.control.queue",
+                .number(.none, 1...1_048_576),
+                .withSection,
+                .number(Place(\.channel.commands.queue)),
+                example: "1024",
+                "Commands that may wait for the control path; further ones are dropped and counted as `control_full`."
+            ),
+            FigureType(
+                "channel.control.in_band",
+                .numbers(.none, [0, 1]),
+                .withSection,
+                .flag(Place(\.channel.commands.isInBand)),
+                example: "0",
+                "1 where commands cross the channel with the packets, behind those before them, and come to the control path then; 0 where they "
+                    + "have a way of their own, and take no room on the link."
+            ),
         ]
 
     private static func direction(
@@ -493,6 +548,14 @@ extension ChannelProfile {
     fileprivate var moderation: Interrupt {
         get { interrupt ?? Interrupt() }
         set { interrupt = newValue }
+    }
+}
+
+extension ChannelProfile {
+    /// The control path's figures, which a profile has as a section or not at all.
+    fileprivate var commands: Control {
+        get { control ?? Control() }
+        set { control = newValue }
     }
 }
 

@@ -190,8 +190,8 @@ public enum ModelStep: Sendable, CustomStringConvertible {
 public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     /// Some element is on a side where it cannot be.
     case badPlacement(element: String, reason: String)
-    /// Too many elements where paths of different length meet.
-    case tooManyJunctions(Int)
+    /// Too many inputs where paths of different length meet.
+    case tooManyMergePoints(Int)
     /// The graph has more wires than the NIC has ports.
     case tooManyWires(wires: Int, ports: Int, profile: String)
     /// There is nothing to replay.
@@ -206,8 +206,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     public var description: String {
         switch self {
         case .badPlacement(let element, let reason): "element '\(element)' \(reason)"
-        case .tooManyJunctions(let n):
-            "in this placement paths of different length meet at \(n) elements; "
+        case .tooManyMergePoints(let n):
+            "in this placement paths of different length meet at \(n) inputs; "
                 + "at most \(Routes.maximum) can be kept in order"
         case .tooManyWires(let wires, let ports, let profile):
             "the graph has \(wires) wires, and the NIC of profile '\(profile)' has \(ports) port\(ports == 1 ? "" : "s")"

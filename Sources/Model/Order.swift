@@ -12,10 +12,12 @@ func order(_ item: UnsafeMutablePointer<Item>, _ hashKey: HashKey) -> (key: UInt
     guard Headers.locate(item) == .ip, FlowKey.isComplete(item) else {
         return (0, UInt16(clamping: min(item.pointee.length, mostUnknownHeaders)))
     }
-    let hash = FlowKey.of(item).key.hash(hashKey)
     let headers = min(UInt32(item.pointee.payload), item.pointee.length)
-    return (UInt32(truncatingIfNeeded: hash) | 1, UInt16(clamping: headers))
+    return (modelKey(FlowKey.of(item).key, hashKey), UInt16(clamping: headers))
 }
+
+/// The key by which packets of a flow are kept in order, and their core chosen.
+func modelKey(_ key: FlowKey, _ hashKey: HashKey) -> UInt32 { UInt32(truncatingIfNeeded: key.hash(hashKey)) | 1 }
 
 /// Bytes that count as headers where these are not known: those of Ethernet, IPv4 and TCP.
 private let mostUnknownHeaders: UInt32 = 54

@@ -14,6 +14,9 @@ public struct Outcome: Sendable {
         case parkingFull
         case portTxFull
         case noItems
+        case nicReorderFull
+        case hostReorderFull
+        case controlFull
 
         /// The name in reports.
         public var name: String {
@@ -24,6 +27,9 @@ public struct Outcome: Sendable {
             case .parkingFull: "parking_full"
             case .portTxFull: "port_tx_full"
             case .noItems: "no_items"
+            case .nicReorderFull: "nic_reorder_full"
+            case .hostReorderFull: "host_reorder_full"
+            case .controlFull: "control_full"
             }
         }
 
@@ -36,6 +42,9 @@ public struct Outcome: Sendable {
             case .parkingFull: "parking buffer"
             case .portTxFull: "port tx queue"
             case .noItems: "pool"
+            case .nicReorderFull: "NIC reorder buffer"
+            case .hostReorderFull: "host reorder buffer"
+            case .controlFull: "control path"
             }
         }
     }
@@ -64,6 +73,8 @@ public struct Outcome: Sendable {
         public internal(set) var bytes: Int64 = 0
         /// DMAs of this direction: writes to the host's memory, or reads from it, those of descriptors included.
         public internal(set) var dmas: UInt64 = 0
+        /// Their bytes.
+        public internal(set) var dmaBytes: Int64 = 0
     }
 
     /// Packets that arrived.
@@ -84,6 +95,16 @@ public struct Outcome: Sendable {
     public internal(set) var rxBusy: Int64 = 0
     /// Picoseconds the ports sent frames, all ports together.
     public internal(set) var txBusy: Int64 = 0
+    /// Picoseconds the link carried bytes, from the NIC to the host and back.
+    public internal(set) var linkBusy: (up: Int64, down: Int64) = (0, 0)
+    /// Commands that crossed by the control path.
+    public internal(set) var commands: UInt64 = 0
+    /// Markers that went along a slow path and came back.
+    public internal(set) var markers: UInt64 = 0
+    /// Items that had to wait in a reorder buffer.
+    public internal(set) var reordered: UInt64 = 0
+    /// Items let go out of order, since those they waited for waited for them.
+    public internal(set) var forced: UInt64 = 0
     /// Interrupts raised.
     public internal(set) var interrupts: UInt64 = 0
     /// The most bytes that were parked on the NIC at one time.
@@ -114,10 +135,10 @@ public struct Outcome: Sendable {
     /// Items lost, for all reasons.
     public var dropped: UInt64 { drops.reduce(0, +) }
 
-    mutating func finish(_ epoch: Epoch) {
-        if epoch.isDropped { return }
+    mutating func finish(_ origin: OriginState) {
+        if origin.isDropped { return }
         completed &+= 1
-        if !epoch.isHeld { record(epoch.arrival, epoch.emitted, epoch.lastWork) }
+        if !origin.isHeld { record(origin.arrival, origin.emitted, origin.lastWork) }
     }
 
     /// The packet counted as completed when it was held.

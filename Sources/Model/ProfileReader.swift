@@ -94,7 +94,9 @@ extension FigureType {
     }
 
     /// Sections that may be left out.
-    public static let optionalSections = ["channel.interrupt"]
+    public static let optionalSections = ["channel.interrupt", "channel.control"]
+    /// Sections that a plain NIC has not.
+    static let sectionsOfCores = ["nic.cycles", "nic.reorder"]
     /// Texts of a profile that are no figures.
     public static let texts = ["profile", "about", "not_modelled"]
 }
@@ -156,10 +158,11 @@ private struct ProfileReader {
         for name in names where !seen.contains(name) {
             let full = path.isEmpty ? name : "\(path).\(name)"
             let isSection = FigureType.at(full) == nil && !(path.isEmpty && FigureType.texts.contains(name))
-            // A plain NIC has no operations.
-            let isLeftOut = FigureType.optionalSections.contains(full) || full == "nic.cycles"
-            if isSection, !isLeftOut { fail("the profile needs '\(full)'", at: mark) }
-            if full == "nic.cycles" { sections[full] = mark }
+            let isOfCores = FigureType.sectionsOfCores.contains(full)
+            if isSection, !isOfCores, !FigureType.optionalSections.contains(full) {
+                fail("the profile needs '\(full)'", at: mark)
+            }
+            if isOfCores { sections[full] = mark }
         }
     }
 

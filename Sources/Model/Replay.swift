@@ -17,7 +17,7 @@ extension Recording {
     ) throws -> Outcome {
         guard self.packets > 0 else { throw ModelError.noPackets }
         try checkPlacement(spec, sides, profile)
-        let routes = try Routes(spec, shape, sides, profile.plain)
+        let routes = try Routes(spec, shape, sides, profile)
         return try replay(routes, profile, Traffic(self, profile.mac), load, packets)
     }
 
@@ -224,6 +224,9 @@ extension Recording {
         mutating func sent(_ job: Job, at time: Int64) {}
 
         mutating func beginService() {}
+        // A slow path is never replayed.
+        let awaited: Int64 = -1
+        mutating func takeMarker() -> (number: Int64, key: UInt32)? { nil }
 
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
             let visit = recording.visits[Int(job.pointee.ref)]

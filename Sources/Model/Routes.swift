@@ -3,8 +3,8 @@
 
 import Dataplane
 
-/// What follows from a graph and a placement alone: which edges cross, what must cross there, and at which elements
-/// items of a flow may have to wait for older ones that take a longer way.
+/// What follows from a graph and a placement alone: which edges cross, what must cross there, and at which inputs items of a flow
+/// may have to wait for older ones that take a longer way.
 struct Routes {
     /// How much of an item is on the host; on the NIC there is always all of it.
     enum Level: UInt8, Comparable {
@@ -29,22 +29,44 @@ struct Routes {
     let isPlain: Bool
     /// For each edge whether its ends are on different sides.
     let crosses: [Bool]
+    /// For each edge whether commands cross there by the control path; and whether that is a way of its own.
+    let isControl: [Bool]
+    let isOutOfBand: Bool
     /// For each edge how much of an item the far side reads before the item crosses again.
     let needs: [Level]
     /// For each node how much of the packets that come to it is on its side; of one that it has held that much still is.
     let arriving: [Level]
-    /// The elements at which items may have to wait: their numbers among these; -1 for all others.
-    let contest: [Int]
-    /// How many elements that are.
-    let contests: Int
-    /// For each node the contested elements that an item can reach after it, as a set of classes: class `2k` is
-    /// contested element `k` reached without a back edge, class `2k + 1` reached at all. Nothing follows the input of a
-    /// wire.
+    /// The merge points: inputs at which items of a flow may have to wait, for those that take a longer way or for a marker.
+    let merges: [MergePoint]
+    /// For each edge the merge point it leads to; -1 where it leads to none.
+    let merge: [Int]
+    /// For each node the merge points that an item can reach after it, as a set of classes: class `2k` is merge point `k` reached
+    /// without a back edge, class `2k + 1` reached at all. Nothing follows the input of a wire.
     let after: [UInt64]
     /// For each node what an item can reach that comes out of it from outside.
     let entering: [UInt64]
+    /// For each node how the markers go that it sends; nil where it need not send any.
+    let markers: [MarkerRoute?]
+    /// Packets can go round a cycle that crosses the channel: what they find there depends on when they come back.
+    let hasSlowPath: Bool
 
-    /// As many contested elements have classes of their own in a set of 64.
+    /// An input of an element where items are put in order.
+    struct MergePoint: Hashable {
+        var node: Int
+        var input: Int
+    }
+
+    /// The way of a marker: behind the last packet on the slow path, across the channel and back.
+    struct MarkerRoute {
+        /// The first element that it comes to on the far side.
+        var far: Int
+        /// The merge points at which packets come in anew; those that must wait for a marker wait there.
+        var waits: [Int]
+        /// The merge points at which packets come back from the slow path: it is behind all that can still come there.
+        var returns: [Int]
+    }
+
+    /// As many merge points have classes of their own in a set of 64.
     static let maximum = 32
 
     /// Where the payload of packets can be parked on the NIC, what the host does not read does not cross.
@@ -52,14 +74,16 @@ struct Routes {
         _ spec: GraphSpec,
         _ shape: GraphShape,
         _ sides: [Side],
-        _ profile: PlainProfile
+        _ profile: DeviceProfile
     ) throws(ModelError) {
+        let plain = profile.plain
         self.sides = sides
         let isPlain = zip(spec.nodes, sides).allSatisfy { $0.isWire || $1 == .host }
         self.isPlain = isPlain
-        let parks = profile.parking != nil && (!isPlain || profile.splitsHeaders)
+        let parks = plain.parking != nil && (!isPlain || plain.splitsHeaders)
         let edges = spec.edges
-        crosses = edges.map { sides[$0.from] != sides[$0.to] }
+        let crosses = edges.map { sides[$0.from] != sides[$0.to] }
+        self.crosses = crosses
 
         var out: [[Int]] = Array(repeating: [], count: spec.nodes.count)
         for (e, edge) in edges.enumerated() { out[edge.from].append(e) }
@@ -97,24 +121,55 @@ struct Routes {
         }
         self.arriving = arriving
 
-        contest = Routes.findContests(spec, shape, sides)
-        contests = (contest.max() ?? -1) + 1
-        guard contests <= Routes.maximum else { throw .tooManyJunctions(contests) }
-        entering = Routes.reach(spec, shape, contest)
+        let crossing = Set(
+            edges.indices.filter { crosses[$0] && shape.isRound(edges[$0]) }.map { shape.cycle[edges[$0].from] }
+        )
+        hasSlowPath = !crossing.isEmpty
+        let slow = spec.nodes.indices.filter { spec.nodes[$0].type.sendsMarkers && crossing.contains(shape.cycle[$0]) }
+        let control = profile.channel.control
+        let isOutOfBand = control.map { !$0.isInBand } ?? false
+        self.isOutOfBand = isOutOfBand
+        let isControl = edges.indices.map { e in
+            guard control != nil, crosses[e], case .command = shape.kinds[e] else { return false }
+            return true
+        }
+        self.isControl = isControl
+        var points = Routes.findMerges(spec, sides) { isOutOfBand && isControl[$0] }
+        for edge in edges where slow.contains(edge.to) {
+            let point = MergePoint(node: edge.to, input: edge.input)
+            if !points.contains(point) { points.append(point) }
+        }
+        guard points.count <= Routes.maximum else { throw .tooManyMergePoints(points.count) }
+        merges = points
+        let merge = edges.map { edge in
+            points.firstIndex { $0.node == edge.to && $0.input == edge.input } ?? -1
+        }
+        self.merge = merge
+        entering = Routes.reach(spec, shape, merge)
         after = zip(spec.nodes, entering).map { $0.isWire ? 0 : $1 }
+        markers = spec.nodes.indices.map { node in
+            guard slow.contains(node) else { return nil }
+            func numbers(_ isRound: Bool) -> [Int] {
+                Set(edges.indices.filter { edges[$0].to == node && shape.isRound(edges[$0]) == isRound }.map { merge[$0] })
+                    .sorted()
+            }
+            // Of the elements of the cycle on the other side the first that items come to.
+            let far = shape.order.first { shape.cycle[$0] == shape.cycle[node] && sides[$0] != sides[node] }
+            return far.map { MarkerRoute(far: $0, waits: numbers(false), returns: numbers(true)) }
+        }
     }
 
     /// All items that have crossed equally often, from the same beginning, travel through the same queues, and those
-    /// keep a flow in order. So order can be lost only where items of different such stages meet.
-    private static func findContests(_ spec: GraphSpec, _ shape: GraphShape, _ sides: [Side]) -> [Int] {
+    /// keep a flow in order. So order can be lost only where items of different such stages meet at one input: what comes in by
+    /// different inputs is put in order by nobody.
+    private static func findMerges(_ spec: GraphSpec, _ sides: [Side], isControl: (Int) -> Bool) -> [MergePoint] {
         let edges = spec.edges
         let count = spec.nodes.count
-        var incoming = Array(repeating: 0, count: count)
-        for edge in edges { incoming[edge.to] += 1 }
         // Stage 0 is outside; the others are named by how they come about.
         enum Birth: Hashable {
             case crossing(Int)
-            case contest(Int)
+            case control(Int)
+            case merge(MergePoint)
         }
         var names: [Birth: Int] = [:]
         func stage(_ birth: Birth) -> Int {
@@ -124,34 +179,39 @@ struct Routes {
             names[birth] = fresh
             return fresh
         }
-        var stages: [Set<Int>] = Array(repeating: [], count: count)
-        var contested = Array(repeating: false, count: count)
+        let inputs = edges.map { MergePoint(node: $0.to, input: $0.input) }
+        var incoming: [MergePoint: Int] = [:]
+        for input in inputs { incoming[input, default: 0] += 1 }
+        var stages: [MergePoint: Set<Int>] = [:]
+        var merges: [MergePoint] = []
         var changed = true
         while changed {
             changed = false
             for (e, edge) in edges.enumerated() {
-                let from = edge.from
-                // A wire's input is not connected to its output.
+                // A wire's input is not connected to its output. An element without input, or before the items reach it, has no stages;
+                // timers may still let items go there.
                 let leaving: Set<Int> =
-                    spec.nodes[from].isWire ? [0] : contested[from] ? [stage(.contest(from))] : stages[from]
-                let arriving = sides[from] == sides[edge.to] ? leaving : Set(leaving.map { stage(.crossing($0)) })
-                // An element without input, or before the items reach it, has no stages; timers may still emit there.
-                let new = arriving.subtracting(stages[edges[e].to])
+                    spec.nodes[edge.from].isWire
+                    ? [0]
+                    : stages.filter { $0.key.node == edge.from }.reduce(into: []) {
+                        $0.formUnion(merges.contains($1.key) ? [stage(.merge($1.key))] : $1.value)
+                    }
+                let arriving =
+                    sides[edge.from] == sides[edge.to]
+                    ? leaving : Set(leaving.map { stage(isControl(e) ? .control($0) : .crossing($0)) })
+                let new = arriving.subtracting(stages[inputs[e]] ?? [])
                 if new.isEmpty { continue }
-                stages[edge.to].formUnion(new)
-                if stages[edge.to].count > 1, incoming[edge.to] > 1 { contested[edge.to] = true }
+                stages[inputs[e], default: []].formUnion(new)
+                if stages[inputs[e]]!.count > 1, incoming[inputs[e]]! > 1, !merges.contains(inputs[e]) {
+                    merges.append(inputs[e])
+                }
                 changed = true
             }
         }
-        var number = 0
-        return contested.map { isContested in
-            guard isContested else { return -1 }
-            defer { number += 1 }
-            return number
-        }
+        return merges.sorted { ($0.node, $0.input) < ($1.node, $1.input) }
     }
 
-    private static func reach(_ spec: GraphSpec, _ shape: GraphShape, _ contest: [Int]) -> [UInt64] {
+    private static func reach(_ spec: GraphSpec, _ shape: GraphShape, _ merge: [Int]) -> [UInt64] {
         var after = Array(repeating: UInt64(0), count: spec.nodes.count)
         var changed = true
         while changed {
@@ -159,7 +219,7 @@ struct Routes {
             for (e, edge) in spec.edges.enumerated() {
                 var classes = spec.nodes[edge.to].isWire ? 0 : after[edge.to]
                 if shape.isBack[e] { classes &= 0xaaaa_aaaa_aaaa_aaaa }
-                if contest[edge.to] >= 0 { classes |= Routes.classes(contest[edge.to], isBack: shape.isBack[e]) }
+                if merge[e] >= 0 { classes |= Routes.classes(merge[e], isBack: shape.isBack[e]) }
                 if classes & ~after[edge.from] != 0 {
                     after[edge.from] |= classes
                     changed = true
@@ -169,12 +229,12 @@ struct Routes {
         return after
     }
 
-    static func classes(_ contest: Int, isBack: Bool) -> UInt64 {
-        (isBack ? 2 : 3) << (2 * UInt64(contest))
+    static func classes(_ merge: Int, isBack: Bool = false) -> UInt64 {
+        (isBack ? 2 : 3) << (2 * UInt64(merge))
     }
 
-    /// The classes of an item that is on its way to `node`.
-    func approaching(_ node: Int) -> UInt64 {
-        contest[node] >= 0 ? after[node] | Routes.classes(contest[node], isBack: false) : after[node]
+    /// The classes of an item on edge `edge`, which leads to `node`.
+    func approaching(_ edge: Int, _ node: Int) -> UInt64 {
+        merge[edge] >= 0 ? after[node] | Routes.classes(merge[edge]) : after[node]
     }
 }

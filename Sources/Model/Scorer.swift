@@ -45,7 +45,7 @@ package struct Scorer: Sendable {
     /// Works out what a placement asks for; throws why it cannot be modelled.
     package func candidate(_ sides: [Side]) throws(ModelError) -> Candidate {
         try checkPlacement(recording.spec, sides, profile)
-        let routes = try Routes(recording.spec, recording.shape, sides, profile.plain)
+        let routes = try Routes(recording.spec, recording.shape, sides, profile)
         let footprint = Footprint(recording, routes)
         if let misfit = footprint.misfit(profile) {
             throw .badPlacement(element: recording.spec.nodes[misfit.node].name, reason: misfit.reason)

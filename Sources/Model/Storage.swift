@@ -39,6 +39,7 @@ struct Event: BitwiseCopyable {
         case serviceEnd
         case leave
         case delivery
+        case command
         case interrupt
         case macDone
         case wireOut

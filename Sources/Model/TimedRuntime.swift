@@ -24,8 +24,8 @@ public final class TimedRuntime {
     ) throws(ModelError) {
         try checkPlacement(instance.spec, sides, profile)
         self.instance = instance
-        let routes = try Routes(instance.spec, instance.shape, sides, profile.plain)
-        let work = LiveWork(instance, sides, profile, load)
+        let routes = try Routes(instance.spec, instance.shape, sides, profile)
+        let work = LiveWork(instance, routes, profile, load)
         simulation = Simulation(work, instance.spec, routes, profile)
     }
 
@@ -70,13 +70,35 @@ public final class TimedRuntime {
         private var calls: [(call: ElementCalls.Call, node: Int32)?] = []
         private var freeCalls: [Int32] = []
         private let stride: Int
+        /// Markers under way, by number.
+        private var markers: [Int64: CutOver] = [:]
+        private var numbers: [CutOver: Int64] = [:]
+        private var nextMarker: Int64 = 0
+        /// The element of the last visit.
+        private var visited: Int32 = 0
+        private(set) var awaited: Int64 = -1
+
+        /// A flow of a table that is being cut over.
+        private struct CutOver: Hashable {
+            var table: Int32
+            var index: Int32
+            var generation: UInt32
+
+            init(_ table: Int32, _ flow: FlowRef) {
+                self.table = table
+                index = flow.index
+                generation = flow.generation
+            }
+        }
         /// The input has ended: no timer fires any more.
         private var isEnding = false
         private var ended: [EndedFlow] = []
         private var nextEnded = 0
 
-        init(_ instance: Instance, _ sides: [Side], _ profile: DeviceProfile, _ load: Pace) {
+        init(_ instance: Instance, _ routes: Routes, _ profile: DeviceProfile, _ load: Pace) {
+            let sides = routes.sides
             elements = ElementCalls(instance)
+            for node in sides.indices where routes.markers[node] != nil { elements.step.split(node) }
             self.load = load
             nicCosts = CostTable(profile.nic)
             hostCosts = CostTable(profile.host)
@@ -157,10 +179,25 @@ public final class TimedRuntime {
             let n: Int
             isSending = awaitsSending && job.pointee.kind == .item && isWire[Int(job.pointee.node)]
             if isSending { return 0 }
+            visited = job.pointee.node
+            awaited = -1
             switch job.pointee.kind {
             case .arrival: n = elements.receive(job.pointee.ref, at: Int(job.pointee.node))
             case .item: n = elements.process(job.pointee.ref, on: job.pointee.edge, job.pointee.order)
             case .control: n = calls[Int(job.pointee.ref)].map { elements.make($0.call, of: Int($0.node)) } ?? 0
+            case .marker:
+                n = 0
+                if let cutOver = markers.removeValue(forKey: Int64(job.pointee.ref)) {
+                    numbers[cutOver] = nil
+                    elements.step.returnMarker(
+                        of: FlowRef(index: cutOver.index, generation: cutOver.generation),
+                        to: Int(cutOver.table)
+                    )
+                }
+            }
+            if n < 0, let flow = elements.step.takeAwaited() {
+                // One whose marker nobody knows waits for none.
+                awaited = numbers[CutOver(visited, flow)] ?? .max
             }
             let counted = elements.takeCounts(Int(job.pointee.node))
             if isHost[Int(job.pointee.node)] {
@@ -168,11 +205,20 @@ public final class TimedRuntime {
             } else {
                 nicCosts.add(&cost, elements.counts.base, counted)
             }
-            return n
+            return max(0, n)
+        }
+
+        mutating func takeMarker() -> (number: Int64, key: UInt32)? {
+            guard let (flow, key) = elements.step.takeMarker() else { return nil }
+            let cutOver = CutOver(visited, flow)
+            nextMarker += 1
+            markers[nextMarker] = cutOver
+            numbers[cutOver] = nextMarker
+            return (nextMarker, modelKey(key, elements.key))
         }
 
         mutating func abandon(_ job: Job) {
-            if job.kind != .control { elements.step.drop(job.ref) }
+            if job.kind != .control, job.kind != .marker { elements.step.drop(job.ref) }
         }
 
         mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control? {

@@ -32,10 +32,12 @@ struct Job: Linked {
         case item
         /// A call: a timer, or the end of a flow or of the input.
         case control
+        /// A marker, on its way along a slow path and back.
+        case marker
     }
 
     /// The origin it belongs to: the arrival or the call that led to it.
-    var epoch: Int64 = 0
+    var origin: Int64 = 0
     var order = Order()
     /// When it is delivered, while it is in the channel.
     var time: Int64 = 0
@@ -53,8 +55,15 @@ struct Job: Linked {
     var level = Routes.Level.whole
     /// It has just come to this executor, which has its work for each item still to do.
     var isNew = true
-    /// It was let through at its contested element.
+    /// It was let through at its merge point.
     var isAdmitted = false
+    /// The marker that it waits for; -1 for none.
+    var awaited: Int64 = -1
+    /// It waits in the reorder buffer.
+    var isWaiting = false
+    /// The element that a marker goes back to, and the merge points there that it need not wait at any more.
+    var table: Int32 = -1
+    var passed: UInt32 = 0
     /// It holds a place in the ring towards the host.
     var hasPlace = false
     /// It is announced by the interrupt that the host must handle first.
@@ -63,6 +72,11 @@ struct Job: Linked {
     var parked: UInt32 = 0
     /// The way of a packet that an element had held; -1 where it belongs to that of its origin.
     var journey: Int32 = -1
+
+    /// It goes on before `other` where all wait for each other: markers first, then the oldest.
+    func isBefore(_ other: Job) -> Bool {
+        (kind == .marker) != (other.kind == .marker) ? kind == .marker : origin < other.origin
+    }
 
     /// Makes it the job of a child that goes on at `node`.
     @inline(__always)
@@ -77,6 +91,7 @@ struct Job: Linked {
         self.level = level
         isNew = false
         isAdmitted = false
+        awaited = -1
         hasPlace = false
         interrupts = false
         parked = 0
@@ -125,6 +140,10 @@ protocol Work: ~Copyable {
     var children: UnsafeMutablePointer<Child> { get }
     /// The last visit held the item that came in.
     var holds: Bool { get }
+    /// The last visit left the item where it was: it waits for this marker, and comes again when that is back; -1 where it did not.
+    var awaited: Int64 { get }
+    /// The marker that the last visit sent, and the key of the flow it is of.
+    mutating func takeMarker() -> (number: Int64, key: UInt32)?
     /// Calls under way at one time, at the most.
     var mostCalls: Int { get }
     /// The virtual time of the next arrival; ``Int64/max`` when there is none.

@@ -427,14 +427,21 @@ let testCatalog = Catalog([
     ElementDescriptor(Numberer.self), ElementDescriptor(Parity.self), ElementDescriptor(Toucher.self),
     ElementDescriptor(Doubler.self), ElementDescriptor(Again.self), ElementDescriptor(Pairs.self),
     ElementDescriptor(Ticker.self), ElementDescriptor(SmallTable.self), ElementDescriptor(FlowWatcher.self),
-    ElementDescriptor(MassEnder.self),
+    ElementDescriptor(MassEnder.self), ElementDescriptor(FlowTable.self),
 ])
 
 /// A graph from `name: Type` and `name.port -> name.port`.
-func graph(_ elements: KeyValuePairs<String, String>, _ edges: [String]) -> GraphSpec {
+///
+/// Parameters of elements stand beside: `["known": ["cut_over": "slow_path"]]`.
+func graph(
+    _ elements: KeyValuePairs<String, String>,
+    _ edges: [String],
+    _ settings: [String: KeyValuePairs<String, String>] = [:]
+) -> GraphSpec {
     let nodes = elements.map { name, type in
         let descriptor = testCatalog[type]!
-        return GraphSpec.Node(name: name, type: descriptor, element: descriptor.configure([], at: 0).element!)
+        let values = (settings[name] ?? [:]).map { (name: $0, mark: Mark(0), value: Value.scalar($1, 0)) }
+        return GraphSpec.Node(name: name, type: descriptor, element: descriptor.configure(values, at: 0).element!)
     }
     func port(_ text: Substring) -> (Int, String?) {
         let parts = text.split(separator: ".")
@@ -529,6 +536,7 @@ func executor(
     profile.perItem = perItem
     profile.send = 10_000
     profile.queue = queue
+    profile.reorder.places = 4096
     profile.costs = Dataplane.Operation.allCases.map { OperationCost(cycles: $0.isPerByte ? 500 : cycles) }
     return profile
 }

@@ -37,6 +37,8 @@ struct NodeState {
     @usableFromInline var endsFlows = false
     /// Items at the end of the batch in hand that the element did not take.
     @usableFromInline var refused = 0
+    /// What it lets go round its cycle is under way while other items come in: part of the cycle runs elsewhere.
+    @usableFromInline var isSplit = false
     /// It is a flow table.
     @usableFromInline var isTable = false
     /// For a flow table: other elements are told when a flow ends.
@@ -75,6 +77,9 @@ struct RunState {
     @usableFromInline var ended: UnsafeMutablePointer<EndedFlow>
     @usableFromInline var endedCount: Int = 0
     @usableFromInline var endedCapacity: Int
+    /// The marker that the call in progress sent, and the flow whose marker its item waits for.
+    @usableFromInline var marker: (flow: FlowRef, key: FlowKey)?
+    @usableFromInline var awaited: FlowRef?
 }
 
 extension RunState {

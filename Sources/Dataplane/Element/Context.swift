@@ -263,6 +263,29 @@ public struct Context {
         if node.pointee.isEntering, node.pointee.leadsBack[output] { node.pointee.mustWait = true }
     }
 
+    /// Sends a marker along the cycle that this element is part of, behind all packets of a flow that it let go round before:
+    /// ``ElementBase/markerReturned(_:_:)`` is called when none of those is under way any more. At most one for each call; for types
+    /// that say ``ElementType/sendsMarkers``. `key` is that of the flow.
+    ///
+    /// False where none is needed, as nothing is under way: all elements of the cycle run on one executor, and what an item causes is
+    /// through before the next is taken.
+    public func sendMarker(behind flow: FlowRef, _ key: FlowKey) -> Bool {
+        if !node.pointee.isSplit { return false }
+        node.pointee.run.pointee.marker = (flow, key)
+        return true
+    }
+
+    /// The last item of the batch, which came in from outside of the cycle, waits for the marker of a flow, in the buffer that keeps
+    /// flows in order; it is handed over again when that has returned.
+    public func awaitMarker(of flow: FlowRef, _ batch: Batch) {
+        node.pointee.run.pointee.awaited = flow
+        node.pointee.refused = 1
+    }
+
+    /// The last item of the batch waits for a marker.
+    @inline(__always)
+    var isAwaiting: Bool { node.pointee.run.pointee.awaited != nil }
+
     /// Announces that a flow of this table has ended, because of item `i`, or of what the runtime works on where `i` is -1. The
     /// elements that keep state for it are told before the next item is taken (``mustWait``). What they make gets the time of the item, or `time`.
     public func endFlow(_ flow: FlowRef, _ reason: FlowEnd, because i: Int32 = -1, time: Int64? = nil) {

@@ -26,6 +26,10 @@ open class ElementBase {
     /// For flow tables: all elements know that the flow has ended, its slot may be used again.
     open func flowReleased(_ flow: FlowRef, _ context: borrowing Context) {}
 
+    /// The marker that was sent behind the packets of a flow is back: none of them is under way any more. Lets nothing go, but may
+    /// send the next marker.
+    open func markerReturned(_ flow: FlowRef, _ context: borrowing Context) {}
+
     /// The input has ended: whatever is held must be emitted, used or dropped.
     open func finish(_ context: borrowing Context) {}
 

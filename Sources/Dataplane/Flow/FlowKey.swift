@@ -26,6 +26,9 @@ public struct FlowKey: Equatable, Sendable {
         self.b1 = b1
     }
 
+    /// The IP protocol number.
+    var ipProtocol: UInt8 { UInt8(truncatingIfNeeded: ends &>> 32) }
+
     /// Whether a packet whose IP header was found holds all that its key is made of: a packet of a protocol with ports may be
     /// cut, or too short, before them.
     @inlinable

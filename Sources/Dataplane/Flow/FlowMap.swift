@@ -25,6 +25,17 @@ struct FlowRecord: BitwiseCopyable {
         static var upperFirst: Marks { Marks(rawValue: 2) }
         static var lowerBase: Marks { Marks(rawValue: 4) }
         static var upperBase: Marks { Marks(rawValue: 8) }
+        /// Packets say nothing about the flow but that it goes on: it is not TCP.
+        static var plain: Marks { Marks(rawValue: 16) }
+        /// It is being cut over: a marker is under way behind its packets on the slow path. Meanwhile the marks that let packets pass
+        /// quickly are kept 8 bits higher.
+        static var cutOver: Marks { Marks(rawValue: 32) }
+        /// Packets went the slow path behind the marker.
+        static var overtaken: Marks { Marks(rawValue: 64) }
+        static var quick: Marks { [.lowerBase, .upperBase, .plain] }
+
+        /// The marks so many bits higher.
+        func put(by bits: Int) -> Marks { Marks(rawValue: rawValue << bits) }
     }
 }
 

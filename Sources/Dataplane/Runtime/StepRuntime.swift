@@ -91,6 +91,7 @@ public final class StepRuntime {
 
     /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges too often, or is
     /// part of a conversation that has gone on for too many rounds, is dropped as in a direct run.
+    /// Gives -1 where the element left the item where it was: it waits for the marker of ``awaited``.
     public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool, round: Int) -> Int {
         let node = nodes + number
         node.pointee.entered &+= 1
@@ -112,9 +113,38 @@ public final class StepRuntime {
         assert(instance.contract.processes(true))
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
         assert(instance.contract.processes(false))
-        assert(instance.contract.returned(nil, refused: 0, from: Int32(number)))
+        let refused = node.pointee.refused
+        assert(instance.contract.returned(batch, refused: refused, from: Int32(number)))
         node.pointee.mustWait = false
+        if refused > 0 {
+            node.pointee.refused = 0
+            node.pointee.entered &-= 1
+            if isBack { item.pointee.hops &-= 1 }
+            return -1
+        }
         return collect(number)
+    }
+
+    /// What element `number` lets go round its cycle is under way while other items come in: it sends markers.
+    public func split(_ number: Int) { nodes[number].isSplit = true }
+
+    /// The marker that the last call sent.
+    public func takeMarker() -> (flow: FlowRef, key: FlowKey)? {
+        if run.pointee.marker == nil { return nil }
+        defer { run.pointee.marker = nil }
+        return run.pointee.marker
+    }
+
+    /// The flow whose marker the item of the last call waits for, where that gave -1.
+    public func takeAwaited() -> FlowRef? {
+        defer { run.pointee.awaited = nil }
+        return run.pointee.awaited
+    }
+
+    /// The marker that element `number` sent behind a flow is back.
+    public func returnMarker(of flow: FlowRef, to number: Int) {
+        run.pointee.origin = arrived
+        call(number) { $0.markerReturned(flow, $1) }
     }
 
     /// Calls back timer `id`, which was due at `due`.

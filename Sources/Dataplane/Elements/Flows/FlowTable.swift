@@ -17,6 +17,12 @@ import CLinux
 /// flow was picked up midway) belongs to a new connection and ends the old flow. With `checksum: verify` a SYN whose TCP
 /// checksum is wrong does not, and with `min_ttl` none that lives shorter: no receiver takes it, so the old connection goes on.
 ///
+/// Where the way from `miss` to `insert` leads across the channel, packets of a flow are still on that slow path when its first one
+/// comes back and the flow is there. None may overtake them, so the flow is cut over in two phases: a marker goes the slow path behind
+/// the last of them, and the fast path is taken when it has returned. Until then further packets wait in the buffer that keeps flows
+/// in order (`cut_over: wait`), or go the slow path as well (`cut_over: slow_path`): then another marker follows those, and a flow whose
+/// packets come faster than markers return stays on the slow path. On one executor nothing is on its way when the flow is there.
+///
 /// The table is bounded. When it is full, `on_full: evict` ends the flow that was unused longest, as far as a second-chance
 /// list tells; `on_full: drop` drops the packet.
 public final class FlowTable: Element {
@@ -25,6 +31,11 @@ public final class FlowTable: Element {
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
         /// Whether the TCP checksums of SYNs are looked at.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
+        /// What packets of a flow do while it is cut over from the slow path to the fast one.
+        public enum CutOver: String, CaseIterable, Sendable {
+            case wait
+            case slowPath = "slow_path"
+        }
         /// Flows the table has room for.
         public var capacity = 65_536
         /// Nanoseconds without a packet after which a flow ends; 0 for never.
@@ -35,6 +46,8 @@ public final class FlowTable: Element {
         public var checksum = ChecksumPolicy.ignore
         /// The least TTL or hop limit of SYNs that end a flow.
         public var minTTL = 0
+        /// What packets of a flow do while those before them are still on the slow path.
+        public var cutOver = CutOver.wait
         public init() {}
     }
     public enum Drop: Int, DropReason, HeaderDropReason {
@@ -94,6 +107,11 @@ public final class FlowTable: Element {
         .init("on_full", \.onFull, "what gives way when the table is full: an old flow, or the packet"),
         .init("checksum", \.checksum, "whether a SYN with a wrong TCP checksum leaves the flow that is there alone"),
         .init("min_ttl", \.minTTL, in: 0...255, "so does a SYN whose TTL or hop limit is less"),
+        .init(
+            "cut_over",
+            \.cutOver,
+            "what packets of a new flow do while others are still on the slow path from `miss` to `insert`, across the channel"
+        ),
     ]
     public static let handlers = [
         Handler<FlowTable>("flows", "flows in the table now") { $0.map.count },
@@ -101,6 +119,7 @@ public final class FlowTable: Element {
         Handler<FlowTable>("evicted", "flows ended to make room") { Int($0.evicted) },
         Handler<FlowTable>("idle", "flows ended by the idle time-out") { Int($0.idled) },
         Handler<FlowTable>("reused", "flows ended because their 4-tuple was used again") { Int($0.reused) },
+        Handler<FlowTable>("cut_over", "flows that were cut over from a slow path behind a marker") { Int($0.cutOver) },
         Handler<FlowTable>("closed", "flows ended by command: their connection was closed or reset") { Int($0.closed) },
     ]
     public static let operations: [Operation] = [
@@ -109,6 +128,7 @@ public final class FlowTable: Element {
     public static func shortestTimer(_ config: Config) -> ShortestTimer? {
         config.idle == 0 ? nil : .after(config.idle + 1)
     }
+    public static let sendsMarkers = true
     public static func flowCapacity(_ config: Config) -> Int? { config.capacity + FlowMap.spare }
     public static let examples = [
         Example(
@@ -130,11 +150,13 @@ public final class FlowTable: Element {
     private let evicts: Bool
     private let verifies: Bool
     private let minTTL: Int
+    private let waits: Bool
     private var created: UInt64 = 0
     private var evicted: UInt64 = 0
     private var idled: UInt64 = 0
     private var reused: UInt64 = 0
     private var closed: UInt64 = 0
+    private var cutOver: UInt64 = 0
     private let openLayout: UInt16
     /// The largest functional time seen.
     private var latest = Int64.min
@@ -158,6 +180,7 @@ public final class FlowTable: Element {
         evicts = config.onFull == .evict
         verifies = config.checksum == .verify
         minTTL = config.minTTL
+        waits = config.cutOver == .wait
         openLayout = setup.layouts.register(FlowOpenCommand.layout)
         keys = .allocate(capacity: FlowTable.stage)
         keys.initialize(
@@ -177,15 +200,19 @@ public final class FlowTable: Element {
         let insertedLeaves = context.isConnected(2)
         let inserts = input == 1 || !missLeaves
         let output = input == 1 && insertedLeaves ? 2 : 0
+        let returns = input == 1 && missLeaves
         var start = 0
         while start < batch.count {
             let n = min(FlowTable.stage, batch.count &- start)
             start &+= look(
                 Batch(items: batch.items, index: batch.index + start, count: n),
                 inserts: inserts,
+                returns: returns,
                 output: output,
                 context
             )
+            // The last of them waits for a marker.
+            if context.isAwaiting { break }
             if context.mustWait {
                 context.again(batch, from: start)
                 break
@@ -226,8 +253,11 @@ public final class FlowTable: Element {
             end(flow, .idle, i, context)
             flow = -1
         }
-        if flow < 0 { flow = create(i, key, hash, isUpper, time, context) }
-        if flow < 0 { return context.drop(i, Drop.tableFull) }
+        if flow < 0 {
+            flow = create(i, key, hash, isUpper, time, context)
+            if flow < 0 { return context.drop(i, Drop.tableFull) }
+            if context.isConnected(1) { _ = beginCutOver(flow, context) }
+        }
         map.records[Int(flow)].last = time
         command.flow = map.reference(flow)
         context.own(i)
@@ -240,12 +270,7 @@ public final class FlowTable: Element {
     /// Ends the flow that a command names, if it is still there.
     private func close(_ i: Int32, _ context: borrowing Context) {
         guard let command = FlowEndCommand(context[i]) else { return context.drop(i, Drop.badCommand) }
-        let index = command.flow.index
-        if index >= 0, index < map.capacity + FlowMap.spare, map.records[Int(index)].marks.contains(.live),
-            map.reference(index) == command.flow
-        {
-            end(index, command.isReset ? .reset : .finished, i, context)
-        }
+        if isThere(command.flow) { end(command.flow.index, command.isReset ? .reset : .finished, i, context) }
         context.use(i)
     }
 
@@ -253,7 +278,7 @@ public final class FlowTable: Element {
     public override var outputsThatStop: Set<Int>? { [1] }
 
     /// Finds the flows of packets until one of them must be through before the next; returns how many were looked up.
-    private func look(_ batch: Batch, inserts: Bool, output: Int, _ context: borrowing Context) -> Int {
+    private func look(_ batch: Batch, inserts: Bool, returns: Bool, output: Int, _ context: borrowing Context) -> Int {
         let map = self.map
         let records = map.records
         let slots = map.slots
@@ -307,7 +332,7 @@ public final class FlowTable: Element {
                 let record = records + flow
                 let upper = looked.pointee.upper
                 let isIdle = time &- record.pointee.last > idle
-                if !isIdle, p.pointee.ipProtocol != 6 || !isNews(p, record.pointee.marks, upper) {
+                if !isIdle, record.pointee.marks.contains(.plain) || !isNews(p, record.pointee.marks, upper) {
                     record.pointee.last = time
                     mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
@@ -317,11 +342,19 @@ public final class FlowTable: Element {
             context.emit(batch, from: start, to: k, output)
             start = k &+ 1
             others &+= 1
+            if flow >= 0, records[flow].marks.contains(.cutOver), !inserts, waits {
+                context.awaitMarker(of: map.reference(Int32(truncatingIfNeeded: flow)), batch)
+                end = k
+                start = k
+                others &-= 1
+                break
+            }
             news(
                 batch.index[k],
                 Int32(truncatingIfNeeded: flow),
                 looked.pointee,
                 inserts: inserts,
+                returns: returns,
                 output: output,
                 context
             )
@@ -331,7 +364,7 @@ public final class FlowTable: Element {
             }
         }
         context.emit(batch, from: start, to: end, output)
-        latest = max(latest, batch[end &- 1].pointee.time)
+        if end > 0 { latest = max(latest, batch[end &- 1].pointee.time) }
         context.did(.update, end &- others)
         return end
     }
@@ -372,12 +405,13 @@ public final class FlowTable: Element {
         p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
-    /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction.
+    /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction. So is all of a flow
+    /// that is cut over.
     @inline(__always)
     private func isNews(_ p: UnsafeMutablePointer<Item>, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
+        if marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0 { return true }
         guard p.pointee.flags.rawValue & ItemFlags.transport.rawValue != 0 else { return false }
-        let flags = UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13)
-        return flags & 0x12 == 0x02 || marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0
+        return UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13) & 0x12 == 0x02
     }
 
     /// A packet that is not just one more of a flow that is there: it may end a flow, create one, or be none of ours.
@@ -387,6 +421,7 @@ public final class FlowTable: Element {
         _ found: Int32,
         _ looked: Looked,
         inserts: Bool,
+        returns: Bool,
         output: Int,
         _ context: borrowing Context
     ) {
@@ -405,10 +440,11 @@ public final class FlowTable: Element {
         var isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
         if isTCP { isTCP = isTaken(p, context) }
         let isUpper = looked.upper != 0
-        let direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
+        var direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
         var flow = found
         if flow >= 0 {
             let record = map.records + Int(flow)
+            if record.pointee.marks.contains(.cutOver) { direction = direction.put(by: 8) }
             if time &- record.pointee.last > idle {
                 end(flow, .idle, i, context)
                 flow = -1
@@ -431,11 +467,17 @@ public final class FlowTable: Element {
                 context.drop(i, Drop.tableFull)
                 return
             }
+            direction = isUpper ? .upperBase : .lowerBase
+            if returns, beginCutOver(flow, context) { direction = direction.put(by: 8) }
         }
         let record = map.records + Int(flow)
         record.pointee.last = time
+        if !inserts, record.pointee.marks.contains(.cutOver) {
+            record.pointee.marks.insert(.overtaken)
+            return context.emitRound(i, 1)
+        }
         mark(p, flow, record, looked.upper)
-        if isTCP, record.pointee.marks.isDisjoint(with: direction) { setBase(p, record, upper: isUpper) }
+        if isTCP, record.pointee.marks.isDisjoint(with: direction) { setBase(p, record, upper: isUpper, direction) }
         context.did(.update, 1)
         context.emit(i, output)
     }
@@ -466,11 +508,16 @@ public final class FlowTable: Element {
 
     /// Where this direction's sequence numbers begin.
     @inline(never)
-    private func setBase(_ p: UnsafeMutablePointer<Item>, _ record: UnsafeMutablePointer<FlowRecord>, upper: Bool) {
+    private func setBase(
+        _ p: UnsafeMutablePointer<Item>,
+        _ record: UnsafeMutablePointer<FlowRecord>,
+        upper: Bool,
+        _ direction: FlowRecord.Marks
+    ) {
         let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
         let base = tcp.byte(13) & 0x02 != 0 ? tcp.be32(4) : tcp.be32(4) &- 1
         if upper { record.pointee.base.upper = base } else { record.pointee.base.lower = base }
-        record.pointee.marks.insert(upper ? .upperBase : .lowerBase)
+        record.pointee.marks.insert(direction)
     }
 
     @inline(never)
@@ -495,6 +542,7 @@ public final class FlowTable: Element {
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {
             created &+= 1
+            if key.ipProtocol != 6 { map.records[Int(flow)].marks.insert(.plain) }
             context.did(.insert, 1)
             if !armed, idle != .max {
                 armed = true
@@ -541,6 +589,40 @@ public final class FlowTable: Element {
             map.remove(flow)
             context.endFlow(reference, reason, time: end)
         }
+    }
+
+    // MARK: Cutting over
+
+    /// Sends a marker behind the packets of a new flow that are still on the slow path; false where none can be.
+    private func beginCutOver(_ flow: Int32, _ context: borrowing Context) -> Bool {
+        let record = map.records + Int(flow)
+        guard context.sendMarker(behind: map.reference(flow), record.pointee.key) else { return false }
+        let quick = record.pointee.marks.intersection(.quick)
+        record.pointee.marks.subtract(.quick)
+        record.pointee.marks.formUnion([quick.put(by: 8), .cutOver])
+        return true
+    }
+
+    /// No packet of the flow is on the slow path any more, unless some went there behind the marker: then another one follows those.
+    public override func markerReturned(_ flow: FlowRef, _ context: borrowing Context) {
+        guard isThere(flow) else { return }
+        let record = map.records + Int(flow.index)
+        guard record.pointee.marks.contains(.cutOver) else { return }
+        if record.pointee.marks.contains(.overtaken) {
+            record.pointee.marks.remove(.overtaken)
+            if context.sendMarker(behind: flow, record.pointee.key) { return }
+        }
+        cutOver &+= 1
+        let quick = record.pointee.marks.put(by: -8).intersection(.quick)
+        record.pointee.marks.subtract([FlowRecord.Marks.quick.put(by: 8), .cutOver])
+        record.pointee.marks.formUnion(quick)
+        context.did(.update, 1)
+    }
+
+    /// Whether a reference still names a flow of the table.
+    private func isThere(_ flow: FlowRef) -> Bool {
+        flow.index >= 0 && flow.index < map.capacity + FlowMap.spare
+            && map.records[Int(flow.index)].marks.contains(.live) && map.reference(flow.index) == flow
     }
 
     public override func flowReleased(_ flow: FlowRef, _ context: borrowing Context) {

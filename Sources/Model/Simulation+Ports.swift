@@ -1,0 +1,92 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+
+extension Simulation where W: ~Copyable {
+    /// The next packet begins to come in at its port, which takes one frame after the other.
+    mutating func arrive() {
+        result.offered &+= 1
+        if result.offered == 1 { result.start = now }
+        guard let (arrived, key, time) = work.arrive() else {
+            result.drops[Outcome.Drop.noItems.rawValue] &+= 1
+            return
+        }
+        let node = nodes[Int(arrived.node)]
+        let wireTime = mac.wireTime(Int(arrived.length))
+        let end = min(max(now, rxFree[Int(node.wire)]) &+ wireTime, latestTime)
+        rxFree[Int(node.wire)] = end
+        result.rxBusy &+= wireTime
+        var job = arrived
+        job.origin = begin(key, time: time, .packet, node.entering)
+        let j = add(job)
+        mark(j, node.entering)
+        jobs.base[Int(j)].time = end
+        receiving.base[Int(node.wire)].append(j, jobs.base)
+        if end < nextReceived {
+            nextReceived = end
+            nextWire = Int(node.wire)
+        }
+    }
+
+    /// A port has taken in a whole frame; what the MAC cannot take in at its rate waits, or is lost.
+    mutating func receive() {
+        guard let j = receiving.base[nextWire].popFirst(jobs.base) else { return }
+        nextReceived = .max
+        for wire in 0..<receiving.capacity where receiving[wire].head >= 0 {
+            let time = jobs.base[Int(receiving[wire].head)].time
+            if time < nextReceived {
+                nextReceived = time
+                nextWire = wire
+            }
+        }
+        origins.base[slot(jobs.base[Int(j)].origin)].arrival = now
+        let begin = max(now, macFree)
+        if begin &- now > macSlack, !isUnlimited {
+            drop(j, .macRate, classes(jobs[Int(j)]))
+            return
+        }
+        macFree = begin &+ macInterval
+        if begin == now {
+            enqueue(j)
+        } else {
+            macWaiting.append(j, jobs.base)
+            events.plan(.macDone, at: begin, 0)
+        }
+    }
+
+    /// A frame waits at a port to be sent, and is; its time is that at which its last bit leaves.
+    mutating func transmit(_ j: Int32) {
+        let job = jobs[Int(j)]
+        let wire = Int(nodes[Int(job.node)].wire)
+        let places = txLeaves.base + wire &* mac.txQueue
+        // As many as may wait, and the one on the wire, have not left.
+        if places[txOldest[wire]] > now, !isUnlimited {
+            lose(job, .portTxFull)
+            if work.awaitsSending { work.abandon(job) }
+        } else {
+            let wireTime = mac.wireTime(Int(job.length))
+            let start = max(now, txFree[wire])
+            txFree[wire] = min(start &+ wireTime, latestTime)
+            result.txBusy &+= wireTime
+            places[txOldest[wire]] = start
+            txOldest[wire] = txOldest[wire] &+ 1 == mac.txQueue ? 0 : txOldest[wire] &+ 1
+            if job.journey >= 0 {
+                let journey = journeys.base + Int(job.journey)
+                journey.pointee.emitted = max(journey.pointee.emitted, txFree[wire])
+            } else {
+                let origin = origins.base + slot(job.origin)
+                origin.pointee.emitted = max(origin.pointee.emitted, txFree[wire])
+            }
+            if work.awaitsSending { return events.plan(.wireOut, at: txFree[wire], j) }
+        }
+        remove(j)
+    }
+
+    /// The last bit of a frame has left, and whoever waits for it may answer.
+    mutating func sent(_ j: Int32) {
+        work.sent(jobs[Int(j)], at: now)
+        remove(j)
+        takeControls()
+    }
+}
