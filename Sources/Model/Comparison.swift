@@ -46,6 +46,9 @@ public struct PlacementResult: Sendable {
     public var toHost: Crossing
     /// What the device reads from the host's memory, per packet.
     public var toNIC: Crossing
+    /// Where packets go round by the channel, how many do; nil where none can. Such a placement is simulated with its elements, and
+    /// its figures per packet are those at the sustainable rate.
+    public var slowPath: SlowPath?
 
     /// The resource that is busiest at the sustainable rate.
     public var busiest: Resource { utilisation[0].resource }
@@ -69,6 +72,17 @@ public struct PlacementResult: Sendable {
         public var bytes: Double
         /// DMAs, those of descriptors included.
         public var transfers: Double
+    }
+
+    /// Packets that go round a cycle that crosses the channel.
+    public struct SlowPath: Sendable, Equatable {
+        /// Items that set out on it for each packet offered, at the sustainable rate.
+        public var share: Double
+        /// The same at the load at which latency is modelled.
+        public var shareAtLoad: Double
+        /// Copies of the recording whose beginning was left out, since there were too many to run them all before: flows of theirs were
+        /// met midway, and took the slow path once more.
+        public var metMidway: Int64
     }
 
     /// What a rate needs of a flow table.

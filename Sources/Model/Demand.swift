@@ -379,6 +379,78 @@ struct Tariff: Sendable {
         return limits
     }
 
+    /// The part of its time for which each resource was busy in a run, 0 to 1: what ``limits(_:)`` says of replays, seen.
+    func shares(_ run: Outcome, _ routes: Routes) -> [(Resource, Double)] {
+        let time = Double(max(1, run.end - run.start))
+        var shares: [(Resource, Double)] = []
+        func add(_ resource: Resource, _ busy: Double) { if busy > 0 { shares.append((resource, busy / time)) } }
+        func add(_ tally: Outcome.ExecutorTally, _ executor: ExecutorProfile, _ names: (Resource, Resource, Resource)) {
+            let busy = tally.busy.reduce(0) { $0 + Double($1) }
+            add(names.0, busy * executor.busiestShare)
+            if tally.waited > 0 {
+                add(names.1, (busy + Double(tally.waited)) * executor.busiestShare / Double(executor.threads))
+            }
+            add(names.2, Double(tally.memoryBusy))
+        }
+        add(run.nic, profile.nic, (.nicCores, .nicThreads, .nicMemory))
+        add(run.host, profile.host, (.hostCores, .hostThreads, .hostMemory))
+        add(.portRx, Double(run.busiestRx))
+        add(.portTx, Double(run.busiestTx))
+        add(.mac, Double(run.offered) * 1e12 / Double(profile.mac.packetRate))
+        add(.linkToHost, Double(run.linkBusy.up))
+        add(.linkToNIC, Double(run.linkBusy.down))
+        let channel = profile.channel
+        if let control = channel.control { add(.controlPath, Double(run.commands) * 1e12 / Double(control.rate)) }
+        func add(_ direction: ChannelProfile.Direction, _ tally: Outcome.DirectionTally, _ names: (Resource, Resource)) {
+            add(names.0, Double(tally.dmas) * Double(direction.issueInterval))
+            if let n = direction.inFlight {
+                let latency = Double(tally.dmas) * Double(direction.latency)
+                add(names.1, (latency + Double(tally.dmaBytes) * Double(direction.latencyPerByte) / 1_000) / Double(n))
+            }
+        }
+        add(channel.toHost, run.toHost, (.writeIssue, .writesInFlight))
+        add(channel.toNIC, run.toNIC, (.readIssue, .readsInFlight))
+        return shares
+    }
+
+    /// What one packet uses.
+    struct Use {
+        var hostCycles: Double
+        var nicCycles: Double
+        var toHost: PlacementResult.Crossing
+        var toNIC: PlacementResult.Crossing
+    }
+
+    /// What one packet of a run used.
+    func use(_ run: Outcome) -> Use {
+        let packets = Double(max(1, run.offered))
+        func cycles(_ tally: Outcome.ExecutorTally, _ executor: ExecutorProfile) -> Double {
+            tally.busy.reduce(0) { $0 + Double($1) } * Double(executor.clock) / 1e12 / packets
+        }
+        func crossing(_ tally: Outcome.DirectionTally) -> PlacementResult.Crossing {
+            .init(bytes: Double(tally.dmaBytes) / packets, transfers: Double(tally.dmas) / packets)
+        }
+        return Use(
+            hostCycles: cycles(run.host, profile.host),
+            nicCycles: cycles(run.nic, profile.nic),
+            toHost: crossing(run.toHost),
+            toNIC: crossing(run.toNIC)
+        )
+    }
+
+    /// What one packet of a replay uses.
+    func use(_ demand: Demand) -> Use {
+        func crossing(_ sum: (dmas: Double, bytes: Double)) -> PlacementResult.Crossing {
+            .init(bytes: sum.bytes / demand.packets, transfers: sum.dmas / demand.packets)
+        }
+        return Use(
+            hostCycles: hostCycles(demand),
+            nicCycles: nicCycles(demand),
+            toHost: crossing(writes(demand)),
+            toNIC: crossing(reads(demand))
+        )
+    }
+
     /// Picoseconds of the host's cores.
     private func hostBusy(_ demand: Demand) -> Double {
         var busy = host.busy(demand.host)

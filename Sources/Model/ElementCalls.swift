@@ -235,6 +235,8 @@ struct OperationTicks: ~Copyable {
     init(_ instance: Instance) {
         tally = OperationTally(instance)
         counted = Block(instance.spec.nodes.count * Operation.allCases.count, 0)
+        // What was counted before nobody asks for.
+        for number in instance.spec.nodes.indices { take(number) { _, _ in } }
     }
 
     /// Gives `body` what node `number` has counted since it was last asked: only operations that occurred.

@@ -109,6 +109,12 @@ struct Traffic: Sendable {
         )
     }
 
+    /// Nanoseconds in which elements see a picosecond of the load, as a fraction: all copies are slowed by one factor, and elements see
+    /// none of that.
+    func functionalTime(_ schedule: Schedule) -> (numerator: Int128, denominator: Int128) {
+        (Int128(period), Int128(schedule.window) * Int128(schedule.copies) * Int128(perNanosecond))
+    }
+
     /// Packets per second of the recording itself.
     var ownRate: Double { Double(times.count) * 1e9 * Double(perNanosecond) / Double(period) }
 }

@@ -95,10 +95,15 @@ public struct Outcome: Sendable {
     public internal(set) var rxBusy: Int64 = 0
     /// Picoseconds the ports sent frames, all ports together.
     public internal(set) var txBusy: Int64 = 0
+    /// The same of the port that did so longest.
+    public internal(set) var busiestRx: Int64 = 0
+    public internal(set) var busiestTx: Int64 = 0
     /// Picoseconds the link carried bytes, from the NIC to the host and back.
     public internal(set) var linkBusy: (up: Int64, down: Int64) = (0, 0)
     /// Commands that crossed by the control path.
     public internal(set) var commands: UInt64 = 0
+    /// Items that set out on a slow path, to the other side and back.
+    public internal(set) var slowPath: UInt64 = 0
     /// Markers that went along a slow path and came back.
     public internal(set) var markers: UInt64 = 0
     /// Items that had to wait in a reorder buffer.

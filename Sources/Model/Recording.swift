@@ -69,6 +69,8 @@ public struct Recording: Sendable {
     private(set) var counts: [UInt32] = []
     let spec: GraphSpec
     let shape: GraphShape
+    /// For placements in which packets go round by the channel: those are run, not replayed. Nil where the graph has none.
+    let live: LiveExperiment?
 
     /// Visits kept at most, unless told otherwise.
     public static let defaultLimit = 1_000_000
@@ -84,9 +86,16 @@ public struct Recording: Sendable {
         spec = instance.spec
         shape = instance.shape
         memory = instance.elements.map(\.memoryBytes)
+        let traffic = Recording.mayHaveSlowPath(instance) ? CapturedTraffic() : nil
+        live = traffic.map { LiveExperiment(instance, $0) }
         try withoutActuallyEscaping(progress) { progress in
             // Visits are named by 32-bit numbers.
-            let recorder = Recorder(instance, limit: min(max(1, limit), 1 << 30), progress: progress)
+            let recorder = Recorder(
+                instance,
+                limit: min(max(1, limit), 1 << 30),
+                traffic: traffic,
+                progress: progress
+            )
             try recorder.run()
             roots = recorder.spreadRoots()
             visits = recorder.visits
@@ -100,6 +109,15 @@ public struct Recording: Sendable {
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)
             return counts.drops.map { (counts.name, $0.reason, $0.count) }
+        }
+    }
+
+    /// Whether a placement may lead a cycle across the channel.
+    private static func mayHaveSlowPath(_ instance: Instance) -> Bool {
+        let (nodes, shape) = (instance.spec.nodes, instance.shape)
+        return (0..<shape.cycles).contains { cycle in
+            let pins = nodes.indices.filter { shape.cycle[$0] == cycle }.map { nodes[$0].pin?.side }
+            return pins.contains(nil) || Set(pins).count > 1
         }
     }
 
@@ -124,6 +142,7 @@ private final class Recorder: RunObserver {
     private(set) var flowPeaks: [Int]
     private let tables: [Int]
     private let limit: Int
+    private let traffic: CapturedTraffic?
     private let progress: (ModelStep) -> Void
     private var turns: Int32 = 0
     /// Where in `roots` the work at the end of the input begins; nil before.
@@ -143,8 +162,14 @@ private final class Recorder: RunObserver {
     /// What the end of a flow makes elements let go is worked on between the calls, so these wait for their turn.
     private var calls: [Int32] = []
 
-    init(_ instance: Instance, limit: Int, progress: @escaping (ModelStep) -> Void) {
+    init(
+        _ instance: Instance,
+        limit: Int,
+        traffic: CapturedTraffic?,
+        progress: @escaping (ModelStep) -> Void
+    ) {
         self.instance = instance
+        self.traffic = traffic
         self.limit = limit
         self.progress = progress
         tables = instance.spec.nodes.indices.filter { instance.spec.nodes[$0].element.flowCapacity != nil }
@@ -176,6 +201,7 @@ private final class Recorder: RunObserver {
         packets += 1
         bytes += Int(length)
         let facts = order(item, key)
+        traffic?.append(item, wire: wire)
         roots.append(
             Recording.Root(
                 time: item.pointee.time,

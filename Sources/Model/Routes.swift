@@ -29,6 +29,8 @@ struct Routes {
     let isPlain: Bool
     /// For each edge whether its ends are on different sides.
     let crosses: [Bool]
+    /// For each edge whether a slow path begins there: it leads out of the side of the cycle's first element.
+    let isSlow: [Bool]
     /// For each edge whether commands cross there by the control path; and whether that is a way of its own.
     let isControl: [Bool]
     let isOutOfBand: Bool
@@ -125,6 +127,11 @@ struct Routes {
             edges.indices.filter { crosses[$0] && shape.isRound(edges[$0]) }.map { shape.cycle[edges[$0].from] }
         )
         hasSlowPath = !crossing.isEmpty
+        isSlow = edges.indices.map { e in
+            guard crosses[e], shape.isRound(edges[e]) else { return false }
+            let first = shape.order.first { shape.cycle[$0] == shape.cycle[edges[e].from] }
+            return first.map { sides[$0] == sides[edges[e].from] } ?? false
+        }
         let slow = spec.nodes.indices.filter { spec.nodes[$0].type.sendsMarkers && crossing.contains(shape.cycle[$0]) }
         let control = profile.channel.control
         let isOutOfBand = control.map { !$0.isInBand } ?? false

@@ -77,7 +77,7 @@ package struct Scorer: Sendable {
         let enough = max(packets / 2, min(2 * packets, Schedule.pattern * recording.packets), 1)
         func firstDrop(_ rate: Int) throws -> Outcome.Drop? {
             try progress()
-            let run = try recording.replay(candidate.routes, profile, traffic, .rate(rate), enough)
+            let run = try self.run(candidate, .rate(rate), enough)
             return Outcome.Drop.allCases.first { run.drops[$0.rawValue] > 0 }
         }
         // Copies of a recording that goes on for ever ask no resource for more than its share, so if nothing overflows on the way
@@ -110,7 +110,27 @@ package struct Scorer: Sendable {
 
     /// Latency at a load; nil when no packet comes through.
     package func latency(_ candidate: Candidate, _ load: OfferedLoad) throws -> PlacementResult.Percentiles? {
-        try recording.replay(candidate.routes, profile, traffic, load, packets).percentiles
+        try run(candidate, load, packets).percentiles
+    }
+
+    /// A run of about so many packets: a replay, or where packets go round by the channel one of the elements themselves.
+    private func run(_ candidate: Candidate, _ load: OfferedLoad, _ packets: Int) throws -> Outcome {
+        try run(candidate, profile, load, packets).outcome
+    }
+
+    private func run(
+        _ candidate: Candidate,
+        _ profile: DeviceProfile,
+        _ load: OfferedLoad,
+        _ packets: Int
+    ) throws -> (outcome: Outcome, metMidway: Int64) {
+        guard candidate.routes.hasSlowPath, let live = recording.live else {
+            return (try recording.replay(candidate.routes, profile, traffic, load, packets), 0)
+        }
+        let schedule = traffic.schedule(load)
+        let wanted = try recording.howMany(packets, schedule)
+        let result = try live.run(candidate.routes, profile, traffic, schedule, packets: wanted)
+        return (result.outcome, result.metMidway)
     }
 
     /// Latency when packets are so rare that none waits for another; no load has a lower one.
@@ -135,8 +155,7 @@ package struct Scorer: Sendable {
         // Interrupts that wait for more would make rare packets slower than those under load.
         var quick = profile
         quick.channel.interrupt?.within = 0
-        return try recording.replay(candidate.routes, quick, traffic, .rate(100), min(self.packets, packets))
-            .percentiles
+        return try run(candidate, quick, .rate(100), min(self.packets, packets)).outcome.percentiles
     }
 
     /// The device with other numbers, for bounds.
@@ -167,14 +186,18 @@ package struct Scorer: Sendable {
         _ capacity: Capacity,
         _ load: OfferedLoad
     ) throws -> PlacementResult {
-        let run = try recording.replay(candidate.routes, profile, traffic, load, packets)
+        let run = try run(candidate, profile, load, packets)
         let demand = candidate.demand
-        let limits = tariff.limits(demand)
-        let utilisation = limits.enumerated()
-            .map { (place: $0, resource: $1.resource, share: min(1, Double(capacity.rate) / $1.rate)) }
+        // What packets ask for where they go round depends on the load, and is seen at it.
+        let full = candidate.routes.hasSlowPath ? try self.run(candidate, .rate(max(1, capacity.rate)), packets) : nil
+        let shares =
+            full.map { tariff.shares($0, candidate.routes) }
+            ?? tariff.limits(demand).map { ($0.resource, Double(capacity.rate) / $0.rate) }
+        let utilisation = shares.enumerated()
+            .map { (place: $0, resource: $1.0, share: min(1, $1.1)) }
             .sorted { ($1.share, $0.place) < ($0.share, $1.place) }
             .map { (resource: $0.resource, share: $0.share) }
-        let (writes, reads) = (tariff.writes(demand), tariff.reads(demand))
+        let use = full.map { tariff.use($0) } ?? tariff.use(demand)
         let schedule = traffic.schedule(load)
         let copies = traffic.schedule(.rate(max(1, capacity.rate))).copies
         let spec = recording.spec
@@ -215,14 +238,22 @@ package struct Scorer: Sendable {
                     limit: profile.executor(candidate.sides[n]).flows.map { Int64($0) }
                 )
             },
-            latency: run.percentiles,
-            drops: Outcome.Drop.allCases.filter { run.drops[$0.rawValue] > 0 }.map { ($0, run.drops[$0.rawValue]) },
-            packets: (run.offered, run.completed),
-            hostCyclesPerPacket: candidate.hostCycles,
-            hostCoresBusy: candidate.hostCycles * Double(capacity.rate) / Double(profile.host.clock),
-            nicCyclesPerPacket: tariff.nicCycles(demand),
-            toHost: .init(bytes: writes.bytes / demand.packets, transfers: writes.dmas / demand.packets),
-            toNIC: .init(bytes: reads.bytes / demand.packets, transfers: reads.dmas / demand.packets)
+            latency: run.outcome.percentiles,
+            drops: Outcome.Drop.allCases.filter { run.outcome.drops[$0.rawValue] > 0 }
+                .map { ($0, run.outcome.drops[$0.rawValue]) },
+            packets: (run.outcome.offered, run.outcome.completed),
+            hostCyclesPerPacket: use.hostCycles,
+            hostCoresBusy: use.hostCycles * Double(capacity.rate) / Double(profile.host.clock),
+            nicCyclesPerPacket: use.nicCycles,
+            toHost: use.toHost,
+            toNIC: use.toNIC,
+            slowPath: full.map {
+                .init(
+                    share: Double($0.slowPath) / Double(max(1, $0.offered)),
+                    shareAtLoad: Double(run.outcome.slowPath) / Double(max(1, run.outcome.offered)),
+                    metMidway: run.metMidway
+                )
+            }
         )
     }
 }

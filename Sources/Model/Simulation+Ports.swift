@@ -16,7 +16,7 @@ extension Simulation where W: ~Copyable {
         let wireTime = mac.wireTime(Int(arrived.length))
         let end = min(max(now, rxFree[Int(node.wire)]) &+ wireTime, latestTime)
         rxFree[Int(node.wire)] = end
-        result.rxBusy &+= wireTime
+        rxBusy[Int(node.wire)] &+= wireTime
         var job = arrived
         job.origin = begin(key, time: time, .packet, node.entering)
         let j = add(job)
@@ -68,7 +68,7 @@ extension Simulation where W: ~Copyable {
             let wireTime = mac.wireTime(Int(job.length))
             let start = max(now, txFree[wire])
             txFree[wire] = min(start &+ wireTime, latestTime)
-            result.txBusy &+= wireTime
+            txBusy[wire] &+= wireTime
             places[txOldest[wire]] = start
             txOldest[wire] = txOldest[wire] &+ 1 == mac.txQueue ? 0 : txOldest[wire] &+ 1
             if job.journey >= 0 {

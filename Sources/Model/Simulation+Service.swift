@@ -133,6 +133,7 @@ extension Simulation where W: ~Copyable {
                 if edge.crosses {
                     cost.compute &+= executor.pointee.send
                     out.append(next, jobs.base)
+                    if edge.isSlow { result.slowPath &+= 1 }
                 } else {
                     insert(next, into: worklist, byOrigin: false)
                 }

@@ -55,6 +55,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var nextWire = 0
     let rxFree: Block<Int64>
     let txFree: Block<Int64>
+    /// For each wire how long it was busy, in and out.
+    let rxBusy: Block<Int64>
+    let txBusy: Block<Int64>
     /// For each wire when the last frames leave it, as many as may wait; and where the oldest of them stands.
     let txLeaves: Block<Int64>
     let txOldest: Block<Int>
@@ -143,6 +146,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         receiving = Block(wires, List())
         rxFree = Block(wires, 0)
         txFree = Block(wires, 0)
+        rxBusy = Block(wires, 0)
+        txBusy = Block(wires, 0)
         txLeaves = Block(wires * mac.txQueue, 0)
         txOldest = Block(wires, 0)
         parking = profile.plain.parking.map { Int64($0) } ?? .max
@@ -164,6 +169,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
             edges[e] = EdgeFacts(
                 to: Int32(edge.to),
                 crosses: routes.crosses[e],
+                isSlow: routes.isSlow[e],
                 isControl: routes.isControl[e],
                 needs: routes.needs[e],
                 merge: Int32(routes.merge[e]),
@@ -246,6 +252,12 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         result.toHost.dmaBytes = writes.pointee.bytes
         result.toNIC.dmaBytes = reads.pointee.bytes
         result.linkBusy = linkBusy
+        for wire in 0..<rxBusy.capacity {
+            result.busiestRx = max(result.busiestRx, rxBusy[wire])
+            result.busiestTx = max(result.busiestTx, txBusy[wire])
+        }
+        result.rxBusy = (0..<rxBusy.capacity).reduce(0) { $0 &+ rxBusy[$1] }
+        result.txBusy = (0..<txBusy.capacity).reduce(0) { $0 &+ txBusy[$1] }
     }
 
     mutating func step() {

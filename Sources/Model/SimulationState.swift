@@ -111,6 +111,7 @@ struct Service: Linked {
 struct EdgeFacts: BitwiseCopyable {
     var to: Int32 = 0
     var crosses = false
+    var isSlow = false
     /// Commands cross here, by the control path.
     var isControl = false
     var needs = Routes.Level.whole

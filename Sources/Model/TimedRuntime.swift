@@ -16,15 +16,18 @@ public final class TimedRuntime {
     ///
     /// Items in flight come from the instance's pool: when it is empty the next packet is dropped, as `no_items`. So the pool should
     /// be larger than queues and rings together.
-    public init(
+    public convenience init(
         _ instance: Instance,
         placement sides: [Side],
         profile: DeviceProfile,
         load: Pace
     ) throws(ModelError) {
         try checkPlacement(instance.spec, sides, profile)
+        self.init(instance, try Routes(instance.spec, instance.shape, sides, profile), profile, load)
+    }
+
+    init(_ instance: Instance, _ routes: Routes, _ profile: DeviceProfile, _ load: Pace) {
         self.instance = instance
-        let routes = try Routes(instance.spec, instance.shape, sides, profile)
         let work = LiveWork(instance, routes, profile, load)
         simulation = Simulation(work, instance.spec, routes, profile)
     }
@@ -33,14 +36,19 @@ public final class TimedRuntime {
     ///
     /// The outcome is that of the input: what its end makes elements do is done, but is no part of the load.
     public func run() throws -> Outcome {
-        simulation.run()
-        let outcome = simulation.result
+        let outcome = runLoad()
         for number in instance.shape.order {
             let control = simulation.work.finish(number)
             simulation.runToEnd(control)
         }
         try instance.flush()
         return outcome
+    }
+
+    /// Runs until all sources end, and no further.
+    func runLoad() -> Outcome {
+        simulation.run()
+        return simulation.result
     }
 
     /// The work is the elements themselves.

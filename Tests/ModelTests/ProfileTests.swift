@@ -30,7 +30,7 @@ import Testing
         #expect(errors.map(\.message) == [])
         let read = try #require(profile)
         #expect(read.name == name)
-        #expect(read.notModelled.count >= 3)
+        #expect(read.notModelled.count >= 2)
         #expect(read.figures.allSatisfy { !$0.source.isEmpty })
     }
 

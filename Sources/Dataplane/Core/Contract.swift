@@ -77,9 +77,9 @@ final class Contract {
 
     // MARK: What the runtime tells; each returns true, so that it can stand in an assertion
 
-    /// A direct run begins.
-    func begin() {
-        isOrdered = true
+    /// A run begins; in a direct one items leave in the order of their turns.
+    func begin(isOrdered: Bool) {
+        self.isOrdered = isOrdered
         batchTime = .min
         for node in lastTurns.indices { lastTurns[node] = lastTurns[node].map { _ in 0 } }
     }

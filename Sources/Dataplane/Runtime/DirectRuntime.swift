@@ -27,6 +27,9 @@ public final class DirectRuntime {
         get { stopAsked }
         set { stopAsked = newValue }
     }
+    /// The elements are told that the input has ended, and write out what they have buffered. Where they are not, the instance can be
+    /// run on.
+    public var endsElements = true
     /// How functional time goes on while no packet is ready.
     public var clock: any Clock = CaptureTime()
     /// How often an item may cross back edges before it is dropped as `loop`.
@@ -111,7 +114,7 @@ public final class DirectRuntime {
         isObserved = watcher != nil
         // An instance that holds nothing may be run again: its packets are counted anew.
         state.pointee.arrived = 0
-        contract.begin()
+        contract.begin(isOrdered: true)
         var inlets = Inlets(instance)
         var asked = 0
         while true {
@@ -143,6 +146,7 @@ public final class DirectRuntime {
             }
             break
         }
+        if !endsElements { return }
         finish()
         try instance.flush()
     }

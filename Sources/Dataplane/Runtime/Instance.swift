@@ -53,6 +53,8 @@ public final class Instance {
     }
     /// How it was made.
     public let options: Options
+    /// What its elements were made with.
+    public let services: any Services
 
     /// Items for packets on their way, and for what elements make of them, besides those that elements hold.
     public static let itemsUnderWay = 16_384
@@ -68,6 +70,7 @@ public final class Instance {
     ) throws {
         self.spec = spec
         self.options = options
+        self.services = services
         self.bindings = bindings
         let shape = GraphShape(spec)
         self.shape = shape

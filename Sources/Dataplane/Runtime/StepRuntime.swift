@@ -47,6 +47,7 @@ public final class StepRuntime {
         borrowed = instance.borrowed
         items = instance.pool.items
         run = instance.run
+        instance.contract.begin(isOrdered: false)
         let spec = instance.spec
         let outputs = spec.nodes.reduce(0) { $0 + $1.element.outputs.count }
         emitted = .allocate(capacity: instance.pool.capacity + 1)

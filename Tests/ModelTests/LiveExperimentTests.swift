@@ -1,0 +1,132 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import Testing
+
+@testable import Model
+
+/// Comparisons of placements in which packets go round by the channel: their elements are run under every load.
+@Suite struct LiveExperimentTests {
+    private let spec = graph(
+        ["w": "Wire", "known": "FlowTable", "slow": "Toucher"],
+        ["w.rx -> known.in", "known.miss -> slow", "slow -> known.insert", "known.hit -> w.tx"]
+    )
+    private let profile = testProfile(nic: executor(cores: 64, threads: 4, clock: 800_000_000))
+
+    private func recording(_ packets: [TestPacket]) throws -> Recording { try Recording(makeInstance(spec, packets)) }
+
+    private func compare(_ packets: [TestPacket], _ load: OfferedLoad) throws -> [PlacementResult] {
+        var options = Comparison.Options()
+        options.packets = 4_000
+        options.load = load
+        let placements = [
+            GraphSpec.Placement(name: "nic", sides: spec.onHost()),
+            GraphSpec.Placement(name: "split", sides: spec.onHost("slow")),
+        ]
+        return try Comparison(recording(packets), placements, profile, options).results
+    }
+
+    /// As many packets as come in a round trip go round for each flow, whether one user sends fast or many send slowly.
+    @Test func theSlowPathIsSeenUnderEveryLoad() throws {
+        // Flows of 100 packets: 50 ns apart in one, 10 us apart in the other.
+        func flows(_ gap: Int64) -> [TestPacket] {
+            evenTraffic(100, flows: 1, gap: gap, size: 64)
+        }
+        let fast = try compare(flows(50), .captureTime)[1]
+        let slowPath = try #require(fast.slowPath)
+        // 27 of 100, as the arithmetic of SlowPathTests says; each copy has flows of its own.
+        #expect(abs(slowPath.shareAtLoad - 0.27) < 0.02, "\(slowPath)")
+        let many = try compare(flows(10_000), .rate(20_000_000))[1]
+        #expect(many.load.copies > 100)
+        #expect(abs(try #require(many.slowPath).shareAtLoad - 0.01) < 0.002, "\(String(describing: many.slowPath))")
+        #expect(many.slowPath?.metMidway == 0)
+    }
+
+    /// On one side nothing goes round by the channel, and a recording is replayed.
+    @Test func onlySlowPathsAreRun() throws {
+        let results = try compare(traffic(400, flows: 20, gap: 2_000), .captureTime)
+        #expect(results[0].slowPath == nil && results[1].slowPath != nil)
+    }
+
+    /// What goes round costs: a split placement sustains less the faster its users are, and its figures are those of its runs.
+    @Test func figuresAreThoseOfTheRun() throws {
+        let results = try compare(evenTraffic(200, flows: 2, gap: 100), .captureTime)
+        let split = results[1]
+        let share = try #require(split.slowPath).share
+        #expect(share > 0.02 && share < 0.5)
+        // Each crosses once each way; descriptors and markers come on top.
+        #expect(split.toHost.transfers > share && split.toHost.bytes >= share * 64)
+        #expect(split.utilisation.allSatisfy { $0.share <= 1 } && !split.utilisation.isEmpty)
+        #expect(Double(split.sustainableRate) <= split.bound)
+        let line = Double(split.sustainableRate) * 88 * 8
+        #expect(abs(split.wireRate - line) < 1e-6 * line)
+    }
+
+    /// The same seeds and inputs give the same results.
+    @Test func runsAreReproducible() throws {
+        let packets = traffic(300, flows: 17, gap: 300)
+        let (a, b) = (try compare(packets, .rate(8_000_000)), try compare(packets, .rate(8_000_000)))
+        #expect(a.map(\.sustainableRate) == b.map(\.sustainableRate) && a.map(\.latency) == b.map(\.latency))
+        #expect(a.map(\.slowPath) == b.map(\.slowPath))
+    }
+
+    /// A copy's packets are of flows of its own, in both directions alike, with checksums that are right where they were.
+    @Test func copiesHaveFlowsOfTheirOwn() throws {
+        let traffic = CapturedTraffic()
+        let pool = try Pool(capacity: 8)
+        var frame = [UInt8](repeating: 0, count: 74)
+        frame.replaceSubrange(12..<34, with: [8, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 10, 1, 2, 3, 192, 168, 0, 9])
+        frame.replaceSubrange(34..<38, with: [0x30, 0x39, 0, 80])
+        frame[46] = 0x50
+        func sum(_ bytes: ArraySlice<UInt8>, _ start: Int = 0) -> Int {
+            var s = start
+            for k in stride(from: bytes.startIndex, to: bytes.endIndex, by: 2) { s += Int(bytes[k]) << 8 | Int(bytes[k + 1]) }
+            while s > 0xffff { s = (s & 0xffff) + (s >> 16) }
+            return s
+        }
+        func isRight(_ f: [UInt8]) -> Bool {
+            sum(f[14..<34]) == 0xffff && sum(f[34..<74], sum(f[26..<34]) + 6 + 40) == 0xffff
+        }
+        let ip = ~sum(frame[14..<34]) & 0xffff
+        frame.replaceSubrange(24..<26, with: [UInt8(ip >> 8), UInt8(ip & 255)])
+        let tcp = ~sum(frame[34..<74], sum(frame[26..<34]) + 6 + 40) & 0xffff
+        frame.replaceSubrange(50..<52, with: [UInt8(tcp >> 8), UInt8(tcp & 255)])
+        #expect(isRight(frame))
+        var reply = frame
+        reply.replaceSubrange(26..<34, with: frame[30..<34] + frame[26..<30])
+        reply.replaceSubrange(34..<38, with: frame[36..<38] + frame[34..<36])
+        var index: Int32 = 0
+        for bytes in [frame, reply] {
+            #expect(pool.take(1, into: &index) == 1)
+            bytes.withUnsafeBytes { raw in
+                pool.items[Int(index)] = Item(
+                    data: UnsafeMutableRawPointer(mutating: raw.baseAddress!),
+                    length: 74,
+                    wireLength: 74,
+                    time: 0,
+                    sequence: 0,
+                    linkType: 1,
+                    interface: 0
+                )
+                traffic.append(pool.items + Int(index), wire: 0)
+            }
+        }
+        var seen: Set<[UInt8]> = []
+        for copy in [0, 1, 2, 77, -1, -5_000, 1_000_000] as [Int32] {
+            var both: [[UInt8]] = []
+            for (number, bytes) in [frame, reply].enumerated() {
+                var bytes = bytes
+                bytes.withUnsafeMutableBytes {
+                    CapturedTraffic.readdress($0.baseAddress!, traffic.frames[number], copy: copy)
+                }
+                #expect(isRight(bytes), "\(copy)")
+                both.append(bytes)
+            }
+            // The client is another, of the same net; the server is the same.
+            #expect(Array(both[0][26..<30]) == Array(both[1][30..<34]) && both[0][26] == 10)
+            #expect(both[0][30..<34] == [192, 168, 0, 9] && both[1][26..<30] == [192, 168, 0, 9])
+            #expect(seen.insert(Array(both[0][26..<30])).inserted, "\(copy)")
+        }
+    }
+}
