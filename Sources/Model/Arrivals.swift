@@ -20,8 +20,6 @@ struct Arrivals: ~Copyable {
     private let schedule: Schedule
     /// For each packet its number, the window of its copy in which it comes, and when in it.
     private let packets: [(number: Int32, window: Int, phase: Int64)]
-    /// Copies before this one do not come.
-    private let firstCopy: Int
     /// The arrivals of the window under way, in order, and which comes next.
     private let arrivals: Block<Arrival>
     private var count = 0
@@ -32,13 +30,10 @@ struct Arrivals: ~Copyable {
     /// How many of each part are in order so far.
     private let placed: Block<Int32>
     /// The window that comes next.
-    private var windows: Int
+    private var windows = 0
 
     /// `packets` are numbers and times, at least one, in units of which `period` has so many.
-    ///
-    /// With `warmUp`, windows begin so many before 0, with the copies that begin there: so those under way at 0 have come from their
-    /// beginning, as far as it is long enough.
-    init(_ packets: [(number: Int32, time: Int64)], _ schedule: Schedule, period: Int64, warmUp: Int? = nil) {
+    init(_ packets: [(number: Int32, time: Int64)], _ schedule: Schedule, period: Int64) {
         self.schedule = schedule
         // All copies together take one window for each of them.
         let window = Int128(schedule.window)
@@ -50,14 +45,15 @@ struct Arrivals: ~Copyable {
         arrivals = Block(2 * packets.count, Arrival(time: 0, number: 0, copy: 0))
         parts = Block(packets.count + 1, 0)
         placed = Block(packets.count, 0)
-        firstCopy = warmUp.map { -$0 } ?? .min
-        windows = warmUp.map { -$0 } ?? 0
         unordered.reserveCapacity(2 * packets.count)
         fill()
     }
 
-    /// Windows until all copies that are under way at one time have come from their beginning.
-    static func windows(_ schedule: Schedule) -> Int { Int(clamping: schedule.copies) + 1 }
+    /// When packet `k` of those given comes in a copy, in picoseconds; before the first arrival it is negative.
+    func time(_ k: Int, copy: Int32) -> Int64 {
+        let (_, window, phase) = packets[k]
+        return schedule.start(Int(copy) &+ window) &+ phase &+ shift(Int(copy))
+    }
 
     /// Goes on to the next arrival.
     mutating func advance() {
@@ -94,7 +90,6 @@ struct Arrivals: ~Copyable {
     }
 
     private mutating func add(_ number: Int32, _ copy: Int, _ time: Int64) {
-        if copy < firstCopy { return }
         unordered.append(Arrival(time: time, number: number, copy: Int32(truncatingIfNeeded: copy)))
     }
 

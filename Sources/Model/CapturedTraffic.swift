@@ -15,6 +15,8 @@ final class CapturedTraffic: @unchecked Sendable {
         var interface: UInt16
         /// The wire that it came in by.
         var wire: Int32
+        /// The key of its flow; 0 where it belongs to none.
+        var key: UInt32
         /// Where the address begins that copies change: that of the end that sent first between the two; -1 where there is none.
         var address: Int32 = -1
         /// Where the checksums stand that cover it; -1 where there are none.
@@ -29,8 +31,8 @@ final class CapturedTraffic: @unchecked Sendable {
 
     deinit { for frame in frames { frame.data.deallocate() } }
 
-    /// Keeps a packet that came in at `wire`; its headers are located.
-    func append(_ item: UnsafeMutablePointer<Item>, wire: Int) {
+    /// Keeps a packet of flow `key` that came in at `wire`.
+    func append(_ item: UnsafeMutablePointer<Item>, wire: Int, key: UInt32) {
         let length = Int(item.pointee.length)
         let data = UnsafeMutableRawPointer.allocate(byteCount: max(1, length), alignment: 16)
         data.copyMemory(from: item.pointee.data, byteCount: length)
@@ -40,7 +42,8 @@ final class CapturedTraffic: @unchecked Sendable {
             wireLength: item.pointee.wireLength,
             linkType: item.pointee.linkType,
             interface: item.pointee.interface,
-            wire: Int32(wire)
+            wire: Int32(wire),
+            key: key
         )
         if Headers.locate(item) == .ip { findAddress(&frame, item) }
         frames.append(frame)
@@ -93,54 +96,33 @@ final class CapturedTraffic: @unchecked Sendable {
     }
 }
 
-/// Copies of what came in at one wire, each with flows of its own, as a load makes them.
+/// What comes in at one wire: packets of copies of the captured traffic, each copy with flows of its own.
 final class CopiedTraffic: PacketSource {
-    private let traffic: CapturedTraffic
-    private var arrivals: Arrivals
-    /// From picoseconds of virtual time to nanoseconds of functional time, and the virtual time of 0.
-    private let scale: (numerator: Int128, denominator: Int128)
-    private let start: Int64
-    private let limit: Limit
-
-    /// How far the traffic goes on; all wires share it.
-    final class Limit {
-        /// Virtual time before which packets come.
-        var time: Int64 = 0
-        /// Packets that still come from there on; nil while it is not reached.
-        var packets: Int?
+    /// A packet of a copy, and when it comes in functional nanoseconds.
+    struct Arrival: BitwiseCopyable {
+        var time: Int64
+        var number: Int32
+        var copy: Int32
     }
 
-    /// `numbers` are those of the packets that came in at the wire, at least one.
-    init(
-        _ traffic: CapturedTraffic,
-        _ numbers: [Int],
-        _ times: Traffic,
-        _ schedule: Schedule,
-        warmUp: Int,
-        _ limit: Limit
-    ) {
+    private let traffic: CapturedTraffic
+    private let arrivals: [Arrival]
+    private var next = 0
+    /// As many have come when the source ends.
+    var end: Int
+
+    /// `arrivals` are in order of time; the source ends behind the first `end` of them, until it is told that it goes on.
+    init(_ traffic: CapturedTraffic, _ arrivals: [Arrival], end: Int) {
         self.traffic = traffic
-        self.limit = limit
-        arrivals = Arrivals(
-            numbers.map { (Int32($0), times.times[$0]) },
-            schedule,
-            period: times.period,
-            warmUp: warmUp
-        )
-        scale = times.functionalTime(schedule)
-        start = schedule.start(-warmUp)
+        self.arrivals = arrivals
+        self.end = end
         super.init()
     }
 
-    override func poll() -> Poll {
-        let next = arrivals.next.time
-        let isOver = limit.packets.map { $0 <= 0 } ?? (next >= limit.time)
-        return isOver || next >= latestTime ? .ended : .ready(time(next))
-    }
+    /// All that is left comes.
+    func goOn() { end = arrivals.count }
 
-    private func time(_ virtual: Int64) -> Int64 {
-        Int64(clamping: Int128(virtual &- start) * scale.numerator / scale.denominator)
-    }
+    override var nextTime: Int64 { next < end ? arrivals[next].time : .max }
 
     override func fill(
         _ pool: Pool,
@@ -150,25 +132,23 @@ final class CopiedTraffic: PacketSource {
         sequence: UInt64
     ) -> Int {
         var n = 0
-        while n < max, case .ready(let time) = poll(), time < limit, pool.take(1, into: indices + n) == 1 {
-            let i = indices[n]
-            let (number, copy) = (Int(arrivals.next.number), arrivals.next.copy)
-            let frame = traffic.frames[number]
+        while n < max, next < end, arrivals[next].time < limit, pool.take(1, into: indices + n) == 1 {
+            let (i, arrival) = (indices[n], arrivals[next])
+            let frame = traffic.frames[Int(arrival.number)]
             pool.items[Int(i)] = Item(
                 data: frame.data,
                 length: frame.length,
                 wireLength: frame.wireLength,
-                time: time,
+                time: arrival.time,
                 sequence: sequence &+ UInt64(n),
                 linkType: frame.linkType,
                 interface: frame.interface
             )
             pool.own(i)
-            CapturedTraffic.readdress(pool.items[Int(i)].data, frame, copy: copy)
+            CapturedTraffic.readdress(pool.items[Int(i)].data, frame, copy: arrival.copy)
             counters.pointee.packets &+= 1
             counters.pointee.bytes &+= UInt64(frame.wireLength)
-            if self.limit.packets != nil { self.limit.packets! -= 1 }
-            arrivals.advance()
+            next += 1
             n += 1
         }
         return n

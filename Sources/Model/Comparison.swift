@@ -80,8 +80,8 @@ public struct PlacementResult: Sendable {
         public var share: Double
         /// The same at the load at which latency is modelled.
         public var shareAtLoad: Double
-        /// Copies of the recording whose beginning was left out, since there were too many to run them all before: flows of theirs were
-        /// met midway, and took the slow path once more.
+        /// Flows whose beginning was left out, since they had sent too many packets to run them all before: they were met midway, and
+        /// took the slow path once more.
         public var metMidway: Int64
     }
 

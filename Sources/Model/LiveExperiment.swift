@@ -5,15 +5,15 @@ import Dataplane
 
 /// Runs of the elements themselves in the modelled machine, under the loads of a comparison.
 ///
-/// A run begins where the copies are under way: what each has sent before has passed the elements in no time, so that they know its
-/// flows.
+/// A run begins where the copies are under way: what its flows have sent before has passed the elements in no time, so that they know
+/// them. Flow tables have room for all of these, as a replay takes it that they have; what they would have to be is told elsewhere.
 struct LiveExperiment: Sendable {
     private let spec: GraphSpec
     private let options: Instance.Options
     private let services: any FilterServices
-    let traffic: CapturedTraffic
+    private let traffic: CapturedTraffic
 
-    /// Packets that pass before a run at the most. Where copies had sent more, the earlier ones are left out.
+    /// Packets that pass before a run at the most. Where its flows have sent more, the earliest are left out.
     static let mostBefore = 4_000_000
 
     init(_ instance: Instance, _ traffic: CapturedTraffic) {
@@ -26,11 +26,11 @@ struct LiveExperiment: Sendable {
     /// What one run came to.
     struct Result {
         var outcome: Outcome
-        /// Copies whose beginning was left out: their flows were met midway.
+        /// Flows whose beginning was left out: they were met midway.
         var metMidway: Int64
     }
 
-    /// Runs about `packets` packets of a load in a placement.
+    /// Runs `packets` packets of a load in a placement.
     func run(
         _ routes: Routes,
         _ profile: DeviceProfile,
@@ -38,30 +38,87 @@ struct LiveExperiment: Sendable {
         _ schedule: Schedule,
         packets: Int
     ) throws -> Result {
-        let wanted = Arrivals.windows(schedule)
-        let warmUp = min(wanted, max(1, LiveExperiment.mostBefore / traffic.frames.count))
-        let limit = CopiedTraffic.Limit()
+        let load = Load(traffic, times, schedule, packets)
+        var sources: [CopiedTraffic] = []
         var bindings: [Int: WireBinding] = [:]
         for number in spec.nodes.indices where spec.nodes[number].isWire {
-            let own = traffic.frames.indices.filter { Int(traffic.frames[$0].wire) == number }
-            if own.isEmpty { continue }
-            bindings[number] = WireBinding(
-                source: CopiedTraffic(traffic, own, times, schedule, warmUp: warmUp, limit)
-            )
+            func own(_ arrivals: [CopiedTraffic.Arrival]) -> [CopiedTraffic.Arrival] {
+                arrivals.filter { Int(traffic.frames[Int($0.number)].wire) == number }
+            }
+            let before = own(load.before)
+            let source = CopiedTraffic(traffic, before + own(load.arrivals), end: before.count)
+            sources.append(source)
+            bindings[number] = WireBinding(source: source)
         }
         var options = options
         options.poolCapacity = max(options.poolCapacity ?? 0, LiveExperiment.items(profile) + heldItems)
-        let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        let instance = try Instance(
+            spec.withRoom(for: load.flows),
+            bindings: bindings,
+            services: services,
+            options: options
+        )
         let before = DirectRuntime(instance)
         before.endsElements = false
         try before.run()
-        limit.packets = packets
-        var (numerator, denominator) = times.functionalTime(schedule)
-        numerator *= 1_000
-        while max(numerator, denominator) > Int128(1 << 62) { (numerator, denominator) = (numerator >> 1, denominator >> 1) }
-        let pace = Pace.factor(numerator: Int(max(1, numerator)), denominator: Int(max(1, denominator)))
-        let runtime = TimedRuntime(instance, routes, profile, pace)
-        return Result(outcome: runtime.runLoad(), metMidway: Int64(wanted - warmUp))
+        for source in sources { source.goOn() }
+        let runtime = TimedRuntime(instance, routes, profile, load.pace)
+        return Result(outcome: runtime.runLoad(), metMidway: load.metMidway)
+    }
+
+    /// The packets of a load, and those that their flows have sent before.
+    private struct Load {
+        var before: [CopiedTraffic.Arrival] = []
+        var arrivals: [CopiedTraffic.Arrival] = []
+        let pace: Pace
+        let flows: Int
+        let metMidway: Int64
+
+        init(_ traffic: CapturedTraffic, _ times: Traffic, _ schedule: Schedule, _ packets: Int) {
+            struct Flow: Hashable {
+                var copy: Int32
+                var key: UInt32
+            }
+            var numbers: [UInt32: [Int32]] = [:]
+            for (number, frame) in traffic.frames.enumerated() { numbers[frame.key, default: []].append(Int32(number)) }
+            var coming = Arrivals(times.times.enumerated().map { (Int32($0), $1) }, schedule, period: times.period)
+            var load: [Arrivals.Arrival] = []
+            var flows: Set<Flow> = []
+            for _ in 0..<packets where coming.next.time < latestTime {
+                load.append(coming.next)
+                let key = traffic.frames[Int(coming.next.number)].key
+                if key != 0 { flows.insert(Flow(copy: coming.next.copy, key: key)) }
+                coming.advance()
+            }
+            var earlier: [Arrivals.Arrival] = []
+            for flow in flows {
+                for number in numbers[flow.key] ?? [] {
+                    let time = coming.time(Int(number), copy: flow.copy)
+                    if time >= 0 { break }
+                    earlier.append(.init(time: time, number: number, copy: flow.copy))
+                }
+            }
+            earlier.sort { ($0.time, $0.number, $0.copy) < ($1.time, $1.number, $1.copy) }
+            let leftOut = max(0, earlier.count - LiveExperiment.mostBefore)
+            metMidway = Int64(
+                Set(earlier[..<leftOut].map { Flow(copy: $0.copy, key: traffic.frames[Int($0.number)].key) }).count
+            )
+            self.flows = flows.count
+            // All copies are slowed by one factor, and elements see none of that.
+            var (numerator, denominator) = times.functionalTime(schedule)
+            let start = earlier.dropFirst(leftOut).first?.time ?? 0
+            func arrival(_ arrival: Arrivals.Arrival) -> CopiedTraffic.Arrival {
+                let time = Int64(clamping: Int128(arrival.time &- start) * numerator / denominator)
+                return .init(time: time, number: arrival.number, copy: arrival.copy)
+            }
+            before = earlier.dropFirst(leftOut).map(arrival)
+            arrivals = load.map(arrival)
+            numerator *= 1_000
+            while max(numerator, denominator) > Int128(1 << 62) {
+                (numerator, denominator) = (numerator >> 1, denominator >> 1)
+            }
+            pace = .factor(numerator: Int(max(1, numerator)), denominator: Int(max(1, denominator)))
+        }
     }
 
     private var heldItems: Int {
@@ -77,6 +134,22 @@ struct LiveExperiment: Sendable {
         let ports = profile.mac.buffer + profile.mac.txQueue * profile.mac.ports
         let channel = profile.channel.toHost.ring + profile.channel.toNIC.ring + (profile.channel.control?.queue ?? 0)
         return min(2 * (queued(profile.nic) + queued(profile.host) + ports + channel) + 4_096, 1 << 20)
+    }
+}
+
+extension GraphSpec {
+    /// The same graph with flow tables that have room for so many flows, where that can be set.
+    fileprivate func withRoom(for flows: Int) -> GraphSpec {
+        var spec = self
+        for (number, node) in nodes.enumerated() {
+            guard let room = node.element.flowCapacity, room < flows,
+                let capacity = node.element.settings.firstIndex(where: { $0.name == "capacity" })
+            else { continue }
+            var settings = node.element.settings.map { (name: $0.name, mark: Mark(0), value: Value.scalar($0.text, 0)) }
+            settings[capacity].value = .scalar("\(flows)", 0)
+            if let larger = node.type.configure(settings, at: 0).element { spec.nodes[number].element = larger }
+        }
+        return spec
     }
 }
 

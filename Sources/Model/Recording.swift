@@ -201,7 +201,7 @@ private final class Recorder: RunObserver {
         packets += 1
         bytes += Int(length)
         let facts = order(item, key)
-        traffic?.append(item, wire: wire)
+        traffic?.append(item, wire: wire, key: facts.key)
         roots.append(
             Recording.Root(
                 time: item.pointee.time,

@@ -113,8 +113,9 @@ func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (ta
         ("B/pkt to host", .right, "B per packet to the host", { fixed($0.toHost.bytes, 1) }),
         ("B/pkt to NIC", .right, "B per packet to the NIC", { fixed($0.toNIC.bytes, 1) }),
         ("DMA/pkt", .right, "DMAs per packet", { fixed($0.toHost.transfers + $0.toNIC.transfers, 3) }),
+        ("slow path", .right, "of packets take the slow path", { $0.slowPath.map { percent($0.share) } ?? "-" }),
         ("bottleneck", .left, "bottleneck", { $0.bottleneck }),
-    ]
+    ].filter { column in column.title != "slow path" || results.contains { $0.slowPath != nil } }
     // A column in which no placement differs says nothing about them.
     func differs(_ column: Column) -> Bool {
         let cells = Set(results.map(column.cell).map { $0 == "baseline" ? "1.00x" : $0 })
@@ -130,6 +131,8 @@ func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (ta
     }
     return (table, same.isEmpty ? nil : "The same in every placement: \(same.joined(separator: ", ")).")
 }
+
+private func percent(_ share: Double) -> String { "\(fixed(share * 100, 2)) %" }
 
 private func isSame(_ a: PlacementResult, _ b: PlacementResult) -> Bool {
     a.name == b.name && a.profile == b.profile && a.sides == b.sides
@@ -152,6 +155,19 @@ func notes(
                 + "resource is full; busiest is \(result.busiest.rawValue), \(fixed(result.utilisation[0].share * 100, 1)) %. "
                 + "The resources alone would allow \(mega(result.bound)) Mpps."
         )
+    }
+    for result in results {
+        guard let slowPath = result.slowPath else { continue }
+        var line =
+            "'\(result.name)': packets go round by the channel, so it was run with its elements, not replayed. \(percent(slowPath.share)) of "
+            + "packets take the slow path at \(mega(Double(result.sustainableRate))) Mpps, \(percent(slowPath.shareAtLoad)) at the load of "
+            + "the latency."
+        if slowPath.metMidway > 0 {
+            line +=
+                " \(grouped(UInt64(slowPath.metMidway))) flows were met midway, as they had sent too many packets to run them from the first: "
+                + "they took the slow path once more."
+        }
+        lines.append(line)
     }
     for result in results where !result.drops.isEmpty {
         let (offered, completed) = result.packets
@@ -339,6 +355,15 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
         ),
         ("bottleneck", .string(r.bottleneck)),
         ("first_drop", r.firstDrop.map { .string($0.name) } ?? .null),
+        (
+            "slow_path",
+            r.slowPath.map {
+                .object([
+                    ("share", .decimal($0.share, digits: 6)), ("share_at_load", .decimal($0.shareAtLoad, digits: 6)),
+                    ("flows_met_midway", .unsigned(UInt64($0.metMidway))),
+                ])
+            } ?? .null
+        ),
         (
             "utilisation",
             .object(r.utilisation.map { ($0.resource.rawValue, .decimal($0.share, digits: 4)) })
