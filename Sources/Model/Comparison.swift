@@ -293,7 +293,7 @@ public struct Comparison: Sendable {
                 Merits(
                     objective: -Double(results[k].sustainableRate),
                     hostCycles: results[k].hostCyclesPerPacket,
-                    dmaBytes: scored[k].candidate.dmaBytes,
+                    dmaBytes: results[k].toHost.bytes + results[k].toNIC.bytes,
                     p99: p99[k],
                     rate: Double(results[k].sustainableRate),
                     nicElements: scored[k].candidate.nicElements

@@ -379,9 +379,11 @@ struct Tariff: Sendable {
         return limits
     }
 
-    /// The part of its time for which each resource was busy in a run, 0 to 1: what ``limits(_:)`` says of replays, seen.
-    func shares(_ run: Outcome, _ routes: Routes) -> [(Resource, Double)] {
-        let time = Double(max(1, run.end - run.start))
+    /// The part of its time for which each resource is busy with what came in a run at `rate` packets a second, 0 to 1: what
+    /// ``limits(_:)`` says of replays, seen.
+    func shares(_ run: Outcome, _ rate: Int) -> [(Resource, Double)] {
+        // The run itself took a little longer: it ends when the last packet has left.
+        let time = Double(max(1, run.offered)) * 1e12 / Double(max(1, rate))
         var shares: [(Resource, Double)] = []
         func add(_ resource: Resource, _ busy: Double) { if busy > 0 { shares.append((resource, busy / time)) } }
         func add(_ tally: Outcome.ExecutorTally, _ executor: ExecutorProfile, _ names: (Resource, Resource, Resource)) {

@@ -25,7 +25,7 @@ struct ElementCalls: ~Copyable {
     /// The last call held the item that it was handed.
     private(set) var holds = false
     private var ticks: OperationTicks
-    let key = HashKey(seed: 0)
+    private let key = FlowKey.spreadKey
     /// What the last call counted: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
     /// For each edge where the last item on it stands, in the service of this number: those behind it come no earlier.

@@ -13,11 +13,8 @@ func order(_ item: UnsafeMutablePointer<Item>, _ hashKey: HashKey) -> (key: UInt
         return (0, UInt16(clamping: min(item.pointee.length, mostUnknownHeaders)))
     }
     let headers = min(UInt32(item.pointee.payload), item.pointee.length)
-    return (modelKey(FlowKey.of(item).key, hashKey), UInt16(clamping: headers))
+    return (FlowKey.of(item).key.spread(hashKey), UInt16(clamping: headers))
 }
-
-/// The key by which packets of a flow are kept in order, and their core chosen.
-func modelKey(_ key: FlowKey, _ hashKey: HashKey) -> UInt32 { UInt32(truncatingIfNeeded: key.hash(hashKey)) | 1 }
 
 /// Bytes that count as headers where these are not known: those of Ethernet, IPv4 and TCP.
 private let mostUnknownHeaders: UInt32 = 54

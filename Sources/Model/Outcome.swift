@@ -95,8 +95,9 @@ public struct Outcome: Sendable {
     public internal(set) var rxBusy: Int64 = 0
     /// Picoseconds the ports sent frames, all ports together.
     public internal(set) var txBusy: Int64 = 0
-    /// The same of the port that did so longest.
+    /// Picoseconds the port took frames in that did so longest.
     public internal(set) var busiestRx: Int64 = 0
+    /// Picoseconds the port sent frames that did so longest.
     public internal(set) var busiestTx: Int64 = 0
     /// Picoseconds the link carried bytes, from the NIC to the host and back.
     public internal(set) var linkBusy: (up: Int64, down: Int64) = (0, 0)

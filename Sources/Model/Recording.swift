@@ -148,7 +148,7 @@ private final class Recorder: RunObserver {
     /// Where in `roots` the work at the end of the input begins; nil before.
     private var firstEnding: Int?
     private var ticks: OperationTicks
-    private let key = HashKey(seed: 0)
+    private let key = FlowKey.spreadKey
     /// For each item of the pool the visit that it is on its way to.
     private var visitOf: [Int32]
     /// What each item of the pool was when it was held last: its place in the order of items tells whether it still is that.

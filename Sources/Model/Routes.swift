@@ -137,8 +137,7 @@ struct Routes {
         let isOutOfBand = control.map { !$0.isInBand } ?? false
         self.isOutOfBand = isOutOfBand
         let isControl = edges.indices.map { e in
-            guard control != nil, crosses[e], case .command = shape.kinds[e] else { return false }
-            return true
+            control != nil && crosses[e] && shape.kinds[e].isCommand
         }
         self.isControl = isControl
         var points = Routes.findMerges(spec, sides) { isOutOfBand && isControl[$0] }
@@ -153,7 +152,11 @@ struct Routes {
         }
         self.merge = merge
         entering = Routes.reach(spec, shape, merge)
-        after = zip(spec.nodes, entering).map { $0.isWire ? 0 : $1 }
+        let after = zip(spec.nodes, entering).map { $0.isWire ? 0 : $1 }
+        self.after = after
+        approaching = edges.indices.map { e in
+            (shape.kinds[e].isCommand ? 0 : after[edges[e].to]) | (merge[e] >= 0 ? Routes.classes(merge[e]) : 0)
+        }
         markers = spec.nodes.indices.map { node in
             guard slow.contains(node) else { return nil }
             func numbers(_ isRound: Bool) -> [Int] {
@@ -224,7 +227,7 @@ struct Routes {
         while changed {
             changed = false
             for (e, edge) in spec.edges.enumerated() {
-                var classes = spec.nodes[edge.to].isWire ? 0 : after[edge.to]
+                var classes = spec.nodes[edge.to].isWire || shape.kinds[e].isCommand ? 0 : after[edge.to]
                 if shape.isBack[e] { classes &= 0xaaaa_aaaa_aaaa_aaaa }
                 if merge[e] >= 0 { classes |= Routes.classes(merge[e], isBack: shape.isBack[e]) }
                 if classes & ~after[edge.from] != 0 {
@@ -240,8 +243,10 @@ struct Routes {
         (isBack ? 2 : 3) << (2 * UInt64(merge))
     }
 
-    /// The classes of an item on edge `edge`, which leads to `node`.
-    func approaching(_ edge: Int, _ node: Int) -> UInt64 {
-        merge[edge] >= 0 ? after[node] | Routes.classes(merge[edge]) : after[node]
-    }
+    /// For each edge the classes of an item on it. Commands are kept in order where they meet; for what they lead to nothing waits.
+    let approaching: [UInt64]
+}
+
+extension Kind? {
+    fileprivate var isCommand: Bool { if case .command = self { true } else { false } }
 }

@@ -71,26 +71,36 @@ package struct Scorer: Sendable {
         package var firstDrop: Outcome.Drop?
     }
 
+    /// Why a rate is too high.
+    private enum Excess {
+        case drop(Outcome.Drop)
+        /// A resource would be asked for more than there is of it, though no queue is long enough to show it.
+        case demand
+    }
+
+    /// Packets of a run that shows all that would be seen by looking longer, unless the recording is a long one.
+    private var enough: Int { max(packets / 2, min(2 * packets, Schedule.pattern * recording.packets), 1) }
+
     /// Finds the largest rate without a drop, to 0.1 %; calls `progress` before each replay.
     package func capacity(_ candidate: Candidate, progress: () throws -> Void = {}) throws -> Capacity {
-        // Long enough to show all that would be seen by looking longer, unless the recording is a long one.
-        let enough = max(packets / 2, min(2 * packets, Schedule.pattern * recording.packets), 1)
-        func firstDrop(_ rate: Int) throws -> Outcome.Drop? {
+        func excess(_ rate: Int) throws -> Excess? {
             try progress()
             let run = try self.run(candidate, .rate(rate), enough)
-            return Outcome.Drop.allCases.first { run.drops[$0.rawValue] > 0 }
+            if let drop = Outcome.Drop.allCases.first(where: { run.drops[$0.rawValue] > 0 }) { return .drop(drop) }
+            // What packets ask for that go round depends on the rate; what others do, the bound knows.
+            return candidate.routes.hasSlowPath && tariff.shares(run, rate).contains { $0.1 > 1 } ? .demand : nil
         }
         // Copies of a recording that goes on for ever ask no resource for more than its share, so if nothing overflows on the way
         // there, the bound is the rate.
         var high = max(1, Int(min(candidate.bound, 1e12)))
-        guard var drop = try firstDrop(high) else { return Capacity(rate: high, firstDrop: nil) }
+        guard var reason = try excess(high) else { return Capacity(rate: high, firstDrop: nil) }
         let full = high
         var low = 0
         // Mostly it is nearly the bound.
         let near = high - high / 500
         if near > 0, near < high {
-            if let found = try firstDrop(near) {
-                drop = found
+            if let found = try excess(near) {
+                reason = found
                 high = near
             } else {
                 low = near
@@ -98,14 +108,15 @@ package struct Scorer: Sendable {
         }
         while high - low > max(1, high / 1000) {
             let middle = low + (high - low) / 2
-            if let found = try firstDrop(max(1, middle)) {
-                drop = found
+            if let found = try excess(max(1, middle)) {
+                reason = found
                 high = middle
             } else {
                 low = middle
             }
         }
-        return Capacity(rate: low, firstDrop: low >= full - full / 400 ? nil : drop)
+        guard case .drop(let drop) = reason, low < full - full / 400 else { return Capacity(rate: low, firstDrop: nil) }
+        return Capacity(rate: low, firstDrop: drop)
     }
 
     /// Latency at a load; nil when no packet comes through.
@@ -189,9 +200,9 @@ package struct Scorer: Sendable {
         let run = try run(candidate, profile, load, packets)
         let demand = candidate.demand
         // What packets ask for where they go round depends on the load, and is seen at it.
-        let full = candidate.routes.hasSlowPath ? try self.run(candidate, .rate(max(1, capacity.rate)), packets) : nil
+        let full = candidate.routes.hasSlowPath ? try self.run(candidate, .rate(max(1, capacity.rate)), enough) : nil
         let shares =
-            full.map { tariff.shares($0, candidate.routes) }
+            full.map { tariff.shares($0, capacity.rate) }
             ?? tariff.limits(demand).map { ($0.resource, Double(capacity.rate) / $0.rate) }
         let utilisation = shares.enumerated()
             .map { (place: $0, resource: $1.0, share: min(1, $1.1)) }

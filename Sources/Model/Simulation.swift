@@ -173,7 +173,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 isControl: routes.isControl[e],
                 needs: routes.needs[e],
                 merge: Int32(routes.merge[e]),
-                approaching: routes.approaching(e, edge.to),
+                approaching: routes.approaching[e],
                 returning: isWait ? marker!.returns.reduce(0) { $0 | Routes.classes($1) } : 0
             )
         }

@@ -217,12 +217,12 @@ public final class TimedRuntime {
         }
 
         mutating func takeMarker() -> (number: Int64, key: UInt32)? {
-            guard let (flow, key) = elements.step.takeMarker() else { return nil }
+            guard let (flow, spread) = elements.step.takeMarker() else { return nil }
             let cutOver = CutOver(visited, flow)
             nextMarker += 1
             markers[nextMarker] = cutOver
             numbers[cutOver] = nextMarker
-            return (nextMarker, modelKey(key, elements.key))
+            return (nextMarker, spread)
         }
 
         mutating func abandon(_ job: Job) {

@@ -297,8 +297,8 @@ private struct Search {
         let measured = latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) }
         return Merits(
             objective: objective.isLatency ? measured ?? bounds[k] : result.map(objective.score) ?? bounds[k],
-            hostCycles: candidate.hostCycles,
-            dmaBytes: candidate.dmaBytes,
+            hostCycles: result?.hostCyclesPerPacket ?? candidate.hostCycles,
+            dmaBytes: result.map { $0.toHost.bytes + $0.toNIC.bytes } ?? candidate.dmaBytes,
             p99: latency.map { Double($0.p99) } ?? .infinity,
             rate: result.map { Double($0.sustainableRate) } ?? candidate.bound,
             nicElements: candidate.nicElements

@@ -162,6 +162,12 @@ func notes(
             "'\(result.name)': packets go round by the channel, so it was run with its elements, not replayed. \(percent(slowPath.share)) of "
             + "packets take the slow path at \(mega(Double(result.sustainableRate))) Mpps, \(percent(slowPath.shareAtLoad)) at the load of "
             + "the latency."
+        let share = result.utilisation.first?.share ?? 1
+        if result.firstDrop == nil, share < 0.99 {
+            line +=
+                " Above that rate packets wait so long that more of them take it than there is room for, though at that rate the "
+                + "\(result.busiest.rawValue) is no more than \(fixed(share * 100, 1)) % busy."
+        }
         if slowPath.metMidway > 0 {
             line +=
                 " \(grouped(UInt64(slowPath.metMidway))) flows were met midway, as they had sent too many packets to run them from the first: "

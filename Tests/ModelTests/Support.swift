@@ -427,7 +427,7 @@ let testCatalog = Catalog([
     ElementDescriptor(Numberer.self), ElementDescriptor(Parity.self), ElementDescriptor(Toucher.self),
     ElementDescriptor(Doubler.self), ElementDescriptor(Again.self), ElementDescriptor(Pairs.self),
     ElementDescriptor(Ticker.self), ElementDescriptor(SmallTable.self), ElementDescriptor(FlowWatcher.self),
-    ElementDescriptor(MassEnder.self), ElementDescriptor(FlowTable.self),
+    ElementDescriptor(MassEnder.self), ElementDescriptor(FlowTable.self), ElementDescriptor(Opener.self),
 ])
 
 /// A graph from `name: Type` and `name.port -> name.port`.

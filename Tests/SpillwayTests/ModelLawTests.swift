@@ -87,7 +87,10 @@ import Testing
                     #expect(rate * result.nicCyclesPerPacket <= nic * (1 + 1e-9), "\(what)")
                     #expect(rate <= result.bound, "\(what)")
                     #expect(result.utilisation.allSatisfy { $0.share <= 1 }, "\(what)")
-                    #expect(result.firstDrop != nil || result.utilisation[0].share > 0.997, "\(what)")
+                    // Where packets go round by the channel more do the longer they wait, so what is just not full may be too much at once.
+                    if result.slowPath == nil {
+                        #expect(result.firstDrop != nil || result.utilisation[0].share > 0.997, "\(what)")
+                    }
                     // Where nothing but wires is on the NIC whole packets cross.
                     if zip(spec.nodes, result.sides).allSatisfy({ $0.isWire || $1 == .host }) {
                         #expect(result.toHost.bytes >= comparison.recorded.bytesPerPacket + 16 - 1e-6, "\(what)")

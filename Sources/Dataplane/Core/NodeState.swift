@@ -78,7 +78,7 @@ struct RunState {
     @usableFromInline var endedCount: Int = 0
     @usableFromInline var endedCapacity: Int
     /// The marker that the call in progress sent, and the flow whose marker its item waits for.
-    @usableFromInline var marker: (flow: FlowRef, key: FlowKey)?
+    @usableFromInline var marker: (flow: FlowRef, spread: UInt32)?
     @usableFromInline var awaited: FlowRef?
 }
 

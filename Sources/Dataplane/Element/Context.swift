@@ -265,13 +265,13 @@ public struct Context {
 
     /// Sends a marker along the cycle that this element is part of, behind all packets of a flow that it let go round before:
     /// ``ElementBase/markerReturned(_:_:)`` is called when none of those is under way any more. At most one for each call; for types
-    /// that say ``ElementType/sendsMarkers``. `key` is that of the flow.
+    /// that say ``ElementType/sendsMarkers``. By `spread` flows are given to cores (``FlowKey/spread(_:)``).
     ///
     /// False where none is needed, as nothing is under way: all elements of the cycle run on one executor, and what an item causes is
     /// through before the next is taken.
-    public func sendMarker(behind flow: FlowRef, _ key: FlowKey) -> Bool {
+    public func sendMarker(behind flow: FlowRef, spread: UInt32) -> Bool {
         if !node.pointee.isSplit { return false }
-        node.pointee.run.pointee.marker = (flow, key)
+        node.pointee.run.pointee.marker = (flow, spread)
         return true
     }
 

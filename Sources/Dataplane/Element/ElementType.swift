@@ -31,7 +31,7 @@ public protocol ElementType: ElementBase {
     static var stateBytesPerFlow: Int { get }
     /// It is a flow table: the items it emits carry a flow. Gives the number of flows it has room for.
     static func flowCapacity(_ config: Config) -> Int?
-    /// It sends markers (``Context/sendMarker(behind:_:)``) where its cycle crosses the channel.
+    /// It sends markers (``Context/sendMarker(behind:spread:)``) where its cycle crosses the channel.
     static var sendsMarkers: Bool { get }
     /// Items that it holds back at the most. The pool is made larger by what all elements may hold; where `--pool` sets it, those
     /// that hold items share half of it, so that packets can always enter: ``Setup/items`` says what is left for each.
@@ -69,8 +69,8 @@ extension ElementType {
     public static var operations: [Operation] { [] }
     public static var stateBytesPerFlow: Int { 0 }
     public static func flowCapacity(_ config: Config) -> Int? { nil }
-    public static var sendsMarkers: Bool { false }
     public static func heldItems(_ config: Config) -> Int { 0 }
+    public static var sendsMarkers: Bool { false }
     public static func shortestTimer(_ config: Config) -> ShortestTimer? { nil }
     public static var examples: [Example] { [] }
 }

@@ -26,6 +26,11 @@ public struct FlowKey: Equatable, Sendable {
         self.b1 = b1
     }
 
+    /// What flows are given to cores by, and kept in order by: a hash with the key ``spreadKey`` in any run; never 0.
+    public func spread(_ key: HashKey) -> UInt32 { UInt32(truncatingIfNeeded: hash(key)) | 1 }
+    /// The key of ``spread(_:)``, for those who ask often to keep.
+    public static var spreadKey: HashKey { HashKey(seed: 0) }
+
     /// The IP protocol number.
     var ipProtocol: UInt8 { UInt8(truncatingIfNeeded: ends &>> 32) }
 

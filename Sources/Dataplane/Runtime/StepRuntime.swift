@@ -130,7 +130,7 @@ public final class StepRuntime {
     public func split(_ number: Int) { nodes[number].isSplit = true }
 
     /// The marker that the last call sent.
-    public func takeMarker() -> (flow: FlowRef, key: FlowKey)? {
+    public func takeMarker() -> (flow: FlowRef, spread: UInt32)? {
         if run.pointee.marker == nil { return nil }
         defer { run.pointee.marker = nil }
         return run.pointee.marker
