@@ -53,7 +53,9 @@ final class CapturedTraffic: @unchecked Sendable {
         let l3 = Int(item.pointee.l3)
         frame.isIPv6 = item.pointee.ipVersion == 6
         let (source, size) = frame.isIPv6 ? (l3 + 8, 16) : (l3 + 12, 4)
-        func address(_ at: Int) -> [UInt8] { (0..<size).map { frame.data.load(fromByteOffset: at + $0, as: UInt8.self) } }
+        func address(_ at: Int) -> [UInt8] {
+            (0..<size).map { frame.data.load(fromByteOffset: at + $0, as: UInt8.self) }
+        }
         let (from, to) = (address(source), address(source + size))
         let pair = from.lexicographicallyPrecedes(to) ? from + to : to + from
         let client = first[pair] ?? from
@@ -72,7 +74,11 @@ final class CapturedTraffic: @unchecked Sendable {
         if let field, Int(item.pointee.l4) + field + 2 <= Int(frame.length) {
             frame.transportSum = Int32(Int(item.pointee.l4) + field)
             // A UDP checksum of 0 is none.
-            if item.pointee.ipProtocol == 17, frame.data.loadUnaligned(fromByteOffset: Int(frame.transportSum), as: UInt16.self) == 0 { frame.transportSum = -1 }
+            if item.pointee.ipProtocol == 17,
+                frame.data.loadUnaligned(fromByteOffset: Int(frame.transportSum), as: UInt16.self) == 0
+            {
+                frame.transportSum = -1
+            }
         }
     }
 

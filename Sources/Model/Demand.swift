@@ -403,7 +403,8 @@ struct Tariff: Sendable {
         add(.linkToNIC, Double(run.linkBusy.down))
         let channel = profile.channel
         if let control = channel.control { add(.controlPath, Double(run.commands) * 1e12 / Double(control.rate)) }
-        func add(_ direction: ChannelProfile.Direction, _ tally: Outcome.DirectionTally, _ names: (Resource, Resource)) {
+        func add(_ direction: ChannelProfile.Direction, _ tally: Outcome.DirectionTally, _ names: (Resource, Resource))
+        {
             add(names.0, Double(tally.dmas) * Double(direction.issueInterval))
             if let n = direction.inFlight {
                 let latency = Double(tally.dmas) * Double(direction.latency)

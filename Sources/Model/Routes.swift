@@ -160,8 +160,12 @@ struct Routes {
         markers = spec.nodes.indices.map { node in
             guard slow.contains(node) else { return nil }
             func numbers(_ isRound: Bool) -> [Int] {
-                Set(edges.indices.filter { edges[$0].to == node && shape.isRound(edges[$0]) == isRound }.map { merge[$0] })
-                    .sorted()
+                Set(
+                    edges.indices.filter { edges[$0].to == node && shape.isRound(edges[$0]) == isRound }.map {
+                        merge[$0]
+                    }
+                )
+                .sorted()
             }
             // Of the elements of the cycle on the other side the first that items come to.
             let far = shape.order.first { shape.cycle[$0] == shape.cycle[node] && sides[$0] != sides[node] }

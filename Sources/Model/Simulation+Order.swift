@@ -180,7 +180,12 @@ extension Simulation where W: ~Copyable {
 
     /// A marker is served: on the far side it turns back, at its table it waits until nothing older can come back any more. True when it
     /// is through.
-    mutating func serveMarker(_ j: Int32, _ cost: inout Cost, _ out: inout List, _ executor: UnsafeMutablePointer<Executor>)
+    mutating func serveMarker(
+        _ j: Int32,
+        _ cost: inout Cost,
+        _ out: inout List,
+        _ executor: UnsafeMutablePointer<Executor>
+    )
         -> Bool
     {
         let job = jobs.base + Int(j)

@@ -53,7 +53,10 @@ final class Opener: Element {
 @Suite struct ControlPathTests {
     private let spec = graph(
         ["w": "Wire", "known": "FlowTable", "opener": "Opener"],
-        ["w.rx -> known.in", "known.miss -> opener", "opener.open -> known.insert", "known.hit -> w.tx", "opener.out -> w.tx"]
+        [
+            "w.rx -> known.in", "known.miss -> opener", "opener.open -> known.insert", "known.hit -> w.tx",
+            "opener.out -> w.tx",
+        ]
     )
 
     private func profile(rate: Int, latency: Int = 0, queue: Int = 1_024, isInBand: Bool = false) -> DeviceProfile {
@@ -67,7 +70,10 @@ final class Opener: Element {
         return profile
     }
 
-    private func run(_ packets: [TestPacket], _ profile: DeviceProfile) throws -> (outcome: Outcome, missed: Int, out: [Int]) {
+    private func run(
+        _ packets: [TestPacket],
+        _ profile: DeviceProfile
+    ) throws -> (outcome: Outcome, missed: Int, out: [Int]) {
         let out = MemoryDestination()
         let instance = try makeInstance(spec, packets, out)
         let runtime = try TimedRuntime(

@@ -76,12 +76,17 @@ import Testing
         let traffic = CapturedTraffic()
         let pool = try Pool(capacity: 8)
         var frame = [UInt8](repeating: 0, count: 74)
-        frame.replaceSubrange(12..<34, with: [8, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 10, 1, 2, 3, 192, 168, 0, 9])
+        frame.replaceSubrange(
+            12..<34,
+            with: [8, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 10, 1, 2, 3, 192, 168, 0, 9]
+        )
         frame.replaceSubrange(34..<38, with: [0x30, 0x39, 0, 80])
         frame[46] = 0x50
         func sum(_ bytes: ArraySlice<UInt8>, _ start: Int = 0) -> Int {
             var s = start
-            for k in stride(from: bytes.startIndex, to: bytes.endIndex, by: 2) { s += Int(bytes[k]) << 8 | Int(bytes[k + 1]) }
+            for k in stride(from: bytes.startIndex, to: bytes.endIndex, by: 2) {
+                s += Int(bytes[k]) << 8 | Int(bytes[k + 1])
+            }
             while s > 0xffff { s = (s & 0xffff) + (s >> 16) }
             return s
         }

@@ -74,7 +74,11 @@ import Testing
         #expect(far.cutOver == 1 && far.outcome.markers == 1)
         #expect(isInOrder(far.out) && far.out.packets.count == count)
         // Those that come while the marker is under way wait, and so do those behind them until they are through.
-        if gap < 1_000 { #expect(far.outcome.reordered >= UInt64(expected) / 2) } else { #expect(far.outcome.reordered == 0) }
+        if gap < 1_000 {
+            #expect(far.outcome.reordered >= UInt64(expected) / 2)
+        } else {
+            #expect(far.outcome.reordered == 0)
+        }
     }
 
     /// A flow whose packets come faster than markers return stays on the slow path; one that pauses gets off it. None is overtaken.
@@ -99,7 +103,8 @@ import Testing
         let spec = graph(
             ["w": "Wire", "n": "Numberer", "known": "FlowTable", "a": "Parity", "b": "Toucher", "c": "Toucher"],
             [
-                "w.rx -> known.in", "known.miss -> a", "a.even -> b", "a.odd -> c", "b -> known.insert", "c -> known.insert",
+                "w.rx -> known.in", "known.miss -> a", "a.even -> b", "a.odd -> c", "b -> known.insert",
+                "c -> known.insert",
                 "known.hit -> n", "n -> w.tx",
             ],
             ["known": ["cut_over": choice]]

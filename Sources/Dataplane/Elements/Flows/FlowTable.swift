@@ -596,10 +596,12 @@ public final class FlowTable: Element {
     /// Sends a marker behind the packets of a new flow that are still on the slow path; false where none can be.
     private func beginCutOver(_ flow: Int32, _ context: borrowing Context) -> Bool {
         let record = map.records + Int(flow)
-        guard context.sendMarker(
-            behind: map.reference(flow),
-            spread: record.pointee.key.spread(FlowKey.spreadKey)
-        ) else { return false }
+        guard
+            context.sendMarker(
+                behind: map.reference(flow),
+                spread: record.pointee.key.spread(FlowKey.spreadKey)
+            )
+        else { return false }
         let quick = record.pointee.marks.intersection(.quick)
         record.pointee.marks.subtract(.quick)
         record.pointee.marks.formUnion([quick.put(by: 8), .cutOver])
