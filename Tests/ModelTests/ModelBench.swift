@@ -31,58 +31,14 @@ struct TestPacket {
     }
 }
 
-/// Packets from memory.
-final class MemorySource: PacketSource {
-    private let times: [Int64]
-    private let data: UnsafeMutableRawPointer
-    private let offsets: [Int]
-    private let lengths: [Int]
-    private var next = 0
-
-    init(_ packets: [TestPacket]) {
-        times = packets.map(\.time)
-        let all = packets.enumerated().map { $1.bytes($0) }
-        lengths = all.map(\.count)
-        var offset = 0
-        offsets = lengths.map { length in
-            defer { offset += length }
-            return offset
-        }
-        data = .allocate(byteCount: max(1, offset), alignment: 16)
-        for (k, bytes) in all.enumerated() {
-            data.advanced(by: offsets[k]).copyMemory(from: bytes, byteCount: bytes.count)
-        }
-        super.init()
-    }
-
-    deinit { data.deallocate() }
-
-    override var nextTime: Int64 { next < times.count ? times[next] : .max }
-
-    override func fill(
-        _ pool: Pool,
-        _ indices: UnsafeMutablePointer<Int32>,
-        max: Int,
-        before limit: Int64,
-        sequence: UInt64
-    ) -> Int {
-        var wanted = 0
-        while wanted < max, next + wanted < times.count, times[next + wanted] < limit { wanted += 1 }
-        let n = pool.take(wanted, into: indices)
-        for k in 0..<n {
-            pool.items[Int(indices[k])] = Item(
-                data: data + offsets[next + k],
-                length: UInt32(lengths[next + k]),
-                wireLength: UInt32(lengths[next + k]),
-                time: times[next + k],
-                sequence: sequence &+ UInt64(k),
-                linkType: 1,
-                interface: 0
-            )
-        }
-        next += n
-        counters.pointee.packets += UInt64(n)
-        return n
+extension MemorySource {
+    convenience init(_ packets: [TestPacket]) {
+        self.init(
+            packets.enumerated().map { number, packet in
+                let bytes = packet.bytes(number)
+                return Packet(bytes: bytes, wireLength: bytes.count, time: packet.time)
+            }
+        )
     }
 }
 

@@ -98,7 +98,7 @@ import Testing
         frame.time = .max
         var next = frame
         next.time = nil
-        let source = FrameSource([frame, next])
+        let source = MemorySource([frame, next])
         let wire = CollectedPackets()
         let spec = try graph(yaml: "graph: g\nelements: {wire: {type: Wire}}\nchains: [wire.rx -> wire.tx]\n")
         let binding = WireBinding(source: source, destination: wire)

@@ -131,7 +131,7 @@ import Testing
         options.poolCapacity = 256
         options.batch = 16
         let first = "10.0.0.1:1000 > 10.0.0.2:80 S seq=0"
-        let source = FrameSource(try ([first] + frames).map { try PacketText.frame($0) })
+        let source = MemorySource(try ([first] + frames).map { try PacketText.frame($0) })
         let instance = try Instance(
             spec,
             bindings: [0: WireBinding(source: source)],

@@ -26,7 +26,7 @@ import Testing
         var options = Instance.Options()
         options.batch = batch
         options.poolCapacity = 512
-        let source = FrameSource(Array(repeating: frame, count: 300))
+        let source = MemorySource(Array(repeating: frame, count: 300))
         let instance = try Instance(
             spec,
             bindings: [wire: WireBinding(source: source)],

@@ -61,7 +61,7 @@ import Testing
                 """
         )
         let files = KeptFiles()
-        let source = FrameSource(segments.map { frame($0, isn: isn) })
+        let source = MemorySource(segments.map { frame($0, isn: isn) })
         var options = Instance.Options()
         options.batch = batch
         let wire = try #require(spec.nodes.firstIndex { $0.isWire })
@@ -190,7 +190,7 @@ import Testing
         let refused = Segment(start: 5, data: flags == 0x01 ? [1, 2] : [], flags: flags)
         let request = Segment(start: 0, data: Array("GET / HTTP/1.0\r\n\r\n".utf8))
         let files = KeptFiles()
-        let source = FrameSource([refused, request].map { Self.frame($0, isn: 1_000) })
+        let source = MemorySource([refused, request].map { Self.frame($0, isn: 1_000) })
         let wire = try #require(spec.nodes.firstIndex { $0.isWire })
         let instance = try Instance(spec, bindings: [wire: WireBinding(source: source)], services: files)
         try DirectRuntime(instance).run()

@@ -1,16 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-import Dataplane
-
 /// Packets in memory; items point into it, as they do into a mapped capture.
 public final class MemorySource: PacketSource {
+    /// A packet to come in.
+    public struct Packet: Sendable {
+        /// The bytes captured.
+        public var bytes: [UInt8]
+        /// Bytes it had on the wire.
+        public var wireLength: Int
+        /// Functional time in nanoseconds.
+        public var time: Int64
+        /// LINKTYPE_ value of its first header; 1 is Ethernet.
+        public var linkType: UInt16
+
+        public init(bytes: [UInt8], wireLength: Int, time: Int64, linkType: UInt16 = 1) {
+            self.bytes = bytes
+            self.wireLength = wireLength
+            self.time = time
+            self.linkType = linkType
+        }
+    }
+
     private let memory: UnsafeMutableRawPointer
     private let frames: [(offset: Int, length: Int, wireLength: Int, time: Int64, linkType: UInt16)]
     private var next = 0
 
     /// Packets in the order in which they come; one whose time lies before that of an earlier one gets that one's.
-    public init(_ packets: [ElementHarness.Packet]) {
+    public init(_ packets: [Packet]) {
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: packets.reduce(1) { $0 + $1.bytes.count },
             alignment: 64
@@ -60,5 +77,10 @@ public final class MemorySource: PacketSource {
             count += 1
         }
         return count
+    }
+    public override var linkTypes: [(linkType: UInt16, packets: UInt64)] {
+        var seen: [UInt16: UInt64] = [:]
+        for frame in frames[..<next] { seen[frame.linkType, default: 0] += 1 }
+        return seen.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 }
