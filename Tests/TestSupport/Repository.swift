@@ -37,7 +37,10 @@ public final class Scratch {
         try! FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
 
-    deinit { try? FileManager.default.removeItem(at: url) }
+    deinit { remove() }
+
+    /// Removes it. Who keeps it in a local variable says so: a variable may end with its last use.
+    public func remove() { try? FileManager.default.removeItem(at: url) }
 
     /// Its path, without a slash at the end.
     public var path: String { url.path(percentEncoded: false).trimmingSuffix("/") }
@@ -81,6 +84,7 @@ public enum Program {
         guard let path = path(name) else { throw Missing(name: name) }
         // Through files: a pipe could fill while the other one is read.
         let scratch = Scratch()
+        defer { scratch.remove() }
         let input = try scratch.file("in", input)
         let files = [try scratch.file("out", []), try scratch.file("err", [])].map { URL(filePath: $0) }
         let process = Process()

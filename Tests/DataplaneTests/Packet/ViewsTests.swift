@@ -801,6 +801,7 @@ private enum Known {
         let path = shippedCapture(name)
         // As classic pcap in the order of this machine, whose records are simple to walk.
         let scratch = Scratch()
+        defer { scratch.remove() }
         let copy = try scratch.file("copy.pcap", [])
         _ = try tshark(["-r", path, "-F", "pcap", "-w", copy])
         let bytes = [UInt8](try Data(contentsOf: URL(filePath: copy)))

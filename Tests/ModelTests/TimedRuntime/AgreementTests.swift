@@ -94,7 +94,8 @@ import Testing
         }
     }
 
-    @Test(arguments: cases) func replayIsTheLiveRun(_ test: Case) throws {
+    /// What is held to the end of the input leaves there in a live run alone.
+    @Test(arguments: cases.filter { $0.name != "held in pairs" }) func replayIsTheLiveRun(_ test: Case) throws {
         let packets = traffic(400, flows: 5, seed: 9, gap: 300)
         let recording = try Recording(makeInstance(test.spec, packets))
         for sides in test.spec.allPlacements {
@@ -110,8 +111,6 @@ import Testing
                     load: pace
                 ).run()
                 let replayed = try recording.replay(placement: sides, profile: testProfile(), load: load, packets: 400)
-                // What is held to the end of the input leaves there in the live run alone.
-                if test.name == "held in pairs" { continue }
                 let isSame = live.latency == replayed.latency
                 #expect(isSame, "\(test) \(sides) \(load)")
                 #expect(live.nic == replayed.nic)

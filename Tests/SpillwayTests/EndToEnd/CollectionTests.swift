@@ -31,13 +31,13 @@ import Testing
     /// Stamps at the end of the time that can be said: nothing may be due behind them, so a time-out must not wait for it.
     @Test(arguments: shippedGraphs)
     func aCaptureThatEndsWithTimeEnds(_ name: String) throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "spillway-\(UUID()).pcapng").path()
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let scratch = Scratch()
+        defer { scratch.remove() }
         let packets = try ["S seq=1", "A seq=2", "A seq=3"].map {
             try PacketText.frame("10.0.0.1:1 > 10.0.0.2:2 \($0)")
         }
         let times: [UInt64] = [0, .max / 2 - 1_000_000_000, .max]
-        try Data(pcapng(zip(times, packets).map { ($0, $1.bytes) })).write(to: URL(filePath: path))
+        let path = try scratch.file("late.pcapng", pcapng(zip(times, packets).map { ($0, $1.bytes) }))
         let settings = name == "flow-monitor" ? [(key: "idle", value: "300 s")] : []
         // Batches of one, so that timers are looked at before each packet.
         _ = ends(try shippedGraph(name, settings), path, batch: 1)
