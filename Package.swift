@@ -56,6 +56,12 @@ let package = Package(
 
         // Tests/XTests tests Sources/X, folder for folder (Tests/BoundaryTests checks it).
         .target(name: "TestSupport", dependencies: ["Spillway"], path: "Tests/TestSupport"),
+        // Attacks under callgrind (SpillwayTests/EndToEnd/AttackCostTests).
+        .executableTarget(
+            name: "attack-meter",
+            dependencies: ["Spillway", "TestSupport"],
+            path: "Tests/AttackMeter"
+        ),
         .testTarget(name: "BoundaryTests"),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib", "TestSupport"]),
         .testTarget(
@@ -77,7 +83,7 @@ let package = Package(
             dependencies: ["TestSupport", "spillway"],
             exclude: ["Snapshots"]
         ),
-        .testTarget(name: "SpillwayTests", dependencies: ["Spillway", "TestSupport"]),
+        .testTarget(name: "SpillwayTests", dependencies: ["Spillway", "TestSupport", "attack-meter"]),
         .testTarget(name: "SpillwayTestingTests", dependencies: ["Dataplane", "SpillwayTesting"]),
     ]
 )
@@ -94,4 +100,12 @@ if Context.environment["SPILLWAY_FUZZ"] != nil {
             exclude: ["FuzzTests.swift", "Seeds"]
         )
     )
+}
+
+// scripts/release-tests.sh: what those tests need that are run in a release build, and nothing else.
+if Context.environment["SPILLWAY_RELEASE_TESTS"] != nil {
+    let tests = ["DataplaneTests", "ModelTests", "SpillwayTests"]
+    package.products = []
+    package.targets.removeAll { $0.type == .test && !tests.contains($0.name) }
+    package.targets.removeAll { ["SpillwayCommand", "spillway", "spillway-benchmarks"].contains($0.name) }
 }
