@@ -13,7 +13,7 @@ import CLinux
 /// static let stateBytesPerFlow = FlowArray<Seen>.bytesPerFlow
 /// let seen: FlowArray<Seen>               // in init: try FlowArray(flows: setup.flows)
 ///
-/// let flow = batch[k].pointee.flow        // in process, for each packet
+/// let flow = batch[k].flow        // in process, for each packet
 /// if let state = seen[flow] ?? seen.begin(flow, Seen()) { state.pointee.packets &+= 1 }
 ///
 /// seen.end(flow)                          // in flowEnded

@@ -156,8 +156,8 @@ public final class Instance {
         for (number, edge) in spec.edges.enumerated() {
             nodes[edge.from].connected[edge.output] = true
             nodes[edge.from].leadsBack[edge.output] = shape.isRound(edge)
-            queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
-            queues[edge.from][edge.output].pointee.edge = Int32(number)
+            queues[edge.from][edge.output].isBack = shape.isBack[number]
+            queues[edge.from][edge.output].edge = Int32(number)
         }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }

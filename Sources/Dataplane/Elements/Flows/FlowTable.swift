@@ -170,7 +170,7 @@ public final class FlowTable: Element {
     deinit { keys.deallocate() }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        if input == 2 || input == 1 && openLayout == batch[0].pointee.layout {
+        if input == 2 || input == 1 && openLayout == batch[0].layout {
             return obey(batch, from: input, context)
         }
         let missLeaves = context.isConnected(1)
@@ -201,7 +201,7 @@ public final class FlowTable: Element {
     private func obey(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var k = 0
         while k < batch.count, !context.mustWait {
-            if batch[k].pointee.layout == openLayout, input == 1 {
+            if batch[k].layout == openLayout, input == 1 {
                 open(batch.index[k], context)
             } else {
                 close(batch.index[k], context)
@@ -232,7 +232,7 @@ public final class FlowTable: Element {
         command.flow = map.reference(flow)
         context.own(i)
         command.write(to: context[i])
-        context[i].pointee.flow = command.flow
+        context[i].flow = command.flow
         context.did(.update, 1)
         if context.isConnected(2) { context.emitRound(i, 2) } else { context.use(i) }
     }
@@ -264,16 +264,16 @@ public final class FlowTable: Element {
         // First the keys of all packets, then all slots, then all records: each fetched while the others are worked on.
         for k in 0..<batch.count {
             let p = batch[k]
-            if p.pointee.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
-            let proto = p.pointee.ipProtocol
-            if p.pointee.ipVersion == 4, proto == 6 || proto == 17,
-                p.pointee.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
+            if p.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
+            let proto = p.ipProtocol
+            if p.ipVersion == 4, proto == 6 || proto == 17,
+                p.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
                     == ItemFlags.transport.rawValue
             {
                 let (ends, a0, hash, upper) = FlowKey.of4(
-                    UnsafeRawPointer(p.pointee.data),
-                    l3: Int(p.pointee.l3),
-                    l4: Int(p.pointee.l4),
+                    p.data,
+                    l3: Int(p.l3),
+                    l4: Int(p.l4),
                     proto: proto,
                     hashKey
                 )
@@ -296,7 +296,7 @@ public final class FlowTable: Element {
         for k in 0..<batch.count {
             let p = batch[k]
             let looked = keys + k
-            let time = p.pointee.time
+            let time = p.time
             var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
             if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
                 || looked.pointee.a0 == 0
@@ -307,7 +307,7 @@ public final class FlowTable: Element {
                 let record = records + flow
                 let upper = looked.pointee.upper
                 let isIdle = time &- record.pointee.last > idle
-                if !isIdle, p.pointee.ipProtocol != 6 || !isNews(p, record.pointee.marks, upper) {
+                if !isIdle, p.ipProtocol != 6 || !isNews(p, record.pointee.marks, upper) {
                     record.pointee.last = time
                     mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
@@ -331,22 +331,22 @@ public final class FlowTable: Element {
             }
         }
         context.emit(batch, from: start, to: end, output)
-        latest = max(latest, batch[end &- 1].pointee.time)
+        latest = max(latest, batch[end &- 1].time)
         context.did(.update, end &- others)
         return end
     }
 
     /// The key of a packet that is not plain TCP or UDP over IPv4.
     @inline(never)
-    private func lookUnusual(_ p: UnsafeMutablePointer<Item>) -> Looked {
-        guard p.pointee.ipVersion != Item.noIP, FlowKey.isComplete(p) else {
+    private func lookUnusual(_ p: Packet) -> Looked {
+        guard p.ipVersion != Item.noIP, FlowKey.isComplete(p) else {
             return Looked(ends: 0, a0: 0, hash: 0, upper: 0)
         }
         let (key, upper) = FlowKey.of(p)
         // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
         return Looked(
             ends: key.ends,
-            a0: p.pointee.ipVersion == 4 ? key.a0 : 0,
+            a0: p.ipVersion == 4 ? key.a0 : 0,
             hash: map.hash(key),
             upper: upper ? 1 : 0
         )
@@ -354,29 +354,29 @@ public final class FlowTable: Element {
 
     /// The general search, behind the first slot and for all kinds of keys.
     @inline(never)
-    private func find(_ p: UnsafeMutablePointer<Item>, _ looked: Looked) -> Int32 {
-        p.pointee.ipVersion == Item.noIP || !FlowKey.isComplete(p) ? -1 : map.find(FlowKey.of(p).key, looked.hash)
+    private func find(_ p: Packet, _ looked: Looked) -> Int32 {
+        p.ipVersion == Item.noIP || !FlowKey.isComplete(p) ? -1 : map.find(FlowKey.of(p).key, looked.hash)
     }
 
     /// Writes the flow and the direction to the packet.
     @inline(__always)
     private func mark(
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ flow: Int32,
         _ record: UnsafeMutablePointer<FlowRecord>,
         _ upper: UInt8
     ) {
-        p.pointee.flow = FlowRef(index: flow, generation: record.pointee.generation)
+        p.flow = FlowRef(index: flow, generation: record.pointee.generation)
         let upperFirst = UInt16(truncatingIfNeeded: record.pointee.marks.rawValue &>> 1) & 1
         let reverse = (upperFirst ^ UInt16(upper)) &* ItemFlags.reverse.rawValue
-        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
+        p.flags = ItemFlags(rawValue: p.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
     /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction.
     @inline(__always)
-    private func isNews(_ p: UnsafeMutablePointer<Item>, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
-        guard p.pointee.flags.rawValue & ItemFlags.transport.rawValue != 0 else { return false }
-        let flags = UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13)
+    private func isNews(_ p: Packet, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
+        guard p.hasTransport else { return false }
+        let flags = p.data.byte(Int(p.l4) &+ 13)
         return flags & 0x12 == 0x02 || marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0
     }
 
@@ -400,9 +400,9 @@ public final class FlowTable: Element {
             context.drop(i, Drop.noPorts)
             return
         }
-        let time = p.pointee.time
+        let time = p.time
         // As far as it says something about a connection.
-        var isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+        var isTCP = p.ipProtocol == 6 && p.hasTransport
         if isTCP { isTCP = isTaken(p, context) }
         let isUpper = looked.upper != 0
         let direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
@@ -413,7 +413,7 @@ public final class FlowTable: Element {
                 end(flow, .idle, i, context)
                 flow = -1
             } else if isTCP, record.pointee.marks.contains(direction) {
-                let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+                let tcp = p.transportHeader
                 let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
                 if tcp.byte(13) & 0x12 == 0x02, base != tcp.be32(4) {
                     end(flow, .reused, i, context)
@@ -441,7 +441,7 @@ public final class FlowTable: Element {
     }
 
     /// Whether a receiver takes a TCP segment, as far as is looked at; else it says nothing about its connection.
-    private func isTaken(_ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) -> Bool {
+    private func isTaken(_ p: Packet, _ context: borrowing Context) -> Bool {
         guard TCPReach.isAlive(p, least: minTTL) else { return false }
         guard verifies else { return true }
         var summed = 0
@@ -466,8 +466,8 @@ public final class FlowTable: Element {
 
     /// Where this direction's sequence numbers begin.
     @inline(never)
-    private func setBase(_ p: UnsafeMutablePointer<Item>, _ record: UnsafeMutablePointer<FlowRecord>, upper: Bool) {
-        let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+    private func setBase(_ p: Packet, _ record: UnsafeMutablePointer<FlowRecord>, upper: Bool) {
+        let tcp = p.transportHeader
         let base = tcp.byte(13) & 0x02 != 0 ? tcp.be32(4) : tcp.be32(4) &- 1
         if upper { record.pointee.base.upper = base } else { record.pointee.base.lower = base }
         record.pointee.marks.insert(upper ? .upperBase : .lowerBase)

@@ -276,7 +276,7 @@ public final class TCPReassembler: Element {
         // It has ports, and no reassembler before this one has cut bytes from its front.
         let asked = ItemFlags.transport.rawValue | ItemFlags.overlapped.rawValue
         for k in 0..<batch.count {
-            directions.prefetch(TCPReassembler.direction(0, of: batch[k].pointee.flow))
+            directions.prefetch(TCPReassembler.direction(0, of: batch[k].flow))
         }
         var streamBytes: UInt64 = 0
         // Where more is looked at than the header, no packet is as usual.
@@ -284,18 +284,18 @@ public final class TCPReassembler: Element {
         for k in usual..<batch.count { take(batch.index[k], context) }
         for k in 0..<usual {
             let p = batch[k]
-            let flags = p.pointee.flags.rawValue
+            let flags = p.flags.rawValue
             let reverse = Int32(flags &>> 2) & 1
-            let side = TCPReassembler.direction(reverse, of: p.pointee.flow)
-            if let own = directions[side], p.pointee.ipProtocol == 6, flags & asked == ItemFlags.transport.rawValue {
+            let side = TCPReassembler.direction(reverse, of: p.flow)
+            if let own = directions[side], p.ipProtocol == 6, flags & asked == ItemFlags.transport.rawValue {
                 let other = directions.state(own, plus: 1 &- 2 &* Int(reverse))
-                let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
-                let size = end &- UInt32(p.pointee.payload)
-                let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+                let end = p.ipEnd
+                let size = end &- UInt32(p.payload)
+                let tcp = p.transportHeader
                 if own.pointee.marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue,
                     own.pointee.waiting.first & other.pointee.waiting.first < 0, tcp.be32(4) == own.pointee.next,
                     tcp.byte(13) & 0xf7 == 0x10,
-                    size != 0, end <= p.pointee.length, UInt32(p.pointee.payload) < end,
+                    size != 0, end <= p.length, UInt32(p.payload) < end,
                     !TCPSequence.precedes(other.pointee.next, tcp.be32(8)) || !isAwaited(other),
                     isUsualTimestamp(tcp, own)
                 {
@@ -343,16 +343,16 @@ public final class TCPReassembler: Element {
     private func take(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
         turn = context.turn(of: i)
-        guard p.pointee.ipProtocol == 6, p.pointee.flags.contains(.transport), let isFirst = begin(p.pointee.flow)
+        guard p.ipProtocol == 6, p.hasTransport, let isFirst = begin(p.flow)
         else {
             return rest(i, context)
         }
-        let place = TCPReassembler.direction(p.pointee.flags.contains(.reverse) ? 1 : 0, of: p.pointee.flow).index
+        let place = TCPReassembler.direction(p.isReverse ? 1 : 0, of: p.flow).index
         let own = directions.state(at: place)
-        expire(place, p.pointee.time, context)
-        expire(place ^ 1, p.pointee.time, context)
+        expire(place, p.time, context)
+        expire(place ^ 1, p.time, context)
         if own.pointee.marks.contains(.dropped) { return refuse(i, .flowDropped, isFirst: isFirst, context) }
-        if p.pointee.flags.contains(.refused) { return isFirst ? empty(i, context) : rest(i, context) }
+        if p.isRefused { return isFirst ? empty(i, context) : rest(i, context) }
         let other = directions.state(at: place ^ 1)
         let segment = Segment(p)
         let isRepeatedSYN = segment.isSYN && own.pointee.marks.intersection([.seen, .tentative]) == .seen
@@ -406,7 +406,7 @@ public final class TCPReassembler: Element {
             }
             if !own.pointee.waiting.isEmpty { settle(i, segment, place, leaves: true, context) }
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
-            drain(place, context[i].pointee.time, context)
+            drain(place, context[i].time, context)
         case .early(let closing): hold(i, segment, closing, place, context)
         }
     }
@@ -433,25 +433,25 @@ public final class TCPReassembler: Element {
         var isRST: Bool { flags & 0x04 != 0 }
         var isFIN: Bool { flags & 0x01 != 0 }
 
-        init(_ p: UnsafeMutablePointer<Item>) {
-            let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+        init(_ p: Packet) {
+            let tcp = p.transportHeader
             flags = tcp.byte(13)
             sequence = tcp.be32(4)
             acknowledgment = tcp.be32(8)
             window = UInt32(tcp.be16(14))
             let header = Int(tcp.byte(12) &>> 4) * 4
-            let end = UInt32(p.pointee.l3) &+ p.pointee.ipLength
-            isHeaderRight = header >= 20 && UInt32(p.pointee.l4) &+ UInt32(header) <= end
+            let end = p.ipEnd
+            isHeaderRight = header >= 20 && UInt32(p.l4) &+ UInt32(header) <= end
             // The payload's place is known as far as was captured only; the capture may have been cut in the header.
-            let payload = max(UInt32(p.pointee.payload), UInt32(p.pointee.l4) &+ UInt32(header))
+            let payload = max(UInt32(p.payload), UInt32(p.l4) &+ UInt32(header))
             size = end > payload ? end &- payload : 0
-            let there = min(end, p.pointee.length)
+            let there = min(end, p.length)
             captured = there > payload ? there &- payload : 0
             // A reassembler before this one may have cut bytes from the front.
-            let cut = payload &- UInt32(p.pointee.l4) &- UInt32(header)
+            let cut = payload &- UInt32(p.l4) &- UInt32(header)
             start = (flags & 0x02 != 0 ? sequence &+ 1 : sequence) &+ (isHeaderRight ? cut : 0)
             self.end = start &+ size
-            let available = min(Int(there) - Int(p.pointee.l4), header)
+            let available = min(Int(there) - Int(p.l4), header)
             var at = 20
             // Options (RFC 9293 section 3.1): a list of kind, length and value; 0 ends it, 1 fills.
             while at < available {
@@ -491,7 +491,7 @@ public final class TCPReassembler: Element {
     /// Why the receiver would not even look at the sequence number; nil when it would.
     private func inspect(
         _ segment: Segment,
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ place: Int32,
         _ isRepeatedSYN: Bool
     ) -> Drop? {
@@ -656,7 +656,7 @@ public final class TCPReassembler: Element {
 
     private func isAhead(_ node: HeldSegments.Node, _ place: Int32, _ context: borrowing Context) -> Bool {
         let p = context[node.item]
-        let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+        let tcp = p.transportHeader
         return tcp.byte(13) & 0x10 != 0 && isAhead(tcp.be32(8), place)
     }
 
@@ -676,13 +676,13 @@ public final class TCPReassembler: Element {
     /// The first packet of a connection leaves on `stream` whatever it is; its payload counts as empty.
     private func empty(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
-        p.pointee.ipLength = UInt32(p.pointee.payload) &- UInt32(p.pointee.l3)
+        p.ipLength = UInt32(p.payload) &- UInt32(p.l3)
         context.emit(i, 0)
     }
 
     /// The first packet of a connection, of which nothing counts.
     private func begin(_ i: Int32, _ context: borrowing Context) {
-        context[i].pointee.flags.insert(.refused)
+        context[i].flags.insert(.refused)
         empty(i, context)
     }
 
@@ -704,11 +704,11 @@ public final class TCPReassembler: Element {
         let known = own.pointee.next &- start
         if known > 0 {
             if end != own.pointee.next { counters.overlaps &+= 1 }
-            p.pointee.flags.insert(.overlapped)
+            p.flags.insert(.overlapped)
         }
         if own.pointee.marks.contains(.gap) {
             own.pointee.marks.remove(.gap)
-            p.pointee.flags.insert(.gap)
+            p.flags.insert(.gap)
         }
         if max(captured, known) < end &- start {
             // The capture was cut: what follows comes behind a hole that nothing will fill.
@@ -728,20 +728,20 @@ public final class TCPReassembler: Element {
     private func cut(_ i: Int32, _ count: UInt32, _ context: borrowing Context) {
         if count == 0 { return }
         let p = context[i]
-        let payload = UInt32(p.pointee.payload)
+        let payload = UInt32(p.payload)
         if payload + count <= UInt32(UInt16.max) {
-            p.pointee.payload = UInt16(payload + count)
+            p.payload = UInt16(payload + count)
             return
         }
         // Behind offsets of 16 bits: then the bytes move, and the sequence number with them.
         context.own(i)
-        let data = p.pointee.data
-        let left = Int(p.pointee.length) - Int(payload + count)
+        let data = p.writableData
+        let left = Int(p.length) - Int(payload + count)
         (data + Int(payload)).copyMemory(from: data + Int(payload + count), byteCount: max(0, left))
-        let sequence = data + Int(p.pointee.l4) + 4
+        let sequence = data + Int(p.l4) + 4
         sequence.storeBytes(of: (UnsafeRawPointer(sequence).be32(0) &+ count).bigEndian, as: UInt32.self)
-        p.pointee.length -= count
-        p.pointee.ipLength -= count
+        p.length -= count
+        p.ipLength -= count
         work.copied += max(0, left)
     }
 
@@ -756,7 +756,7 @@ public final class TCPReassembler: Element {
         _ context: borrowing Context
     ) {
         let own = directions.state(at: place)
-        let time = context[i].pointee.time
+        let time = context[i].time
         let size = Int(segment.size)
         while true {
             let list = own.pointee.waiting
@@ -823,7 +823,7 @@ public final class TCPReassembler: Element {
         case _ where isNext:
             settle(i, segment, place, leaves: true, context)
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
-            drain(place, context[i].pointee.time, context)
+            drain(place, context[i].time, context)
         case .wait: context.drop(i, Drop.noRoom)
         case .dropFlow:
             dropFlow(place, context)
@@ -833,7 +833,7 @@ public final class TCPReassembler: Element {
             settle(i, segment, place, leaves: true, context)
             leaveOut(own, upTo: segment.start)
             deliver(i, segment.start, segment.end, segment.captured, closing, own, context)
-            drain(place, context[i].pointee.time, context)
+            drain(place, context[i].time, context)
         }
     }
 
@@ -984,10 +984,10 @@ public final class TCPReassembler: Element {
                     : agree(node.item, node.start, node.captured, i, segment.start, segment.captured, context)
                 if isChanged {
                     isConflict = true
-                    context[node.item].pointee.flags.insert(.conflict)
-                    context[i].pointee.flags.insert(.conflict)
+                    context[node.item].flags.insert(.conflict)
+                    context[i].flags.insert(.conflict)
                 }
-                context[node.item].pointee.flags.insert(.overlapped)
+                context[node.item].flags.insert(.overlapped)
             }
         }
         if isOverlap { counters.overlaps &+= 1 }
@@ -1011,7 +1011,7 @@ public final class TCPReassembler: Element {
         guard from < to else { return false }
         let count = Int(to - from)
         func bytes(_ i: Int32, _ at: Int32) -> UnsafeMutableRawPointer {
-            context[i].pointee.data + Int(context[i].pointee.payload) + Int(at)
+            context[i].writableData + Int(context[i].payload) + Int(at)
         }
         work.compared += count
         let new = bytes(source, from - offset)

@@ -146,16 +146,12 @@ public final class TLSClientHello: Element {
     // MARK: Packets
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        let passes = context.isConnected(1)
+        let onward = context.emitIfConnected(1)
         var looked = 0
-        for k in 0..<batch.count {
-            let p = batch[k]
-            guard let state = connections.find(p) else {
-                context.drop(batch.index[k], Drop.noStream)
-                continue
-            }
-            if !state.pointee.isOver { looked &+= look(batch.index[k], state, context) }
-            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+        context.forEach(batch) { p, context in
+            guard let state = connections.find(p) else { return .drop(Drop.noStream) }
+            if !state.pointee.isOver { looked &+= look(context.index(of: p), state, context) }
+            return onward
         }
         context.did(.update, batch.count)
         context.did(.payloadBytes, looked)
@@ -302,7 +298,7 @@ public final class TLSClientHello: Element {
         _ context: borrowing Context
     ) -> Bool {
         let side = TLSClientHello.side(direction, of: state)
-        state.pointee.time = context[i].pointee.time
+        state.pointee.time = context[i].time
         if bytes.count >= 9, let length = HelloAssembler.length(bytes.baseAddress! + 5, 4),
             length <= config.helloBytes, length <= Int(bytes.baseAddress!.be16(3)), length <= bytes.count - 5
         {
@@ -388,7 +384,7 @@ public final class TLSClientHello: Element {
         _ i: Int32,
         _ context: borrowing Context
     ) {
-        state.pointee.time = context[i].pointee.time
+        state.pointee.time = context[i].time
         record(1, Array(ClientHello.name(of: bytes.be16(3)).utf8), nil, nil, direction, state, i, context)
     }
 
@@ -416,7 +412,7 @@ public final class TLSClientHello: Element {
             return
         }
         let item = context[j]
-        var out = TextRecordWriter(item.pointee.data, TLSClientHello.layout)
+        var out = TextRecordWriter(item.writableData, TLSClientHello.layout)
         out.fields.put(state.pointee.connection, source: direction)
         out.fields.put(state.pointee.time)
         out.fields.put(form)
@@ -424,10 +420,10 @@ public final class TLSClientHello: Element {
         out.put(text: hello?.serverName)
         putProtocols(hello, &out)
         put(error, &out)
-        item.pointee.length = UInt32(out.finish())
-        item.pointee.wireLength = item.pointee.length
-        item.pointee.layout = layout
-        item.pointee.flow = connections.states.flow(of: state)
+        item.length = UInt32(out.finish())
+        item.wireLength = item.length
+        item.layout = layout
+        item.flow = connections.states.flow(of: state)
         context.did(.record, 1)
         context.emit(j, 0)
     }

@@ -32,7 +32,7 @@ public struct ARPView: HeaderView {
 
     /// The ARP message of an Ethernet frame; nil when it holds none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
+    public init?(_ p: Packet) {
         guard let content = EthernetView(p)?.content, content.etherType == EtherType.arp else { return nil }
         self.init(content.bytes)
     }

@@ -65,9 +65,9 @@ public struct EthernetView: HeaderView {
 
     /// The Ethernet header of a packet; nil when its link type is another.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.pointee.linkType == LinkType.ethernet else { return nil }
-        self.init(p.pointee.bytes)
+    public init?(_ p: Packet) {
+        guard p.linkType == LinkType.ethernet else { return nil }
+        self.init(p.bytes)
     }
 
     /// Whom the frame is for.

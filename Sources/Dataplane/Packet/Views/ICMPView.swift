@@ -27,8 +27,8 @@ public struct ICMPView: HeaderView {
 
     /// The ICMP header of a packet: ICMP in IPv4, ICMPv6 in IPv6; nil when it has none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        self.init(p.bytesOfTransport(p.hasIP() && p.pointee.ipVersion == 4 ? IPProtocol.icmp : IPProtocol.icmpV6))
+    public init?(_ p: Packet) {
+        self.init(p.bytesOfTransport(p.hasIP() && p.ipVersion == 4 ? IPProtocol.icmp : IPProtocol.icmpV6))
     }
 
     /// What the message is; the numbers of IPv4 and IPv6 differ.

@@ -29,9 +29,9 @@ public struct IPv4View: HeaderView {
 
     /// The IPv4 header of a packet; nil when it has none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.hasIP(), p.pointee.ipVersion == 4 else { return nil }
-        self.init(p.bytesOfIP(from: p.pointee.l3))
+    public init?(_ p: Packet) {
+        guard p.hasIP(), p.ipVersion == 4 else { return nil }
+        self.init(p.bytesOfIP(from: p.l3))
     }
 
     /// 4.

@@ -28,7 +28,7 @@ public struct VLANTagView: HeaderView {
 
     /// The outermost tag of a packet; nil when it has none, or no Ethernet header.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
+    public init?(_ p: Packet) {
         guard let ethernet = EthernetView(p) else { return nil }
         var tags = ethernet.tags
         guard let first = tags.next() else { return nil }
