@@ -113,8 +113,7 @@ public final class IPCheck: Element {
         let status = Headers.locate(p)
         guard status == .ip else { return (Drop(status), 0) }
         guard p.ipVersion == 4 else { return (nil, 0) }
-        let data = p.networkHeader
-        let header = Int(data.byte(0) & 15) * 4
-        return (Checksum.fold(Checksum.sum(data, header)) == 0xffff ? nil : .badChecksum, header)
+        let ip = IPv4View(known: p)
+        return (ip.isChecksumRight ? nil : .badChecksum, ip.headerLength)
     }
 }

@@ -223,10 +223,10 @@ public final class FlowTable: Element {
         latest = max(latest, time)
         var flow = map.find(key, hash)
         if flow >= 0, time &- map.records[Int(flow)].last > idle {
-            end(flow, .idle, i, context)
+            end(flow, .idle, because: i, context)
             flow = -1
         }
-        if flow < 0 { flow = create(i, key, hash, isUpper, time, context) }
+        if flow < 0 { flow = create(key, hash: hash, upperFirst: isUpper, at: time, because: i, context) }
         if flow < 0 { return context.drop(i, Drop.tableFull) }
         map.records[Int(flow)].last = time
         command.flow = map.reference(flow)
@@ -244,7 +244,7 @@ public final class FlowTable: Element {
         if index >= 0, index < map.capacity + FlowMap.spare, map.records[Int(index)].marks.contains(.live),
             map.reference(index) == command.flow
         {
-            end(index, command.isReset ? .reset : .finished, i, context)
+            end(index, command.isReset ? .reset : .finished, because: i, context)
         }
         context.use(i)
     }
@@ -266,7 +266,7 @@ public final class FlowTable: Element {
             let p = batch[k]
             if p.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
             let proto = p.ipProtocol
-            if p.ipVersion == 4, proto == 6 || proto == 17,
+            if p.ipVersion == 4, proto == IPProtocol.tcp || proto == IPProtocol.udp,
                 p.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
                     == ItemFlags.transport.rawValue
             {
@@ -307,7 +307,7 @@ public final class FlowTable: Element {
                 let record = records + flow
                 let upper = looked.pointee.upper
                 let isIdle = time &- record.pointee.last > idle
-                if !isIdle, p.ipProtocol != 6 || !isNews(p, record.pointee.marks, upper) {
+                if !isIdle, p.ipProtocol != IPProtocol.tcp || !needsSlowPath(p, record.pointee.marks, upper) {
                     record.pointee.last = time
                     mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
@@ -317,9 +317,9 @@ public final class FlowTable: Element {
             context.emit(batch, from: start, to: k, output)
             start = k &+ 1
             others &+= 1
-            news(
+            lookSlowly(
                 batch.index[k],
-                Int32(truncatingIfNeeded: flow),
+                found: Int32(truncatingIfNeeded: flow),
                 looked.pointee,
                 inserts: inserts,
                 output: output,
@@ -372,19 +372,19 @@ public final class FlowTable: Element {
         p.flags = ItemFlags(rawValue: p.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
-    /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction.
+    /// A TCP segment can change what is known of its flow: an initial SYN, or the first of its direction.
     @inline(__always)
-    private func isNews(_ p: Packet, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
+    private func needsSlowPath(_ p: Packet, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
         guard p.hasTransport else { return false }
-        let flags = p.data.byte(Int(p.l4) &+ 13)
-        return flags & 0x12 == 0x02 || marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0
+        return TCPView(known: p).flags.isInitialSYN
+            || marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0
     }
 
     /// A packet that is not just one more of a flow that is there: it may end a flow, create one, or be none of ours.
     @inline(never)
-    private func news(
+    private func lookSlowly(
         _ i: Int32,
-        _ found: Int32,
+        found: Int32,
         _ looked: Looked,
         inserts: Bool,
         output: Int,
@@ -402,7 +402,7 @@ public final class FlowTable: Element {
         }
         let time = p.time
         // As far as it says something about a connection.
-        var isTCP = p.ipProtocol == 6 && p.hasTransport
+        var isTCP = p.ipProtocol == IPProtocol.tcp && p.hasTransport
         if isTCP { isTCP = isTaken(p, context) }
         let isUpper = looked.upper != 0
         let direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
@@ -410,13 +410,13 @@ public final class FlowTable: Element {
         if flow >= 0 {
             let record = map.records + Int(flow)
             if time &- record.pointee.last > idle {
-                end(flow, .idle, i, context)
+                end(flow, .idle, because: i, context)
                 flow = -1
             } else if isTCP, record.pointee.marks.contains(direction) {
-                let tcp = p.transportHeader
+                let tcp = TCPView(known: p)
                 let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
-                if tcp.byte(13) & 0x12 == 0x02, base != tcp.be32(4) {
-                    end(flow, .reused, i, context)
+                if tcp.flags.isInitialSYN, base != tcp.sequenceNumber {
+                    end(flow, .reused, because: i, context)
                     flow = -1
                 }
             }
@@ -426,7 +426,7 @@ public final class FlowTable: Element {
                 context.emitRound(i, 1)
                 return
             }
-            flow = create(i, FlowKey.of(p).key, looked.hash, isUpper, time, context)
+            flow = create(FlowKey.of(p).key, hash: looked.hash, upperFirst: isUpper, at: time, because: i, context)
             if flow < 0 {
                 context.drop(i, Drop.tableFull)
                 return
@@ -442,7 +442,7 @@ public final class FlowTable: Element {
 
     /// Whether a receiver takes a TCP segment, as far as is looked at; else it says nothing about its connection.
     private func isTaken(_ p: Packet, _ context: borrowing Context) -> Bool {
-        guard TCPReach.isAlive(p, least: minTTL) else { return false }
+        guard TCPReach.hasHops(p, least: minTTL) else { return false }
         guard verifies else { return true }
         var summed = 0
         let isRight = TCPReach.isChecksumRight(p, summed: &summed)
@@ -451,7 +451,7 @@ public final class FlowTable: Element {
     }
 
     @inline(never)
-    private func end(_ flow: Int32, _ reason: FlowEnd, _ i: Int32, _ context: borrowing Context) {
+    private func end(_ flow: Int32, _ reason: FlowEnd, because i: Int32, _ context: borrowing Context) {
         switch reason {
         case .idle: idled &+= 1
         case .reused: reused &+= 1
@@ -467,19 +467,19 @@ public final class FlowTable: Element {
     /// Where this direction's sequence numbers begin.
     @inline(never)
     private func setBase(_ p: Packet, _ record: UnsafeMutablePointer<FlowRecord>, upper: Bool) {
-        let tcp = p.transportHeader
-        let base = tcp.byte(13) & 0x02 != 0 ? tcp.be32(4) : tcp.be32(4) &- 1
+        let tcp = TCPView(known: p)
+        let base = tcp.flags.isSYN ? tcp.sequenceNumber : tcp.sequenceNumber &- 1
         if upper { record.pointee.base.upper = base } else { record.pointee.base.lower = base }
         record.pointee.marks.insert(upper ? .upperBase : .lowerBase)
     }
 
     @inline(never)
     private func create(
-        _ i: Int32,
         _ key: FlowKey,
-        _ hash: UInt64,
-        _ upper: Bool,
-        _ time: Int64,
+        hash: UInt64,
+        upperFirst upper: Bool,
+        at time: Int64,
+        because i: Int32,
         _ context: borrowing Context
     ) -> Int32 {
         if map.count == map.capacity {
@@ -490,7 +490,7 @@ public final class FlowTable: Element {
                 if map.records[Int(candidate)].last <= map.checked(candidate) { break }
                 map.moveToBack(candidate, time)
             }
-            end(map.oldest, .evicted, i, context)
+            end(map.oldest, .evicted, because: i, context)
         }
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {

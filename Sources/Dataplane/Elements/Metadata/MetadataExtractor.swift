@@ -206,14 +206,11 @@ public final class MetadataExtractor: Element {
         for k in 0..<batch.count {
             let p = batch[k]
             guard let flow = counts[p.flow] ?? begin(p) else { continue }
-            let flags = p.flags.rawValue
             let length = UInt64(p.ipLength)
             var tcp: UInt8 = 0
-            if p.ipProtocol == 6, flags & ItemFlags.transport.rawValue != 0 {
-                tcp = p.data.byte(Int(p.l4) &+ 13)
-            }
+            if p.ipProtocol == IPProtocol.tcp, p.hasTransport { tcp = TCPView(known: p).flags.rawValue }
             if p.time > flow.pointee.last { flow.pointee.last = p.time }
-            if flags & ItemFlags.reverse.rawValue == 0 {
+            if !p.isReverse {
                 flow.pointee.packets.0 &+= 1
                 flow.pointee.bytes.0 &+= length
                 flow.pointee.flags.0 |= tcp
@@ -281,8 +278,8 @@ public final class MetadataExtractor: Element {
             case .flagsFwd: out.storeBytes(of: counts.flags.0, as: UInt8.self)
             case .flagsRev: out.storeBytes(of: counts.flags.1, as: UInt8.self)
             case .end:
-                let flags = counts.flags.0 | counts.flags.1
-                let end = reason.strongest(rst: flags & 0x04 != 0, fin: flags & 0x01 != 0)
+                let flags = TCPFlags(rawValue: counts.flags.0 | counts.flags.1)
+                let end = reason.strongest(rst: flags.isRST, fin: flags.isFIN)
                 out.storeBytes(of: end, as: UInt8.self)
             default: ends.store(field, to: out)
             }

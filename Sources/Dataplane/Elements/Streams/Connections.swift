@@ -42,7 +42,7 @@ final class Connections<State: ConnectionState> {
     /// The state of the connection that a packet belongs to, begun where there is none; nil where it belongs to none.
     @inline(__always)
     func find(_ p: Packet) -> UnsafeMutablePointer<State>? {
-        guard p.ipProtocol == 6 else { return nil }
+        guard p.ipProtocol == IPProtocol.tcp, p.hasTransport else { return nil }
         return states[p.flow] ?? begin(p)
     }
 

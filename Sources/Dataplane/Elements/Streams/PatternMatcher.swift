@@ -200,23 +200,32 @@ public final class PatternMatcher: Element {
         let marks = config.action == .mark
         let drops = config.action == .drop
         var scanned = 0
-        context.forEach(batch) { p, context in
-            guard let state = connections.find(p) else { return .drop(Drop.noStream) }
-            if state.pointee.isDropped { return .drop(Drop.flowDropped) }
+        // Its own loop: in the body of `forEach` the search takes more instructions.
+        for k in 0..<batch.count {
+            let p = batch[k]
+            guard let state = connections.find(p) else {
+                context.drop(batch.index[k], Drop.noStream)
+                continue
+            }
+            if state.pointee.isDropped {
+                context.drop(batch.index[k], Drop.flowDropped)
+                continue
+            }
             let piece = StreamPiece(p)
             var hasMatch = false
             if piece.direction == 0 {
                 if searched.0 {
-                    hasMatch = search(piece, context.index(of: p), state, &state.pointee.sides.0, &scanned, context)
+                    hasMatch = search(piece, batch.index[k], state, &state.pointee.sides.0, &scanned, context)
                 }
             } else if searched.1 {
-                hasMatch = search(piece, context.index(of: p), state, &state.pointee.sides.1, &scanned, context)
+                hasMatch = search(piece, batch.index[k], state, &state.pointee.sides.1, &scanned, context)
             }
             if hasMatch, drops {
                 state.pointee.isDropped = true
-                return .drop(Drop.matched)
+                context.drop(batch.index[k], Drop.matched)
+            } else {
+                context.emit(batch.index[k], hasMatch && marks ? 4 : 0)
             }
-            return .emit(hasMatch && marks ? 4 : 0)
         }
         counters.scanned &+= UInt64(scanned)
         context.did(.update, batch.count)

@@ -8,7 +8,7 @@ struct StreamPiece {
     /// The sequence number of the first of them.
     let sequence: UInt32
     /// The TCP flags; none where a receiver takes nothing of the packet.
-    let flags: UInt8
+    let flags: TCPFlags
     /// Bytes before it are missing.
     let hasGap: Bool
     /// 0 for the direction seen first, 1 for the other.
@@ -16,25 +16,23 @@ struct StreamPiece {
 
     @inline(__always)
     init(_ p: Packet) {
-        let data = p.data
-        let l4 = Int(p.l4)
         let payload = Int(p.payload)
         let end = min(Int(p.length), Int(p.l3) &+ Int(p.ipLength))
-        bytes = UnsafeRawBufferPointer(start: data + payload, count: max(0, end &- payload))
-        let tcp = data + l4
-        flags = p.isRefused ? 0 : tcp.byte(13)
+        bytes = UnsafeRawBufferPointer(start: p.data + payload, count: max(0, end &- payload))
+        let tcp = TCPView(known: p)
+        flags = p.isRefused ? [] : tcp.flags
         // Bytes may have been cut from the front; a SYN takes the number before the first byte. A payload that begins
         // before the end of the header was not captured.
-        let cut = max(0, payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4)
-        sequence = tcp.be32(4) &+ UInt32(truncatingIfNeeded: cut) &+ (flags & 0x02 != 0 ? 1 : 0)
+        let cut = max(0, payload &- Int(p.l4) &- tcp.headerLength)
+        sequence = tcp.sequenceNumber &+ UInt32(truncatingIfNeeded: cut) &+ (flags.isSYN ? 1 : 0)
         hasGap = p.isBehindGap
         direction = p.isReverse ? 1 : 0
     }
 
-    var isSYN: Bool { flags & 0x02 != 0 }
+    var isSYN: Bool { flags.isSYN }
     /// It ends its direction.
-    var isFIN: Bool { flags & 0x01 != 0 }
-    var isRST: Bool { flags & 0x04 != 0 }
+    var isFIN: Bool { flags.isFIN }
+    var isRST: Bool { flags.isRST }
 }
 
 /// Where a direction of a stream stands, for who follows it.

@@ -34,6 +34,13 @@ public struct IPv4View: HeaderView {
         self.init(p.bytesOfIP(from: p.l3))
     }
 
+    /// The IPv4 header of a packet in which it was found.
+    @inlinable @inline(__always)
+    init(known p: Packet) {
+        assert(p.ipVersion == 4, "no IPv4 header was found")
+        self.init(p.networkHeader, Int(min(p.length, p.ipEnd)) &- Int(p.l3))
+    }
+
     /// 4.
     @inlinable @inline(__always) public var version: UInt8 { base.byte(0) &>> 4 }
     /// Bytes of the header, options included.

@@ -34,6 +34,13 @@ public struct IPv6View: HeaderView {
         self.init(p.bytesOfIP(from: p.l3))
     }
 
+    /// The IPv6 header of a packet in which it was found.
+    @inlinable @inline(__always)
+    init(known p: Packet) {
+        assert(p.ipVersion == 6, "no IPv6 header was found")
+        self.init(p.networkHeader, Int(min(p.length, p.ipEnd)) &- Int(p.l3))
+    }
+
     /// 6.
     @inlinable @inline(__always) public var version: UInt8 { base.byte(0) &>> 4 }
     /// Traffic class: `dscp` and `ecn`.

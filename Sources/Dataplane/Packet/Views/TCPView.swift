@@ -182,6 +182,15 @@ extension MutableView<TCPView> {
         base.put(UInt8(truncatingIfNeeded: (TCPView.size &+ optionBytes) &<< 2), 12)
     }
 
+    /// The TCP header of a packet, as ``TCPView/init(known:)``, whose bytes may be written.
+    @inline(__always)
+    init(known p: Packet) {
+        assert(p.isWritable, "the packet's bytes are not its own")
+        let view = TCPView(known: p)
+        base = UnsafeMutableRawPointer(mutating: view.base)
+        count = view.count
+    }
+
     /// The same header, to be read.
     @inlinable @inline(__always) public var view: TCPView { TCPView(base, count) }
 

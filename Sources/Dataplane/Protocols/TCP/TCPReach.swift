@@ -3,11 +3,10 @@
 
 /// Whether a TCP segment that was seen here is one that its receiver takes, as far as the packet alone can tell.
 enum TCPReach {
-    /// Whether the packet lives long enough: its TTL or hop limit is at least `least`.
+    /// Its TTL or hop limit is at least `least`.
     @inline(__always)
-    static func isAlive(_ p: Packet, least: Int) -> Bool {
-        let ip = p.networkHeader
-        return Int(ip.byte(p.ipVersion == 4 ? 8 : 7)) >= least
+    static func hasHops(_ p: Packet, least: Int) -> Bool {
+        Int(p.ipVersion == 4 ? IPv4View(known: p).timeToLive : IPv6View(known: p).hopLimit) >= least
     }
 
     /// Whether the TCP checksum is right. A packet that was cut, or is a fragment, cannot be summed and counts as right.
@@ -21,7 +20,7 @@ enum TCPReach {
         let data = p.data
         let (at, size) = p.ipVersion == 4 ? (12, 8) : (8, 32)
         let sum =
-            Checksum.pseudoHeader(addresses: data + Int(p.l3) + at, size, proto: 6, length: count)
+            Checksum.pseudoHeader(addresses: data + Int(p.l3) + at, size, proto: IPProtocol.tcp, length: count)
             &+ Checksum.sum(data + Int(p.l4), count)
         summed += count
         return Checksum.fold(sum) == 0xffff
