@@ -33,7 +33,7 @@ public struct Context {
         @inline(__always) nonmutating unsafeMutableAddress { nodeState.pointee.run }
     }
 
-    /// How many timers an element has, identities `0 ..< timerCount`.
+    /// Timers of an element; their identities are `0 ..< timerCount`.
     public static var timerCount: Int { NodeState.timerCount }
     /// The due time of a timer that is not armed.
     @inlinable @inline(__always) public static var unarmed: Int64 { .max }
@@ -340,7 +340,7 @@ public struct Context {
     @inlinable
     public func disarm(_ id: Int) { node.timers[id] = Context.unarmed }
 
-    /// What the runtime works on now, outside `process`: the end of a flow or of the input, or a timer.
+    /// Outside `process`, the cause of the call: the end of a flow or of the input, or a timer.
     public var origin: Origin { run.origin }
 
     // MARK: Order

@@ -21,7 +21,7 @@ import CLinux
 ///
 /// Memory comes from the system untouched: an array for many flows takes the memory of those that there are.
 public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
-    /// How many flows it has room for: the capacity of the flow table upstream.
+    /// Flows it has room for: the capacity of the flow table upstream.
     public let flows: Int
     @usableFromInline let base: UnsafeMutableRawPointer
     private let memory: ZeroedMemory<UInt64>

@@ -108,7 +108,7 @@ public struct Item: BitwiseCopyable {
     public var flow: FlowRef
     /// Which ``Layout`` a record or command has; 0 for packets.
     public var layout: UInt16
-    /// What is known of the item in one bit each.
+    /// Facts of one bit each.
     public var flags: ItemFlags
     /// LINKTYPE_ value of the packet's first header.
     public var linkType: UInt16
@@ -198,7 +198,7 @@ public struct Batch {
     public let items: UnsafeMutablePointer<Item>
     /// The indices of this batch.
     public let index: UnsafePointer<Int32>
-    /// How many indices there are, at least 1.
+    /// At least 1.
     public let count: Int
 
     @inlinable @inline(__always)

@@ -11,7 +11,7 @@ public final class Pool {
     /// Bytes kept free before copied or made bytes, so that headers can be put in front.
     public static let headroom = 64
 
-    /// How many items there are.
+    /// Items, without the one in reserve.
     public let capacity: Int
     /// The items, by index.
     public let items: UnsafeMutablePointer<Item>
@@ -72,7 +72,7 @@ public final class Pool {
     @inlinable
     public subscript(_ i: Int32) -> Packet { Packet(items + Int(i)) }
 
-    /// How many items are free now.
+    /// Items that can be taken now.
     public var freeCount: Int { state.pointee.freeCount }
 
     /// Takes up to `count` free items and writes their indices to `indices`; returns how many there were.

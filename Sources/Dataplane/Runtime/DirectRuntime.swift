@@ -15,7 +15,7 @@
 /// - A batch ends before a timer that is armed, or could be armed by what is in it, is due.
 /// Only what the pool has no item for depends on batches.
 public final class DirectRuntime {
-    /// What is run; its counters can be read afterwards.
+    /// The graph that is run. Its counters can be read afterwards.
     public let instance: Instance
     /// Sees every item that moves along an edge; for taps and traces.
     public var observer: (any RunObserver)? {
@@ -29,7 +29,7 @@ public final class DirectRuntime {
     }
     /// How functional time goes on while no packet is ready.
     public var clock: any Clock = CaptureTime()
-    /// How often an item may cross back edges before it is dropped as `loop`.
+    /// Back edges that an item may cross before it is dropped as `loop`.
     public static let maximumHops: UInt16 = 64
     /// How many rounds what one packet or timer caused may go on for: then all that would go round again is dropped as `loop`.
     /// A conversation of elements that answer each other can be that long, but not endless.
@@ -41,7 +41,7 @@ public final class DirectRuntime {
     private var watcher: (any RunObserver)?
     private var stopAsked: (() -> Bool)?
     private var isObserved = false
-    /// How many items an element is handed at one time.
+    /// Most items that an element is handed at one time.
     private let batch: Int
     private let stations: UnsafeMutableBufferPointer<Station>
     private let unused: UnsafeMutableBufferPointer<Instance.Unused>
@@ -696,7 +696,7 @@ private struct Station: BitwiseCopyable {
     var laneEntries: UnsafeMutablePointer<UInt16>
     /// Other stations by which items come into the same cycle.
     var siblings: UnsafeMutableBufferPointer<Int>
-    /// How many items are handed over next, and the turn of the last that was.
+    /// Most items that are handed over next.
     var chunk: UnsafeMutablePointer<Int>
     var current: UnsafeMutablePointer<UInt64>
 
@@ -794,7 +794,7 @@ private struct Station: BitwiseCopyable {
     }
 }
 
-/// What makes the runtime call elements without items.
+/// A reason to call elements without items.
 public enum RunCall: Sendable {
     case timer(due: Int64)
     case ended(EndedFlow)
@@ -803,7 +803,7 @@ public enum RunCall: Sendable {
 
 /// Watches a run: for taps, traces and recordings. Each item is told by itself.
 public protocol RunObserver: AnyObject {
-    /// How many packets may come in at one time.
+    /// Most packets that may come in at one time.
     var mostPackets: Int { get }
     /// A packet has come in at a wire, and is on its edge; -1 where none leads on.
     func received(_ item: Int32, at wire: Int, edge: Int)

@@ -22,7 +22,7 @@ public final class StepRuntime {
         }
     }
 
-    /// What is run; its counters can be read at any time.
+    /// The graph that is run. Its counters can be read at any time.
     public let instance: Instance
     // Read by pointer: what drives an instance asks often.
     private let nodes: UnsafeMutablePointer<NodeState>

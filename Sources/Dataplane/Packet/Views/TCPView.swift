@@ -112,7 +112,7 @@ public struct TCPView: HeaderView {
     @inlinable @inline(__always) public var window: UInt16 { base.be16(14) }
     /// The checksum field.
     @inlinable @inline(__always) public var checksum: UInt16 { base.be16(16) }
-    /// Where urgent data ends, from the sequence number, with ``TCPFlags/urg``.
+    /// Offset of the end of urgent data from the sequence number, with ``TCPFlags/urg``.
     @inlinable @inline(__always) public var urgentPointer: UInt16 { base.be16(18) }
     /// The bytes of the options, padding included.
     @inlinable @inline(__always)
@@ -236,7 +236,7 @@ extension MutableView<TCPView> {
         get { view.checksum }
         nonmutating set { base.put(newValue, 16) }
     }
-    /// Where urgent data ends, from the sequence number.
+    /// Offset of the end of urgent data from the sequence number.
     @inlinable @inline(__always)
     public var urgentPointer: UInt16 {
         get { view.urgentPointer }
