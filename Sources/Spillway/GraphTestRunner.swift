@@ -183,10 +183,10 @@ private final class ArrivingRecords: RunObserver {
         let node = instance.spec.edges[edge].to
         guard watched.contains(node) else { return }
         for k in 0..<batch.count {
-            guard let layout = instance.layouts[batch[k].pointee.layout],
-                let starts = layout.starts(in: batch[k].pointee.bytes)
+            guard let layout = instance.layouts[batch[k].layout],
+                let starts = layout.starts(in: batch[k].bytes)
             else { continue }
-            let bytes = Array(batch[k].pointee.bytes)
+            let bytes = Array(batch[k].bytes)
             records[node, default: []] += zip(starts, starts.dropFirst() + [bytes.count]).map {
                 Record(layout: layout, bytes: Array(bytes[$0..<$1]))
             }
@@ -217,16 +217,16 @@ public final class CollectedPackets: PacketDestination {
 
     public init() {}
 
-    public func write(_ item: UnsafePointer<Item>) { packets.append((Array(item.pointee.bytes), item.pointee)) }
+    public func write(_ item: Packet) { packets.append((Array(item.bytes), item.item.pointee)) }
     public func close() {}
 
     /// Hands packet `k` to `body`, as an item whose bytes are there during the call.
-    public func withItem<R>(_ k: Int, _ body: (UnsafePointer<Item>) -> R) -> R {
+    public func withItem<R>(_ k: Int, _ body: (Packet) -> R) -> R {
         var bytes = packets[k].bytes
         var item = packets[k].item
         return bytes.withUnsafeMutableBytes { raw in
             if let base = raw.baseAddress { item.data = base }
-            return withUnsafePointer(to: item, body)
+            return item.withPacket(body)
         }
     }
 }

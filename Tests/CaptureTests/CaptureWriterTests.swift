@@ -33,7 +33,7 @@ import Testing
                     linkType: packet.linkType,
                     interface: packet.interface
                 )
-                try writer.write(&item)
+                try item.withPacket(writer.write)
             }
         }
         try writer.close()

@@ -45,7 +45,7 @@ extension MemorySource {
 /// Keeps what left a wire: the flow key and all bytes of each packet, in order.
 final class MemoryDestination: PacketDestination {
     private(set) var packets: [[UInt8]] = []
-    func write(_ item: UnsafePointer<Item>) throws { packets.append(Array(item.pointee.bytes.prefix(64))) }
+    func write(_ item: Packet) throws { packets.append(Array(item.bytes.prefix(64))) }
     func close() throws {}
 
     /// The packets of each flow in each direction, in order.
@@ -60,8 +60,8 @@ struct NoServices: Services {
 // MARK: Elements for tests
 
 /// The flow of a test packet.
-func flowNumber(_ item: UnsafeMutablePointer<Item>) -> Int {
-    let b = item.pointee.bytes
+func flowNumber(_ item: Packet) -> Int {
+    let b = item.bytes
     let at = b[26] == 10 && b[27] == 0 ? 26 : 30
     return Int(b[at + 2]) << 8 | Int(b[at + 3])
 }
@@ -83,7 +83,7 @@ final class Numberer: Element {
             let i = batch.index[k]
             context.own(i)
             let flow = flowNumber(batch[k])
-            let at = batch[k].pointee.data + 46
+            let at = batch[k].writableData + 46
             at.storeBytes(of: counts[flow] &+ 31 &* at.loadUnaligned(as: UInt32.self), as: UInt32.self)
             counts[flow] &+= 1
             context.did(.lookup, 1)
@@ -110,7 +110,7 @@ final class Parity: Element {
         for k in 0..<batch.count {
             context.did(.test, 1)
             // Not the same for neighbours of a flow, however flows alternate.
-            context.emit(batch.index[k], Int(mix64(UInt64(batch[k].pointee.bytes[42])) & 1))
+            context.emit(batch.index[k], Int(mix64(UInt64(batch[k].bytes[42])) & 1))
         }
     }
 }
@@ -127,7 +127,7 @@ final class Toucher: Element {
     init(_: Config, _: Setup) { super.init() }
 
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        for k in 0..<batch.count { context.did(.payloadBytes, Int(batch[k].pointee.length)) }
+        for k in 0..<batch.count { context.did(.payloadBytes, Int(batch[k].length)) }
         context.emit(batch, 0)
     }
 }
@@ -148,8 +148,8 @@ final class Doubler: Element {
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         for k in 0..<batch.count {
             if let j = context.copy(batch.index[k]) {
-                context[j].pointee.data.storeBytes(of: 0xcc, toByteOffset: 45, as: UInt8.self)
-                context.did(.copyBytes, Int(batch[k].pointee.length))
+                context[j].writableData.storeBytes(of: 0xcc, toByteOffset: 45, as: UInt8.self)
+                context.did(.copyBytes, Int(batch[k].length))
                 context.emit(j, 1)
             }
             context.emit(batch.index[k], 0)
@@ -175,8 +175,8 @@ final class Again: Element {
             let i = batch.index[k]
             context.own(i)
             context.did(.test, 1)
-            if batch[k].pointee.bytes[42] % 3 == 0, batch[k].pointee.bytes[44] == 0 {
-                batch[k].pointee.data.storeBytes(of: 1, toByteOffset: 44, as: UInt8.self)
+            if batch[k].bytes[42] % 3 == 0, batch[k].bytes[44] == 0 {
+                batch[k].writableData.storeBytes(of: 1, toByteOffset: 44, as: UInt8.self)
                 context.emit(i, 1)
             } else {
                 context.emit(i, 0)
@@ -242,7 +242,7 @@ final class Ticker: Element {
             context.hold(batch.index[k])
             if !isArmed {
                 isArmed = true
-                context.arm(0, at: (batch[k].pointee.time / 1_000_000 + 1) * 1_000_000)
+                context.arm(0, at: (batch[k].time / 1_000_000 + 1) * 1_000_000)
             }
         }
     }
@@ -297,7 +297,7 @@ final class SmallTable: Element {
                 )
             }
             if let slot {
-                batch[k].pointee.flow = FlowRef(index: Int32(slot), generation: generations[slot])
+                batch[k].flow = FlowRef(index: Int32(slot), generation: generations[slot])
             } else {
                 bypassed += 1
             }
@@ -332,7 +332,7 @@ final class FlowWatcher: Element {
 
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         for k in 0..<batch.count {
-            let flow = batch[k].pointee.flow
+            let flow = batch[k].flow
             if flow.index >= 0, flow.generation < next[Int(flow.index)] { late += 1 }
         }
         context.did(.update, batch.count)

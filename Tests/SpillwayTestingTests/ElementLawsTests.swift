@@ -94,7 +94,7 @@ private final class PauseMark: ElementBase, Passing {
     init(_: NoConfig, _: Setup) { super.init() }
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         // The end of the batch before is not what it keeps, but its beginning.
-        let time = batch[0].pointee.time
+        let time = batch[0].time
         if last < time, time - last > 20_000_000_000 { pauses += 1 }
         last = time
         context.emit(batch, 0)
@@ -117,7 +117,7 @@ private final class SeedDependent: ElementBase, Passing {
         super.init()
     }
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        for k in 0..<batch.count { context.emit(batch.index[k], Int((seed ^ batch[k].pointee.sequence) & 1)) }
+        for k in 0..<batch.count { context.emit(batch.index[k], Int((seed ^ batch[k].sequence) & 1)) }
     }
 }
 
@@ -145,7 +145,7 @@ private final class SeldomTests: ElementBase, Passing {
     static let operations: [Operation] = [.test]
     init(_: NoConfig, _: Setup) { super.init() }
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        for k in 0..<batch.count where batch[k].pointee.length == 54 && batch[k].pointee.bytes[22] == 77 {
+        for k in 0..<batch.count where batch[k].length == 54 && batch[k].bytes[22] == 77 {
             context.did(.test, 1)
         }
         context.emit(batch, 0)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct FlowKeyTests {
     /// A frame in memory as an item whose headers were found; nil when there is no IP.
-    private func withItem<R>(_ bytes: [UInt8], _ body: (UnsafeMutablePointer<Item>) throws -> R) rethrows -> R {
+    private func withItem<R>(_ bytes: [UInt8], _ body: (Packet) throws -> R) rethrows -> R {
         var bytes = bytes
         return try bytes.withUnsafeMutableBytes { raw in
             var item = Item(
@@ -19,7 +19,7 @@ import Testing
                 linkType: LinkType.ethernet,
                 interface: 0
             )
-            return try body(&item)
+            return try item.withPacket(body)
         }
     }
 
@@ -51,7 +51,7 @@ import Testing
             try withItem(try PacketText.frame("\(a) > \(b) A").bytes) { p in
                 try #require(Headers.locate(p) == .ip)
                 let long = FlowKey.of(p)
-                let short = FlowKey.of4(UnsafeRawPointer(p.pointee.data), l3: 14, l4: 34, proto: 6, key)
+                let short = FlowKey.of4(p.data, l3: 14, l4: 34, proto: 6, key)
                 #expect(short.ends == long.key.ends)
                 #expect(short.a0 == long.key.a0)
                 #expect((short.upper == 1) == long.upper)

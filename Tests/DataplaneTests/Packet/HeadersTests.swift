@@ -37,7 +37,7 @@ import Testing
             linkType: linkType,
             interface: 0
         )
-        let status = slowly ? Headers.locateSlowly(&item) : Headers.locate(&item)
+        let status = item.withPacket { slowly ? Headers.locateSlowly($0) : Headers.locate($0) }
         guard status == .ip else { return Found(status: status) }
         return Found(
             status: status,

@@ -22,15 +22,16 @@ import Testing
         var item = Item(data: data, length: 9, wireLength: 9, time: 9, sequence: 9, linkType: 9, interface: 9)
         item.flow = FlowRef(index: 9, generation: 9)
         item.ipVersion = 4
-        Item.set(
-            &item,
-            data: data,
-            length: 3,
-            wireLength: 4,
-            time: 5,
-            sequence: 6,
-            tail: Item.tail(linkType: 276, interface: 7)
-        )
+        item.withPacket {
+            $0.set(
+                data: data,
+                length: 3,
+                wireLength: 4,
+                time: 5,
+                sequence: 6,
+                tail: Item.tail(linkType: 276, interface: 7)
+            )
+        }
         withUnsafeBytes(of: expected) { a in withUnsafeBytes(of: item) { b in #expect(a.elementsEqual(b)) } }
     }
 }

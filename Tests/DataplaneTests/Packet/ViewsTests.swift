@@ -597,69 +597,76 @@ private enum Known {
 
     // MARK: Items
 
-    private func item(_ bytes: UnsafeMutableRawBufferPointer, linkType: UInt16 = LinkType.ethernet) -> Item {
-        Item(
+    /// A packet of these bytes, valid as long as the call.
+    private func packet(_ bytes: UnsafeMutableRawBufferPointer, _ body: (Packet) throws -> Void) rethrows {
+        var item = Item(
             data: bytes.baseAddress!,
             length: UInt32(bytes.count),
             wireLength: UInt32(bytes.count),
             time: 0,
             sequence: 0,
-            linkType: linkType,
+            linkType: LinkType.ethernet,
             interface: 0
         )
+        try item.withPacket(body)
     }
 
     @Test func viewsOfItems() throws {
         let tcp = try PacketText.frame("10.0.0.1:1000 > 10.0.0.2:80 SA seq=7 mss=1460 data=\"ab\" vlan=5").bytes
         // A frame is padded; what is behind the IP packet is not payload.
         try memory.with(tcp + [0, 0, 0]) { bytes in
-            var p = item(bytes)
-            let view = try #require(TCPView(&p))
-            #expect(view.flags == [.syn, .ack] && view.mss == 1460 && Array(view.payload) == Array("ab".utf8))
-            #expect(try view.isChecksumRight(#require(IPv4View(&p)).addressSum))
-            #expect(PortsView(&p)?.source == 1000 && VLANTagView(&p)?.identifier == 5)
-            #expect(IPv6View(&p) == nil && UDPView(&p) == nil && ICMPView(&p) == nil && ARPView(&p) == nil)
-            // Bytes of a capture are not written.
-            #expect(MutableTCPView(&p) == nil && MutableIPv4View(&p) == nil && MutableEthernetView(&p) == nil)
-            p.flags.insert(.owned)
-            let header = try #require(MutableTCPView(&p))
-            header.updateChecksum(header.sequenceNumber, 99)
-            header.sequenceNumber = 99
-            #expect(
-                PacketText.describe(UnsafeRawBufferPointer(rebasing: bytes[..<tcp.count]))
-                    == "10.0.0.1:1000 > 10.0.0.2:80 SA seq=99 mss=1460 vlan=5 len=2"
-            )
-            bytes[4 + 14 + 20 + 12] = 0x10
-            p.forgetHeaders()
-            #expect(TCPView(&p) == nil && TCPView(fixedPart: &p)?.sequenceNumber == 99)
+            try packet(bytes) { p in
+                let view = try #require(TCPView(p))
+                #expect(view.flags == [.syn, .ack] && view.mss == 1460 && Array(view.payload) == Array("ab".utf8))
+                #expect(try view.isChecksumRight(#require(IPv4View(p)).addressSum))
+                #expect(PortsView(p)?.source == 1000 && VLANTagView(p)?.identifier == 5)
+                #expect(IPv6View(p) == nil && UDPView(p) == nil && ICMPView(p) == nil && ARPView(p) == nil)
+                // Bytes of a capture are not written.
+                #expect(MutableTCPView(p) == nil && MutableIPv4View(p) == nil && MutableEthernetView(p) == nil)
+                p.flags.insert(.owned)
+                let header = try #require(MutableTCPView(p))
+                header.updateChecksum(header.sequenceNumber, 99)
+                header.sequenceNumber = 99
+                #expect(
+                    PacketText.describe(UnsafeRawBufferPointer(rebasing: bytes[..<tcp.count]))
+                        == "10.0.0.1:1000 > 10.0.0.2:80 SA seq=99 mss=1460 vlan=5 len=2"
+                )
+                bytes[4 + 14 + 20 + 12] = 0x10
+                p.forgetHeaders()
+                #expect(TCPView(p) == nil && TCPView(fixedPart: p)?.sequenceNumber == 99)
+            }
         }
         let udp = try PacketText.frame("[2001:db8::1]:5 > [2001:db8::2]:6 udp data=\"abc\"").bytes
         try memory.with(udp) { bytes in
-            var p = item(bytes)
-            let view = try #require(UDPView(&p))
-            #expect(try view.isChecksumRight(#require(IPv6View(&p)).addressSum) && view.payload.count == 3)
-            #expect(IPv4View(&p) == nil && TCPView(&p) == nil && EthernetView(&p)?.etherType == EtherType.ipv6)
+            try packet(bytes) { p in
+                let view = try #require(UDPView(p))
+                #expect(try view.isChecksumRight(#require(IPv6View(p)).addressSum) && view.payload.count == 3)
+                #expect(IPv4View(p) == nil && TCPView(p) == nil && EthernetView(p)?.etherType == EtherType.ipv6)
+            }
         }
         for (text, isV6) in [
             ("10.0.0.1 > 10.0.0.2 icmp rest=9", false), ("2001:db8::1 > 2001:db8::2 icmp rest=9", true),
         ] {
             memory.with(try PacketText.frame(text).bytes) { bytes in
-                var p = item(bytes)
-                #expect(ICMPView(&p)?.rest == 9 && ICMPView(&p)?.type == (isV6 ? 128 : 8) && PortsView(&p) == nil)
+                packet(bytes) { p in
+                    #expect(ICMPView(p)?.rest == 9 && ICMPView(p)?.type == (isV6 ? 128 : 8) && PortsView(p) == nil)
+                }
             }
         }
         memory.with(try PacketText.frame("10.0.0.1 > 10.0.0.2 arp op=2").bytes) { bytes in
-            var p = item(bytes)
-            #expect(
-                ARPView(&p)?.senderIPv4 == IPAddress("10.0.0.1") && IPv4View(&p) == nil && MutableARPView(&p) == nil
-            )
-            p.flags.insert(.owned)
-            #expect(MutableARPView(&p)?.operation == 2)
+            packet(bytes) { p in
+                #expect(
+                    ARPView(p)?.senderIPv4 == IPAddress("10.0.0.1") && IPv4View(p) == nil && MutableARPView(p) == nil
+                )
+                p.flags.insert(.owned)
+                #expect(MutableARPView(p)?.operation == 2)
+            }
         }
         // A later fragment holds no ports.
         memory.with(try PacketText.frame("10.0.0.1 > 10.0.0.2 udp frag=8 len=16").bytes) { bytes in
-            var p = item(bytes)
-            #expect(PortsView(&p) == nil && UDPView(&p) == nil && IPv4View(&p)?.fragmentOffset == 8)
+            packet(bytes) { p in
+                #expect(PortsView(p) == nil && UDPView(p) == nil && IPv4View(p)?.fragmentOffset == 8)
+            }
         }
     }
 
@@ -672,13 +679,14 @@ private enum Known {
             let frame = try PacketText.frame(text).bytes
             for count in 1...frame.count {
                 memory.with(frame.prefix(count)) { bytes in
-                    var p = item(bytes)
-                    p.wireLength = UInt32(frame.count)
-                    if let view = TCPView(&p) { #expect(view.headerLength <= view.count) }
-                    if let view = IPv4View(&p) { #expect(view.payload.count + view.headerLength == view.count) }
-                    if let view = IPv6View(&p) { #expect(view.payload.count + IPv6View.size == view.count) }
-                    #expect(ARPView(&p) == nil || count == frame.count)
-                    _ = (UDPView(&p)?.payload, ICMPView(&p)?.payload, PortsView(&p)?.source, VLANTagView(&p)?.payload)
+                    packet(bytes) { p in
+                        p.wireLength = UInt32(frame.count)
+                        if let view = TCPView(p) { #expect(view.headerLength <= view.count) }
+                        if let view = IPv4View(p) { #expect(view.payload.count + view.headerLength == view.count) }
+                        if let view = IPv6View(p) { #expect(view.payload.count + IPv6View.size == view.count) }
+                        #expect(ARPView(p) == nil || count == frame.count)
+                        _ = (UDPView(p)?.payload, ICMPView(p)?.payload, PortsView(p)?.source, VLANTagView(p)?.payload)
+                    }
                 }
             }
         }
@@ -712,7 +720,7 @@ private enum Known {
     ]
 
     /// What the views say, by column.
-    private func fields(_ p: UnsafeMutablePointer<Item>) -> [String: String] {
+    private func fields(_ p: Packet) -> [String: String] {
         var fields: [String: String] = [:]
         func set(_ name: String, _ value: some CustomStringConvertible) { fields[name] = value.description }
         func right(_ isRight: Bool) -> Int { isRight ? 1 : 0 }
@@ -777,12 +785,12 @@ private enum Known {
             set("udp.dstport", udp.destinationPort)
             set("udp.length", udp.length)
             set("udp.checksum", udp.checksum)
-            if !p.pointee.flags.contains(.fragment) {
+            if !p.isFragment {
                 set("udp.checksum.status", right(udp.isChecksumRight(addressSum)))
             }
         }
         if let icmp = ICMPView(p) {
-            let name = p.pointee.ipVersion == 4 ? "icmp" : "icmpv6"
+            let name = p.ipVersion == 4 ? "icmp" : "icmpv6"
             set("\(name).type", icmp.type)
             set("\(name).code", icmp.code)
             set("\(name).checksum", icmp.checksum)
@@ -826,10 +834,10 @@ private enum Known {
                     linkType: UInt16(word(20) & 0xffff),
                     interface: 0
                 )
-                let ours = fields(&item)
+                let ours = item.withPacket(fields)
                 let theirs = lines[number].split(separator: "\t", omittingEmptySubsequences: false)
                 // An ICMP error quotes a packet, whose fields tshark lists behind those of the packet itself.
-                let isQuoting = ICMPView(&item) != nil
+                let isQuoting = item.withPacket { ICMPView($0) } != nil
                 for (column, value) in zip(Self.columns, theirs) {
                     let values = value.split(separator: ",")
                     if isQuoting, column.hasPrefix("tcp") || column.hasPrefix("udp") { continue }

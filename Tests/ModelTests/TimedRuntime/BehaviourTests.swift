@@ -205,7 +205,7 @@ import Testing
                 linkType: linkType,
                 interface: 0
             )
-            return order(&item, HashKey(seed: 0))
+            return item.withPacket { order($0, HashKey(seed: 0)) }
         }
     }
 }

@@ -64,12 +64,12 @@ import Testing
             return 1
         }
 
-        func write(_ item: UnsafePointer<Item>) {
+        func write(_ item: Packet) {
             guard let from = sentAt else { return }
-            roundTrips.append(item.pointee.time - from)
+            roundTrips.append(item.time - from)
             answered += 1
             sentAt = nil
-            next = item.pointee.time + pause
+            next = item.time + pause
         }
 
         func close() {}

@@ -102,7 +102,7 @@ private final class Echo: Element {
             }
             answered += 1
             guard let j = context.originate(because: i, capacity: 64) else { continue }
-            context[j].pointee.data.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+            context[j].writableData.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
             context.emit(j, 0)
             context.use(i)
         }
@@ -145,7 +145,7 @@ private final class Linger: Element {
 
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         for k in 0..<batch.count {
-            let flow = batch[k].pointee.flow.index
+            let flow = batch[k].flow.index
             if flow >= 0 {
                 wheel.arm(flow, at: context.now(batch.index[k]) + after)
                 plan(context)
@@ -168,9 +168,9 @@ private final class Linger: Element {
         let call = copy context
         wheel.advance(to: due) { flow in
             guard let i = call.originate(capacity: Linger.layout.size) else { return }
-            call[i].pointee.data.storeBytes(of: flow.littleEndian, as: Int32.self)
-            call[i].pointee.data.storeBytes(of: due.littleEndian, toByteOffset: 4, as: Int64.self)
-            call[i].pointee.layout = layout
+            call[i].writableData.storeBytes(of: flow.littleEndian, as: Int32.self)
+            call[i].writableData.storeBytes(of: due.littleEndian, toByteOffset: 4, as: Int64.self)
+            call[i].layout = layout
             call.did(.record, 1)
             call.emit(i, 1)
         }

@@ -197,7 +197,7 @@ private enum CommandBench {
                 seen += 1
                 let i = batch.index[k]
                 if seen == 2, let j = context.originate(because: i, capacity: FlowEndCommand.layout.size) {
-                    var flow = context[i].pointee.flow
+                    var flow = context[i].flow
                     switch Fault(rawValue: config.fault)! {
                     case .oldGeneration: flow.generation &-= 1
                     case .noSuchFlow: flow.index = 1_000_000_000
@@ -205,8 +205,8 @@ private enum CommandBench {
                     case .none, .short: break
                     }
                     FlowEndCommand(flow, isReset: config.isReset).write(to: context[j])
-                    context[j].pointee.layout = layout
-                    if config.fault == Fault.short.rawValue { context[j].pointee.length -= 1 }
+                    context[j].layout = layout
+                    if config.fault == Fault.short.rawValue { context[j].length -= 1 }
                     context.emit(j, 1)
                 }
                 context.emit(i, 0)
@@ -308,7 +308,7 @@ private enum OpenBench {
                 let size = FlowOpenCommand.layout.size
                 let j = context.originate(because: batch.index[k], capacity: size)!
                 FlowOpenCommand(ends, peer: FlowRef(index: 77, generation: 5)).write(to: context[j])
-                context[j].pointee.layout = layout
+                context[j].layout = layout
                 context.emit(j, 1)
                 context.use(batch.index[k])
             }
@@ -330,9 +330,9 @@ private enum OpenBench {
 
         override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
             for k in 0..<batch.count {
-                if batch[k].pointee.layout == 0 {
-                    flows.append(batch[k].pointee.flow)
-                    isReverse.append(batch[k].pointee.flags.contains(.reverse))
+                if batch[k].layout == 0 {
+                    flows.append(batch[k].flow)
+                    isReverse.append(batch[k].isReverse)
                 } else if let command = FlowOpenCommand(batch[k]) {
                     commands.append(command)
                 }

@@ -700,10 +700,9 @@ struct IPDefragmenterOracleTests {
     /// How many bytes of a joined packet came in fragments: no capture has extension headers before its fragment headers.
     private static func fragmentedSize(_ seen: Collector.Seen) -> Int {
         seen.withItem { item in
-            let item = UnsafeMutablePointer(mutating: item)
             _ = Headers.locate(item)
             let header = IPv4View(item)?.headerLength ?? IPv6View.size
-            return Int(item.pointee.ipLength) - header
+            return Int(item.ipLength) - header
         }
     }
 }

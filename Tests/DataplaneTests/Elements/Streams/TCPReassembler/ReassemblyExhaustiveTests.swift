@@ -203,15 +203,15 @@ import Testing
             left.deallocate()
         }
 
-        func write(_ item: UnsafePointer<Item>) {
-            let packet = item.pointee.data
+        func write(_ item: Packet) {
+            let packet = item.data
             let connection = Int(UInt32(bigEndian: packet.load(fromByteOffset: 12, as: UInt32.self)) & 0xff_ffff)
             let sequence = UInt32(bigEndian: packet.load(fromByteOffset: 24, as: UInt32.self))
-            let payload = Int(item.pointee.payload)
-            let count = Int(item.pointee.ipLength) - payload
+            let payload = Int(item.payload)
+            let count = Int(item.ipLength) - payload
             if count == 0 { return }
             let start = Int(sequence &- initial(connection) &- 1) + payload - 40
-            if start < left[connection] || (start > left[connection]) != item.pointee.flags.contains(.gap) {
+            if start < left[connection] || (start > left[connection]) != item.isBehindGap {
                 faults += 1
                 return
             }
