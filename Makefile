@@ -30,11 +30,11 @@ test: ## Installs what is missing, builds, and runs all tests.
 	@swift test --skip-build
 	@SEED=1 scripts/fuzz.sh 20000
 
-soak: ## Tests for longer: 1,000 random graphs, the data plane and the model as released, and more fuzzing.
+soak: ## Tests for longer: 1,000 random graphs, a release build, what attacks cost, and more fuzzing.
 	@scripts/setup.sh test
 	@swift build --build-tests
 	@SPILLWAY_RANDOM_GRAPHS=0-999 swift test --skip-build --filter randomLoopsAndTimersDoTheSame
-	@swift test -c release -Xswiftc -enable-testing --filter "DataplaneTests|ElementTests|ModelTests"
+	@scripts/release-tests.sh
 	@scripts/fuzz.sh $(RUNS)
 
 fuzz: ## Fuzzes every target for RUNS inputs, or RUNS=60s for a time.

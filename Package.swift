@@ -54,22 +54,37 @@ let package = Package(
         .executableTarget(name: "catalog-tool"),
         .plugin(name: "CatalogPlugin", capability: .buildTool(), dependencies: ["catalog-tool"]),
 
-        // Runs the built tool, for the tests of two targets.
-        .target(name: "CommandSupport", path: "Tests/CommandSupport"),
+        // Tests/XTests tests Sources/X, folder for folder (Tests/BoundaryTests checks it).
+        .target(name: "TestSupport", dependencies: ["Spillway"], path: "Tests/TestSupport"),
+        // Attacks under callgrind (SpillwayTests/EndToEnd/AttackCostTests).
+        .executableTarget(
+            name: "attack-meter",
+            dependencies: ["Spillway", "TestSupport"],
+            path: "Tests/AttackMeter"
+        ),
         .testTarget(name: "BoundaryTests"),
-        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib"]),
-        .testTarget(name: "ClassifierTests", dependencies: ["Dataplane", "Capture", "CPcap"]),
-        .testTarget(name: "CommandTests", dependencies: ["CommandSupport", "spillway"], exclude: ["Snapshots"]),
-        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane"]),
-        .testTarget(name: "DocumentationTests", dependencies: ["CommandSupport", "spillway"]),
-        .testTarget(name: "DocumentTests", dependencies: ["Dataplane", "GraphFile", "Model", "Reports"]),
-        .testTarget(name: "ElementTests", dependencies: ["Dataplane", "SpillwayTesting"]),
-        .testTarget(name: "FormatTests", dependencies: ["GraphFile"]),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib", "TestSupport"]),
+        .testTarget(
+            name: "DataplaneTests",
+            dependencies: ["Dataplane", "Capture", "CPcap", "Spillway", "SpillwayTesting", "TestSupport"]
+        ),
+        .testTarget(name: "DocumentationTests", dependencies: ["TestSupport", "spillway"]),
         .testTarget(name: "FuzzTests", dependencies: ["Dataplane"], exclude: ["Driver.swift", "Seeds"]),
-        .testTarget(name: "GraphFileTests", dependencies: ["GraphFile", "Dataplane"], exclude: ["Diagnostics"]),
-        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane"]),
+        .testTarget(
+            name: "GraphFileTests",
+            dependencies: ["GraphFile", "Dataplane", "Model", "Reports", "TestSupport"],
+            exclude: ["Diagnostics"]
+        ),
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane", "TestSupport"]),
         .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
-        .testTarget(name: "SpillwayTests", dependencies: ["Spillway"]),
+        .testTarget(name: "ReportsTests", dependencies: ["Dataplane", "GraphFile", "Reports", "TestSupport"]),
+        .testTarget(
+            name: "SpillwayCommandTests",
+            dependencies: ["TestSupport", "spillway"],
+            exclude: ["Snapshots"]
+        ),
+        .testTarget(name: "SpillwayTests", dependencies: ["Spillway", "TestSupport", "attack-meter"]),
+        .testTarget(name: "SpillwayTestingTests", dependencies: ["Dataplane", "SpillwayTesting"]),
     ]
 )
 
@@ -85,4 +100,12 @@ if Context.environment["SPILLWAY_FUZZ"] != nil {
             exclude: ["FuzzTests.swift", "Seeds"]
         )
     )
+}
+
+// scripts/release-tests.sh: what those tests need that are run in a release build, and nothing else.
+if Context.environment["SPILLWAY_RELEASE_TESTS"] != nil {
+    let tests = ["DataplaneTests", "ModelTests", "SpillwayTests"]
+    package.products = []
+    package.targets.removeAll { $0.type == .test && !tests.contains($0.name) }
+    package.targets.removeAll { ["SpillwayCommand", "spillway", "spillway-benchmarks"].contains($0.name) }
 }

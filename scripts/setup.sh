@@ -35,6 +35,8 @@ test)
     # Oracles of some tests, which are skipped without them.
     wants "have tshark" tshark
     wants "have dot" graphviz
+    wants "have valgrind" valgrind
+    wants "have strip" binutils
     wants "python3 -c 'import yaml' 2> /dev/null || /usr/bin/python3 -c 'import yaml' 2> /dev/null" python3-yaml
     wants "python3 -c 'import jsonschema' 2> /dev/null || /usr/bin/python3 -c 'import jsonschema' 2> /dev/null" \
         python3-jsonschema

@@ -18,7 +18,7 @@ public final class CaptureWriter: PacketDestination {
     /// The format in which a file of this name is written.
     public static func format(of path: String) -> CaptureFormat { path.hasSuffix(".pcapng") ? .pcapng : .pcap }
 
-    public func write(_ item: UnsafePointer<Item>) throws {
+    public func write(_ item: Packet) throws {
         do {
             try encoder.write(item)
         } catch let error as CaptureEncoderError {

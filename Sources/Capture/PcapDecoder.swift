@@ -127,8 +127,7 @@ final class PcapDecoder: Decoder {
             }
             let wire = data.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
             time = stamp
-            Item.set(
-                items + Int(index.pointee),
+            Packet(items + Int(index.pointee)).set(
                 data: data,
                 length: captured,
                 wireLength: wire,

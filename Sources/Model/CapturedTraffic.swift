@@ -32,26 +32,26 @@ final class CapturedTraffic: @unchecked Sendable {
     deinit { for frame in frames { frame.data.deallocate() } }
 
     /// Keeps a packet of flow `key` that came in at `wire`.
-    func append(_ item: UnsafeMutablePointer<Item>, wire: Int, key: UInt32) {
-        let length = Int(item.pointee.length)
+    func append(_ packet: Packet, wire: Int, key: UInt32) {
+        let length = Int(packet.length)
         let data = UnsafeMutableRawPointer.allocate(byteCount: max(1, length), alignment: 16)
-        data.copyMemory(from: item.pointee.data, byteCount: length)
+        data.copyMemory(from: packet.data, byteCount: length)
         var frame = Frame(
             data: data,
-            length: item.pointee.length,
-            wireLength: item.pointee.wireLength,
-            linkType: item.pointee.linkType,
-            interface: item.pointee.interface,
+            length: packet.length,
+            wireLength: packet.wireLength,
+            linkType: packet.linkType,
+            interface: packet.interface,
             wire: Int32(wire),
             key: key
         )
-        if Headers.locate(item) == .ip { findAddress(&frame, item) }
+        if Headers.locate(packet) == .ip { findAddress(&frame, packet) }
         frames.append(frame)
     }
 
-    private func findAddress(_ frame: inout Frame, _ item: UnsafeMutablePointer<Item>) {
-        let l3 = Int(item.pointee.l3)
-        frame.isIPv6 = item.pointee.ipVersion == 6
+    private func findAddress(_ frame: inout Frame, _ packet: Packet) {
+        let l3 = Int(packet.l3)
+        frame.isIPv6 = packet.ipVersion == 6
         let (source, size) = frame.isIPv6 ? (l3 + 8, 16) : (l3 + 12, 4)
         func address(_ at: Int) -> [UInt8] {
             (0..<size).map { frame.data.load(fromByteOffset: at + $0, as: UInt8.self) }
@@ -63,18 +63,18 @@ final class CapturedTraffic: @unchecked Sendable {
         frame.address = Int32(from == client ? source : source + size)
         if !frame.isIPv6 { frame.headerSum = Int32(l3 + 10) }
         // Only a first fragment has a transport header.
-        guard !item.pointee.flags.contains(.laterFragment) else { return }
+        guard !packet.isLaterFragment else { return }
         let field: Int? =
-            switch item.pointee.ipProtocol {
+            switch packet.ipProtocol {
             case 6: 16
             case 17: 6
             case 58: 2
             default: nil
             }
-        if let field, Int(item.pointee.l4) + field + 2 <= Int(frame.length) {
-            frame.transportSum = Int32(Int(item.pointee.l4) + field)
+        if let field, Int(packet.l4) + field + 2 <= Int(frame.length) {
+            frame.transportSum = Int32(Int(packet.l4) + field)
             // A UDP checksum of 0 is none.
-            if item.pointee.ipProtocol == 17,
+            if packet.ipProtocol == 17,
                 frame.data.loadUnaligned(fromByteOffset: Int(frame.transportSum), as: UInt16.self) == 0
             {
                 frame.transportSum = -1

@@ -109,7 +109,7 @@ struct ElementCalls: ~Copyable {
         let taken = inlets.take(1, before: limit, into: scratch.base) == 1 ? scratch[0] : nil
         look()
         guard let i = taken else { return nil }
-        let facts = order(items + Int(i), key)
+        let facts = order(Packet(items + Int(i)), key)
         headers[Int(i)] = facts.headers
         return (i, wire, facts.key, facts.headers)
     }
@@ -143,9 +143,9 @@ struct ElementCalls: ~Copyable {
             )
         }
         if n < 0 { return n }
-        let item = items + Int(i)
-        holds = item.pointee.flags.contains(.held)
-        if holds { held[Int(i)] = (item.pointee.sequence, UInt32(item.pointee.made)) }
+        let item = Packet(items + Int(i))
+        holds = item.isHeld
+        if holds { held[Int(i)] = (item.sequence, UInt32(item.made)) }
         return n == 0 ? 0 : collect(n, from: i, round: order.round)
     }
 
@@ -168,9 +168,9 @@ struct ElementCalls: ~Copyable {
 
     /// Whether an item that leaves is one that its element had held; it is not any more.
     private func wasHeld(_ i: Int32) -> Bool {
-        let item = items + Int(i)
+        let item = Packet(items + Int(i))
         let before = held[Int(i)]
-        if before.sequence != item.pointee.sequence || before.made != UInt32(item.pointee.made) { return false }
+        if before.sequence != item.sequence || before.made != UInt32(item.made) { return false }
         held[Int(i)] = (.max, .max)
         return true
     }
@@ -179,9 +179,9 @@ struct ElementCalls: ~Copyable {
         for k in 0..<n {
             let (i, edge) = (emitted[k].item, emitted[k].edge)
             let end = edges[Int(edge)]
-            let item = items + Int(i)
-            let isPacket = item.pointee.layout == 0
-            let length = isPacket ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
+            let item = Packet(items + Int(i))
+            let isPacket = item.layout == 0
+            let length = isPacket ? max(item.wireLength, item.length) : item.length
             if i != parent {
                 headers[Int(i)] = isPacket ? order(item, key).headers : UInt16(clamping: length)
             }
@@ -200,7 +200,7 @@ struct ElementCalls: ~Copyable {
 
     /// As a direct run: element after element, in a cycle round after round, and what goes round before what comes in; where edges
     /// meet, input after input and by origin, on each edge first in, first out.
-    private func place(_ item: UnsafeMutablePointer<Item>, _ edge: Int32, _ end: EdgeEnd, _ round: UInt64) -> Order {
+    private func place(_ item: Packet, _ edge: Int32, _ end: EdgeEnd, _ round: UInt64) -> Order {
         var order = Order()
         if end.cycle >= 0 {
             let isInside: UInt64 = end.isRound ? 0 : 1
@@ -212,8 +212,8 @@ struct ElementCalls: ~Copyable {
             order.a = UInt64(end.rank) &<< 48 | UInt64(end.input)
         }
         if !end.isMerged { return order }
-        order.b = item.pointee.sequence
-        order.c = UInt64(item.pointee.made) &<< 32
+        order.b = item.sequence
+        order.c = UInt64(item.made) &<< 32
         let last = lastOrders[Int(edge)]
         if last.service == service, last.order.a == order.a {
             if order.b < last.order.b || order.b == last.order.b && order.c < last.order.c { order = last.order }

@@ -8,11 +8,11 @@ import Dataplane
 /// `key` is the same for both directions of a flow, as FlowTable sees flows; packets with one key are kept in order. What
 /// belongs to no flow has the common key 0. `headers` are the bytes up to and including the transport header: what
 /// crosses where only headers are read. Elements find the headers that were found here.
-func order(_ item: UnsafeMutablePointer<Item>, _ hashKey: HashKey) -> (key: UInt32, headers: UInt16) {
+func order(_ item: Packet, _ hashKey: HashKey) -> (key: UInt32, headers: UInt16) {
     guard Headers.locate(item) == .ip, FlowKey.isComplete(item) else {
-        return (0, UInt16(clamping: min(item.pointee.length, mostUnknownHeaders)))
+        return (0, UInt16(clamping: min(item.length, mostUnknownHeaders)))
     }
-    let headers = min(UInt32(item.pointee.payload), item.pointee.length)
+    let headers = min(UInt32(item.payload), item.length)
     return (FlowKey.of(item).key.spread(hashKey), UInt16(clamping: headers))
 }
 

@@ -195,8 +195,8 @@ private final class Recorder: RunObserver {
     let mostPackets = 1
 
     func received(_ i: Int32, at wire: Int, edge: Int) {
-        let item = instance.pool.items + Int(i)
-        let length = item.pointee.layout == 0 ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
+        let item = instance.pool[i]
+        let length = item.layout == 0 ? max(item.wireLength, item.length) : item.length
         if packets & 1023 == 0 { progress(.recorded(packets: packets)) }
         packets += 1
         bytes += Int(length)
@@ -204,7 +204,7 @@ private final class Recorder: RunObserver {
         traffic?.append(item, wire: wire, key: facts.key)
         roots.append(
             Recording.Root(
-                time: item.pointee.time,
+                time: item.time,
                 visit: Int32(visits.count),
                 count: 1,
                 key: facts.key,
@@ -263,9 +263,9 @@ private final class Recorder: RunObserver {
     }
 
     func emitted(_ i: Int32, edge: Int) {
-        let item = instance.pool.items + Int(i)
-        let isPacket = item.pointee.layout == 0
-        let length = isPacket ? max(item.pointee.wireLength, item.pointee.length) : item.pointee.length
+        let item = instance.pool[i]
+        let isPacket = item.layout == 0
+        let length = isPacket ? max(item.wireLength, item.length) : item.length
         let isSame = i == self.item
         let number = Int32(visits.count)
         visits.append(
@@ -285,9 +285,9 @@ private final class Recorder: RunObserver {
 
     /// Whether an item that leaves is one that its element had held; it is not any more.
     private func wasHeld(_ i: Int32) -> Bool {
-        let item = instance.pool.items + Int(i)
+        let item = instance.pool[i]
         let before = held[Int(i)]
-        if before.sequence != item.pointee.sequence || before.made != UInt32(item.pointee.made) { return false }
+        if before.sequence != item.sequence || before.made != UInt32(item.made) { return false }
         held[Int(i)] = (.max, .max)
         return true
     }
@@ -297,10 +297,10 @@ private final class Recorder: RunObserver {
         visits[Int(visit)].turn = turns
         turns += 1
         if item < 0 { return }
-        let item = instance.pool.items + Int(item)
-        guard visits[Int(visit)].edge >= 0, item.pointee.flags.contains(.held) else { return }
+        let item = instance.pool[item]
+        guard visits[Int(visit)].edge >= 0, item.isHeld else { return }
         visits[Int(visit)].traits.insert(.holds)
-        held[Int(self.item)] = (item.pointee.sequence, UInt32(item.pointee.made))
+        held[Int(self.item)] = (item.sequence, UInt32(item.made))
     }
 
     func drained() {

@@ -63,7 +63,7 @@ public enum GraphTestRunner {
                         fail("\(error)", text.mark)
                     }
                 }
-                bindings[number] = WireBinding(source: FrameSource(frames), destination: collected)
+                bindings[number] = WireBinding(source: MemorySource(frames), destination: collected)
             }
             guard failures.isEmpty else { return Result(name: test.name, failures: failures) }
             var options = Instance.Options()
@@ -183,10 +183,10 @@ private final class ArrivingRecords: RunObserver {
         let node = instance.spec.edges[edge].to
         guard watched.contains(node) else { return }
         for k in 0..<batch.count {
-            guard let layout = instance.layouts[batch[k].pointee.layout],
-                let starts = layout.starts(in: batch[k].pointee.bytes)
+            guard let layout = instance.layouts[batch[k].layout],
+                let starts = layout.starts(in: batch[k].bytes)
             else { continue }
-            let bytes = Array(batch[k].pointee.bytes)
+            let bytes = Array(batch[k].bytes)
             records[node, default: []] += zip(starts, starts.dropFirst() + [bytes.count]).map {
                 Record(layout: layout, bytes: Array(bytes[$0..<$1]))
             }
@@ -196,59 +196,17 @@ private final class ArrivingRecords: RunObserver {
     func worked(_: Int) {}
 }
 
-/// Packets held in memory, as a source; each a microsecond after the other unless it says its time.
-public final class FrameSource: PacketSource {
-    private let frames: [(bytes: UnsafeMutableRawBufferPointer, wireLength: Int, time: Int64)]
-    private let linkType: UInt16
-    private var next = 0
-
-    /// Holds `frames`, in order; one whose time is before that of the last has the last one's.
-    public init(_ frames: [PacketText.Frame], linkType: UInt16 = LinkType.ethernet) {
+extension MemorySource {
+    /// The packets that `frames` describe, in order, each a microsecond after the other unless it says its time.
+    public convenience init(_ frames: [PacketText.Frame]) {
         var clock: Int64 = 0
-        self.linkType = linkType
-        self.frames = frames.map { frame in
-            // Time stops rather than reach what stands for the end of the input.
-            clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
-            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, frame.bytes.count), alignment: 8)
-            bytes.copyBytes(from: frame.bytes)
-            return (UnsafeMutableRawBufferPointer(rebasing: bytes[..<frame.bytes.count]), frame.wireLength, clock)
-        }
-        super.init()
-    }
-
-    deinit { for frame in frames { frame.bytes.baseAddress?.deallocate() } }
-
-    public override var nextTime: Int64 { next < frames.count ? frames[next].time : .max }
-
-    public override func fill(
-        _ pool: Pool,
-        _ indices: UnsafeMutablePointer<Int32>,
-        max: Int,
-        before limit: Int64,
-        sequence: UInt64
-    ) -> Int {
-        var n = 0
-        while n < max, next < frames.count, frames[next].time < limit, pool.take(1, into: indices + n) == 1 {
-            let frame = frames[next]
-            pool.items[Int(indices[n])] = Item(
-                data: frame.bytes.baseAddress!,
-                length: UInt32(frame.bytes.count),
-                wireLength: UInt32(frame.wireLength),
-                time: frame.time,
-                sequence: sequence + UInt64(n),
-                linkType: linkType,
-                interface: 0
-            )
-            counters.pointee.packets += 1
-            counters.pointee.bytes += UInt64(frame.wireLength)
-            next += 1
-            n += 1
-        }
-        return n
-    }
-
-    public override var linkTypes: [(linkType: UInt16, packets: UInt64)] {
-        packets == 0 ? [] : [(linkType, packets)]
+        self.init(
+            frames.map { frame in
+                // Time stops rather than reach what stands for the end of the input.
+                clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
+                return Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: clock)
+            }
+        )
     }
 }
 
@@ -259,16 +217,16 @@ public final class CollectedPackets: PacketDestination {
 
     public init() {}
 
-    public func write(_ item: UnsafePointer<Item>) { packets.append((Array(item.pointee.bytes), item.pointee)) }
+    public func write(_ item: Packet) { packets.append((Array(item.bytes), item.item.pointee)) }
     public func close() {}
 
     /// Hands packet `k` to `body`, as an item whose bytes are there during the call.
-    public func withItem<R>(_ k: Int, _ body: (UnsafePointer<Item>) -> R) -> R {
+    public func withItem<R>(_ k: Int, _ body: (Packet) -> R) -> R {
         var bytes = packets[k].bytes
         var item = packets[k].item
         return bytes.withUnsafeMutableBytes { raw in
             if let base = raw.baseAddress { item.data = base }
-            return withUnsafePointer(to: item, body)
+            return item.withPacket(body)
         }
     }
 }

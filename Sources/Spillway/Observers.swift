@@ -12,9 +12,8 @@ public struct ItemText {
     public var json: JSON
 
     /// Describes `item`; `layouts` knows the records of its run.
-    public init(_ item: UnsafePointer<Item>, _ layouts: LayoutTable) {
-        let item = item.pointee
-        text = withUnsafePointer(to: item) { PacketText.describe($0, layouts: layouts) }
+    public init(_ item: Packet, _ layouts: LayoutTable) {
+        text = PacketText.describe(item, layouts: layouts)
         json = .object([
             ("kind", .string(layouts[item.layout]?.name ?? "packet")),
             ("time_ns", .integer(item.time)),
@@ -29,9 +28,9 @@ public struct ItemText {
 /// Hands what passes one edge to a closure.
 public final class EdgeTap: RunObserver {
     private let edge: Int
-    private let take: (UnsafeMutablePointer<Item>) -> Void
+    private let take: (Packet) -> Void
 
-    public init(edge: Int, take: @escaping (UnsafeMutablePointer<Item>) -> Void) {
+    public init(edge: Int, take: @escaping (Packet) -> Void) {
         self.edge = edge
         self.take = take
     }
@@ -88,7 +87,7 @@ public final class PacketTrace: RunObserver {
 
     public func moved(_ batch: Batch, edge: Int) {
         dropsBefore = nil
-        for k in 0..<batch.count where batch[k].pointee.sequence == sequence {
+        for k in 0..<batch.count where batch[k].sequence == sequence {
             found = true
             let e = instance.spec.edges[edge]
             let to = instance.spec.nodes[e.to]

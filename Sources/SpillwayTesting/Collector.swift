@@ -60,7 +60,7 @@ public final class Collector: Element {
         public var description: String { "\(facts) \(bytes)" }
 
         /// Calls `body` with an item that holds the same.
-        public func withItem<R>(_ body: (UnsafePointer<Item>) throws -> R) rethrows -> R {
+        public func withItem<R>(_ body: (Packet) throws -> R) rethrows -> R {
             var bytes = bytes
             return try bytes.withUnsafeMutableBytes { raw in
                 var item = Item(
@@ -72,7 +72,7 @@ public final class Collector: Element {
                     linkType: linkType,
                     interface: 0
                 )
-                return try body(&item)
+                return try item.withPacket(body)
             }
         }
 
@@ -106,7 +106,7 @@ public final class Collector: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         for k in 0..<batch.count {
-            let item = batch[k].pointee
+            let item = batch[k]
             // Which bytes are the pool's own is no result.
             let facts: ItemFlags = [.reverse, .coalesced, .gap, .overlapped, .conflict, .refused]
             seen.append(

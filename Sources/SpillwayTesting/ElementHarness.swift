@@ -16,23 +16,7 @@ import Dataplane
 /// ```
 public struct ElementHarness {
     /// A packet to come in.
-    public struct Packet: Sendable {
-        /// The bytes captured.
-        public var bytes: [UInt8]
-        /// Bytes it had on the wire.
-        public var wireLength: Int
-        /// Functional time in nanoseconds.
-        public var time: Int64
-        /// LINKTYPE_ value of its first header; 1 is Ethernet.
-        public var linkType: UInt16
-
-        public init(bytes: [UInt8], wireLength: Int, time: Int64, linkType: UInt16 = 1) {
-            self.bytes = bytes
-            self.wireLength = wireLength
-            self.time = time
-            self.linkType = linkType
-        }
-    }
+    public typealias Packet = MemorySource.Packet
 
     /// What one run gave.
     public struct Run {

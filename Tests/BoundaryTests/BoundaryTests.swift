@@ -202,16 +202,18 @@ import Testing
     }
 }
 
+/// The root of the package.
+let packageRoot = URL(filePath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
 /// The Swift files below a folder of the package, sorted, with their path from the package's root.
 func sources(_ folder: String) throws -> [(path: String, text: String)] {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-    let files = FileManager.default.enumerator(atPath: root.appending(path: folder).path())
+    let files = FileManager.default.enumerator(atPath: packageRoot.appending(path: folder).path())
     var found: [(path: String, text: String)] = []
     while let file = files?.nextObject() as? String {
         guard file.hasSuffix(".swift") else { continue }
         let path = "\(folder)/\(file)"
-        found.append((path, try String(contentsOf: root.appending(path: path), encoding: .utf8)))
+        found.append((path, try String(contentsOf: packageRoot.appending(path: path), encoding: .utf8)))
     }
     return found.sorted { $0.path < $1.path }
 }

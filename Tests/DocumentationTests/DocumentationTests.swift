@@ -1,15 +1,12 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-import CommandSupport
 import Foundation
+import TestSupport
 import Testing
 
 /// What the documents say is tried: graphs are checked, commands run, outputs compared, links followed.
 @Suite struct DocumentationTests {
-    static let root = URL(filePath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
     /// Every Markdown file of the repository, without what was built.
     static let documents: [String] = {
         let files = FileManager.default.enumerator(
@@ -28,7 +25,7 @@ import Testing
     }()
 
     private func read(_ path: String) throws -> Markdown {
-        Markdown(try String(contentsOf: Self.root.appending(path: path), encoding: .utf8))
+        Markdown(try String(contentsOf: root.appending(path: path), encoding: .utf8))
     }
 
     @Test func documentsAreFound() {
@@ -46,15 +43,15 @@ import Testing
             #expect(kinds.contains { first.hasPrefix($0) }, "\(path):\(block.line): not a whole file, so not checked")
         }
         if blocks.isEmpty { return }
-        let outcome = try Tool.run("spillway check \(path)", in: Self.root)
+        let outcome = try Tool.run("spillway check \(path)", in: root)
         #expect(outcome.status == 0, "\(path): \(outcome.error)")
     }
 
     @Test(arguments: documents)
     func commandsInDocumentsRun(_ path: String) throws {
         var document = try read(path)
-        let goals = try String(contentsOf: Self.root.appending(path: "Makefile"), encoding: .utf8)
-        let directory = try Workspace(Self.root)
+        let goals = try String(contentsOf: root.appending(path: "Makefile"), encoding: .utf8)
+        let directory = try Workspace(root)
         for number in document.blocks.indices where document.blocks[number].language == "sh" {
             let block = document.blocks[number]
             var output: [String]?
@@ -81,13 +78,13 @@ import Testing
         }
         let text = document.lines.joined(separator: "\n")
         if ProcessInfo.processInfo.environment["SPILLWAY_UPDATE_DOCS"] == "1" {
-            try text.write(to: Self.root.appending(path: path), atomically: true, encoding: .utf8)
+            try text.write(to: root.appending(path: path), atomically: true, encoding: .utf8)
         }
     }
 
     @Test(arguments: documents)
     func linksLeadSomewhere(_ path: String) throws {
-        let directory = Self.root.appending(path: path).deletingLastPathComponent()
+        let directory = root.appending(path: path).deletingLastPathComponent()
         for target in try read(path).linkedFiles {
             let there = FileManager.default.fileExists(atPath: directory.appending(path: target).path())
             #expect(there, "\(path): '\(target)' is not there")
@@ -96,24 +93,24 @@ import Testing
 
     /// `make docs` writes both.
     @Test func generatedFilesAreUpToDate() throws {
-        let pages = try Tool.run("spillway docs --check", in: Self.root)
+        let pages = try Tool.run("spillway docs --check", in: root)
         #expect(pages.status == 0, "\(pages.output)\(pages.error)")
-        let schema = try Tool.run("spillway schema | cmp - graphs/schema/graph.json", in: Self.root)
+        let schema = try Tool.run("spillway schema | cmp - graphs/schema/graph.json", in: root)
         #expect(schema.status == 0, "\(schema.output)\(schema.error)")
     }
 
     @Test(arguments: graphs)
     func shippedFilesAreRight(_ path: String) throws {
-        let outcome = try Tool.run("spillway check \(path)", in: Self.root)
+        let outcome = try Tool.run("spillway check \(path)", in: root)
         #expect(outcome.status == 0, "\(outcome.error)")
         // Warnings count: a shipped graph has none.
         #expect(outcome.error == "", "\(outcome.error)")
-        #expect(try Tool.run("spillway format --check \(path)", in: Self.root).status == 0, "\(path): not laid out")
+        #expect(try Tool.run("spillway format --check \(path)", in: root).status == 0, "\(path): not laid out")
     }
 
     @Test(arguments: graphs.filter { $0.hasSuffix(".test.yaml") })
     func shippedTestsPass(_ path: String) throws {
-        let outcome = try Tool.run("spillway test \(path)", in: Self.root)
+        let outcome = try Tool.run("spillway test \(path)", in: root)
         #expect(outcome.status == 0, "\(outcome.error)")
         #expect(outcome.output.contains(" 0 failed"))
         #expect(!outcome.output.hasPrefix("0 passed"))
@@ -124,10 +121,10 @@ import Testing
     func shippedGraphsRun(_ path: String) throws {
         let name = path.dropLast(".yaml".count)
         #expect(Self.graphs.contains("\(name).test.yaml"))
-        let text = try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
+        let text = try String(contentsOf: root.appending(path: path), encoding: .utf8)
         #expect(text.contains("\n  host-only: "))
         #expect(text.hasPrefix("# yaml-language-server: $schema="))
-        let directory = try Workspace(Self.root)
+        let directory = try Workspace(root)
         let wires = ["wire", "left", "right"].filter { text.contains("\n  \($0):") }
         let bound = wires.map { "--wire \($0)=Examples/captures/web.pcap" }.joined(separator: " ")
         let outcome = try Tool.run("spillway run \(path) \(bound) --format json", in: directory.url)

@@ -225,26 +225,26 @@ enum FuzzDefragmenter {
             transcript = FuzzTranscript()
         }
 
-        override func see(_ p: UnsafeMutablePointer<Item>, output: Int) {
-            transcript.add(p.pointee.sequence)
-            transcript.add(p.pointee.made)
-            transcript.add(p.pointee.bytes)
-            if p.pointee.made > 0 {
+        override func see(_ p: Packet, output: Int) {
+            transcript.add(p.sequence)
+            transcript.add(p.made)
+            transcript.add(p.bytes)
+            if p.made > 0 {
                 look(atJoined: p)
             } else {
-                let original = packets!.list[Int(p.pointee.sequence)].bytes
-                if p.pointee.flags.isDisjoint(with: [.owned, .large]) {
-                    require(p.pointee.data == original.baseAddress && Int(p.pointee.length) == original.count)
+                let original = packets!.list[Int(p.sequence)].bytes
+                if !p.isWritable {
+                    require(p.data == UnsafeRawPointer(original.baseAddress) && Int(p.length) == original.count)
                 } else {
-                    require(Int(p.pointee.length) == original.count - 8, "more than a fragment header is gone")
+                    require(Int(p.length) == original.count - 8, "more than a fragment header is gone")
                 }
             }
-            require(p.pointee.wireLength >= p.pointee.length)
+            require(p.wireLength >= p.length)
         }
 
-        private func look(atJoined p: UnsafeMutablePointer<Item>) {
-            require(Headers.locate(p) == .ip && !p.pointee.flags.contains(.fragment), "it is still a fragment")
-            require(p.pointee.length == UInt32(p.pointee.l3) + p.pointee.ipLength, "its length is wrong")
+        private func look(atJoined p: Packet) {
+            require(Headers.locate(p) == .ip && !p.isFragment, "it is still a fragment")
+            require(p.length == p.ipEnd, "its length is wrong")
             let packet: Int
             let content: UnsafeRawBufferPointer
             if let ip = IPv4View(p) {

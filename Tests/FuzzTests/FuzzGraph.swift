@@ -87,7 +87,7 @@ private final class FuzzSource: PacketSource {
 
 /// Looks at what leaves an output.
 class FuzzObserver: @unchecked Sendable {
-    func see(_ p: UnsafeMutablePointer<Item>, output: Int) {}
+    func see(_ p: Packet, output: Int) {}
 }
 
 /// The end of an edge, where an observer looks.

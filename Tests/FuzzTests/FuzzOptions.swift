@@ -55,40 +55,40 @@ enum FuzzOptions {
             linkType: linkType,
             interface: 0
         )
-        look(at: &item)
+        item.withPacket(look(at:))
         readBare(UnsafeRawBufferPointer(packet.bytes))
         if cut.bit(0) {
             // A second time, as one whose flow is there.
             packets.add(frame, captured: packet.bytes.count, linkType: linkType)
             graph.run(packets)
         }
-        if cut.bit(1) { _ = PacketText.describe(&item) }
+        if cut.bit(1) { _ = item.withPacket { PacketText.describe($0) } }
     }
 
     // MARK: Packets
 
-    private static func look(at p: UnsafeMutablePointer<Item>) {
-        var other = p.pointee
-        let isUsual = Headers.locateUsual(&other)
+    private static func look(at p: Packet) {
+        var other = p.item.pointee
+        let isUsual = other.withPacket(Headers.locateUsual)
         let status = Headers.locateSlowly(p)
         let places = { (p: Item) in
             (p.l3, p.l4, p.payload, UInt16(p.ipProtocol), p.ipLength, p.flags.rawValue) as (_, _, _, _, _, _)
         }
         if isUsual {
-            require(status == .ip && places(other) == places(p.pointee), "the two ways to headers differ")
+            require(status == .ip && places(other) == places(p.item.pointee), "the two ways to headers differ")
         }
         guard status == .ip else {
             require(IPv4View(p) == nil && IPv6View(p) == nil && TCPView(p) == nil && PortsView(p) == nil)
             return
         }
-        let (l3, l4, length) = (Int(p.pointee.l3), Int(p.pointee.l4), Int(p.pointee.length))
-        let end = min(length, l3 + Int(p.pointee.ipLength))
-        require(l3 + Int(p.pointee.ipLength) <= max(length, Int(p.pointee.wireLength)), "beyond the packet")
-        if p.pointee.flags.contains(.transport) {
-            require(l3 < l4 && l4 + 8 <= end && l4 <= Int(p.pointee.payload), "no room for the header")
-            require(Int(p.pointee.payload) <= end, "the payload begins beyond the packet")
+        let (l3, l4, length) = (Int(p.l3), Int(p.l4), Int(p.length))
+        let end = min(length, l3 + Int(p.ipLength))
+        require(l3 + Int(p.ipLength) <= max(length, Int(p.wireLength)), "beyond the packet")
+        if p.hasTransport {
+            require(l3 < l4 && l4 + 8 <= end && l4 <= Int(p.payload), "no room for the header")
+            require(Int(p.payload) <= end, "the payload begins beyond the packet")
         }
-        switch p.pointee.ipVersion {
+        switch p.ipVersion {
         case 4: lookAtIPv4(p)
         case 6: lookAtIPv6(p)
         default: fatalError("an IP header of no version")
@@ -101,14 +101,14 @@ enum FuzzOptions {
         if let fragment = IPFragment(p) {
             require(fragment.data >= fragment.headersEnd && fragment.headersEnd >= l3, "no place for a fragment")
         } else {
-            require(!p.pointee.flags.contains(.fragment), "a fragment that is none")
+            require(!p.isFragment, "a fragment that is none")
         }
     }
 
-    private static func lookAtIPv4(_ p: UnsafeMutablePointer<Item>) {
+    private static func lookAtIPv4(_ p: Packet) {
         guard let ip = IPv4View(p) else { fatalError("an IPv4 header that is none") }
         require(ip.options.count == ip.headerLength - IPv4View.size)
-        require(Int(p.pointee.l4) == Int(p.pointee.l3) + ip.headerLength)
+        require(Int(p.l4) == Int(p.l3) + ip.headerLength)
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: ip.count, alignment: 1)
         defer { copy.deallocate() }
         copy.copyMemory(from: UnsafeRawBufferPointer(start: ip.base, count: ip.count))
@@ -121,7 +121,7 @@ enum FuzzOptions {
         require(header.view.isChecksumRight, "a checksum that was kept up is wrong")
     }
 
-    private static func lookAtIPv6(_ p: UnsafeMutablePointer<Item>) {
+    private static func lookAtIPv6(_ p: Packet) {
         guard let ip = IPv6View(p) else { fatalError("an IPv6 header that is none") }
         var extensions = ip.extensions
         var size = 0
@@ -134,17 +134,17 @@ enum FuzzOptions {
         require(extensions.count + size == ip.payload.count, "bytes between extension headers are lost")
         if let content = ip.content {
             let place = content.bytes.baseAddress! - ip.base
-            require(content.proto == p.pointee.ipProtocol, "a view and Headers find different protocols")
-            require(place == Int(p.pointee.l4 &- p.pointee.l3), "a view and Headers find different places")
+            require(content.proto == p.ipProtocol, "a view and Headers find different protocols")
+            require(place == Int(p.l4 &- p.l3), "a view and Headers find different places")
         }
     }
 
-    private static func lookAtTransport(_ p: UnsafeMutablePointer<Item>) {
+    private static func lookAtTransport(_ p: Packet) {
         var sum: UInt64 = 0
         if let tcp = TCPView(p) {
             sum &+= UInt64(tcp.payload.count) &+ UInt64(tcp.checksum) &+ UInt64(tcp.reserved)
             require(tcp.headerLength + tcp.payload.count == tcp.count)
-            require(Int(p.pointee.l4) + tcp.headerLength == Int(p.pointee.payload))
+            require(Int(p.l4) + tcp.headerLength == Int(p.payload))
             lookAtOptions(tcp)
             sum &+= tcp.isChecksumRight(7) ? 1 : 0
         }

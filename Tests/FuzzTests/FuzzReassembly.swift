@@ -277,35 +277,35 @@ enum FuzzReassembly {
         /// What left, whatever the order among connections.
         var result: UInt64 { directions.reduce(rest) { $0 &+ $1.transcript.value } }
 
-        override func see(_ p: UnsafeMutablePointer<Item>, output: Int) {
+        override func see(_ p: Packet, output: Int) {
             if output == 1 {
                 var transcript = FuzzTranscript()
-                transcript.add(p.pointee.sequence)
+                transcript.add(p.sequence)
                 rest &+= transcript.value
                 return
             }
             guard let tcp = TCPView(fixedPart: p) else { fatalError("no TCP in a stream") }
             let piece = StreamPiece(p)
             let isReverse = piece.direction == 1
-            var number = directions.firstIndex { $0.flow == p.pointee.flow && $0.isReverse == isReverse } ?? -1
+            var number = directions.firstIndex { $0.flow == p.flow && $0.isReverse == isReverse } ?? -1
             if number < 0 {
                 number = directions.count
-                directions.append(Direction(flow: p.pointee.flow, isReverse: isReverse))
+                directions.append(Direction(flow: p.flow, isReverse: isReverse))
             }
             follow(piece, streamNumber(p, tcp), &directions[number])
-            directions[number].transcript.add(p.pointee.sequence)
+            directions[number].transcript.add(p.sequence)
             directions[number].transcript.add(piece.sequence)
             directions[number].transcript.add(
-                p.pointee.flags.intersection([.gap, .overlapped, .conflict]).rawValue
+                p.flags.intersection([.gap, .overlapped, .conflict]).rawValue
             )
             directions[number].transcript.add(piece.bytes)
         }
 
         /// Which stream of the input a packet is of; the flow's forward side need not be the input's.
-        private func streamNumber(_ p: UnsafeMutablePointer<Item>, _ tcp: TCPView) -> Int {
+        private func streamNumber(_ p: Packet, _ tcp: TCPView) -> Int {
             let isReverse = tcp.sourcePort == 80
             let flow = Int(isReverse ? tcp.destinationPort : tcp.sourcePort) - 1000
-            return (p.pointee.ipVersion == 6 ? 8 : 0) + flow * 2 + (isReverse ? 1 : 0)
+            return (p.ipVersion == 6 ? 8 : 0) + flow * 2 + (isReverse ? 1 : 0)
         }
 
         private func follow(_ piece: StreamPiece, _ stream: Int, _ direction: inout Direction) {

@@ -151,9 +151,9 @@ enum FuzzTLS {
             self.streams = UInt32(truncatingIfNeeded: streams)
         }
 
-        override func see(_ p: UnsafeMutablePointer<Item>, output: Int) {
+        override func see(_ p: Packet, output: Int) {
             // A record begins with its length and the number of its connection.
-            let bytes = p.pointee.bytes
+            let bytes = p.bytes
             transcript.add(bytes.count)
             transcript.add(bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) &- streams)
             transcript.add(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(8)))

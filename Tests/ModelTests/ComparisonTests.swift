@@ -93,7 +93,7 @@ import Testing
 
     /// A NIC without cores takes no element; more wires than ports cannot be.
     @Test func plainNICsTakeNoElements() throws {
-        let spec = InvarianceTests.cases[0].spec
+        let spec = AgreementTests.cases[0].spec
         var profile = testProfile()
         profile.nic = ExecutorProfile()
         profile.nic.cores = 0
@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test func baselineLoadAndVerdict() throws {
-        let spec = InvarianceTests.cases[0].spec
+        let spec = AgreementTests.cases[0].spec
         let host = spec.onHost("a", "b", "c")
         let comparison = try Self.compare(spec, ["all-nic": spec.onHost(), "host-only": host])
         #expect(comparison.baseline.name == "host-only")
@@ -142,7 +142,7 @@ import Testing
 
     /// What is said of a placement does not depend on the others.
     @Test func othersChangeNothing() throws {
-        let spec = InvarianceTests.cases[0].spec
+        let spec = AgreementTests.cases[0].spec
         let sides = spec.onHost("b")
         let alone = try Self.compare(spec, ["x": sides])
         let among = try Self.compare(
@@ -156,7 +156,7 @@ import Testing
     }
 
     @Test func impossiblePlacementsAreErrors() throws {
-        let spec = InvarianceTests.cases[0].spec
+        let spec = AgreementTests.cases[0].spec
         let all = Array(repeating: Side.host, count: spec.nodes.count)
         #expect(throws: ModelError.self) { try Self.compare(spec, ["x": all]) }
         var pinned = spec

@@ -41,7 +41,7 @@ final class Opener: Element {
                     proto: 17
                 )
                 FlowOpenCommand(ends).write(to: context[j])
-                context[j].pointee.layout = layout
+                context[j].layout = layout
                 context.emit(j, 1)
             }
             context.emit(i, 0)

@@ -114,7 +114,7 @@ import Testing
                     linkType: 1,
                     interface: 0
                 )
-                traffic.append(pool.items + Int(index), wire: 0, key: 1)
+                traffic.append(Packet(pool.items + Int(index)), wire: 0, key: 1)
             }
         }
         var seen: Set<[UInt8]> = []

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Model
@@ -81,8 +82,8 @@ import Testing
     }
 
     /// Every value of the published tables, to seven digits: 605 sizes, 365 frames, 8 links.
-    @Test(.enabled(if: shared("reference/pcie-model-golden.json") != nil)) func allGoldenValues() throws {
-        let data = try #require(shared("reference/pcie-model-golden.json"))
+    @Test(.enabled(if: Shared.isThere)) func allGoldenValues() throws {
+        let data = try Shared.data("reference/pcie-model-golden.json")
         let golden = try JSONDecoder().decode(Golden.self, from: data)
         #expect(golden.dma.rows.count == 605 && golden.nic.rows.count == 365)
         #expect(Self.misses(Self.link, golden.dma) == 0)

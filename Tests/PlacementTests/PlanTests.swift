@@ -8,38 +8,9 @@ import Testing
 @testable import Placement
 
 /// Packets without content, a microsecond apart.
-private final class EvenSource: PacketSource {
-    private let data = UnsafeMutableRawPointer.allocate(byteCount: 1000, alignment: 16)
-    private var next = 0
-
-    override init() {
-        super.init()
-        data.initializeMemory(as: UInt8.self, repeating: 0, count: 1000)
-    }
-
-    deinit { data.deallocate() }
-
-    override var nextTime: Int64 { next < 200 ? Int64(next) * 1000 : .max }
-
-    override func fill(
-        _ pool: Pool,
-        _ indices: UnsafeMutablePointer<Int32>,
-        max: Int,
-        before limit: Int64,
-        sequence: UInt64
-    ) -> Int {
-        guard next < 200, nextTime < limit, pool.take(1, into: indices) == 1 else { return 0 }
-        pool.items[Int(indices[0])] = Item(
-            data: data,
-            length: 1000,
-            wireLength: 1000,
-            time: nextTime,
-            sequence: sequence,
-            linkType: 1,
-            interface: 0
-        )
-        next += 1
-        return 1
+private func evenPackets() -> [MemorySource.Packet] {
+    (0..<200).map {
+        MemorySource.Packet(bytes: [UInt8](repeating: 0, count: 1000), wireLength: 1000, time: 1000 * Int64($0))
     }
 }
 
@@ -142,7 +113,7 @@ private struct NoServices: Services {
         var options = Comparison.Options()
         options.packets = 2000
         return try Plan.make(spec, for: objective, profile: profile, options: options) {
-            try Instance(spec, bindings: [0: WireBinding(source: EvenSource())], services: NoServices())
+            try Instance(spec, bindings: [0: WireBinding(source: MemorySource(evenPackets()))], services: NoServices())
         }
     }
 
@@ -160,7 +131,9 @@ private struct NoServices: Services {
             },
             profile: Self.profile,
             options: options
-        ) { try Instance(spec, bindings: [0: WireBinding(source: EvenSource())], services: NoServices()) }
+        ) {
+            try Instance(spec, bindings: [0: WireBinding(source: MemorySource(evenPackets()))], services: NoServices())
+        }
         for objective in Objective.allCases {
             let plan = try Self.plan(spec, objective)
             #expect(plan.possible.all == 8 && plan.possible.infeasible == 0)
@@ -267,7 +240,11 @@ private struct NoServices: Services {
                 return asked > 3
             },
             makeInstance: {
-                try Instance(spec, bindings: [0: WireBinding(source: EvenSource())], services: NoServices())
+                try Instance(
+                    spec,
+                    bindings: [0: WireBinding(source: MemorySource(evenPackets()))],
+                    services: NoServices()
+                )
             }
         )
         #expect(plan.wasInterrupted && plan.completeness.hasPrefix("interrupted"))

@@ -136,7 +136,7 @@ final class Contract {
         take(i, from: node, "let go by '\(outputs[output])'")
         keepers[Int(i)] = Contract.travelling
         if isOrdered {
-            let turn = Turn.of(items + Int(i), turns + Int(i)).number
+            let turn = Turn.of(Packet(items + Int(i)), turns + Int(i)).number
             if turn < lastTurns[Int(node)][output] {
                 breach(
                     node,

@@ -40,3 +40,47 @@ struct EdgeQueue {
         isBack = false
     }
 }
+
+// Queues are always reached by pointer: these make `queue.tail` of `queue.pointee.tail`.
+extension UnsafeMutablePointer<EdgeQueue> {
+    @inlinable @inline(__always) var buffer: UnsafeMutablePointer<Int32> { pointee.buffer }
+    @inlinable @inline(__always)
+    var head: Int {
+        get { pointee.head }
+        nonmutating set { pointee.head = newValue }
+    }
+    @inlinable @inline(__always)
+    var tail: Int {
+        get { pointee.tail }
+        nonmutating set { pointee.tail = newValue }
+    }
+    @inlinable @inline(__always)
+    var moved: UInt64 {
+        get { pointee.moved }
+        nonmutating set { pointee.moved = newValue }
+    }
+    @inlinable @inline(__always)
+    var isBack: Bool {
+        get { pointee.isBack }
+        nonmutating set { pointee.isBack = newValue }
+    }
+    @inlinable @inline(__always)
+    var edge: Int32 {
+        get { pointee.edge }
+        nonmutating set { pointee.edge = newValue }
+    }
+    @inlinable @inline(__always)
+    var end: Int {
+        get { pointee.end }
+        nonmutating set { pointee.end = newValue }
+    }
+    @inlinable @inline(__always)
+    var counted: Int {
+        get { pointee.counted }
+        nonmutating set { pointee.counted = newValue }
+    }
+    /// Nothing waits.
+    @inlinable @inline(__always) var isEmpty: Bool { pointee.head == pointee.tail }
+    /// How many items wait.
+    @inlinable @inline(__always) var count: Int { pointee.tail &- pointee.head }
+}

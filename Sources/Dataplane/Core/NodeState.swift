@@ -50,15 +50,54 @@ struct NodeState {
 
     /// The number of an item made of `parent` among those of its turn; children of one parent follow each other.
     @inlinable @inline(__always)
-    mutating func numberOfChild(of parent: UnsafeMutablePointer<Item>) -> UInt16 {
-        let isSame = self.parent.sequence == parent.pointee.sequence && self.parent.made == parent.pointee.made
+    mutating func numberOfChild(of parent: Packet) -> UInt16 {
+        let isSame = self.parent.sequence == parent.sequence && self.parent.made == parent.made
         self.parent = (
-            parent.pointee.sequence, parent.pointee.made,
+            parent.sequence, parent.made,
             isSame ? max(self.parent.children, self.parent.children &+ 1) : 1
         )
-        let (sum, overflow) = parent.pointee.made.addingReportingOverflow(self.parent.children)
+        let (sum, overflow) = parent.made.addingReportingOverflow(self.parent.children)
         return overflow ? .max : sum
     }
+}
+
+// Nodes are always reached by pointer: these make `node.entered` of `node.pointee.entered`.
+extension UnsafeMutablePointer<NodeState> {
+    @inline(__always) var outputs: UnsafeMutablePointer<EdgeQueue> { pointee.outputs }
+    @inline(__always) var drops: UnsafeMutablePointer<UInt64> { pointee.drops }
+    @inline(__always)
+    var entered: UInt64 {
+        get { pointee.entered }
+        nonmutating set { pointee.entered = newValue }
+    }
+    @inline(__always)
+    var made: UInt64 {
+        get { pointee.made }
+        nonmutating set { pointee.made = newValue }
+    }
+    @inline(__always)
+    var refused: Int {
+        get { pointee.refused }
+        nonmutating set { pointee.refused = newValue }
+    }
+    @inline(__always)
+    var isEntering: Bool {
+        get { pointee.isEntering }
+        nonmutating set { pointee.isEntering = newValue }
+    }
+    @inline(__always)
+    var mustWait: Bool {
+        get { pointee.mustWait }
+        nonmutating set { pointee.mustWait = newValue }
+    }
+    @inline(__always)
+    var endsFlows: Bool {
+        get { pointee.endsFlows }
+        nonmutating set { pointee.endsFlows = newValue }
+    }
+    @inline(__always) var tells: Bool { pointee.tells }
+    /// Frees an item of its pool.
+    @inline(__always) func release(_ i: Int32) { pointee.pool.pointee.release(i) }
 }
 
 /// What all elements of one run share.

@@ -9,43 +9,133 @@
 public struct Context {
     /// The pool's items, by index.
     public let items: UnsafeMutablePointer<Item>
-    @usableFromInline let node: UnsafeMutablePointer<NodeState>
+    @usableFromInline let nodeState: UnsafeMutablePointer<NodeState>
 
     @usableFromInline
     init(items: UnsafeMutablePointer<Item>, node: UnsafeMutablePointer<NodeState>) {
         self.items = items
-        self.node = node
+        nodeState = node
     }
 
-    /// How many timers an element has, identities `0 ..< timerCount`.
+    @inlinable
+    var node: NodeState {
+        @inline(__always) unsafeAddress { UnsafePointer(nodeState) }
+        @inline(__always) nonmutating unsafeMutableAddress { nodeState }
+    }
+    @inlinable
+    var pool: PoolState {
+        @inline(__always) unsafeAddress { UnsafePointer(nodeState.pointee.pool) }
+        @inline(__always) nonmutating unsafeMutableAddress { nodeState.pointee.pool }
+    }
+    @inlinable
+    var run: RunState {
+        @inline(__always) unsafeAddress { UnsafePointer(nodeState.pointee.run) }
+        @inline(__always) nonmutating unsafeMutableAddress { nodeState.pointee.run }
+    }
+
+    /// Timers of an element; their identities are `0 ..< timerCount`.
     public static var timerCount: Int { NodeState.timerCount }
     /// The due time of a timer that is not armed.
     @inlinable @inline(__always) public static var unarmed: Int64 { .max }
 
     /// Item `i`.
     @inlinable @inline(__always)
-    public subscript(_ i: Int32) -> UnsafeMutablePointer<Item> { items + Int(i) }
+    public subscript(_ i: Int32) -> Packet { Packet(items + Int(i)) }
+
+    /// The index of a packet, by which it is held, resumed and copied.
+    @inlinable @inline(__always)
+    public func index(of packet: Packet) -> Int32 { Int32(truncatingIfNeeded: packet.item - items) }
+
+    // MARK: One packet at a time
+
+    /// What becomes of one packet of a batch.
+    @frozen
+    public struct Verdict: BitwiseCopyable {
+        // An output, or one of those below: -3 and less are reasons.
+        @usableFromInline let code: Int
+
+        @inlinable @inline(__always)
+        init(code: Int) { self.code = code }
+
+        /// It leaves by `output`.
+        @inlinable @inline(__always)
+        public static func emit(_ output: Int) -> Verdict { Verdict(code: output) }
+        /// It is dropped for `reason`.
+        @inlinable @inline(__always)
+        public static func drop<R: DropReason>(_ reason: R) -> Verdict { Verdict(code: -3 &- reason.rawValue) }
+        /// Its life ends here on purpose.
+        @inlinable @inline(__always)
+        public static var use: Verdict { Verdict(code: -1) }
+        /// The element holds it, or has let it go by itself.
+        @inlinable @inline(__always)
+        public static var taken: Verdict { Verdict(code: -2) }
+    }
+
+    /// Asks `body` what becomes of each packet of the batch, in order, and does it.
+    ///
+    /// ```swift
+    /// context.forEach(batch) { packet in
+    ///     guard let ip = IPv4View(packet) else { return .drop(Drop.notIp) }
+    ///     return ip.timeToLive >= least ? .emit(0) : .drop(Drop.tooFewHops)
+    /// }
+    /// ```
+    ///
+    /// Packets that leave by the same output, one behind the other, are emitted together: so a filter costs nothing for what it
+    /// does not stop. An output named in a verdict is for `forEach` alone to emit to: what `body` emitted there would overtake
+    /// the packets before it.
+    @inlinable @inline(__always)
+    public func forEach(_ batch: Batch, _ body: (Packet) -> Verdict) {
+        forEach(batch) { packet, _ in body(packet) }
+    }
+
+    /// The same for a body that needs the context.
+    @inlinable @inline(__always)
+    public func forEach(_ batch: Batch, _ body: (Packet, borrowing Context) -> Verdict) {
+        var start = 0
+        var output = 0
+        for k in 0..<batch.count {
+            let code = body(batch[k], self).code
+            if code == output { continue }
+            emit(batch, from: start, to: k, output)
+            if code >= 0 {
+                start = k
+                output = code
+            } else {
+                start = k &+ 1
+                if code == Verdict.use.code {
+                    use(batch.index[k])
+                } else if code != Verdict.taken.code {
+                    drop(batch.index[k], -3 &- code)
+                }
+            }
+        }
+        emit(batch, from: start, to: batch.count, output)
+    }
+
+    /// What becomes of packets where an optional output is for those who want them on: without an edge their life ends here.
+    @inlinable @inline(__always)
+    public func emitIfConnected(_ output: Int) -> Verdict { isConnected(output) ? .emit(output) : .use }
 
     // MARK: Letting items go
 
     /// The item leaves by `output`.
     @inlinable @inline(__always)
     public func emit(_ i: Int32, _ output: Int) {
-        assert(contract.emitted(i, output, by: node.pointee.index))
-        let queue = node.pointee.outputs + output
-        let tail = queue.pointee.tail
-        queue.pointee.buffer[tail] = i
-        queue.pointee.tail = tail &+ 1
+        assert(contract.emitted(i, output, by: node.index))
+        let queue = node.outputs + output
+        let tail = queue.tail
+        queue.buffer[tail] = i
+        queue.tail = tail &+ 1
     }
 
     /// All items of the batch leave by `output`, in order.
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, _ output: Int) {
-        assert(contract.emitted(batch, output, by: node.pointee.index))
-        let queue = node.pointee.outputs + output
-        let tail = queue.pointee.tail
-        (queue.pointee.buffer + tail).update(from: batch.index, count: batch.count)
-        queue.pointee.tail = tail &+ batch.count
+        assert(contract.emitted(batch, output, by: node.index))
+        let queue = node.outputs + output
+        let tail = queue.tail
+        (queue.buffer + tail).update(from: batch.index, count: batch.count)
+        queue.tail = tail &+ batch.count
     }
 
     /// The items `from ..< to` of the batch leave by `output`, in order.
@@ -60,9 +150,9 @@ public struct Context {
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, by outputs: UnsafePointer<UInt16>) {
         // Kept in a register, for memory that is written could be where it stands.
-        let queues = node.pointee.outputs
+        let queues = node.outputs
         for k in 0..<batch.count {
-            assert(contract.emitted(batch.index[k], Int(outputs[k]), by: node.pointee.index))
+            assert(contract.emitted(batch.index[k], Int(outputs[k]), by: node.index))
             queues[Int(outputs[k])].append(batch.index[k])
         }
     }
@@ -70,9 +160,9 @@ public struct Context {
     /// The item is dropped for a reason, an index into the type's list of drop reasons; counted, and its slot is free.
     @inlinable @inline(__always)
     public func drop(_ i: Int32, _ reason: Int) {
-        assert(contract.dropped(i, reason, by: node.pointee.index))
-        node.pointee.drops[reason] &+= 1
-        node.pointee.pool.pointee.release(i)
+        assert(contract.dropped(i, reason, by: node.index))
+        node.drops[reason] &+= 1
+        pool.release(i)
     }
 
     /// The item is dropped for a reason named by the element's own enumeration.
@@ -82,25 +172,25 @@ public struct Context {
     /// The item's life ends here on purpose: it reached a sink, was coalesced or joined with others.
     @inlinable @inline(__always)
     public func use(_ i: Int32) {
-        assert(contract.used(i, by: node.pointee.index))
-        node.pointee.used &+= 1
-        node.pointee.pool.pointee.release(i)
+        assert(contract.used(i, by: node.index))
+        node.used &+= 1
+        pool.release(i)
     }
 
     /// The life of all items of the batch ends here on purpose.
     @inlinable @inline(__always)
     public func use(_ batch: Batch) {
-        assert(contract.used(batch, by: node.pointee.index))
-        node.pointee.used &+= UInt64(batch.count)
-        node.pointee.pool.pointee.release(batch)
+        assert(contract.used(batch, by: node.index))
+        node.used &+= UInt64(batch.count)
+        pool.release(batch)
     }
 
     /// The item stays in the element until it is resumed.
     @inlinable @inline(__always)
     public func hold(_ i: Int32) {
-        assert(contract.held(i, by: node.pointee.index))
-        node.pointee.held &+= 1
-        items[Int(i)].flags.insert(.held)
+        assert(contract.held(i, by: node.index))
+        node.held &+= 1
+        self[i].flags.insert(.held)
     }
 
     /// A held item is current again, on account of item `cause`, whose turn it takes; it must then leave by `emit`, `drop` or
@@ -112,23 +202,23 @@ public struct Context {
     /// of the timer, of the end of the flow or of the input.
     @inlinable @inline(__always)
     public func resume(_ i: Int32) {
-        assert(contract.isOutsideOfProcess(node.pointee.index, "resumed item \(i)"))
-        let origin = node.pointee.run.pointee.origin
+        assert(contract.isOutsideOfProcess(node.index, "resumed item \(i)"))
+        let origin = run.origin
         resume(i, Turn(number: origin.turn, now: origin.now))
     }
 
     @inlinable @inline(__always)
     func resume(_ i: Int32, _ turn: Turn) {
-        assert(contract.resumed(i, by: node.pointee.index))
-        node.pointee.held &-= 1
-        items[Int(i)].flags.remove(.held)
-        items[Int(i)].flags.insert(.resumed)
-        node.pointee.pool.pointee.turns[Int(i)] = turn
+        assert(contract.resumed(i, by: node.index))
+        node.held &-= 1
+        self[i].flags.remove(.held)
+        self[i].flags.insert(.resumed)
+        pool.turns[Int(i)] = turn
     }
 
     /// Whether an edge leads on from `output`; an optional output may have none, and what is emitted there is dropped.
     @inlinable @inline(__always)
-    public func isConnected(_ output: Int) -> Bool { node.pointee.connected[output] }
+    public func isConnected(_ output: Int) -> Bool { node.connected[output] }
 
     // MARK: Making items
 
@@ -136,21 +226,21 @@ public struct Context {
     /// cycle; nil when the pool is empty. Its `length` is `capacity`; its bytes are not set.
     @inlinable
     public func make(from i: Int32, capacity: Int) -> Int32? {
-        guard let j = node.pointee.pool.pointee.make(capacity: capacity) else { return nil }
-        assert(contract.made(j, by: node.pointee.index))
-        node.pointee.made &+= 1
-        let parent = items + Int(i)
-        let child = items + Int(j)
-        child.pointee.time = parent.pointee.time
-        child.pointee.sequence = parent.pointee.sequence
-        child.pointee.made = node.pointee.numberOfChild(of: parent)
-        child.pointee.flow = parent.pointee.flow
-        child.pointee.linkType = parent.pointee.linkType
-        child.pointee.interface = parent.pointee.interface
-        child.pointee.hops = parent.pointee.hops
-        if parent.pointee.flags.contains(.resumed) {
-            child.pointee.flags.insert(.resumed)
-            node.pointee.pool.pointee.turns[Int(j)] = node.pointee.pool.pointee.turns[Int(i)]
+        guard let j = pool.make(capacity: capacity) else { return nil }
+        assert(contract.made(j, by: node.index))
+        node.made &+= 1
+        let parent = self[i]
+        let child = self[j]
+        child.time = parent.time
+        child.sequence = parent.sequence
+        child.made = node.numberOfChild(of: parent)
+        child.flow = parent.flow
+        child.linkType = parent.linkType
+        child.interface = parent.interface
+        child.hops = parent.hops
+        if parent.isResumed {
+            child.flags.insert(.resumed)
+            pool.turns[Int(j)] = pool.turns[Int(i)]
         }
         return j
     }
@@ -163,7 +253,7 @@ public struct Context {
     @inlinable
     public func originate(because i: Int32, capacity: Int) -> Int32? {
         guard let j = make(from: i, capacity: capacity) else { return nil }
-        items[Int(j)].hops = 0
+        self[j].hops = 0
         return j
     }
 
@@ -171,19 +261,18 @@ public struct Context {
     /// nil when the pool is empty. For use outside `process`.
     @inlinable
     public func originate(capacity: Int) -> Int32? {
-        assert(contract.isOutsideOfProcess(node.pointee.index, "made an item"))
-        guard let j = node.pointee.pool.pointee.make(capacity: capacity) else { return nil }
-        assert(contract.made(j, by: node.pointee.index))
-        node.pointee.made &+= 1
-        let run = node.pointee.run
-        let origin = run.pointee.origin
-        items[Int(j)].time = origin.time
-        items[Int(j)].sequence = origin.sequence
-        items[Int(j)].made = run.pointee.children
-        if run.pointee.children < .max { run.pointee.children &+= 1 }
+        assert(contract.isOutsideOfProcess(node.index, "made an item"))
+        guard let j = pool.make(capacity: capacity) else { return nil }
+        assert(contract.made(j, by: node.index))
+        node.made &+= 1
+        let origin = run.origin
+        self[j].time = origin.time
+        self[j].sequence = origin.sequence
+        self[j].made = run.children
+        if run.children < .max { run.children &+= 1 }
         if origin.turn != origin.sequence || origin.now != origin.time {
-            items[Int(j)].flags.insert(.resumed)
-            node.pointee.pool.pointee.turns[Int(j)] = Turn(number: origin.turn, now: origin.now)
+            self[j].flags.insert(.resumed)
+            pool.turns[Int(j)] = Turn(number: origin.turn, now: origin.now)
         }
         return j
     }
@@ -191,31 +280,36 @@ public struct Context {
     /// A copy of item `i`, with bytes of its own; nil when the pool is empty.
     @inlinable
     public func copy(_ i: Int32) -> Int32? {
-        let length = Int(items[Int(i)].length)
-        guard let j = make(from: i, capacity: length) else { return nil }
-        let (data, flags, made) = (items[Int(j)].data, items[Int(j)].flags, items[Int(j)].made)
-        data.copyMemory(from: items[Int(i)].data, byteCount: length)
-        items[Int(j)] = items[Int(i)]
-        items[Int(j)].data = data
-        items[Int(j)].made = made
-        items[Int(j)].flags.subtract([.owned, .large, .held])
-        items[Int(j)].flags.formUnion(flags)
+        let original = self[i]
+        guard let j = make(from: i, capacity: Int(original.length)) else { return nil }
+        let copy = self[j]
+        let (data, flags, made) = (copy.writableData, copy.flags, copy.made)
+        data.copyMemory(from: original.data, byteCount: Int(original.length))
+        copy.item.pointee = original.item.pointee
+        copy.writableData = data
+        copy.made = made
+        copy.flags.subtract([.owned, .large, .held])
+        copy.flags.formUnion(flags)
         return j
     }
 
     /// Makes the bytes of item `i` writable, copying them out of the capture when they are not.
     @inlinable
     public func own(_ i: Int32) {
-        if items[Int(i)].flags.isDisjoint(with: [.owned, .large]) { node.pointee.pool.pointee.own(i) }
+        if !self[i].isWritable { pool.own(i) }
     }
+
+    /// Makes the bytes of a packet writable.
+    @inlinable @inline(__always)
+    public func own(_ packet: Packet) { own(index(of: packet)) }
 
     // MARK: Counting and time
 
     /// Counts `n` operations. What an element counts must not depend on where batches are cut.
     @inlinable @inline(__always)
     public func did(_ operation: Operation, _ n: Int) {
-        node.pointee.operations[operation.rawValue] &+= UInt64(truncatingIfNeeded: n)
-        node.pointee.touched |= 1 &<< UInt32(truncatingIfNeeded: operation.rawValue)
+        node.operations[operation.rawValue] &+= UInt64(truncatingIfNeeded: n)
+        node.touched |= 1 &<< UInt32(truncatingIfNeeded: operation.rawValue)
     }
 
     /// Functional time in nanoseconds at which item `i` is handled: that of the packet whose turn it is. The item's own time is
@@ -223,8 +317,12 @@ public struct Context {
     @inlinable @inline(__always)
     public func now(_ i: Int32) -> Int64 { turn(of: i).now }
 
+    /// Functional time in nanoseconds at which a packet is handled.
     @inlinable @inline(__always)
-    func turn(of i: Int32) -> Turn { Turn.of(items + Int(i), node.pointee.pool.pointee.turns + Int(i)) }
+    public func now(_ packet: Packet) -> Int64 { now(index(of: packet)) }
+
+    @inlinable @inline(__always)
+    func turn(of i: Int32) -> Turn { Turn.of(self[i], pool.turns + Int(i)) }
 
     /// Arms timer `id` of this element at functional time `due`, in nanoseconds; an armed one is moved.
     ///
@@ -233,34 +331,34 @@ public struct Context {
     /// fires without end.
     @inlinable
     public func arm(_ id: Int, at due: Int64) {
-        assert(contract.armed(id, at: due, by: node.pointee.index))
-        node.pointee.timers[id] = due
-        if due < node.pointee.run.pointee.nextDue { node.pointee.run.pointee.nextDue = due }
+        assert(contract.armed(id, at: due, by: node.index))
+        node.timers[id] = due
+        if due < run.nextDue { run.nextDue = due }
     }
 
     /// Disarms timer `id` of this element.
     @inlinable
-    public func disarm(_ id: Int) { node.pointee.timers[id] = Context.unarmed }
+    public func disarm(_ id: Int) { node.timers[id] = Context.unarmed }
 
-    /// What the runtime works on now, outside `process`: the end of a flow or of the input, or a timer.
-    public var origin: Origin { node.pointee.run.pointee.origin }
+    /// Outside `process`, the cause of the call: the end of a flow or of the input, or a timer.
+    public var origin: Origin { run.origin }
 
     // MARK: Order
 
     /// What the item in hand let go, or ended, must be through before the next item of the batch is taken: the element returns, and
     /// gives the rest of its batch back with ``again(_:from:)``.
     @inlinable @inline(__always)
-    public var mustWait: Bool { node.pointee.mustWait }
+    public var mustWait: Bool { node.mustWait }
 
     /// The items of the batch from `k` on were not taken: they are handed over again when all that was let go is through.
     @inlinable @inline(__always)
-    public func again(_ batch: Batch, from k: Int) { node.pointee.refused = batch.count &- k }
+    public func again(_ batch: Batch, from k: Int) { node.refused = batch.count &- k }
 
     /// The item leaves by `output`; where that leads back, ``mustWait`` is true then.
     @inlinable @inline(__always)
     public func emitRound(_ i: Int32, _ output: Int) {
         emit(i, output)
-        if node.pointee.isEntering, node.pointee.leadsBack[output] { node.pointee.mustWait = true }
+        if node.isEntering, node.leadsBack[output] { node.mustWait = true }
     }
 
     /// Sends a marker along the cycle that this element is part of, behind all packets of a flow that it let go round before:
@@ -270,46 +368,46 @@ public struct Context {
     /// False where none is needed, as nothing is under way: all elements of the cycle run on one executor, and what an item causes is
     /// through before the next is taken.
     public func sendMarker(behind flow: FlowRef, spread: UInt32) -> Bool {
-        if !node.pointee.isSplit { return false }
-        node.pointee.run.pointee.marker = (flow, spread)
+        if !node.isSplit { return false }
+        run.marker = (flow, spread)
         return true
     }
 
     /// The last item of the batch, which came in from outside of the cycle, waits for the marker of a flow, in the buffer that keeps
     /// flows in order; it is handed over again when that has returned.
     public func awaitMarker(of flow: FlowRef, _ batch: Batch) {
-        node.pointee.run.pointee.awaited = flow
-        node.pointee.refused = 1
+        run.awaited = flow
+        node.refused = 1
     }
 
     /// The last item of the batch waits for a marker.
     @inline(__always)
-    var isAwaiting: Bool { node.pointee.run.pointee.awaited != nil }
+    var isAwaiting: Bool { run.awaited != nil }
 
     /// Announces that a flow of this table has ended, because of item `i`, or of what the runtime works on where `i` is -1. The
     /// elements that keep state for it are told before the next item is taken (``mustWait``). What they make gets the time of the item, or `time`.
     public func endFlow(_ flow: FlowRef, _ reason: FlowEnd, because i: Int32 = -1, time: Int64? = nil) {
-        precondition(node.pointee.isTable, "only a flow table ends flows; others send it a flow_end command")
+        precondition(node.isTable, "only a flow table ends flows; others send it a flow_end command")
         var origin = self.origin
         if i >= 0 {
             let turn = turn(of: i)
             origin = Origin(
-                time: self[i].pointee.time,
-                sequence: self[i].pointee.sequence,
+                time: self[i].time,
+                sequence: self[i].sequence,
                 turn: turn.number,
                 now: turn.now
             )
         }
         if let time { origin.time = time }
-        node.pointee.run.pointee.announce(
-            EndedFlow(table: node.pointee.index, flow: flow, reason: reason, origin: origin)
+        run.announce(
+            EndedFlow(table: node.index, flow: flow, reason: reason, origin: origin)
         )
-        if node.pointee.tells {
-            node.pointee.endsFlows = true
-            node.pointee.mustWait = true
+        if node.tells {
+            node.endsFlows = true
+            node.mustWait = true
         }
     }
 
     @inlinable @inline(__always)
-    var contract: Contract { node.pointee.contract._withUnsafeGuaranteedRef { $0 } }
+    var contract: Contract { node.contract._withUnsafeGuaranteedRef { $0 } }
 }

@@ -7,7 +7,7 @@ public struct ElementDescriptor: Sendable {
     public struct ParameterInfo: Sendable {
         /// The name in graph files.
         public var name: String
-        /// What its values are, with their range.
+        /// Type and range of its values.
         public var type: ParameterType
         /// The default as written in a graph file; nil when the parameter must be given.
         public var defaultText: String?
@@ -30,9 +30,9 @@ public struct ElementDescriptor: Sendable {
     public let documentation: String
     /// The family the documents list it under.
     public let category: Category
-    /// What the outcome for an item depends on.
+    /// Everything that the outcome for an item depends on.
     public let depends: Depends
-    /// Where it may be placed.
+    /// The sides it may be placed on.
     public let sides: Sides
     /// Its parameters, in the order it declares them.
     public let parameters: [ParameterInfo]

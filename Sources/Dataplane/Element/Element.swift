@@ -123,7 +123,7 @@ public struct Setup: Sendable {
     public var hashKey: HashKey
     /// The layouts of the run's records and commands.
     public var layouts: LayoutTable
-    /// What the outside world offers.
+    /// Files, filters and whatever else comes from outside.
     public var services: any Services
 
     public init(

@@ -15,13 +15,13 @@ public protocol ElementType: ElementBase {
     static var category: Category { get }
     /// What the outcome for an item depends on; decides which laws the element is held to.
     static var depends: Depends { get }
-    /// Where it may be placed; anywhere unless it says otherwise.
+    /// The sides it may be placed on; both unless it says otherwise.
     static var sides: Sides { get }
-    /// What arrives, and how much of it is read. Ports may depend on the configuration.
+    /// The input ports, and how much of an item each reads. Ports may depend on the configuration.
     static func inputs(_ config: Config) -> [Input]
-    /// What leaves.
+    /// The output ports.
     static func outputs(_ config: Config) -> [Output]
-    /// What a graph file may set, by key path into ``Config``.
+    /// The keys of the element in a graph file, by key path into ``Config``.
     static var parameters: [Parameter<Config>] { get }
     /// Named values that can be read from a running element.
     static var handlers: [Handler<Self>] { get }

@@ -28,7 +28,7 @@ public final class FilterCache: Sendable {
         self.decisions = Mutex(RecentlyUsed(capacity: decisions))
     }
 
-    /// How many filters and decisions are kept now.
+    /// Filters and decisions that are kept now.
     public var count: (filters: Int, decisions: Int) {
         (programs.withLock { $0.count }, decisions.withLock { $0.count })
     }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What elements count instead of cycles. A device profile says what each costs on each side.
+/// A unit of work. Elements count these instead of cycles; a device profile says what each costs on each side.
 public enum Operation: Int, CaseIterable, Sendable {
     /// Reading the headers of one packet.
     case parse
@@ -57,7 +57,7 @@ public enum Operation: Int, CaseIterable, Sendable {
         [.checksumBytes, .payloadBytes, .copyBytes, .scanned, .textBytes].contains(self)
     }
 
-    /// What one unit of it is, for documents.
+    /// One unit of it, in words for documents.
     public var about: String {
         switch self {
         case .parse: "headers of one packet read"

@@ -11,7 +11,7 @@ public indirect enum Value: Sendable, Equatable {
     /// Keys in the order they were written, each with its own place.
     case map([(key: String, keyMark: Mark, value: Value)], Mark)
 
-    /// Where the value stands.
+    /// Place in the file.
     public var mark: Mark {
         switch self {
         case .scalar(_, let mark), .list(_, let mark), .map(_, let mark): mark
@@ -38,13 +38,13 @@ public indirect enum Value: Sendable, Equatable {
     }
 }
 
-/// What is wrong with a parameter's value, and where.
+/// An error in a parameter's value, with its place.
 public struct ParameterError: Error, Sendable {
     /// A sentence without capital or full stop, for example `'ten' is not a whole number`.
     public var message: String
-    /// Where the value stands, or its key when that is wrong.
+    /// Place of the value, or of its key when that is wrong.
     public var mark: Mark
-    /// What to write instead, when that can be told.
+    /// The word that was meant, where one is near enough.
     public var suggestion: String?
     /// A stable name for this kind of error, in snake case.
     public var code: String
@@ -104,7 +104,7 @@ public struct NamedFilter: Sendable, Equatable {
     public var name: String
     /// The filter as written; whether it can be compiled is another question.
     public var filter: String
-    /// Where the filter stands, for errors found when it is compiled.
+    /// Place of the filter, for errors found when it is compiled.
     public var mark: Mark
     public init(name: String, filter: String, mark: Mark) {
         self.name = name
@@ -117,7 +117,7 @@ public struct NamedFilter: Sendable, Equatable {
 public struct Parameter<Config>: Sendable {
     /// The name in graph files.
     public let name: String
-    /// What its values are, with their range.
+    /// Type and range of its values.
     public let type: ParameterType
     /// One phrase for documents.
     public let about: String

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What kind of items travel on an edge.
+/// A kind of item that travels on an edge.
 public enum Kind: Equatable, Sendable, CustomStringConvertible {
     case packet
     /// Packets whose payload is the next in-order bytes of their direction.
@@ -21,7 +21,7 @@ public enum Kind: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Which kinds an input takes.
+/// The kinds that an input takes.
 public enum Accepts: Equatable, Sendable, CustomStringConvertible {
     case any
     case only(Kind)
@@ -52,7 +52,7 @@ public enum Accepts: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Which kind an output gives.
+/// The kind that an output gives.
 public enum Gives: Equatable, Sendable, CustomStringConvertible {
     case kind(Kind)
     /// The kind that arrives at the input of this number.

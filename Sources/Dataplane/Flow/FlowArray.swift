@@ -13,7 +13,7 @@ import CLinux
 /// static let stateBytesPerFlow = FlowArray<Seen>.bytesPerFlow
 /// let seen: FlowArray<Seen>               // in init: try FlowArray(flows: setup.flows)
 ///
-/// let flow = batch[k].pointee.flow        // in process, for each packet
+/// let flow = batch[k].flow        // in process, for each packet
 /// if let state = seen[flow] ?? seen.begin(flow, Seen()) { state.pointee.packets &+= 1 }
 ///
 /// seen.end(flow)                          // in flowEnded
@@ -21,7 +21,7 @@ import CLinux
 ///
 /// Memory comes from the system untouched: an array for many flows takes the memory of those that there are.
 public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
-    /// How many flows it has room for: the capacity of the flow table upstream.
+    /// Flows it has room for: the capacity of the flow table upstream.
     public let flows: Int
     @usableFromInline let base: UnsafeMutableRawPointer
     private let memory: ZeroedMemory<UInt64>

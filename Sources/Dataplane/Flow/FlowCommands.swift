@@ -30,9 +30,9 @@ public struct FlowOpenCommand: Equatable, Sendable {
     }
 
     /// Reads the command of an item; nil where it is too short or names no addresses of one version.
-    public init?(_ item: UnsafeMutablePointer<Item>) {
-        guard item.pointee.length >= FlowOpenCommand.layout.size else { return nil }
-        let bytes = UnsafeRawPointer(item.pointee.data)
+    public init?(_ item: Packet) {
+        guard item.length >= FlowOpenCommand.layout.size else { return nil }
+        let bytes = item.data
         guard bytes.byte(0) == bytes.byte(17), bytes.byte(0) == 4 || bytes.byte(0) == 6 else { return nil }
         ends = FlowEnds(
             source: IPAddress(record: bytes),
@@ -46,8 +46,8 @@ public struct FlowOpenCommand: Equatable, Sendable {
     }
 
     /// Writes the command to the bytes of an item that has ``layout``'s size.
-    public func write(to item: UnsafeMutablePointer<Item>) {
-        var out = RecordWriter(item.pointee.data)
+    public func write(to item: Packet) {
+        var out = RecordWriter(item.writableData)
         out.put(ends.source)
         out.put(ends.destination)
         out.put(ends.sourcePort)
@@ -78,16 +78,16 @@ public struct FlowEndCommand: Equatable, Sendable {
     }
 
     /// Reads the command of an item; nil where it is too short.
-    public init?(_ item: UnsafeMutablePointer<Item>) {
-        guard item.pointee.length >= FlowEndCommand.layout.size else { return nil }
-        let bytes = UnsafeRawPointer(item.pointee.data)
+    public init?(_ item: Packet) {
+        guard item.length >= FlowEndCommand.layout.size else { return nil }
+        let bytes = item.data
         flow = bytes.flow(0)
         isReset = bytes.byte(8) == 1
     }
 
     /// Writes the command to the bytes of an item that has ``layout``'s size.
-    public func write(to item: UnsafeMutablePointer<Item>) {
-        var out = RecordWriter(item.pointee.data)
+    public func write(to item: Packet) {
+        var out = RecordWriter(item.writableData)
         out.put(flow)
         out.put(UInt8(isReset ? 1 : 0))
     }

@@ -3,9 +3,9 @@
 
 /// The two ends of a flow, as its packets in forward direction have them. Both addresses are of one IP version.
 public struct FlowEnds: Equatable, Sendable, BitwiseCopyable {
-    /// Where packets of the forward direction come from.
+    /// Source of the forward direction.
     public var source: IPAddress
-    /// Where they go.
+    /// Destination of the forward direction.
     public var destination: IPAddress
     /// The source port; 0 for protocols without ports.
     public var sourcePort: UInt16

@@ -37,31 +37,31 @@ public struct FlowKey: Equatable, Sendable {
     /// Whether a packet whose IP header was found holds all that its key is made of: a packet of a protocol with ports may be
     /// cut, or too short, before them.
     @inlinable
-    public static func isComplete(_ p: UnsafeMutablePointer<Item>) -> Bool {
-        let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
-        return !IPProtocol.hasPorts(p.pointee.ipProtocol) || p.pointee.flags.contains(.laterFragment)
-            || Int(p.pointee.l4) &+ 4 <= end
+    public static func isComplete(_ p: Packet) -> Bool {
+        let end = min(Int(p.length), Int(p.l3) &+ Int(p.ipLength))
+        return !IPProtocol.hasPorts(p.ipProtocol) || p.isLaterFragment
+            || Int(p.l4) &+ 4 <= end
     }
 
     /// The key of a packet whose headers were found, and whether its source is the upper end.
     ///
     /// Ports are 0 where there are none: other protocols and later fragments. The caller has asked ``isComplete(_:)``.
     @inlinable
-    public static func of(_ p: UnsafeMutablePointer<Item>) -> (key: FlowKey, upper: Bool) {
-        let data = UnsafeRawPointer(p.pointee.data)
-        let l4 = Int(p.pointee.l4)
-        let proto = p.pointee.ipProtocol
+    public static func of(_ p: Packet) -> (key: FlowKey, upper: Bool) {
+        let data = p.data
+        let l4 = Int(p.l4)
+        let proto = p.ipProtocol
         var ports: UInt32 = 0
-        if IPProtocol.hasPorts(proto), !p.pointee.flags.contains(.laterFragment), isComplete(p) {
+        if IPProtocol.hasPorts(proto), !p.isLaterFragment, isComplete(p) {
             ports = data.loadUnaligned(fromByteOffset: l4, as: UInt32.self)
         }
         let swappedPorts = ports &<< 16 | ports &>> 16
         let tail = UInt64(proto) &<< 32
-        if p.pointee.ipVersion == 4 {
-            let addresses = data.loadUnaligned(fromByteOffset: Int(p.pointee.l3) &+ 12, as: UInt64.self)
+        if p.ipVersion == 4 {
+            let addresses = data.loadUnaligned(fromByteOffset: Int(p.l3) &+ 12, as: UInt64.self)
             return of4(addresses, ports, swappedPorts, tail)
         }
-        return of6(data + Int(p.pointee.l3), ports, swappedPorts, tail)
+        return of6(data + Int(p.l3), ports, swappedPorts, tail)
     }
 
     /// The words of an IPv4 key and its hash, for a TCP or UDP packet with its whole header and two different addresses.

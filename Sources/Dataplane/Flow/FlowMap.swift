@@ -103,7 +103,7 @@ final class FlowMap {
             * (MemoryLayout<FlowRecord>.stride + MemoryLayout<Stand>.stride + SlotPool.bytesPerSlot)
     }
 
-    /// How many flows there are.
+    /// Flows in the table.
     var count: Int { list.count }
 
     @inline(__always)

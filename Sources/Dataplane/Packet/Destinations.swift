@@ -12,7 +12,7 @@ public protocol ByteSink: AnyObject {
 /// Where the packets of a wire go.
 public protocol PacketDestination: AnyObject {
     /// Writes one packet, stamped with the item's functional time.
-    func write(_ item: UnsafePointer<Item>) throws
+    func write(_ item: Packet) throws
     /// Writes the packets of a batch, in order, up to the first that fails.
     func write(_ batch: Batch) throws
     /// Completes what was written.

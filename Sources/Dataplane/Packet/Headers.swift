@@ -42,8 +42,8 @@ public enum HeaderStatus: UInt8, CaseIterable, Sendable {
 public enum Headers {
     /// Finds the headers of `p`, unless they were found before.
     @inlinable @inline(__always)
-    public static func locate(_ p: UnsafeMutablePointer<Item>) -> HeaderStatus {
-        if p.pointee.ipVersion != 0, p.pointee.ipVersion != Item.noIP { return .ip }
+    public static func locate(_ p: Packet) -> HeaderStatus {
+        if p.ipVersion != 0, p.ipVersion != Item.noIP { return .ip }
         return locateUsual(p) ? .ip : locateSlowly(p)
     }
 
@@ -51,11 +51,11 @@ public enum Headers {
     /// long enough for the headers of TCP. False for everything else, and nothing was changed then. Headers that were found
     /// before are found again, at the same place.
     @inlinable @inline(__always)
-    static func locateUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
-        let length = p.pointee.length
+    static func locateUsual(_ p: Packet) -> Bool {
+        let length = p.length
         // One branch for each condition, all nearly always taken: putting them together costs more.
-        guard _fastPath(p.pointee.linkType == LinkType.ethernet), _fastPath(length >= 54) else { return false }
-        let data = UnsafeRawPointer(p.pointee.data)
+        guard _fastPath(p.linkType == LinkType.ethernet), _fastPath(length >= 54) else { return false }
+        let data = p.data
         // EtherType 0x0800, version 4, header of five words.
         guard _fastPath(data.isUsualIPv4(12)) else { return false }
         let end = UInt32(data.be16(16)) &+ 14
@@ -71,23 +71,23 @@ public enum Headers {
         let beyondUDP = (Int32(data.byte(46) &>> 2) & 0x3c &- 8) & ifTCP
         let payload = UInt32(truncatingIfNeeded: beyondUDP &+ 42)
         guard _fastPath(beyondUDP >= 12 & ifTCP), _fastPath(payload <= end) else { return false }
-        p.pointee.l3 = 14
-        p.pointee.l4 = 34
-        p.pointee.payload = UInt16(truncatingIfNeeded: payload)
-        p.pointee.ipProtocol = UInt8(truncatingIfNeeded: proto)
-        p.pointee.ipVersion = 4
-        p.pointee.ipLength = end &- 14
-        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue | ItemFlags.transport.rawValue)
+        p.l3 = 14
+        p.l4 = 34
+        p.payload = UInt16(truncatingIfNeeded: payload)
+        p.ipProtocol = UInt8(truncatingIfNeeded: proto)
+        p.ipVersion = 4
+        p.ipLength = end &- 14
+        p.flags = ItemFlags(rawValue: p.flags.rawValue | ItemFlags.transport.rawValue)
         return true
     }
 
     /// The general case of ``locate(_:)``.
     @usableFromInline @inline(never)
-    static func locateSlowly(_ p: UnsafeMutablePointer<Item>) -> HeaderStatus {
-        p.pointee.ipVersion = Item.noIP
-        let data = UnsafeRawPointer(p.pointee.data)
-        let length = Int(p.pointee.length)
-        let link = network(data, length, linkType: p.pointee.linkType)
+    static func locateSlowly(_ p: Packet) -> HeaderStatus {
+        p.ipVersion = Item.noIP
+        let data = p.data
+        let length = Int(p.length)
+        let link = network(data, length, linkType: p.linkType)
         guard link.status == .ip else { return link.status }
         // Offsets of headers are kept in 16 bits; thousands of tags are no way to IP.
         guard link.offset <= Int(Int16.max) else { return .notIP }
@@ -203,7 +203,7 @@ public enum Headers {
     }
 
     private static func ipv4(
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ data: UnsafeRawPointer,
         _ length: Int,
         _ l3: Int
@@ -211,9 +211,9 @@ public enum Headers {
         guard l3 + 20 <= length else { return .truncated }
         let header = Int(data.byte(l3) & 15) * 4
         guard header >= 20 else { return .badHeaderLength }
-        guard l3 + header <= Int(max(p.pointee.wireLength, p.pointee.length)) else { return .badHeaderLength }
+        guard l3 + header <= Int(max(p.wireLength, p.length)) else { return .badHeaderLength }
         guard l3 + header <= length else { return .truncated }
-        let onWire = Int(max(p.pointee.wireLength, p.pointee.length)) - l3
+        let onWire = Int(max(p.wireLength, p.length)) - l3
         var total = Int(data.be16(l3 + 2))
         // Segmentation offload leaves the length 0 on packets captured at the sender; the frame tells it then.
         if total == 0 { total = onWire }
@@ -227,13 +227,13 @@ public enum Headers {
     }
 
     private static func ipv6(
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ data: UnsafeRawPointer,
         _ length: Int,
         _ l3: Int
     ) -> HeaderStatus {
         guard l3 + 40 <= length else { return .truncated }
-        let onWire = Int(max(p.pointee.wireLength, p.pointee.length)) - l3
+        let onWire = Int(max(p.wireLength, p.length)) - l3
         var total = Int(data.be16(l3 + 4)) + 40
         // A jumbogram (RFC 2675), or segmentation offload: the frame tells the length.
         if total == 40, data.byte(l3 + 6) != 59 { total = onWire }
@@ -277,7 +277,7 @@ public enum Headers {
 
     /// Sets the item's fields, and the payload's place behind a transport header that is there and whole.
     private static func set(
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ data: UnsafeRawPointer,
         _ version: UInt8,
         l3: Int,
@@ -286,8 +286,8 @@ public enum Headers {
         ipLength: Int,
         _ found: ItemFlags
     ) {
-        var flags = p.pointee.flags.subtracting([.fragment, .laterFragment, .transport]).union(found)
-        let end = min(Int(p.pointee.length), l3 + ipLength)
+        var flags = p.flags.subtracting([.fragment, .laterFragment, .transport]).union(found)
+        let end = min(Int(p.length), l3 + ipLength)
         var payload = l4
         if !flags.contains(.laterFragment) {
             switch proto {
@@ -306,12 +306,12 @@ public enum Headers {
             default: break
             }
         }
-        p.pointee.ipVersion = version
-        p.pointee.l3 = UInt16(truncatingIfNeeded: l3)
-        p.pointee.l4 = UInt16(truncatingIfNeeded: l4)
-        p.pointee.payload = UInt16(truncatingIfNeeded: min(payload, Int(UInt16.max)))
-        p.pointee.ipProtocol = proto
-        p.pointee.ipLength = UInt32(truncatingIfNeeded: ipLength)
-        p.pointee.flags = flags
+        p.ipVersion = version
+        p.l3 = UInt16(truncatingIfNeeded: l3)
+        p.l4 = UInt16(truncatingIfNeeded: l4)
+        p.payload = UInt16(truncatingIfNeeded: min(payload, Int(UInt16.max)))
+        p.ipProtocol = proto
+        p.ipLength = UInt32(truncatingIfNeeded: ipLength)
+        p.flags = flags
     }
 }

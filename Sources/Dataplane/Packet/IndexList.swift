@@ -20,7 +20,7 @@ struct IndexList: BitwiseCopyable {
         var isListed: Bool { before != 0 }
     }
 
-    /// Where the links stand: one in each record of an array.
+    /// An array with one link in each record.
     struct Links: BitwiseCopyable {
         private let first: UnsafeMutableRawPointer
         private let stride: Int
@@ -50,7 +50,7 @@ struct IndexList: BitwiseCopyable {
     private var tail: Int32 = 0
     private var size: Int32 = 0
 
-    /// How many indices are in the list.
+    /// Indices in the list.
     @inline(__always)
     var count: Int { Int(size) }
     @inline(__always)

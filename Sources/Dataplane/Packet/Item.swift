@@ -74,9 +74,9 @@ public struct Turn: Equatable, Sendable, BitwiseCopyable {
 
     /// The turn of an item, whose place in the pool's table of turns is `kept`; nearly all have that of their own arrival.
     @inlinable @inline(__always)
-    static func of(_ item: UnsafeMutablePointer<Item>, _ kept: UnsafeMutablePointer<Turn>) -> Turn {
-        if item.pointee.flags.rawValue & ItemFlags.resumed.rawValue != 0 { return kept.pointee }
-        return Turn(number: item.pointee.sequence, now: item.pointee.time)
+    static func of(_ item: Packet, _ kept: UnsafeMutablePointer<Turn>) -> Turn {
+        if item.isResumed { return kept.pointee }
+        return Turn(number: item.sequence, now: item.time)
     }
 }
 
@@ -108,7 +108,7 @@ public struct Item: BitwiseCopyable {
     public var flow: FlowRef
     /// Which ``Layout`` a record or command has; 0 for packets.
     public var layout: UInt16
-    /// What is known of the item in one bit each.
+    /// Facts of one bit each.
     public var flags: ItemFlags
     /// LINKTYPE_ value of the packet's first header.
     public var linkType: UInt16
@@ -186,25 +186,6 @@ public struct Item: BitwiseCopyable {
     @inlinable @inline(__always)
     static var tailOffset: Int { 32 }
 
-    /// Sets the item at `item` to a new packet, in fewer stores than field by field.
-    @inlinable @inline(__always)
-    public static func set(
-        _ item: UnsafeMutablePointer<Item>,
-        data: UnsafeMutableRawPointer,
-        length: UInt32,
-        wireLength: UInt32,
-        time: Int64,
-        sequence: UInt64,
-        tail: Tail
-    ) {
-        item.pointee.data = data
-        item.pointee.time = time
-        item.pointee.sequence = sequence
-        item.pointee.length = length
-        item.pointee.wireLength = wireLength
-        UnsafeMutableRawPointer(item).storeBytes(of: tail, toByteOffset: tailOffset, as: Tail.self)
-    }
-
     /// The item's bytes.
     @inlinable @inline(__always)
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: Int(length)) }
@@ -217,7 +198,7 @@ public struct Batch {
     public let items: UnsafeMutablePointer<Item>
     /// The indices of this batch.
     public let index: UnsafePointer<Int32>
-    /// How many indices there are, at least 1.
+    /// At least 1.
     public let count: Int
 
     @inlinable @inline(__always)
@@ -229,5 +210,5 @@ public struct Batch {
 
     /// The `k`-th item.
     @inlinable @inline(__always)
-    public subscript(_ k: Int) -> UnsafeMutablePointer<Item> { items + Int(index[k]) }
+    public subscript(_ k: Int) -> Packet { Packet(items + Int(index[k])) }
 }

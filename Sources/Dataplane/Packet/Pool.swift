@@ -11,7 +11,7 @@ public final class Pool {
     /// Bytes kept free before copied or made bytes, so that headers can be put in front.
     public static let headroom = 64
 
-    /// How many items there are.
+    /// Items, without the one in reserve.
     public let capacity: Int
     /// The items, by index.
     public let items: UnsafeMutablePointer<Item>
@@ -68,7 +68,11 @@ public final class Pool {
         state.pointee.freeCount = 0
     }
 
-    /// How many items are free now.
+    /// The item with index `i`.
+    @inlinable
+    public subscript(_ i: Int32) -> Packet { Packet(items + Int(i)) }
+
+    /// Items that can be taken now.
     public var freeCount: Int { state.pointee.freeCount }
 
     /// Takes up to `count` free items and writes their indices to `indices`; returns how many there were.
@@ -146,7 +150,7 @@ struct PoolState {
     @inlinable @inline(__always)
     mutating func release(_ batch: Batch) {
         if largeCount != 0 {
-            for k in 0..<batch.count where batch[k].pointee.flags.contains(.large) { releaseLarge(batch.index[k]) }
+            for k in 0..<batch.count where batch[k].flags.contains(.large) { releaseLarge(batch.index[k]) }
         }
         (free + freeCount).update(from: batch.index, count: batch.count)
         freeCount &+= batch.count
@@ -166,12 +170,12 @@ struct PoolState {
     /// Makes the bytes of `i` its own, copying them when they are not yet.
     @usableFromInline @inline(never)
     mutating func own(_ i: Int32) {
-        let item = items + Int(i)
-        if !item.pointee.flags.isDisjoint(with: [.owned, .large]) { return }
-        let (data, flag) = space(for: i, capacity: Int(item.pointee.length))
-        data.copyMemory(from: item.pointee.data, byteCount: Int(item.pointee.length))
-        item.pointee.data = data
-        item.pointee.flags.insert(flag)
+        let item = Packet(items + Int(i))
+        if item.isWritable { return }
+        let (data, flag) = space(for: i, capacity: Int(item.length))
+        data.copyMemory(from: item.data, byteCount: Int(item.length))
+        item.writableData = data
+        item.flags.insert(flag)
     }
 
     /// Room for `capacity` writable bytes of item `i`: its slot, or a block of its own when the slot is too small.

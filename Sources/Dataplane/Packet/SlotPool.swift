@@ -31,7 +31,7 @@ struct SlotPool: ~Copyable {
     /// Bytes that a pool takes for each slot.
     static var bytesPerSlot: Int { MemoryLayout<Int32>.stride }
 
-    /// How many slots are taken.
+    /// Slots that are taken.
     @inline(__always)
     var used: Int { Int(fresh) &- freeCount }
     @inline(__always)

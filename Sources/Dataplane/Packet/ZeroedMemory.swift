@@ -23,7 +23,7 @@ struct ZeroedMemory<T: BitwiseCopyable>: BitwiseCopyable {
 
 /// The system has no memory for a table or pool of the size asked for.
 public struct OutOfMemory: Error, CustomStringConvertible {
-    /// How many bytes were asked for.
+    /// Bytes as asked for; the system gives whole pages.
     public var bytes: Int
     public var description: String { "the system has no \(bytes) bytes of memory left for it" }
 }

@@ -49,22 +49,22 @@ public struct CaptureEncoder {
     /// Appends one packet.
     ///
     /// Throws what the sink throws, and a ``CaptureEncoderError`` when a pcap file would need a second link type.
-    public mutating func write(_ item: UnsafePointer<Item>) throws {
-        if interfaces.isEmpty || item.pointee.linkType != last.linkType { try announce(item.pointee.linkType) }
-        let captured = min(item.pointee.length, CaptureLimit.packet)
+    public mutating func write(_ item: Packet) throws {
+        if interfaces.isEmpty || item.linkType != last.linkType { try announce(item.linkType) }
+        let captured = min(item.length, CaptureLimit.packet)
         switch format {
         case .pcap:
-            let time = min(max(item.pointee.time, 0), Int64(UInt32.max) * 1_000_000_000 + 999_999_999)
+            let time = min(max(item.time, 0), Int64(UInt32.max) * 1_000_000_000 + 999_999_999)
             let (seconds, nanoseconds) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
             try append(16 + Int(captured)) { out in
                 out.put(UInt32(truncatingIfNeeded: seconds))
                 out.put(UInt32(truncatingIfNeeded: nanoseconds))
                 out.put(captured)
-                out.put(item.pointee.wireLength)
-                out.put(item.pointee.data, Int(captured))
+                out.put(item.wireLength)
+                out.put(item.data, Int(captured))
             }
         case .pcapng:
-            let time = UInt64(max(item.pointee.time, 0))
+            let time = UInt64(max(item.time, 0))
             let padded = (captured + 3) & ~3
             let interface = last.interface
             try append(32 + Int(padded)) { out in
@@ -74,8 +74,8 @@ public struct CaptureEncoder {
                 out.put(UInt32(truncatingIfNeeded: time >> 32))
                 out.put(UInt32(truncatingIfNeeded: time))
                 out.put(captured)
-                out.put(item.pointee.wireLength)
-                out.put(item.pointee.data, Int(captured))
+                out.put(item.wireLength)
+                out.put(item.data, Int(captured))
                 for _ in captured..<padded { out.put(UInt8(0)) }
                 out.put(32 + padded)
             }

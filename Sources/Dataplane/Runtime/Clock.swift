@@ -5,7 +5,7 @@
 import Glibc
 #endif
 
-/// What a source has to give.
+/// The state of a source.
 public enum Poll: Equatable, Sendable {
     /// A packet, at this functional time in nanoseconds: never earlier than the one before it, nor than the clock of the run.
     case ready(Int64)

@@ -15,7 +15,7 @@
 /// - A batch ends before a timer that is armed, or could be armed by what is in it, is due.
 /// Only what the pool has no item for depends on batches.
 public final class DirectRuntime {
-    /// What is run; its counters can be read afterwards.
+    /// The graph that is run. Its counters can be read afterwards.
     public let instance: Instance
     /// Sees every item that moves along an edge; for taps and traces.
     public var observer: (any RunObserver)? {
@@ -32,7 +32,7 @@ public final class DirectRuntime {
     public var endsElements = true
     /// How functional time goes on while no packet is ready.
     public var clock: any Clock = CaptureTime()
-    /// How often an item may cross back edges before it is dropped as `loop`.
+    /// Back edges that an item may cross before it is dropped as `loop`.
     public static let maximumHops: UInt16 = 64
     /// How many rounds what one packet or timer caused may go on for: then all that would go round again is dropped as `loop`.
     /// A conversation of elements that answer each other can be that long, but not endless.
@@ -44,14 +44,14 @@ public final class DirectRuntime {
     private var watcher: (any RunObserver)?
     private var stopAsked: (() -> Bool)?
     private var isObserved = false
-    /// How many items an element is handed at one time.
+    /// Most items that an element is handed at one time.
     private let batch: Int
     private let stations: UnsafeMutableBufferPointer<Station>
     private let unused: UnsafeMutableBufferPointer<Instance.Unused>
     /// For each cycle the edges in it.
     private let rounds: [UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>]
     private let nodes: UnsafeMutablePointer<NodeState>
-    private let state: UnsafeMutablePointer<RunState>
+    private let runState: UnsafeMutablePointer<RunState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
     private let turns: UnsafeMutablePointer<Turn>
@@ -80,7 +80,7 @@ public final class DirectRuntime {
         batch = instance.options.batch
         unused = instance.unused
         nodes = instance.nodes
-        state = instance.run
+        runState = instance.run
         borrowed = instance.borrowed
         items = instance.pool.items
         turns = instance.pool.turns
@@ -107,13 +107,19 @@ public final class DirectRuntime {
         stations.deallocate()
     }
 
+    /// What all elements of the run share.
+    private var shared: RunState {
+        @inline(__always) unsafeAddress { UnsafePointer(runState) }
+        @inline(__always) unsafeMutableAddress { runState }
+    }
+
     // MARK: Running
 
     /// Runs until all sources end; then ends the elements and writes out what they have buffered.
     public func run() throws {
         isObserved = watcher != nil
         // An instance that holds nothing may be run again: its packets are counted anew.
-        state.pointee.arrived = 0
+        shared.arrived = 0
         contract.begin(isOrdered: true)
         var inlets = Inlets(instance)
         var asked = 0
@@ -124,14 +130,14 @@ public final class DirectRuntime {
             let (next, limit) = inlets.poll()
             switch next {
             case .ready(let time):
-                if state.pointee.nextDue <= time {
+                if shared.nextDue <= time {
                     fireTimers(until: time)
                     continue
                 }
                 let n = inlets.take(
                     isObserved ? min(batch, watcher?.mostPackets ?? batch) : batch,
                     // At the end of representable time nothing is later than a packet.
-                    before: max(min(limit, state.pointee.nextDue, instance.firstTimer(after: time)), time &+ 1),
+                    before: max(min(limit, shared.nextDue, instance.firstTimer(after: time)), time &+ 1),
                     into: scratch
                 )
                 if n == 0 { continue }
@@ -139,8 +145,8 @@ public final class DirectRuntime {
                 drain()
                 continue
             case .idle(let until):
-                guard let time = clock.wait(until: min(until, state.pointee.nextDue)) else { break }
-                if state.pointee.nextDue <= time { fireTimers(until: time) }
+                guard let time = clock.wait(until: min(until, shared.nextDue)) else { break }
+                if shared.nextDue <= time { fireTimers(until: time) }
                 continue
             case .ended: break
             }
@@ -154,20 +160,20 @@ public final class DirectRuntime {
     /// Puts `n` items of `scratch` on the wire's `rx`.
     private func receive(_ n: Int, at wire: Int) {
         let node = nodes + wire
-        node.pointee.made &+= UInt64(n)
-        let last = items + Int(scratch[n - 1])
-        state.pointee.origin = Origin(
-            time: last.pointee.time,
-            sequence: last.pointee.sequence,
-            turn: last.pointee.sequence,
-            now: last.pointee.time
+        node.made &+= UInt64(n)
+        let last = Packet(items + Int(scratch[n - 1]))
+        shared.origin = Origin(
+            time: last.time,
+            sequence: last.sequence,
+            turn: last.sequence,
+            now: last.time
         )
-        let queue = node.pointee.outputs
-        (queue.pointee.buffer + queue.pointee.tail).update(from: scratch, count: n)
-        queue.pointee.tail &+= n
+        let queue = node.outputs
+        (queue.buffer + queue.tail).update(from: scratch, count: n)
+        queue.tail &+= n
         assert({ (0..<n).allSatisfy { contract.arrived(scratch[$0]) } }())
         contract.batchTime = items[Int(scratch[0])].time
-        if isObserved { for k in 0..<n { watcher?.received(scratch[k], at: wire, edge: Int(queue.pointee.edge)) } }
+        if isObserved { for k in 0..<n { watcher?.received(scratch[k], at: wire, edge: Int(queue.edge)) } }
     }
 
     /// Runs the elements in order until every edge is empty and every ended flow was told.
@@ -197,17 +203,17 @@ public final class DirectRuntime {
                 deliver(station.pointee)
                 continue
             }
-            let waiting = queue.pointee.tail &- queue.pointee.head
+            let waiting = queue.tail &- queue.head
             if waiting == 0 { continue }
             let node = station.pointee.node
             if waiting <= most, !nodes[node].mustWait {
                 // Nearly always: one batch, and the queue is empty then.
-                let index = queue.pointee.buffer + queue.pointee.head
-                queue.pointee.moved &+= UInt64(truncatingIfNeeded: waiting)
+                let index = queue.buffer + queue.head
+                queue.moved &+= UInt64(truncatingIfNeeded: waiting)
                 let refused = process(UnsafePointer(index), waiting, at: node, station.pointee.input)
                 if _fastPath(!nodes[node].mustWait) {
-                    queue.pointee.head = 0
-                    queue.pointee.tail = 0
+                    queue.head = 0
+                    queue.tail = 0
                 } else {
                     stop(queue, refused, station.pointee)
                 }
@@ -215,7 +221,7 @@ public final class DirectRuntime {
             }
             deliver(queue, to: station.pointee)
         }
-        for unused in unused where unused.queue.pointee.tail != 0 { discard(unused) }
+        for unused in unused where unused.queue.tail != 0 { discard(unused) }
         roundCount &+= 1
         return isPending && hasMoved
     }
@@ -224,12 +230,12 @@ public final class DirectRuntime {
     private func discard(_ unused: Instance.Unused) {
         let node = nodes + unused.node
         let queue = unused.queue
-        node.pointee.drops[instance.loopReason(unused.node) + 1 + unused.output] &+= UInt64(queue.pointee.tail)
-        for k in 0..<queue.pointee.tail {
-            assert(contract.lost(queue.pointee.buffer[k]))
-            node.pointee.pool.pointee.release(queue.pointee.buffer[k])
+        node.drops[instance.loopReason(unused.node) + 1 + unused.output] &+= UInt64(queue.tail)
+        for k in 0..<queue.tail {
+            assert(contract.lost(queue.buffer[k]))
+            node.release(queue.buffer[k])
         }
-        queue.pointee.tail = 0
+        queue.tail = 0
     }
 
     // MARK: One edge
@@ -238,9 +244,9 @@ public final class DirectRuntime {
     @inline(never)
     private func stop(_ queue: UnsafeMutablePointer<EdgeQueue>, _ refused: Int, _ station: Station) {
         hasMoved = true
-        station.current.pointee = turn(queue.pointee.buffer[queue.pointee.tail &- refused &- 1])
-        queue.pointee.head = queue.pointee.tail &- refused
-        queue.pointee.moved &-= UInt64(refused)
+        station.current.pointee = turn(queue.buffer[queue.tail &- refused &- 1])
+        queue.head = queue.tail &- refused
+        queue.moved &-= UInt64(refused)
         station.chunk.pointee = 1
         if refused > 0 { wait(before: station.current.pointee &+ 1) }
         moveDown(queue)
@@ -256,17 +262,17 @@ public final class DirectRuntime {
     @inline(never)
     private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to station: Station) {
         let node = nodes + station.node
-        while queue.pointee.head < queue.pointee.tail {
-            if node.pointee.mustWait {
+        while queue.head < queue.tail {
+            if node.mustWait {
                 wait(before: station.current.pointee &+ 1)
                 break
             }
-            let n = min(most(station), queue.pointee.tail &- queue.pointee.head)
-            let index = UnsafePointer(queue.pointee.buffer + queue.pointee.head)
-            let refused = handOver(index, n, at: station.node, station.input, edge: Int(queue.pointee.edge))
+            let n = min(most(station), queue.tail &- queue.head)
+            let index = UnsafePointer(queue.buffer + queue.head)
+            let refused = handOver(index, n, at: station.node, station.input, edge: Int(queue.edge))
             let taken = n &- refused
-            queue.pointee.head &+= taken
-            queue.pointee.moved &+= UInt64(taken)
+            queue.head &+= taken
+            queue.moved &+= UInt64(taken)
             station.current.pointee = turn(index[taken &- 1])
             grow(station, refused)
         }
@@ -282,12 +288,12 @@ public final class DirectRuntime {
 
     /// Moves what still waits on a queue to its beginning.
     private func moveDown(_ queue: UnsafeMutablePointer<EdgeQueue>) {
-        let waiting = queue.pointee.tail &- queue.pointee.head
+        let waiting = queue.tail &- queue.head
         if waiting > 0 {
-            queue.pointee.buffer.update(from: queue.pointee.buffer + queue.pointee.head, count: waiting)
+            queue.buffer.update(from: queue.buffer + queue.head, count: waiting)
         }
-        queue.pointee.head = 0
-        queue.pointee.tail = waiting
+        queue.head = 0
+        queue.tail = waiting
     }
 
     // MARK: Where edges meet, and cycles
@@ -302,11 +308,11 @@ public final class DirectRuntime {
         }
         if station.cycle >= 0 { deliverRound(station) }
         gather(station)
-        if station.lane.pointee.head < station.lane.pointee.tail { deliverLane(station) }
+        if station.lane.head < station.lane.tail { deliverLane(station) }
         if station.cycle < 0 { return }
         // Until the cycle is empty nothing passes that meets what comes out of it.
-        for queue in rounds[station.cycle] where queue.pointee.head != queue.pointee.tail {
-            wait(before: turn(queue.pointee.buffer[queue.pointee.head]))
+        for queue in rounds[station.cycle] where queue.head != queue.tail {
+            wait(before: turn(queue.buffer[queue.head]))
         }
     }
 
@@ -314,7 +320,7 @@ public final class DirectRuntime {
     /// input, and in the order of origin; up to the turn that all paths have come to.
     private func gather(_ station: Station) {
         let lane = station.lane
-        if lane.pointee.head > 0 { moveDown(lane, station) }
+        if lane.head > 0 { moveDown(lane, station) }
         while true {
             // The entry whose first item is next of all, and the first item of any other.
             var best: UnsafeMutablePointer<Station.Entry>?
@@ -324,8 +330,8 @@ public final class DirectRuntime {
             for k in 0..<station.entries.count {
                 let entry = station.entries.baseAddress! + k
                 let queue = entry.pointee.queue
-                if queue.pointee.head == queue.pointee.tail { continue }
-                let key = mergeKey(queue.pointee.buffer[queue.pointee.head], entry.pointee.input)
+                if queue.head == queue.tail { continue }
+                let key = mergeKey(queue.buffer[queue.head], entry.pointee.input)
                 guard best != nil else {
                     best = entry
                     bestKey = key
@@ -345,23 +351,23 @@ public final class DirectRuntime {
             let queue = best.pointee.queue
             let n =
                 isAlone && horizon == .max
-                ? queue.pointee.tail &- queue.pointee.head : countRun(queue, best.pointee, before: second, isAlone)
-            let from = queue.pointee.buffer + queue.pointee.head
-            (lane.pointee.buffer + lane.pointee.tail).update(from: from, count: n)
-            (station.laneEntries + lane.pointee.tail).update(
+                ? queue.tail &- queue.head : countRun(queue, best.pointee, before: second, isAlone)
+            let from = queue.buffer + queue.head
+            (lane.buffer + lane.tail).update(from: from, count: n)
+            (station.laneEntries + lane.tail).update(
                 repeating: UInt16(truncatingIfNeeded: best.pointee.number),
                 count: n
             )
-            lane.pointee.tail &+= n
-            queue.pointee.moved &+= UInt64(truncatingIfNeeded: n)
-            queue.pointee.head &+= n
-            if queue.pointee.head == queue.pointee.tail {
-                queue.pointee.head = 0
-                queue.pointee.tail = 0
+            lane.tail &+= n
+            queue.moved &+= UInt64(truncatingIfNeeded: n)
+            queue.head &+= n
+            if queue.head == queue.tail {
+                queue.head = 0
+                queue.tail = 0
             }
         }
         isPending = true
-        for entry in station.entries where entry.queue.pointee.head > 0 { moveDown(entry.queue) }
+        for entry in station.entries where entry.queue.head > 0 { moveDown(entry.queue) }
     }
 
     /// How many items of one edge, the first of which is next, come before all others that wait where edges meet.
@@ -371,19 +377,19 @@ public final class DirectRuntime {
         before second: MergeKey,
         _ isAlone: Bool
     ) -> Int {
-        var at = queue.pointee.head &+ 1
-        while at < queue.pointee.tail {
-            let key = mergeKey(queue.pointee.buffer[at], entry.input)
+        var at = queue.head &+ 1
+        while at < queue.tail {
+            let key = mergeKey(queue.buffer[at], entry.input)
             if key.turn >= horizon || !isAlone && !(key < second) { break }
             at &+= 1
         }
-        return at &- queue.pointee.head
+        return at &- queue.head
     }
 
     private func moveDown(_ lane: UnsafeMutablePointer<EdgeQueue>, _ station: Station) {
-        let waiting = lane.pointee.tail &- lane.pointee.head
+        let waiting = lane.tail &- lane.head
         if waiting > 0 {
-            station.laneEntries.update(from: station.laneEntries + lane.pointee.head, count: waiting)
+            station.laneEntries.update(from: station.laneEntries + lane.head, count: waiting)
         }
         moveDown(lane)
     }
@@ -406,26 +412,26 @@ public final class DirectRuntime {
 
     @inline(__always)
     private func mergeKey(_ i: Int32, _ input: Int) -> MergeKey {
-        let item = items + Int(i)
-        return MergeKey(turn: turn(i), input: input, sequence: item.pointee.sequence, made: item.pointee.made)
+        let item = Packet(items + Int(i))
+        return MergeKey(turn: turn(i), input: input, sequence: item.sequence, made: item.made)
     }
 
     @inline(__always)
-    private func turn(_ i: Int32) -> UInt64 { Turn.of(items + Int(i), turns + Int(i)).number }
+    private func turn(_ i: Int32) -> UInt64 { Turn.of(Packet(items + Int(i)), turns + Int(i)).number }
 
     /// Hands over what stands in the lane of an element, as far as it may come in now.
     private func deliverLane(_ station: Station) {
         let lane = station.lane
         let node = nodes + station.node
-        while lane.pointee.head < lane.pointee.tail {
-            let head = lane.pointee.head
-            let next = turn(lane.pointee.buffer[head])
-            if node.pointee.mustWait { return wait(before: station.current.pointee &+ 1) }
+        while lane.head < lane.tail {
+            let head = lane.head
+            let next = turn(lane.buffer[head])
+            if node.mustWait { return wait(before: station.current.pointee &+ 1) }
             if station.cycle >= 0, let earlier = obstacle(to: station, next) { return wait(before: earlier) }
             let entry = station.entries[Int(station.laneEntries[head])]
             var n = 1
             if entry.takesBatches {
-                let most = min(most(station), lane.pointee.tail &- head)
+                let most = min(most(station), lane.tail &- head)
                 if station.hasOneInput {
                     n = most
                 } else {
@@ -434,35 +440,35 @@ public final class DirectRuntime {
                     }
                 }
             }
-            let index = UnsafePointer(lane.pointee.buffer + head)
-            node.pointee.isEntering = station.cycle >= 0
-            let refused = handOver(index, n, at: station.node, entry.input, edge: Int(entry.queue.pointee.edge))
-            node.pointee.isEntering = false
+            let index = UnsafePointer(lane.buffer + head)
+            node.isEntering = station.cycle >= 0
+            let refused = handOver(index, n, at: station.node, entry.input, edge: Int(entry.queue.edge))
+            node.isEntering = false
             let taken = n &- refused
-            lane.pointee.head = head &+ taken
+            lane.head = head &+ taken
             station.current.pointee = turn(index[taken &- 1])
             grow(station, refused)
             // What goes round is what it waited for.
-            if !node.pointee.endsFlows { node.pointee.mustWait = false }
+            if !node.endsFlows { node.mustWait = false }
         }
-        lane.pointee.head = 0
-        lane.pointee.tail = 0
+        lane.head = 0
+        lane.tail = 0
     }
 
     /// The turn of what keeps an item of turn `turn` from coming into a cycle: something is under way in it, or something earlier
     /// waits to come in elsewhere. Nil when it may come in.
     private func obstacle(to station: Station, _ turn: UInt64) -> UInt64? {
-        for queue in rounds[station.cycle] where queue.pointee.head != queue.pointee.tail {
-            return self.turn(queue.pointee.buffer[queue.pointee.head])
+        for queue in rounds[station.cycle] where queue.head != queue.tail {
+            return self.turn(queue.buffer[queue.head])
         }
         for number in station.siblings {
             let sibling = stations[number]
             var next = UInt64.max
-            for entry in sibling.entries where entry.queue.pointee.head != entry.queue.pointee.tail {
-                next = min(next, self.turn(entry.queue.pointee.buffer[entry.queue.pointee.head]))
+            for entry in sibling.entries where entry.queue.head != entry.queue.tail {
+                next = min(next, self.turn(entry.queue.buffer[entry.queue.head]))
             }
-            if sibling.lane.pointee.head < sibling.lane.pointee.tail {
-                next = min(next, self.turn(sibling.lane.pointee.buffer[sibling.lane.pointee.head]))
+            if sibling.lane.head < sibling.lane.tail {
+                next = min(next, self.turn(sibling.lane.buffer[sibling.lane.head]))
             }
             if next < turn || next == turn && next != .max && number < station.number { return next }
         }
@@ -474,31 +480,31 @@ public final class DirectRuntime {
     private func deliverRound(_ station: Station) {
         let node = nodes + station.node
         // A table that has to tell of ended flows takes nothing further until it has.
-        let most = isObserved || node.pointee.tells ? 1 : batch
+        let most = isObserved || node.tells ? 1 : batch
         for feed in station.round {
             for queue in feed.queues {
                 countHops(queue, to: station.node)
-                queue.pointee.end = queue.pointee.tail
+                queue.end = queue.tail
             }
-            while !node.pointee.mustWait {
+            while !node.mustWait {
                 var n = 0
                 var edge = -1
                 while n < most {
                     var best: UnsafeMutablePointer<EdgeQueue>?
                     var bestKey = MergeKey()
-                    for queue in feed.queues where queue.pointee.head < queue.pointee.end {
-                        let key = mergeKey(queue.pointee.buffer[queue.pointee.head], 0)
+                    for queue in feed.queues where queue.head < queue.end {
+                        let key = mergeKey(queue.buffer[queue.head], 0)
                         if best == nil || key < bestKey {
                             best = queue
                             bestKey = key
                         }
                     }
                     guard let best else { break }
-                    scratch[n] = best.pointee.buffer[best.pointee.head]
-                    edge = Int(best.pointee.edge)
-                    best.pointee.head &+= 1
-                    best.pointee.moved &+= 1
-                    best.pointee.counted &-= 1
+                    scratch[n] = best.buffer[best.head]
+                    edge = Int(best.edge)
+                    best.head &+= 1
+                    best.moved &+= 1
+                    best.counted &-= 1
                     n &+= 1
                 }
                 if n == 0 { break }
@@ -513,24 +519,24 @@ public final class DirectRuntime {
     private func countHops(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int) {
         let node = nodes + number
         let most = roundCount < mostRounds ? DirectRuntime.maximumHops : 0
-        var kept = queue.pointee.head &+ queue.pointee.counted
-        for k in kept..<queue.pointee.tail {
-            let i = queue.pointee.buffer[k]
-            if queue.pointee.isBack { items[Int(i)].hops += 1 }
+        var kept = queue.head &+ queue.counted
+        for k in kept..<queue.tail {
+            let i = queue.buffer[k]
+            if queue.isBack { items[Int(i)].hops += 1 }
             if items[Int(i)].hops <= most {
-                queue.pointee.buffer[kept] = i
+                queue.buffer[kept] = i
                 kept += 1
             } else {
-                node.pointee.entered &+= 1
-                queue.pointee.moved &+= 1
-                node.pointee.drops[instance.loopReason(number)] &+= 1
+                node.entered &+= 1
+                queue.moved &+= 1
+                node.drops[instance.loopReason(number)] &+= 1
                 assert(contract.lost(i))
-                node.pointee.pool.pointee.release(i)
+                node.release(i)
                 hasMoved = true
             }
         }
-        queue.pointee.tail = kept
-        queue.pointee.counted = kept &- queue.pointee.head
+        queue.tail = kept
+        queue.counted = kept &- queue.head
     }
 
     // MARK: Calls
@@ -550,7 +556,7 @@ public final class DirectRuntime {
     @inline(__always)
     private func process(_ index: UnsafePointer<Int32>, _ n: Int, at number: Int, _ input: Int) -> Int {
         let node = nodes + number
-        node.pointee.entered &+= UInt64(truncatingIfNeeded: n)
+        node.entered &+= UInt64(truncatingIfNeeded: n)
         let batch = Batch(items: items, index: index, count: n)
         let context = Context(items: items, node: node)
         assert(contract.handed(batch, to: Int32(number)))
@@ -558,21 +564,21 @@ public final class DirectRuntime {
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
         assert(contract.processes(false))
         // Only who must wait gives anything back.
-        if _fastPath(!node.pointee.mustWait) {
+        if _fastPath(!node.mustWait) {
             assert(contract.returned(nil, refused: 0, from: Int32(number)))
             return 0
         }
-        let refused = node.pointee.refused
+        let refused = node.refused
         assert(contract.returned(batch, refused: refused, from: Int32(number)))
-        node.pointee.refused = 0
-        node.pointee.entered &-= UInt64(truncatingIfNeeded: refused)
+        node.refused = 0
+        node.entered &-= UInt64(truncatingIfNeeded: refused)
         return refused
     }
 
     /// Calls an element without items.
     private func call(_ number: Int, _ body: (ElementBase, Context) -> Void) {
         assert(contract.called(Int32(number)))
-        state.pointee.children = 0
+        shared.children = 0
         if isObserved { noteTails(number) }
         body(instance.elements[number], instance.context(number))
         assert(contract.returned(nil, refused: 0, from: Int32(number)))
@@ -594,9 +600,9 @@ public final class DirectRuntime {
     private func tellEmitted(_ number: Int, _ watcher: any RunObserver) {
         for output in tails.indices {
             let queue = nodes[number].outputs + output
-            if queue.pointee.edge < 0 { continue }
-            for k in tails[output]..<max(tails[output], queue.pointee.tail) {
-                watcher.emitted(queue.pointee.buffer[k], edge: Int(queue.pointee.edge))
+            if queue.edge < 0 { continue }
+            for k in tails[output]..<max(tails[output], queue.tail) {
+                watcher.emitted(queue.buffer[k], edge: Int(queue.edge))
             }
         }
     }
@@ -605,19 +611,19 @@ public final class DirectRuntime {
 
     /// Tells elements of the flows that ended first, of all that are to be told; true when there were any.
     private func deliverEndedFlows() -> Bool {
-        if state.pointee.endedCount == 0 { return false }
-        let origin = state.pointee.origin
+        if shared.endedCount == 0 { return false }
+        let origin = shared.origin
         var turn = UInt64.max
-        for k in 0..<state.pointee.endedCount { turn = min(turn, state.pointee.ended[k].origin.turn) }
+        for k in 0..<shared.endedCount { turn = min(turn, shared.ended[k].origin.turn) }
         var next = 0
         var kept = 0
         // More may end while some are told.
-        while next < state.pointee.endedCount {
-            let ended = state.pointee.ended[next]
+        while next < shared.endedCount {
+            let ended = shared.ended[next]
             next += 1
             let table = Int(ended.table)
             if ended.origin.turn > turn, nodes[table].tells {
-                state.pointee.ended[kept] = ended
+                shared.ended[kept] = ended
                 kept += 1
                 continue
             }
@@ -625,13 +631,13 @@ public final class DirectRuntime {
             nodes[table].endsFlows = false
             nodes[table].mustWait = false
         }
-        state.pointee.endedCount = kept
+        shared.endedCount = kept
         for k in 0..<kept {
-            let table = Int(state.pointee.ended[k].table)
+            let table = Int(shared.ended[k].table)
             nodes[table].endsFlows = true
             nodes[table].mustWait = true
         }
-        state.pointee.origin = origin
+        shared.origin = origin
         return true
     }
 
@@ -639,20 +645,20 @@ public final class DirectRuntime {
         let table = Int(ended.table)
         if isObserved { watcher?.began(.ended(ended), instance.subscribers[table] + [table]) }
         for number in instance.subscribers[table] {
-            state.pointee.origin = ended.origin
+            shared.origin = ended.origin
             call(number) { $0.flowEnded(ended.flow, ended.reason, $1) }
             // What the flow's end made an element let go comes to the next element before the end does.
             while runOnce(before: ended.origin.turn &+ 1) {}
         }
-        state.pointee.origin = ended.origin
+        shared.origin = ended.origin
         call(table) { $0.flowReleased(ended.flow, $1) }
     }
 
     /// Fires all timers due at or before `time`, earliest first, and what they arm up to then.
     private func fireTimers(until time: Int64) {
         while let timer = instance.takeTimer(until: time) {
-            state.pointee.origin.time = timer.due
-            state.pointee.origin.now = timer.due
+            shared.origin.time = timer.due
+            shared.origin.now = timer.due
             contract.firing = (Int32(timer.number), timer.due)
             if isObserved { watcher?.began(.timer(due: timer.due), [timer.number]) }
             call(timer.number) { $0.timer(timer.id, due: timer.due, $1) }
@@ -694,7 +700,7 @@ private struct Station: BitwiseCopyable {
     var laneEntries: UnsafeMutablePointer<UInt16>
     /// Other stations by which items come into the same cycle.
     var siblings: UnsafeMutableBufferPointer<Int>
-    /// How many items are handed over next, and the turn of the last that was.
+    /// Most items that are handed over next.
     var chunk: UnsafeMutablePointer<Int>
     var current: UnsafeMutablePointer<UInt64>
 
@@ -777,7 +783,7 @@ private struct Station: BitwiseCopyable {
         entries.deallocate()
         for feed in round { feed.queues.deallocate() }
         round.deallocate()
-        lane.pointee.buffer.deallocate()
+        lane.buffer.deallocate()
         lane.deallocate()
         laneEntries.deallocate()
         siblings.deallocate()
@@ -787,12 +793,12 @@ private struct Station: BitwiseCopyable {
 
     /// Nothing waits to come in.
     var isAtRest: Bool {
-        entries.allSatisfy { $0.queue.pointee.head == $0.queue.pointee.tail } && lane.pointee.head == lane.pointee.tail
+        entries.allSatisfy { $0.queue.head == $0.queue.tail } && lane.head == lane.tail
             && round.allSatisfy { $0.queues.allSatisfy { $0.pointee.head == $0.pointee.tail } }
     }
 }
 
-/// What makes the runtime call elements without items.
+/// A reason to call elements without items.
 public enum RunCall: Sendable {
     case timer(due: Int64)
     case ended(EndedFlow)
@@ -801,7 +807,7 @@ public enum RunCall: Sendable {
 
 /// Watches a run: for taps, traces and recordings. Each item is told by itself.
 public protocol RunObserver: AnyObject {
-    /// How many packets may come in at one time.
+    /// Most packets that may come in at one time.
     var mostPackets: Int { get }
     /// A packet has come in at a wire, and is on its edge; -1 where none leads on.
     func received(_ item: Int32, at wire: Int, edge: Int)

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which executor runs an element.
+/// The executor that runs an element.
 public enum Side: String, Sendable, CaseIterable {
     case nic
     case host
@@ -68,11 +68,11 @@ public struct GraphSpec: Sendable {
 
     /// The graph's name.
     public var name: String
-    /// What the graph is for; may be empty.
+    /// The author's words on the graph; may be empty.
     public var about: String
     /// The elements, wires among them; a node's number is its place here.
     public var nodes: [Node]
-    /// What leads where; an edge's number is its place here.
+    /// An edge's number is its place here.
     public var edges: [Edge]
     /// Sets of nodes that must be on one side.
     public var together: [[Int]]
@@ -130,7 +130,7 @@ public struct GraphShape: Sendable {
     /// For each node the number of the cycle it is part of; -1 for nodes that no path leads back to. Cycles that share a node are
     /// one.
     public let cycle: [Int]
-    /// How many cycles there are.
+    /// Strongly connected components of more than one element, or of one with an edge to itself.
     public let cycles: Int
     /// For each edge the kind of items on it; nil where it follows from itself.
     public let kinds: [Kind?]

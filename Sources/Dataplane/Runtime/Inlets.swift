@@ -93,7 +93,7 @@ public struct Inlets: ~Copyable {
         if n == 0 { return }
         run.pointee.arrived &+= 1
         let node = nodes + inlets[first].node
-        node.pointee.made &+= 1
-        node.pointee.drops[Wire.Drop.noItems.rawValue] &+= 1
+        node.made &+= 1
+        node.drops[Wire.Drop.noItems.rawValue] &+= 1
     }
 }

@@ -7,7 +7,7 @@
 public final class Instance {
     /// The graph this was made from.
     public let spec: GraphSpec
-    /// What follows from the graph's shape.
+    /// Order, cycles and kinds, found once.
     public let shape: GraphShape
     /// The items of the run.
     public let pool: Pool
@@ -41,7 +41,7 @@ public final class Instance {
     let queues: [UnsafeMutablePointer<EdgeQueue>]
     private var owned: [UnsafeMutableRawPointer] = []
 
-    /// How a run is made.
+    /// Choices for a run.
     public struct Options: Sendable {
         /// The seed of all that is random in the run.
         public var seed: UInt64 = 1
@@ -51,7 +51,7 @@ public final class Instance {
         public var batch = 64
         public init() {}
     }
-    /// How it was made.
+    /// The choices it was made with.
     public let options: Options
     /// What its elements were made with.
     public let services: any Services
@@ -159,8 +159,8 @@ public final class Instance {
         for (number, edge) in spec.edges.enumerated() {
             nodes[edge.from].connected[edge.output] = true
             nodes[edge.from].leadsBack[edge.output] = shape.isRound(edge)
-            queues[edge.from][edge.output].pointee.isBack = shape.isBack[number]
-            queues[edge.from][edge.output].pointee.edge = Int32(number)
+            queues[edge.from][edge.output].isBack = shape.isBack[number]
+            queues[edge.from][edge.output].edge = Int32(number)
         }
         self.owned = owned
         self.queues = spec.edges.map { queues[$0.from][$0.output] }
@@ -298,7 +298,7 @@ func heap<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutableBufferPointer<T> {
     return buffer
 }
 
-/// What one element counted in a run.
+/// One element's counters after a run.
 public struct ElementCounts: Sendable {
     /// The element's name in the graph.
     public var name: String
@@ -316,7 +316,7 @@ public struct ElementCounts: Sendable {
     public var held: Int64
     /// Items dropped, by reason; reasons that did not occur are left out.
     public var drops: [(reason: String, count: UInt64)]
-    /// How often each operation was done; those that were not are left out.
+    /// Counts of the operations that were done.
     public var operations: [(operation: Operation, count: UInt64)]
     /// The element's own values at the end.
     public var handlers: [(name: String, value: Int)]
@@ -327,7 +327,7 @@ public struct ElementCounts: Sendable {
     public var balances: Bool { Int64(entered + made) == Int64(left + used + dropped) + held }
 }
 
-/// What passed one wire in a run.
+/// One wire's counters after a run.
 public struct WireCounts: Sendable {
     /// The wire's name in the graph.
     public var name: String
@@ -345,7 +345,7 @@ public struct WireCounts: Sendable {
 public struct InstanceError: Error, CustomStringConvertible {
     /// The element's name in the graph.
     public var element: String
-    /// What its maker or its end threw.
+    /// The error that the element's initializer or its end threw.
     public var cause: any Error
     public var description: String { "element '\(element)': \((cause as? ParameterError)?.message ?? "\(cause)")" }
 }

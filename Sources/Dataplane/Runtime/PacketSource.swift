@@ -12,7 +12,7 @@ open class PacketSource {
     /// Counters in memory of their own, so that a source updates them without access checks.
     public final let counters: UnsafeMutablePointer<Counters>
 
-    /// What a source counts while it is read.
+    /// Counters of a source, which grow while it is read.
     @frozen
     public struct Counters: Sendable {
         /// Packets given so far.
@@ -55,15 +55,15 @@ open class PacketSource {
     /// Why the source ended before its natural end; nil when it did not.
     open var failure: (any Error)? { nil }
 
-    /// How many packets came with each link type, in order of the type's number.
+    /// Packets by link type, in order of the type's number.
     open var linkTypes: [(linkType: UInt16, packets: UInt64)] { [] }
 }
 
-/// What a wire is bound to in a run.
+/// The far end of a wire in a run.
 public struct WireBinding {
-    /// Where its packets come from; nil when none come in.
+    /// Gives its packets; nil when none come in.
     public var source: PacketSource?
-    /// Where packets go that are sent to it; nil to count them only.
+    /// Takes packets that are sent to it; nil to count them only.
     public var destination: (any PacketDestination)?
     public init(source: PacketSource?, destination: (any PacketDestination)? = nil) {
         self.source = source

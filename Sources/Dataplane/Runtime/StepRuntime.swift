@@ -22,13 +22,13 @@ public final class StepRuntime {
         }
     }
 
-    /// What is run; its counters can be read at any time.
+    /// The graph that is run. Its counters can be read at any time.
     public let instance: Instance
     // Read by pointer: what drives an instance asks often.
     private let nodes: UnsafeMutablePointer<NodeState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
-    @usableFromInline let run: UnsafeMutablePointer<RunState>
+    @usableFromInline let runState: UnsafeMutablePointer<RunState>
     /// The packet that came in last; what timers and the end of the input cause is behind it.
     private var arrived = Origin()
     /// What the last call let go: in order of the outputs, then in order of emission. Valid until the next call.
@@ -40,13 +40,20 @@ public final class StepRuntime {
     private let edges: UnsafeMutablePointer<Int32>
     private let loopReasons: UnsafeMutablePointer<Int>
 
+    /// What all elements of the run share.
+    @inlinable
+    var shared: RunState {
+        @inline(__always) unsafeAddress { UnsafePointer(runState) }
+        @inline(__always) unsafeMutableAddress { runState }
+    }
+
     /// Makes a runtime for `instance`, which can be run once.
     public init(_ instance: Instance) {
         self.instance = instance
         nodes = instance.nodes
         borrowed = instance.borrowed
         items = instance.pool.items
-        run = instance.run
+        runState = instance.run
         instance.contract.begin(isOrdered: false)
         let spec = instance.spec
         let outputs = spec.nodes.reduce(0) { $0 + $1.element.outputs.count }
@@ -81,12 +88,12 @@ public final class StepRuntime {
     /// Item `i`, taken from a source, leaves the wire by its output `rx`.
     public func receive(_ i: Int32, at wire: Int) -> Int {
         let node = nodes + wire
-        node.pointee.made &+= 1
+        node.made &+= 1
         assert(instance.contract.arrived(i))
         arrived = origin(of: i)
-        let queue = node.pointee.outputs
-        queue.pointee.buffer[queue.pointee.tail] = i
-        queue.pointee.tail &+= 1
+        let queue = node.outputs
+        queue.buffer[queue.tail] = i
+        queue.tail &+= 1
         return collect(wire)
     }
 
@@ -95,15 +102,15 @@ public final class StepRuntime {
     /// Gives -1 where the element left the item where it was: it waits for the marker of ``awaited``.
     public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool, round: Int) -> Int {
         let node = nodes + number
-        node.pointee.entered &+= 1
-        let item = items + Int(i)
-        run.pointee.origin = origin(of: i)
+        node.entered &+= 1
+        let item = Packet(items + Int(i))
+        shared.origin = origin(of: i)
         if isBack {
-            item.pointee.hops &+= 1
-            if item.pointee.hops > DirectRuntime.maximumHops || round >= DirectRuntime.maximumRounds {
+            item.hops &+= 1
+            if item.hops > DirectRuntime.maximumHops || round >= DirectRuntime.maximumRounds {
                 assert(instance.contract.lost(i))
-                node.pointee.drops[loopReasons[number]] &+= 1
-                node.pointee.pool.pointee.release(i)
+                node.drops[loopReasons[number]] &+= 1
+                node.release(i)
                 return 0
             }
         }
@@ -114,13 +121,13 @@ public final class StepRuntime {
         assert(instance.contract.processes(true))
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
         assert(instance.contract.processes(false))
-        let refused = node.pointee.refused
+        let refused = node.refused
         assert(instance.contract.returned(batch, refused: refused, from: Int32(number)))
-        node.pointee.mustWait = false
+        node.mustWait = false
         if refused > 0 {
-            node.pointee.refused = 0
-            node.pointee.entered &-= 1
-            if isBack { item.pointee.hops &-= 1 }
+            node.refused = 0
+            node.entered &-= 1
+            if isBack { item.hops &-= 1 }
             return -1
         }
         return collect(number)
@@ -131,55 +138,55 @@ public final class StepRuntime {
 
     /// The marker that the last call sent.
     public func takeMarker() -> (flow: FlowRef, spread: UInt32)? {
-        if run.pointee.marker == nil { return nil }
-        defer { run.pointee.marker = nil }
-        return run.pointee.marker
+        if shared.marker == nil { return nil }
+        defer { shared.marker = nil }
+        return shared.marker
     }
 
     /// The flow whose marker the item of the last call waits for, where that gave -1.
     public func takeAwaited() -> FlowRef? {
-        defer { run.pointee.awaited = nil }
-        return run.pointee.awaited
+        defer { shared.awaited = nil }
+        return shared.awaited
     }
 
     /// The marker that element `number` sent behind a flow is back.
     public func returnMarker(of flow: FlowRef, to number: Int) {
-        run.pointee.origin = arrived
+        shared.origin = arrived
         call(number) { $0.markerReturned(flow, $1) }
     }
 
     /// Calls back timer `id`, which was due at `due`.
     public func fire(_ id: Int, of number: Int, due: Int64) -> Int {
-        run.pointee.origin = arrived
-        run.pointee.origin.time = due
-        run.pointee.origin.now = due
+        shared.origin = arrived
+        shared.origin.time = due
+        shared.origin.now = due
         call(number) { $0.timer(id, due: due, $1) }
         return collect(number)
     }
 
     /// Tells one element that a flow has ended. Its table is told last: then all others know, and the slot may be used again.
     public func tell(_ number: Int, _ ended: EndedFlow) -> Int {
-        let origin = run.pointee.origin
-        run.pointee.origin = ended.origin
+        let origin = shared.origin
+        shared.origin = ended.origin
         if number == Int(ended.table) {
             call(number) { $0.flowReleased(ended.flow, $1) }
         } else {
             call(number) { $0.flowEnded(ended.flow, ended.reason, $1) }
         }
-        run.pointee.origin = origin
+        shared.origin = origin
         return collect(number)
     }
 
     /// Tells one element that the input has ended.
     public func finish(_ number: Int) -> Int {
-        run.pointee.origin = arrived
+        shared.origin = arrived
         call(number) { $0.finish($1) }
         return collect(number)
     }
 
     private func call(_ number: Int, _ body: (ElementBase, Context) -> Void) {
         assert(instance.contract.called(Int32(number)))
-        run.pointee.children = 0
+        shared.children = 0
         body(instance.elements[number], instance.context(number))
         assert(instance.contract.returned(nil, refused: 0, from: Int32(number)))
         nodes[number].mustWait = false
@@ -187,9 +194,9 @@ public final class StepRuntime {
 
     /// What an item that is handed over stands for.
     private func origin(of i: Int32) -> Origin {
-        let item = items + Int(i)
+        let item = Packet(items + Int(i))
         let turn = Turn.of(item, instance.pool.turns + Int(i))
-        return Origin(time: item.pointee.time, sequence: item.pointee.sequence, turn: turn.number, now: turn.now)
+        return Origin(time: item.time, sequence: item.sequence, turn: turn.number, now: turn.now)
     }
 
     /// Lets go of an item between two elements. No element counts it: the driver must.
@@ -202,21 +209,21 @@ public final class StepRuntime {
 
     /// Takes the flows whose end was announced; the subscribers of their tables must be told, then the table.
     public func takeEndedFlows(_ body: (EndedFlow) -> Void) {
-        if run.pointee.endedCount == 0 { return }
-        for k in 0..<run.pointee.endedCount { body(run.pointee.ended[k]) }
-        run.pointee.endedCount = 0
+        if shared.endedCount == 0 { return }
+        for k in 0..<shared.endedCount { body(shared.ended[k]) }
+        shared.endedCount = 0
     }
 
     /// Whether flow ends wait to be taken.
     @inlinable
-    public var hasEndedFlows: Bool { run.pointee.endedCount > 0 }
+    public var hasEndedFlows: Bool { shared.endedCount > 0 }
 
     /// Who is told when a flow of `table` ends, in this order: the elements that keep state for it, then the table.
     public func told(by table: Int) -> [Int] { instance.subscribers[table] + [table] }
 
     /// No timer is due before this functional time, in nanoseconds; it may be earlier than the first due timer.
     @inlinable
-    public var nextDue: Int64 { run.pointee.nextDue }
+    public var nextDue: Int64 { shared.nextDue }
 
     /// Disarms the earliest timer due at or before `time` and names it; brings ``nextDue`` up to date.
     public func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
@@ -233,22 +240,22 @@ public final class StepRuntime {
         let count = Int(firstOutput[number &+ 1]) &- first
         var n = 0
         for output in 0..<count {
-            let queue = node.pointee.outputs + output
-            let tail = queue.pointee.tail
+            let queue = node.outputs + output
+            let tail = queue.tail
             if tail == 0 { continue }
             let edge = edges[first &+ output]
             if edge >= 0 {
-                for k in 0..<tail { emitted[n &+ k] = Emitted(item: queue.pointee.buffer[k], edge: edge) }
+                for k in 0..<tail { emitted[n &+ k] = Emitted(item: queue.buffer[k], edge: edge) }
                 n &+= tail
-                queue.pointee.moved &+= UInt64(tail)
+                queue.moved &+= UInt64(tail)
             } else {
-                node.pointee.drops[loopReasons[number] &+ 1 &+ output] &+= UInt64(tail)
+                node.drops[loopReasons[number] &+ 1 &+ output] &+= UInt64(tail)
                 for k in 0..<tail {
-                    assert(instance.contract.lost(queue.pointee.buffer[k]))
-                    node.pointee.pool.pointee.release(queue.pointee.buffer[k])
+                    assert(instance.contract.lost(queue.buffer[k]))
+                    node.release(queue.buffer[k])
                 }
             }
-            queue.pointee.tail = 0
+            queue.tail = 0
         }
         return n
     }

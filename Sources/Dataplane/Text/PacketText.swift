@@ -75,15 +75,15 @@ public enum PacketText {
         public init(_ text: String) throws(Failure) { fields = try PacketFields(text) }
 
         /// Whether the packet is all that the pattern says.
-        public func matches(_ item: UnsafePointer<Item>) -> Bool {
+        public func matches(_ item: Packet) -> Bool {
             fields.isMet(
                 by: PacketFields(
-                    item.pointee.bytes,
-                    linkType: item.pointee.linkType,
-                    wireLength: item.pointee.wireLength
+                    item.bytes,
+                    linkType: item.linkType,
+                    wireLength: item.wireLength
                 ),
-                bytes: item.pointee.bytes,
-                time: item.pointee.time
+                bytes: item.bytes,
+                time: item.time
             )
         }
     }
@@ -101,9 +101,9 @@ public enum PacketText {
     }
 
     /// The text of an item: of a packet, or of a record or command whose layout is in `layouts`.
-    public static func describe(_ item: UnsafePointer<Item>, layouts: LayoutTable? = nil) -> String {
-        if let layout = layouts?[item.pointee.layout] { return layout.describe(item.pointee.bytes) }
-        return describe(item.pointee.bytes, linkType: item.pointee.linkType, wireLength: item.pointee.wireLength)
+    public static func describe(_ item: Packet, layouts: LayoutTable? = nil) -> String {
+        if let layout = layouts?[item.layout] { return layout.describe(item.bytes) }
+        return describe(item.bytes, linkType: item.linkType, wireLength: item.wireLength)
     }
 }
 

@@ -230,20 +230,25 @@ extension PacketFields {
             linkType: linkType,
             interface: 0
         )
-        let status = Headers.locate(&item)
+        item.withPacket { read($0) }
+    }
+
+    private mutating func read(_ p: Packet) {
+        let bytes = p.bytes
+        let status = Headers.locate(p)
         var content: (etherType: UInt16, bytes: UnsafeRawBufferPointer)?
-        if let ethernet = EthernetView(&item) {
+        if let ethernet = EthernetView(p) {
             destinationMAC = ethernet.destination.octets
             sourceMAC = ethernet.source.octets
             content = ethernet.content
             if content != nil { vlans = ethernet.tags.map(\.identifier) }
         }
         if status == .ip {
-            readIP(&item)
+            readIP(p)
         } else if let content {
             if content.etherType == EtherType.arp, let arp = ARPView(content.bytes), readARP(arp) { return }
             etherType = content.etherType
-            length = max(bytes.count, Int(wireLength)) - (bytes.count - content.bytes.count)
+            length = max(bytes.count, Int(p.wireLength)) - (bytes.count - content.bytes.count)
             data = Array(content.bytes)
         } else {
             destinationMAC = nil
@@ -261,10 +266,10 @@ extension PacketFields {
         return true
     }
 
-    private mutating func readIP(_ item: inout Item) {
-        let isFragmented = item.flags.contains(.fragment)
+    private mutating func readIP(_ p: Packet) {
+        let isFragmented = p.isFragment
         var addressSum: UInt64 = 0
-        if let ip = IPv4View(&item) {
+        if let ip = IPv4View(p) {
             addressSum = ip.addressSum
             source = ip.source
             destination = ip.destination
@@ -274,7 +279,7 @@ extension PacketFields {
             ttl = ip.timeToLive
             if isFragmented { fragment = Fragment(offset: ip.fragmentOffset, more: ip.moreFragments) }
             badIPChecksum = !ip.isChecksumRight
-        } else if let ip = IPv6View(&item) {
+        } else if let ip = IPv6View(p) {
             addressSum = ip.addressSum
             source = ip.source
             destination = ip.destination
@@ -288,37 +293,37 @@ extension PacketFields {
                 }
             }
         }
-        let end = Int(item.l3) + Int(item.ipLength)
+        let end = Int(p.ipEnd)
         // Only of what is wholly there a checksum can be told.
-        let isWhole = end <= item.length && !isFragmented
-        switch item.ipProtocol {
+        let isWhole = end <= p.length && !isFragmented
+        switch p.ipProtocol {
         case IPProtocol.tcp:
             transport = .tcp
-            if let tcp = TCPView(fixedPart: &item) {
+            if let tcp = TCPView(fixedPart: p) {
                 readTCP(tcp)
                 if isWhole { badChecksum = !tcp.isChecksumRight(addressSum) }
             }
         case IPProtocol.udp:
             transport = .udp
-            if let udp = UDPView(&item) {
+            if let udp = UDPView(p) {
                 sourcePort = udp.sourcePort
                 destinationPort = udp.destinationPort
                 if isWhole { badChecksum = !udp.isChecksumRight(addressSum) }
             }
-        case IPProtocol.icmp where item.ipVersion == 4, IPProtocol.icmpV6 where item.ipVersion == 6:
+        case IPProtocol.icmp where p.ipVersion == 4, IPProtocol.icmpV6 where p.ipVersion == 6:
             transport = .icmp
-            if let icmp = ICMPView(&item) {
+            if let icmp = ICMPView(p) {
                 icmpType = icmp.type
                 icmpCode = icmp.code
                 icmpRest = icmp.rest
                 if isWhole {
-                    badChecksum = !(item.ipVersion == 4 ? icmp.isChecksumRight : icmp.isChecksumRight(addressSum))
+                    badChecksum = !(p.ipVersion == 4 ? icmp.isChecksumRight : icmp.isChecksumRight(addressSum))
                 }
             }
-        default: transport = .number(item.ipProtocol)
+        default: transport = .number(p.ipProtocol)
         }
-        let start = Int(item.payload)
-        let bytes = item.bytes
+        let start = Int(p.payload)
+        let bytes = p.bytes
         length = max(0, end - start)
         data = start < min(end, bytes.count) ? Array(bytes[start..<min(end, bytes.count)]) : []
     }

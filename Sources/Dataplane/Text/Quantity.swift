@@ -15,7 +15,7 @@ public enum Quantity {
     public struct Failure: Error, Sendable {
         /// A sentence without capital or full stop.
         public var message: String
-        /// What to write instead, when that can be told.
+        /// The word that was meant, where one is near enough.
         public var suggestion: String?
     }
 

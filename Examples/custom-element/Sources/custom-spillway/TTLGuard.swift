@@ -45,23 +45,13 @@ final class TTLGuard: Element {
     }
 
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        // Packets that pass leave in runs; a dropped one ends a run.
-        var start = 0
-        for k in 0..<batch.count {
-            let packet = batch[k]
-            let reason: Drop
+        context.forEach(batch) { packet in
             // A view is there when the header is, so nothing is left to check before a field is read.
-            if let hops = IPv4View(packet)?.timeToLive ?? IPv6View(packet)?.hopLimit {
-                if hops >= min { continue }
-                reason = .tooFewHops
-            } else {
-                reason = .notIp
+            guard let hops = IPv4View(packet)?.timeToLive ?? IPv6View(packet)?.hopLimit else {
+                return .drop(Drop.notIp)
             }
-            context.emit(batch, from: start, to: k, 0)
-            start = k + 1
-            context.drop(batch.index[k], reason)
+            return hops >= min ? .emit(0) : .drop(Drop.tooFewHops)
         }
-        context.emit(batch, from: start, to: batch.count, 0)
         context.did(.parse, batch.count)
         context.did(.test, batch.count)
     }

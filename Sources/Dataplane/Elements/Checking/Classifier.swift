@@ -160,12 +160,12 @@ public final class Classifier: Element {
             tests &+= (stop - next) &* tables.pointee.levels
             next = stop
             if next == stage || batch.items[Int(next.pointee)].linkType != linkType { continue }
-            let p = batch.items + Int(next.pointee)
+            let p = Packet(batch.items + Int(next.pointee))
             let answer = DecisionTables.classify(
                 tables,
-                UnsafeRawPointer(p.pointee.data),
-                captured: p.pointee.length,
-                wire: p.pointee.wireLength
+                p.data,
+                captured: p.length,
+                wire: p.wireLength
             )
             tests &+= answer.tests
             context.emit(next.pointee, answer.rule)
@@ -190,10 +190,10 @@ public final class Classifier: Element {
         var next = first
         var out = found
         while next < end {
-            let p = items + Int(next.pointee)
-            guard p.pointee.linkType == linkType else { break }
-            let data = UnsafeRawPointer(p.pointee.data)
-            guard let place = DecisionTables.classifyUsual(tables, data, captured: p.pointee.length) else { break }
+            let p = Packet(items + Int(next.pointee))
+            guard p.linkType == linkType else { break }
+            let data = p.data
+            guard let place = DecisionTables.classifyUsual(tables, data, captured: p.length) else { break }
             out.pointee = UInt16(truncatingIfNeeded: DecisionTables.rule(place))
             out += 1
             next += 1

@@ -89,7 +89,7 @@ public final class IPCheck: Element {
         var k = k
         while k < batch.count {
             let p = batch[k]
-            let data = UnsafeRawPointer(p.pointee.data)
+            let data = p.data
             if !Headers.locateUsual(p) || !Checksum.isRight20(data + 14) { break }
             k &+= 1
         }
@@ -109,12 +109,11 @@ public final class IPCheck: Element {
     }
 
     /// What is wrong with a packet, and how many bytes were summed to know; nil when nothing is.
-    private func check(_ p: UnsafeMutablePointer<Item>) -> (Drop?, Int) {
+    private func check(_ p: Packet) -> (Drop?, Int) {
         let status = Headers.locate(p)
         guard status == .ip else { return (Drop(status), 0) }
-        guard p.pointee.ipVersion == 4 else { return (nil, 0) }
-        let data = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l3)
-        let header = Int(data.byte(0) & 15) * 4
-        return (Checksum.fold(Checksum.sum(data, header)) == 0xffff ? nil : .badChecksum, header)
+        guard p.ipVersion == 4 else { return (nil, 0) }
+        let ip = IPv4View(known: p)
+        return (ip.isChecksumRight ? nil : .badChecksum, ip.headerLength)
     }
 }

@@ -52,55 +52,50 @@ public final class VLANStrip: Element {
         var tests = 0
         var copied = 0
         var stripped = 0
-        for k in 0..<batch.count {
-            let p = batch[k]
-            if p.pointee.linkType == LinkType.ethernet {
-                let length = Int(p.pointee.length)
-                let data = UnsafeRawPointer(p.pointee.data)
-                var tags = 0
-                // A tag is four bytes, and an EtherType must follow it.
-                while tags < levels, 18 &+ 4 &* tags <= length, EtherType.isTag(data.be16(12 &+ 4 &* tags)) {
-                    tags &+= 1
-                }
-                tests &+= tags &+ 1
-                if tags > 0 {
-                    copied &+= remove(4 &* tags, from: batch.index[k], context)
-                    stripped &+= tags
-                }
+        context.forEach(batch) { p, context in
+            guard p.linkType == LinkType.ethernet else { return .emit(0) }
+            var tags = 0
+            // A tag is four bytes, and an EtherType must follow it.
+            while tags < levels, 18 &+ 4 &* tags <= Int(p.length), EtherType.isTag(p.data.be16(12 &+ 4 &* tags)) {
+                tags &+= 1
             }
+            tests &+= tags &+ 1
+            if tags > 0 {
+                copied &+= remove(4 &* tags, from: p, context)
+                stripped &+= tags
+            }
+            return .emit(0)
         }
         self.stripped &+= UInt64(stripped)
         context.did(.test, tests)
         context.did(.copyBytes, copied)
-        context.emit(batch, 0)
     }
 
     /// Removes `count` bytes behind the addresses of a frame; returns how many bytes were copied for it.
-    private func remove(_ count: Int, from i: Int32, _ context: borrowing Context) -> Int {
-        let p = context[i]
+    private func remove(_ count: Int, from p: Packet, _ context: borrowing Context) -> Int {
         var copied = 12
-        if p.pointee.flags.isDisjoint(with: [.owned, .large]) {
-            copied &+= Int(p.pointee.length)
-            context.own(i)
+        if !p.isWritable {
+            copied &+= Int(p.length)
+            context.own(p)
         }
-        let data = p.pointee.data
-        let length = Int(p.pointee.length) &- count
-        if p.pointee.flags.contains(.large) {
+        let data = p.writableData
+        let length = Int(p.length) &- count
+        if p.flags.contains(.large) {
             // The block is given back by its first byte, so that must stay where it is.
             (data + 12).copyMemory(from: data + 12 + count, byteCount: length &- 12)
             copied &+= length &- 24
         } else {
             (data + count).copyMemory(from: data, byteCount: 12)
-            p.pointee.data = data + count
+            p.writableData = data + count
         }
-        p.pointee.length = UInt32(truncatingIfNeeded: length)
+        p.length = UInt32(truncatingIfNeeded: length)
         // A capture may state less than it holds.
-        p.pointee.wireLength -= min(p.pointee.wireLength, UInt32(truncatingIfNeeded: count))
-        if p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6 {
+        p.wireLength -= min(p.wireLength, UInt32(truncatingIfNeeded: count))
+        if p.ipVersion == 4 || p.ipVersion == 6 {
             let shift = UInt16(truncatingIfNeeded: count)
-            p.pointee.l3 &-= shift
-            p.pointee.l4 &-= shift
-            p.pointee.payload &-= shift
+            p.l3 &-= shift
+            p.l4 &-= shift
+            p.payload &-= shift
         }
         return copied
     }

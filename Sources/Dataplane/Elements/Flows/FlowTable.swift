@@ -193,7 +193,7 @@ public final class FlowTable: Element {
     deinit { keys.deallocate() }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        if input == 2 || input == 1 && openLayout == batch[0].pointee.layout {
+        if input == 2 || input == 1 && openLayout == batch[0].layout {
             return obey(batch, from: input, context)
         }
         let missLeaves = context.isConnected(1)
@@ -228,7 +228,7 @@ public final class FlowTable: Element {
     private func obey(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var k = 0
         while k < batch.count, !context.mustWait {
-            if batch[k].pointee.layout == openLayout, input == 1 {
+            if batch[k].layout == openLayout, input == 1 {
                 open(batch.index[k], context)
             } else {
                 close(batch.index[k], context)
@@ -250,11 +250,11 @@ public final class FlowTable: Element {
         latest = max(latest, time)
         var flow = map.find(key, hash)
         if flow >= 0, time &- map.records[Int(flow)].last > idle {
-            end(flow, .idle, i, context)
+            end(flow, .idle, because: i, context)
             flow = -1
         }
         if flow < 0 {
-            flow = create(i, key, hash, isUpper, time, context)
+            flow = create(key, hash: hash, upperFirst: isUpper, at: time, because: i, context)
             if flow < 0 { return context.drop(i, Drop.tableFull) }
             if context.isConnected(1) { _ = beginCutOver(flow, context) }
         }
@@ -262,7 +262,7 @@ public final class FlowTable: Element {
         command.flow = map.reference(flow)
         context.own(i)
         command.write(to: context[i])
-        context[i].pointee.flow = command.flow
+        context[i].flow = command.flow
         context.did(.update, 1)
         if context.isConnected(2) { context.emitRound(i, 2) } else { context.use(i) }
     }
@@ -270,7 +270,7 @@ public final class FlowTable: Element {
     /// Ends the flow that a command names, if it is still there.
     private func close(_ i: Int32, _ context: borrowing Context) {
         guard let command = FlowEndCommand(context[i]) else { return context.drop(i, Drop.badCommand) }
-        if isThere(command.flow) { end(command.flow.index, command.isReset ? .reset : .finished, i, context) }
+        if isThere(command.flow) { end(command.flow.index, command.isReset ? .reset : .finished, because: i, context) }
         context.use(i)
     }
 
@@ -289,16 +289,16 @@ public final class FlowTable: Element {
         // First the keys of all packets, then all slots, then all records: each fetched while the others are worked on.
         for k in 0..<batch.count {
             let p = batch[k]
-            if p.pointee.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
-            let proto = p.pointee.ipProtocol
-            if p.pointee.ipVersion == 4, proto == 6 || proto == 17,
-                p.pointee.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
+            if p.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
+            let proto = p.ipProtocol
+            if p.ipVersion == 4, proto == IPProtocol.tcp || proto == IPProtocol.udp,
+                p.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
                     == ItemFlags.transport.rawValue
             {
                 let (ends, a0, hash, upper) = FlowKey.of4(
-                    UnsafeRawPointer(p.pointee.data),
-                    l3: Int(p.pointee.l3),
-                    l4: Int(p.pointee.l4),
+                    p.data,
+                    l3: Int(p.l3),
+                    l4: Int(p.l4),
                     proto: proto,
                     hashKey
                 )
@@ -321,7 +321,7 @@ public final class FlowTable: Element {
         for k in 0..<batch.count {
             let p = batch[k]
             let looked = keys + k
-            let time = p.pointee.time
+            let time = p.time
             var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
             if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
                 || looked.pointee.a0 == 0
@@ -332,7 +332,7 @@ public final class FlowTable: Element {
                 let record = records + flow
                 let upper = looked.pointee.upper
                 let isIdle = time &- record.pointee.last > idle
-                if !isIdle, record.pointee.marks.contains(.plain) || !isNews(p, record.pointee.marks, upper) {
+                if !isIdle, record.pointee.marks.contains(.plain) || !needsSlowPath(p, record.pointee.marks, upper) {
                     record.pointee.last = time
                     mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
@@ -349,9 +349,9 @@ public final class FlowTable: Element {
                 others &-= 1
                 break
             }
-            news(
+            lookSlowly(
                 batch.index[k],
-                Int32(truncatingIfNeeded: flow),
+                found: Int32(truncatingIfNeeded: flow),
                 looked.pointee,
                 inserts: inserts,
                 returns: returns,
@@ -364,22 +364,22 @@ public final class FlowTable: Element {
             }
         }
         context.emit(batch, from: start, to: end, output)
-        if end > 0 { latest = max(latest, batch[end &- 1].pointee.time) }
+        if end > 0 { latest = max(latest, batch[end &- 1].time) }
         context.did(.update, end &- others)
         return end
     }
 
     /// The key of a packet that is not plain TCP or UDP over IPv4.
     @inline(never)
-    private func lookUnusual(_ p: UnsafeMutablePointer<Item>) -> Looked {
-        guard p.pointee.ipVersion != Item.noIP, FlowKey.isComplete(p) else {
+    private func lookUnusual(_ p: Packet) -> Looked {
+        guard p.ipVersion != Item.noIP, FlowKey.isComplete(p) else {
             return Looked(ends: 0, a0: 0, hash: 0, upper: 0)
         }
         let (key, upper) = FlowKey.of(p)
         // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
         return Looked(
             ends: key.ends,
-            a0: p.pointee.ipVersion == 4 ? key.a0 : 0,
+            a0: p.ipVersion == 4 ? key.a0 : 0,
             hash: map.hash(key),
             upper: upper ? 1 : 0
         )
@@ -387,38 +387,38 @@ public final class FlowTable: Element {
 
     /// The general search, behind the first slot and for all kinds of keys.
     @inline(never)
-    private func find(_ p: UnsafeMutablePointer<Item>, _ looked: Looked) -> Int32 {
-        p.pointee.ipVersion == Item.noIP || !FlowKey.isComplete(p) ? -1 : map.find(FlowKey.of(p).key, looked.hash)
+    private func find(_ p: Packet, _ looked: Looked) -> Int32 {
+        p.ipVersion == Item.noIP || !FlowKey.isComplete(p) ? -1 : map.find(FlowKey.of(p).key, looked.hash)
     }
 
     /// Writes the flow and the direction to the packet.
     @inline(__always)
     private func mark(
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ flow: Int32,
         _ record: UnsafeMutablePointer<FlowRecord>,
         _ upper: UInt8
     ) {
-        p.pointee.flow = FlowRef(index: flow, generation: record.pointee.generation)
+        p.flow = FlowRef(index: flow, generation: record.pointee.generation)
         let upperFirst = UInt16(truncatingIfNeeded: record.pointee.marks.rawValue &>> 1) & 1
         let reverse = (upperFirst ^ UInt16(upper)) &* ItemFlags.reverse.rawValue
-        p.pointee.flags = ItemFlags(rawValue: p.pointee.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
+        p.flags = ItemFlags(rawValue: p.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
-    /// Whether a TCP segment can change what is known of its flow: a SYN without ACK, or the first of its direction. So is all of a flow
-    /// that is cut over.
+    /// A TCP segment can change what is known of its flow: an initial SYN, or the first of its direction. So can all of a flow that is
+    /// cut over.
     @inline(__always)
-    private func isNews(_ p: UnsafeMutablePointer<Item>, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
+    private func needsSlowPath(_ p: Packet, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
         if marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0 { return true }
-        guard p.pointee.flags.rawValue & ItemFlags.transport.rawValue != 0 else { return false }
-        return UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13) & 0x12 == 0x02
+        guard p.hasTransport else { return false }
+        return TCPView(known: p).flags.isInitialSYN
     }
 
     /// A packet that is not just one more of a flow that is there: it may end a flow, create one, or be none of ours.
     @inline(never)
-    private func news(
+    private func lookSlowly(
         _ i: Int32,
-        _ found: Int32,
+        found: Int32,
         _ looked: Looked,
         inserts: Bool,
         returns: Bool,
@@ -435,9 +435,9 @@ public final class FlowTable: Element {
             context.drop(i, Drop.noPorts)
             return
         }
-        let time = p.pointee.time
+        let time = p.time
         // As far as it says something about a connection.
-        var isTCP = p.pointee.ipProtocol == 6 && p.pointee.flags.contains(.transport)
+        var isTCP = p.ipProtocol == IPProtocol.tcp && p.hasTransport
         if isTCP { isTCP = isTaken(p, context) }
         let isUpper = looked.upper != 0
         var direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
@@ -446,13 +446,13 @@ public final class FlowTable: Element {
             let record = map.records + Int(flow)
             if record.pointee.marks.contains(.cutOver) { direction = direction.put(by: 8) }
             if time &- record.pointee.last > idle {
-                end(flow, .idle, i, context)
+                end(flow, .idle, because: i, context)
                 flow = -1
             } else if isTCP, record.pointee.marks.contains(direction) {
-                let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
+                let tcp = TCPView(known: p)
                 let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
-                if tcp.byte(13) & 0x12 == 0x02, base != tcp.be32(4) {
-                    end(flow, .reused, i, context)
+                if tcp.flags.isInitialSYN, base != tcp.sequenceNumber {
+                    end(flow, .reused, because: i, context)
                     flow = -1
                 }
             }
@@ -462,7 +462,7 @@ public final class FlowTable: Element {
                 context.emitRound(i, 1)
                 return
             }
-            flow = create(i, FlowKey.of(p).key, looked.hash, isUpper, time, context)
+            flow = create(FlowKey.of(p).key, hash: looked.hash, upperFirst: isUpper, at: time, because: i, context)
             if flow < 0 {
                 context.drop(i, Drop.tableFull)
                 return
@@ -483,8 +483,8 @@ public final class FlowTable: Element {
     }
 
     /// Whether a receiver takes a TCP segment, as far as is looked at; else it says nothing about its connection.
-    private func isTaken(_ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) -> Bool {
-        guard TCPReach.isAlive(p, least: minTTL) else { return false }
+    private func isTaken(_ p: Packet, _ context: borrowing Context) -> Bool {
+        guard TCPReach.hasHops(p, least: minTTL) else { return false }
         guard verifies else { return true }
         var summed = 0
         let isRight = TCPReach.isChecksumRight(p, summed: &summed)
@@ -493,7 +493,7 @@ public final class FlowTable: Element {
     }
 
     @inline(never)
-    private func end(_ flow: Int32, _ reason: FlowEnd, _ i: Int32, _ context: borrowing Context) {
+    private func end(_ flow: Int32, _ reason: FlowEnd, because i: Int32, _ context: borrowing Context) {
         switch reason {
         case .idle: idled &+= 1
         case .reused: reused &+= 1
@@ -509,24 +509,24 @@ public final class FlowTable: Element {
     /// Where this direction's sequence numbers begin.
     @inline(never)
     private func setBase(
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ record: UnsafeMutablePointer<FlowRecord>,
         upper: Bool,
         _ direction: FlowRecord.Marks
     ) {
-        let tcp = UnsafeRawPointer(p.pointee.data) + Int(p.pointee.l4)
-        let base = tcp.byte(13) & 0x02 != 0 ? tcp.be32(4) : tcp.be32(4) &- 1
+        let tcp = TCPView(known: p)
+        let base = tcp.flags.isSYN ? tcp.sequenceNumber : tcp.sequenceNumber &- 1
         if upper { record.pointee.base.upper = base } else { record.pointee.base.lower = base }
         record.pointee.marks.insert(direction)
     }
 
     @inline(never)
     private func create(
-        _ i: Int32,
         _ key: FlowKey,
-        _ hash: UInt64,
-        _ upper: Bool,
-        _ time: Int64,
+        hash: UInt64,
+        upperFirst upper: Bool,
+        at time: Int64,
+        because i: Int32,
         _ context: borrowing Context
     ) -> Int32 {
         if map.count == map.capacity {
@@ -537,7 +537,7 @@ public final class FlowTable: Element {
                 if map.records[Int(candidate)].last <= map.checked(candidate) { break }
                 map.moveToBack(candidate, time)
             }
-            end(map.oldest, .evicted, i, context)
+            end(map.oldest, .evicted, because: i, context)
         }
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {

@@ -62,10 +62,10 @@ public final class Coalescer: Element {
         for k in 0..<batch.count { take(batch.index[k], batch[k], context) }
     }
 
-    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
-        let length = Int(p.pointee.length)
-        if open >= 0, context[open].pointee.layout != p.pointee.layout || filled &+ length > size {
-            close(at: p.pointee.time, because: i, context)
+    private func take(_ i: Int32, _ p: Packet, _ context: borrowing Context) {
+        let length = Int(p.length)
+        if open >= 0, context[open].layout != p.layout || filled &+ length > size {
+            close(at: p.time, because: i, context)
         }
         if length > size {
             context.emit(i, 0)
@@ -77,15 +77,15 @@ public final class Coalescer: Element {
                 context.emit(i, 0)
                 return
             }
-            context[new].pointee.layout = p.pointee.layout
-            context[new].pointee.flags.insert(.coalesced)
-            context[new].pointee.flow = .none
+            context[new].layout = p.layout
+            context[new].flags.insert(.coalesced)
+            context[new].flow = .none
             context.hold(new)
             open = new
             context.arm(0, at: later(context.now(i), by: timeout))
             context.did(.timer, 1)
         }
-        (context[open].pointee.data + filled).copyMemory(from: p.pointee.data, byteCount: length)
+        (context[open].writableData + filled).copyMemory(from: p.data, byteCount: length)
         filled &+= length
         // A record that is a transfer itself counts as one.
         count &+= 1
@@ -93,9 +93,9 @@ public final class Coalescer: Element {
         context.did(.record, 1)
         context.did(.copyBytes, length)
         // A transfer takes its place after the last record in it.
-        context[open].pointee.sequence = p.pointee.sequence
-        context[open].pointee.made = p.pointee.made
-        if count == limit || filled == size { close(at: p.pointee.time, because: i, context) }
+        context[open].sequence = p.sequence
+        context[open].made = p.made
+        if count == limit || filled == size { close(at: p.time, because: i, context) }
         context.use(i)
     }
 
@@ -103,9 +103,9 @@ public final class Coalescer: Element {
     private func close(at time: Int64, because i: Int32 = -1, _ context: borrowing Context) {
         if i >= 0 { context.resume(open, because: i) } else { context.resume(open) }
         let transfer = context[open]
-        transfer.pointee.length = UInt32(truncatingIfNeeded: filled)
-        transfer.pointee.wireLength = transfer.pointee.length
-        transfer.pointee.time = time
+        transfer.length = UInt32(truncatingIfNeeded: filled)
+        transfer.wireLength = transfer.length
+        transfer.time = time
         context.emit(open, 0)
         context.disarm(0)
         transfers &+= 1
@@ -121,6 +121,6 @@ public final class Coalescer: Element {
     }
 
     public override func finish(_ context: borrowing Context) {
-        if open >= 0 { close(at: max(context.origin.time, context[open].pointee.time), context) }
+        if open >= 0 { close(at: max(context.origin.time, context[open].time), context) }
     }
 }

@@ -205,15 +205,12 @@ public final class MetadataExtractor: Element {
     private func count(_ batch: Batch) {
         for k in 0..<batch.count {
             let p = batch[k]
-            guard let flow = counts[p.pointee.flow] ?? begin(p) else { continue }
-            let flags = p.pointee.flags.rawValue
-            let length = UInt64(p.pointee.ipLength)
+            guard let flow = counts[p.flow] ?? begin(p) else { continue }
+            let length = UInt64(p.ipLength)
             var tcp: UInt8 = 0
-            if p.pointee.ipProtocol == 6, flags & ItemFlags.transport.rawValue != 0 {
-                tcp = UnsafeRawPointer(p.pointee.data).byte(Int(p.pointee.l4) &+ 13)
-            }
-            if p.pointee.time > flow.pointee.last { flow.pointee.last = p.pointee.time }
-            if flags & ItemFlags.reverse.rawValue == 0 {
+            if p.ipProtocol == IPProtocol.tcp, p.hasTransport { tcp = TCPView(known: p).flags.rawValue }
+            if p.time > flow.pointee.last { flow.pointee.last = p.time }
+            if !p.isReverse {
                 flow.pointee.packets.0 &+= 1
                 flow.pointee.bytes.0 &+= length
                 flow.pointee.flags.0 |= tcp
@@ -227,22 +224,22 @@ public final class MetadataExtractor: Element {
 
     /// Begins the state of a flow with its first packet here.
     @inline(never)
-    private func begin(_ p: UnsafeMutablePointer<Item>) -> UnsafeMutablePointer<Counts>? {
+    private func begin(_ p: Packet) -> UnsafeMutablePointer<Counts>? {
         var start = Counts()
-        start.first = p.pointee.time
-        start.last = p.pointee.time
-        guard let flow = counts.begin(p.pointee.flow, start) else { return nil }
+        start.first = p.time
+        start.last = p.time
+        guard let flow = counts.begin(p.flow, start) else { return nil }
         var ends = MetadataExtractor.ends(of: p)
-        if p.pointee.flags.contains(.reverse) {
+        if p.isReverse {
             swap(&ends.source, &ends.destination)
             swap(&ends.sourcePort, &ends.destinationPort)
         }
-        self.ends.base[Int(p.pointee.flow.index)] = ends
+        self.ends.base[Int(p.flow.index)] = ends
         return flow
     }
 
     /// Addresses, ports and protocol of a packet; zeros where it has none.
-    private static func ends(of p: UnsafeMutablePointer<Item>) -> Ends {
+    private static func ends(of p: Packet) -> Ends {
         var ends = Ends()
         if let ip = IPv4View(p) {
             ends.source = ip.source
@@ -253,7 +250,7 @@ public final class MetadataExtractor: Element {
         } else {
             return ends
         }
-        ends.proto = p.pointee.ipProtocol
+        ends.proto = p.ipProtocol
         if let ports = PortsView(p) {
             ends.sourcePort = ports.source
             ends.destinationPort = ports.destination
@@ -267,7 +264,7 @@ public final class MetadataExtractor: Element {
             missed &+= 1
             return
         }
-        let record = context[i].pointee.data
+        let record = context[i].writableData
         let ends = ends.base[Int(flow.index)]
         for (field, offset) in fields {
             let out = record + offset
@@ -281,8 +278,8 @@ public final class MetadataExtractor: Element {
             case .flagsFwd: out.storeBytes(of: counts.flags.0, as: UInt8.self)
             case .flagsRev: out.storeBytes(of: counts.flags.1, as: UInt8.self)
             case .end:
-                let flags = counts.flags.0 | counts.flags.1
-                let end = reason.strongest(rst: flags & 0x04 != 0, fin: flags & 0x01 != 0)
+                let flags = TCPFlags(rawValue: counts.flags.0 | counts.flags.1)
+                let end = reason.strongest(rst: flags.isRST, fin: flags.isFIN)
                 out.storeBytes(of: end, as: UInt8.self)
             default: ends.store(field, to: out)
             }
@@ -311,18 +308,18 @@ public final class MetadataExtractor: Element {
             missed &+= 1
             return
         }
-        let record = context[i].pointee.data
+        let record = context[i].writableData
         let ends = MetadataExtractor.ends(of: p)
-        let isIP = p.pointee.ipVersion == 4 || p.pointee.ipVersion == 6
+        let isIP = p.ipVersion == 4 || p.ipVersion == 6
         for (field, offset) in fields {
             let out = record + offset
             switch field {
-            case .timeNs: out.storeBytes(of: p.pointee.time.littleEndian, as: Int64.self)
-            case .length: out.storeBytes(of: p.pointee.wireLength.littleEndian, as: UInt32.self)
-            case .ipLength: out.storeBytes(of: (isIP ? p.pointee.ipLength : 0).littleEndian, as: UInt32.self)
+            case .timeNs: out.storeBytes(of: p.time.littleEndian, as: Int64.self)
+            case .length: out.storeBytes(of: p.wireLength.littleEndian, as: UInt32.self)
+            case .ipLength: out.storeBytes(of: (isIP ? p.ipLength : 0).littleEndian, as: UInt32.self)
             case .payloadLength:
-                let headers = UInt32(p.pointee.payload &- p.pointee.l3)
-                let length = isIP && p.pointee.ipLength > headers ? p.pointee.ipLength &- headers : 0
+                let headers = UInt32(p.payload &- p.l3)
+                let length = isIP && p.ipLength > headers ? p.ipLength &- headers : 0
                 out.storeBytes(of: length.littleEndian, as: UInt32.self)
             case .ttl:
                 let ttl = IPv4View(p)?.timeToLive ?? IPv6View(p)?.hopLimit ?? 0
@@ -330,16 +327,16 @@ public final class MetadataExtractor: Element {
             case .flags:
                 let flags = TCPView(fixedPart: p)?.flags ?? []
                 out.storeBytes(of: flags.rawValue, as: UInt8.self)
-            case .direction: out.storeBytes(of: p.pointee.flags.contains(.reverse) ? 1 : 0, as: UInt8.self)
+            case .direction: out.storeBytes(of: p.isReverse ? 1 : 0, as: UInt8.self)
             default: ends.store(field, to: out)
             }
         }
-        finish(i, p.pointee.flow, context)
+        finish(i, p.flow, context)
     }
 
     private func finish(_ i: Int32, _ flow: FlowRef, _ context: borrowing Context) {
-        context[i].pointee.layout = number
-        context[i].pointee.flow = flow
+        context[i].layout = number
+        context[i].flow = flow
         records &+= 1
         context.did(.record, 1)
         context.emit(i, 0)

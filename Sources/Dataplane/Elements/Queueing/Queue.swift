@@ -102,7 +102,7 @@ public final class Queue: Element {
             if due <= now {
                 // The link is free, so the packet is the only one in the queue, for no time.
                 highest = max(highest, 1)
-                if pace != nil { batch[k].pointee.time = due }
+                if pace != nil { batch[k].time = due }
                 context.did(.timer, 1)
                 context.emit(i, 0)
                 continue
@@ -126,14 +126,14 @@ public final class Queue: Element {
     public override func finish(_ context: borrowing Context) { release(until: .max, context) }
 
     /// When a packet that arrives now is to leave.
-    private func due(_ p: UnsafeMutablePointer<Item>, _ now: Int64) -> Int64 {
+    private func due(_ p: Packet, _ now: Int64) -> Int64 {
         guard let pace else { return later(now, by: 1) }
         if now > free {
             free = now
             rest = 0
         }
         let due = free
-        let (spans, left) = (pace.cost(of: p.pointee.wireLength) &+ rest).quotientAndRemainder(
+        let (spans, left) = (pace.cost(of: p.wireLength) &+ rest).quotientAndRemainder(
             dividingBy: pace.perNanosecond
         )
         free = later(free, by: Int64(bitPattern: spans))
@@ -146,7 +146,7 @@ public final class Queue: Element {
         while let due = ring.due, due <= time {
             let i = ring.pop()
             context.resume(i)
-            if pace != nil { context[i].pointee.time = due }
+            if pace != nil { context[i].time = due }
             context.emit(i, 0)
             released &+= 1
         }

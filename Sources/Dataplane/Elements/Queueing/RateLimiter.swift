@@ -82,13 +82,12 @@ public final class RateLimiter: Element {
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         let pace = self.pace
         let capacity = self.capacity
-        let hasExcess = context.isConnected(1)
+        let excess: Context.Verdict = context.isConnected(1) ? .emit(1) : .drop(Drop.overRate)
         var level = self.level
         var last = self.last
         var passed = 0
-        for k in 0..<batch.count {
-            let p = batch[k]
-            let time = p.pointee.time
+        context.forEach(batch) { p in
+            let time = p.time
             if time > last {
                 let missing = UInt64(bitPattern: capacity &- level)
                 let elapsed = UInt64(bitPattern: time &- last)
@@ -96,16 +95,11 @@ public final class RateLimiter: Element {
                 level = overflow || gained >= missing ? capacity : level &+ Int64(bitPattern: gained)
                 last = time
             }
-            let cost = Int64(bitPattern: pace.cost(of: p.pointee.wireLength))
-            if level >= min(cost, capacity) {
-                level &-= cost
-                passed &+= 1
-                context.emit(batch.index[k], 0)
-            } else if hasExcess {
-                context.emit(batch.index[k], 1)
-            } else {
-                context.drop(batch.index[k], Drop.overRate)
-            }
+            let cost = Int64(bitPattern: pace.cost(of: p.wireLength))
+            if level < min(cost, capacity) { return excess }
+            level &-= cost
+            passed &+= 1
+            return .emit(0)
         }
         self.level = level
         self.last = last

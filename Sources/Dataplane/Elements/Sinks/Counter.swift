@@ -33,7 +33,7 @@ public final class Counter: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var sum: UInt64 = 0
-        for k in 0..<batch.count { sum &+= UInt64(batch[k].pointee.wireLength) }
+        for k in 0..<batch.count { sum &+= UInt64(batch[k].wireLength) }
         bytes &+= sum
         packets &+= UInt64(batch.count)
         context.did(.update, batch.count)

@@ -67,14 +67,11 @@ public final class PacketSink: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var copied = 0
-        for k in 0..<batch.count {
-            if let reason = write(batch[k]) {
-                context.drop(batch.index[k], reason)
-            } else {
-                copied &+= Int(batch[k].pointee.length)
-                packets &+= 1
-                context.use(batch.index[k])
-            }
+        context.forEach(batch) { p in
+            if let reason = write(p) { return .drop(reason) }
+            copied &+= Int(p.length)
+            packets &+= 1
+            return .use
         }
         bytes &+= UInt64(copied)
         context.did(.copyBytes, copied)
@@ -82,7 +79,7 @@ public final class PacketSink: Element {
 
     /// Writes a packet; gives why not.
     @inline(never)
-    private func write(_ p: UnsafeMutablePointer<Item>) -> Drop? {
+    private func write(_ p: Packet) -> Drop? {
         if failure != nil { return .writeFailed }
         do {
             try open()

@@ -82,23 +82,19 @@ public final class RecordSink: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         written = 0
-        for k in 0..<batch.count {
-            let i = batch.index[k]
-            if let reason = failure != nil ? .writeFailed : write(batch[k]) {
-                context.drop(i, reason)
-            } else {
-                context.use(i)
-            }
+        context.forEach(batch) { p in
+            if failure != nil { return .drop(Drop.writeFailed) }
+            return write(p).map { .drop($0) } ?? .use
         }
         context.did(.textBytes, written)
     }
 
     /// Writes the records of one item; gives why not.
-    private func write(_ p: UnsafeMutablePointer<Item>) -> Drop? {
-        if p.pointee.layout != number || text == nil { change(to: p.pointee.layout) }
+    private func write(_ p: Packet) -> Drop? {
+        if p.layout != number || text == nil { change(to: p.layout) }
         guard let text else { return .unknownLayout }
-        let data = UnsafeRawPointer(p.pointee.data)
-        let length = Int(p.pointee.length)
+        let data = p.data
+        let length = Int(p.length)
         // All or nothing: what is not whole records is not written in part.
         var at = 0
         while at < length {

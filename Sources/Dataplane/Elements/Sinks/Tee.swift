@@ -55,20 +55,18 @@ public final class Tee: Element {
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var missed: UInt64 = 0
         var copied = 0
-        for k in 0..<batch.count {
-            let i = batch.index[k]
-            let made = batch[k].pointee.made
-            context.emit(i, 0)
+        context.forEach(batch) { p, context in
             for output in 1..<outputs {
-                guard let copy = context.copy(i) else {
+                guard let copy = context.copy(context.index(of: p)) else {
                     missed &+= 1
                     continue
                 }
                 // Copies that meet again further on are told apart by this number.
-                context[copy].pointee.made = made &+ UInt16(truncatingIfNeeded: output)
-                copied &+= Int(batch[k].pointee.length)
+                context[copy].made = p.made &+ UInt16(truncatingIfNeeded: output)
+                copied &+= Int(p.length)
                 context.emit(copy, output)
             }
+            return .emit(0)
         }
         self.missed &+= missed
         context.did(.copyBytes, copied)

@@ -41,14 +41,14 @@ final class Connections<State: ConnectionState> {
 
     /// The state of the connection that a packet belongs to, begun where there is none; nil where it belongs to none.
     @inline(__always)
-    func find(_ p: UnsafeMutablePointer<Item>) -> UnsafeMutablePointer<State>? {
-        guard p.pointee.ipProtocol == 6 else { return nil }
-        return states[p.pointee.flow] ?? begin(p)
+    func find(_ p: Packet) -> UnsafeMutablePointer<State>? {
+        guard p.ipProtocol == IPProtocol.tcp, p.hasTransport else { return nil }
+        return states[p.flow] ?? begin(p)
     }
 
     @inline(never)
-    private func begin(_ p: UnsafeMutablePointer<Item>) -> UnsafeMutablePointer<State>? {
-        guard let state = states.begin(p.pointee.flow, State()) else { return nil }
+    private func begin(_ p: Packet) -> UnsafeMutablePointer<State>? {
+        guard let state = states.begin(p.flow, State()) else { return nil }
         state.pointee.connection = Connection(number: count, ends: StreamEnds(p))
         count &+= 1
         return state
@@ -64,6 +64,6 @@ final class Connections<State: ConnectionState> {
     /// Asks the cache for the states that a batch needs.
     @inline(__always)
     func prefetch(_ batch: Batch) {
-        for k in 0..<batch.count { states.prefetch(batch[k].pointee.flow) }
+        for k in 0..<batch.count { states.prefetch(batch[k].flow) }
     }
 }

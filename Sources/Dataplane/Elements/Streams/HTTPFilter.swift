@@ -327,22 +327,22 @@ public final class HTTPFilter: Element {
         var k = 0
         while k < batch.count {
             // Columns are counted references: one is taken for all records of a layout in a row, not for each.
-            let number = batch[k].pointee.layout
+            let number = batch[k].layout
             guard let columns = columns(of: number) else {
                 context.drop(batch.index[k], layouts[number] == nil ? Drop.unknownLayout : .noColumn)
                 k += 1
                 continue
             }
             repeat {
-                let data = UnsafeRawPointer(batch[k].pointee.data)
-                let count = Int(batch[k].pointee.length)
+                let data = batch[k].data
+                let count = Int(batch[k].length)
                 if columns.layout.length(of: data, available: count) == count {
                     context.emit(batch.index[k], sort(data, columns))
                 } else {
                     split(batch.index[k], data, count, columns, number, context)
                 }
                 k += 1
-            } while k < batch.count && batch[k].pointee.layout == number
+            } while k < batch.count && batch[k].layout == number
         }
         if work.tests > 0 { context.did(.test, work.tests) }
         if work.scanned > 0 { context.did(.scanned, work.scanned) }
@@ -373,8 +373,8 @@ public final class HTTPFilter: Element {
         at = 0
         while at < count, let size = columns.layout.length(of: data + at, available: count - at) {
             if let j = context.make(from: i, capacity: size) {
-                context[j].pointee.data.copyMemory(from: data + at, byteCount: size)
-                context[j].pointee.layout = number
+                context[j].writableData.copyMemory(from: data + at, byteCount: size)
+                context[j].layout = number
                 work.copied += size
                 context.emit(j, sort(data + at, columns))
             } else {

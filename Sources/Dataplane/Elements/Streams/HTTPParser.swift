@@ -227,19 +227,16 @@ public final class HTTPParser: Element {
     // MARK: Streams
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        let passes = context.isConnected(1)
-        for k in 0..<batch.count {
-            let p = batch[k]
-            guard let state = connections.find(p) else {
-                context.drop(batch.index[k], Drop.noStream)
-                continue
-            }
+        let onward = context.emitIfConnected(1)
+        context.forEach(batch) { p, context in
+            guard let state = connections.find(p) else { return .drop(Drop.noStream) }
             if state.pointee.kind != .other {
-                if parser.memory.used > shortage { makeRoom(for: state, batch.index[k], context) }
-                take(StreamPiece(p), batch.index[k], p.pointee.time, state, context)
+                let i = context.index(of: p)
+                if parser.memory.used > shortage { makeRoom(for: state, i, context) }
+                take(StreamPiece(p), i, p.time, state, context)
                 if state.pointee.http.keepsMemory != state.pointee.link.isListed { list(state) }
             }
-            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+            return onward
         }
         count(context)
         context.did(.update, batch.count)
@@ -449,7 +446,7 @@ public final class HTTPParser: Element {
             return
         }
         func some(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? { text.isEmpty ? nil : text }
-        var out = TextRecordWriter(context[i].pointee.data, size: size)
+        var out = TextRecordWriter(context[i].writableData, size: size)
         out.fields.put(state.pointee.connection, source: Int(state.pointee.client))
         out.put(text: some(transaction.method))
         out.put(text: some(transaction.target))
@@ -473,10 +470,10 @@ public final class HTTPParser: Element {
         }
         if error != nil { tally.errors &+= 1 }
         let length = UInt32(out.finish())
-        context[i].pointee.length = length
-        context[i].pointee.wireLength = length
-        context[i].pointee.layout = layout
-        context[i].pointee.flow = parent >= 0 && isOfItsFlow ? context[parent].pointee.flow : .none
+        context[i].length = length
+        context[i].wireLength = length
+        context[i].layout = layout
+        context[i].flow = parent >= 0 && isOfItsFlow ? context[parent].flow : .none
         tally.records &+= 1
         tally.made &+= 1
         context.emit(i, 0)

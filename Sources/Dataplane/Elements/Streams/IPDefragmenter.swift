@@ -230,7 +230,7 @@ public final class IPDefragmenter: Element {
         var start = 0
         for k in 0..<batch.count {
             let p = batch[k]
-            if p.pointee.ipVersion == 0 { _ = Headers.locate(p) }
+            if p.ipVersion == 0 { _ = Headers.locate(p) }
             if IPDefragmenter.isUsual(p) { continue }
             context.emit(batch, from: start, to: k, 0)
             start = k &+ 1
@@ -243,9 +243,9 @@ public final class IPDefragmenter: Element {
 
     /// Whether a packet is no fragment, as nearly all. An atomic fragment does not count as one, but has extension headers.
     @inline(__always)
-    private static func isUsual(_ p: UnsafeMutablePointer<Item>) -> Bool {
-        p.pointee.flags.rawValue & ItemFlags.fragment.rawValue == 0
-            && (p.pointee.ipVersion != 6 || Int(p.pointee.l4) &- Int(p.pointee.l3) == IPv6View.size)
+    private static func isUsual(_ p: Packet) -> Bool {
+        !p.isFragment
+            && (p.ipVersion != 6 || Int(p.l4) &- Int(p.l3) == IPv6View.size)
     }
 
     private func count(_ context: borrowing Context) {
@@ -288,8 +288,8 @@ public final class IPDefragmenter: Element {
     }
 
     /// What is wrong with a fragment by itself; nil when nothing is.
-    private func fault(of fragment: IPFragment, _ p: UnsafeMutablePointer<Item>) -> Drop? {
-        if p.pointee.length < UInt32(p.pointee.l3) &+ p.pointee.ipLength { return .truncated }
+    private func fault(of fragment: IPFragment, _ p: Packet) -> Drop? {
+        if p.length < p.ipEnd { return .truncated }
         if fragment.size <= 0 { return .empty }
         if fragment.more, fragment.size & 7 != 0 { return .unaligned }
         if fragment.counted + fragment.end > IPFragment.mostBytes { return .tooLong }
@@ -327,9 +327,9 @@ public final class IPDefragmenter: Element {
     ) -> Bool {
         guard let twin = held.twin(of: fragment, at: place) else { return false }
         work.compared += fragment.size
-        let one = UnsafeRawBufferPointer(start: context[i].pointee.data + fragment.data, count: fragment.size)
+        let one = UnsafeRawBufferPointer(start: context[i].data + fragment.data, count: fragment.size)
         let other = UnsafeRawBufferPointer(
-            start: context[twin.item].pointee.data + Int(twin.data),
+            start: context[twin.item].data + Int(twin.data),
             count: fragment.size
         )
         return one.elementsEqual(other)
@@ -360,17 +360,17 @@ public final class IPDefragmenter: Element {
             return end(place, .noItems, context)
         }
         let q = context[j]
-        q.pointee.linkType = head.pointee.linkType
-        q.pointee.interface = head.pointee.interface
-        let data = q.pointee.data
-        data.copyMemory(from: head.pointee.data, byteCount: first.headersEnd)
+        q.linkType = head.linkType
+        q.interface = head.interface
+        let data = q.writableData
+        data.copyMemory(from: head.data, byteCount: first.headersEnd)
         let items = context.items
         held.pieces(of: place) { node, from, to in
-            let source = items[Int(node.item)].data + Int(node.data) + (from - Int(node.start))
+            let source = Packet(items + Int(node.item)).data + Int(node.data) + (from - Int(node.start))
             (data + first.headersEnd + from).copyMemory(from: source, byteCount: to - from)
         }
         work.copied += first.headersEnd + total
-        let l3 = Int(head.pointee.l3)
+        let l3 = Int(head.l3)
         let bytes = UnsafeMutableRawBufferPointer(start: data + l3, count: first.headersEnd + total - l3)
         if let ip = MutableIPv4View(bytes) {
             ip.totalLength = UInt16(first.counted + total)
@@ -395,26 +395,26 @@ public final class IPDefragmenter: Element {
     /// Removes the header of an atomic fragment.
     private func unwrap(_ i: Int32, _ fragment: IPFragment, _ context: borrowing Context) {
         let p = context[i]
-        if p.pointee.flags.isDisjoint(with: [.owned, .large]) {
-            work.copied += Int(p.pointee.length)
+        if !p.isWritable {
+            work.copied += Int(p.length)
             context.own(i)
         }
-        let data = p.pointee.data
-        let left = Int(p.pointee.length) - fragment.data
+        let data = p.writableData
+        let left = Int(p.length) - fragment.data
         (data + fragment.headersEnd).copyMemory(from: data + fragment.data, byteCount: left)
         work.copied += left
         data.storeBytes(of: fragment.nextHeader, toByteOffset: fragment.nextHeaderField, as: UInt8.self)
         let header = UInt32(fragment.data - fragment.headersEnd)
-        let l3 = Int(p.pointee.l3)
-        if let ip = MutableIPv6View(UnsafeMutableRawBufferPointer(start: data + l3, count: Int(p.pointee.length) - l3)),
+        let l3 = Int(p.l3)
+        if let ip = MutableIPv6View(UnsafeMutableRawBufferPointer(start: data + l3, count: Int(p.length) - l3)),
             ip.payloadLength > 0
         {
             ip.payloadLength &-= UInt16(header)
         }
-        p.pointee.length -= header
+        p.length -= header
         // A capture may state less than it holds.
-        p.pointee.wireLength -= min(p.pointee.wireLength, header)
-        p.pointee.forgetHeaders()
+        p.wireLength -= min(p.wireLength, header)
+        p.forgetHeaders()
         counters.atomic &+= 1
         pass(i, context)
     }

@@ -200,6 +200,7 @@ public final class PatternMatcher: Element {
         let marks = config.action == .mark
         let drops = config.action == .drop
         var scanned = 0
+        // Its own loop: in the body of `forEach` the search takes more instructions.
         for k in 0..<batch.count {
             let p = batch[k]
             guard let state = connections.find(p) else {
@@ -304,28 +305,24 @@ public final class PatternMatcher: Element {
             counters.missed &+= 1
             return
         }
-        var out = TextRecordWriter(context[j].pointee.data, PatternMatcher.matchLayout)
+        var out = TextRecordWriter(context[j].writableData, PatternMatcher.matchLayout)
         out.fields.put(state.pointee.connection, source: direction)
-        out.fields.put(context[i].pointee.time)
+        out.fields.put(context[i].time)
         out.fields.put(UInt8(truncatingIfNeeded: direction))
         out.fields.put(offset)
         out.fields.put(UInt32(truncatingIfNeeded: number))
         text.withUnsafeBytes { out.put(text: $0) }
         _ = out.finish()
-        context[j].pointee.layout = matchLayout
+        context[j].layout = matchLayout
         context.did(.record, 1)
         context.emit(j, 1)
     }
 
     /// Packets that bring no new bytes.
     private func pass(_ batch: Batch, _ context: borrowing Context) {
-        for k in 0..<batch.count {
-            let p = batch[k]
-            if let state = connections.peek(p.pointee.flow), state.pointee.isDropped {
-                context.drop(batch.index[k], Drop.flowDropped)
-            } else {
-                context.emit(batch.index[k], 3)
-            }
+        context.forEach(batch) { p in
+            if let state = connections.peek(p.flow), state.pointee.isDropped { return .drop(Drop.flowDropped) }
+            return .emit(3)
         }
     }
 
@@ -344,13 +341,13 @@ public final class PatternMatcher: Element {
                 counters.missed &+= 1
                 continue
             }
-            var out = TextRecordWriter(context[j].pointee.data, PatternMatcher.patternLayout)
+            var out = TextRecordWriter(context[j].writableData, PatternMatcher.patternLayout)
             out.fields.put(UInt32(truncatingIfNeeded: number))
             text.withUnsafeBytes { out.put(text: $0) }
             out.fields.put(totals.base[number].matches)
             out.fields.put(totals.base[number].packets)
             _ = out.finish()
-            context[j].pointee.layout = patternLayout
+            context[j].layout = patternLayout
             context.did(.record, 1)
             context.emit(j, 2)
         }

@@ -8,33 +8,31 @@ struct StreamPiece {
     /// The sequence number of the first of them.
     let sequence: UInt32
     /// The TCP flags; none where a receiver takes nothing of the packet.
-    let flags: UInt8
+    let flags: TCPFlags
     /// Bytes before it are missing.
     let hasGap: Bool
     /// 0 for the direction seen first, 1 for the other.
     let direction: Int
 
     @inline(__always)
-    init(_ p: UnsafeMutablePointer<Item>) {
-        let data = UnsafeRawPointer(p.pointee.data)
-        let l4 = Int(p.pointee.l4)
-        let payload = Int(p.pointee.payload)
-        let end = min(Int(p.pointee.length), Int(p.pointee.l3) &+ Int(p.pointee.ipLength))
-        bytes = UnsafeRawBufferPointer(start: data + payload, count: max(0, end &- payload))
-        let tcp = data + l4
-        flags = p.pointee.flags.contains(.refused) ? 0 : tcp.byte(13)
+    init(_ p: Packet) {
+        let payload = Int(p.payload)
+        let end = min(Int(p.length), Int(p.l3) &+ Int(p.ipLength))
+        bytes = UnsafeRawBufferPointer(start: p.data + payload, count: max(0, end &- payload))
+        let tcp = TCPView(known: p)
+        flags = p.isRefused ? [] : tcp.flags
         // Bytes may have been cut from the front; a SYN takes the number before the first byte. A payload that begins
         // before the end of the header was not captured.
-        let cut = max(0, payload &- l4 &- Int(tcp.byte(12) &>> 4) &* 4)
-        sequence = tcp.be32(4) &+ UInt32(truncatingIfNeeded: cut) &+ (flags & 0x02 != 0 ? 1 : 0)
-        hasGap = p.pointee.flags.contains(.gap)
-        direction = p.pointee.flags.contains(.reverse) ? 1 : 0
+        let cut = max(0, payload &- Int(p.l4) &- tcp.headerLength)
+        sequence = tcp.sequenceNumber &+ UInt32(truncatingIfNeeded: cut) &+ (flags.isSYN ? 1 : 0)
+        hasGap = p.isBehindGap
+        direction = p.isReverse ? 1 : 0
     }
 
-    var isSYN: Bool { flags & 0x02 != 0 }
+    var isSYN: Bool { flags.isSYN }
     /// It ends its direction.
-    var isFIN: Bool { flags & 0x01 != 0 }
-    var isRST: Bool { flags & 0x04 != 0 }
+    var isFIN: Bool { flags.isFIN }
+    var isRST: Bool { flags.isRST }
 }
 
 /// Where a direction of a stream stands, for who follows it.
@@ -64,14 +62,14 @@ struct StreamEnds: BitwiseCopyable {
     init() {}
 
     /// The ends of the connection that a packet belongs to, the side whose packet came first as the source.
-    init(_ p: UnsafeMutablePointer<Item>) {
+    init(_ p: Packet) {
         if let ip = IPv4View(p) {
             (source, destination) = (ip.source, ip.destination)
         } else if let ip = IPv6View(p) {
             (source, destination) = (ip.source, ip.destination)
         }
         if let ports = PortsView(p) { (sourcePort, destinationPort) = (ports.source, ports.destination) }
-        if p.pointee.flags.contains(.reverse) { self = reversed }
+        if p.isReverse { self = reversed }
     }
 
     /// The same, seen from the other side.

@@ -94,14 +94,10 @@ public final class StreamSink: Element {
     }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        let passes = context.isConnected(1)
+        let onward = context.emitIfConnected(1)
         var bytes = 0
-        for k in 0..<batch.count {
-            let p = batch[k]
-            guard let state = connections.find(p) else {
-                context.drop(batch.index[k], Drop.noStream)
-                continue
-            }
+        context.forEach(batch) { p in
+            guard let state = connections.find(p) else { return .drop(Drop.noStream) }
             let piece = StreamPiece(p)
             bytes &+= piece.bytes.count
             if piece.direction == 0 {
@@ -109,7 +105,7 @@ public final class StreamSink: Element {
             } else {
                 take(piece, p, state, &state.pointee.sides.1)
             }
-            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+            return onward
         }
         self.bytes &+= UInt64(bytes)
         context.did(.update, batch.count)
@@ -118,7 +114,7 @@ public final class StreamSink: Element {
 
     private func take(
         _ piece: StreamPiece,
-        _ p: UnsafeMutablePointer<Item>,
+        _ p: Packet,
         _ state: UnsafeMutablePointer<State>,
         _ side: inout Side
     ) {
@@ -127,8 +123,8 @@ public final class StreamSink: Element {
             side.gaps &+= 1
             side.gapBytes &+= UInt64(missing)
         }
-        if p.pointee.flags.contains(.overlapped) { side.overlaps &+= 1 }
-        if p.pointee.flags.contains(.conflict) { side.conflicts &+= 1 }
+        if p.isOverlapped { side.overlaps &+= 1 }
+        if p.isInConflict { side.conflicts &+= 1 }
         if piece.isFIN { side.hasFIN = true }
         if piece.isRST { side.hasRST = true }
         if piece.bytes.isEmpty { return }
@@ -169,7 +165,7 @@ public final class StreamSink: Element {
             missed &+= 1
             return
         }
-        var out = RecordWriter(context[i].pointee.data)
+        var out = RecordWriter(context[i].writableData)
         out.put(state.pointee.connection, source: direction)
         out.put(side.bytes)
         side.hash.digest(to: out.next)
@@ -179,8 +175,8 @@ public final class StreamSink: Element {
         out.put(side.overlaps)
         out.put(side.conflicts)
         out.put(end)
-        context[i].pointee.layout = layout
-        context[i].pointee.flow = flow
+        context[i].layout = layout
+        context[i].flow = flow
         context.did(.record, 1)
         context.emit(i, 0)
     }

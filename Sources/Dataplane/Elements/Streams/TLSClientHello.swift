@@ -146,16 +146,12 @@ public final class TLSClientHello: Element {
     // MARK: Packets
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        let passes = context.isConnected(1)
+        let onward = context.emitIfConnected(1)
         var looked = 0
-        for k in 0..<batch.count {
-            let p = batch[k]
-            guard let state = connections.find(p) else {
-                context.drop(batch.index[k], Drop.noStream)
-                continue
-            }
-            if !state.pointee.isOver { looked &+= look(batch.index[k], state, context) }
-            if passes { context.emit(batch.index[k], 1) } else { context.use(batch.index[k]) }
+        context.forEach(batch) { p, context in
+            guard let state = connections.find(p) else { return .drop(Drop.noStream) }
+            if !state.pointee.isOver { looked &+= look(context.index(of: p), state, context) }
+            return onward
         }
         context.did(.update, batch.count)
         context.did(.payloadBytes, looked)
@@ -228,7 +224,7 @@ public final class TLSClientHello: Element {
             case .tls:
                 start(UnsafeRawBufferPointer(rebasing: bytes[at...]), direction, state, i, context)
                 return
-            case .ssl2: return tell(ssl2: base + at, direction, state, i, context)
+            case .ssl2: return report(ssl2: base + at, from: direction, state, i, context)
             }
         }
         side.pointee.searched = UInt32(searched + at)
@@ -270,7 +266,7 @@ public final class TLSClientHello: Element {
                 }
                 return true
             case .ssl2:
-                tell(ssl2: window.baseAddress! + at, direction, state, i, context)
+                report(ssl2: window.baseAddress! + at, from: direction, state, i, context)
                 return true
             }
         }
@@ -302,12 +298,19 @@ public final class TLSClientHello: Element {
         _ context: borrowing Context
     ) -> Bool {
         let side = TLSClientHello.side(direction, of: state)
-        state.pointee.time = context[i].pointee.time
+        state.pointee.time = context[i].time
         if bytes.count >= 9, let length = HelloAssembler.length(bytes.baseAddress! + 5, 4),
             length <= config.helloBytes, length <= Int(bytes.baseAddress!.be16(3)), length <= bytes.count - 5
         {
             // Nearly always it is all there, in one record: then it is read where it stands.
-            tell(UnsafeRawBufferPointer(rebasing: bytes[5..<5 + length]), nil, direction, state, i, context)
+            report(
+                UnsafeRawBufferPointer(rebasing: bytes[5..<5 + length]),
+                failure: nil,
+                from: direction,
+                state,
+                i,
+                context
+            )
             return false
         }
         let owner = connections.states.index(of: state) * 2 + Int32(direction)
@@ -342,7 +345,7 @@ public final class TLSClientHello: Element {
         case .needsMore: break
         case .complete:
             let message = buffers.bytes(of: side.pointee.buffer)[..<Int(side.pointee.assembler.count)]
-            tell(UnsafeRawBufferPointer(rebasing: message), nil, direction, state, i, context)
+            report(UnsafeRawBufferPointer(rebasing: message), failure: nil, from: direction, state, i, context)
         case .malformed: giveUp(.malformed, direction, state, i, context)
         case .tooLong: giveUp(.tooLong, direction, state, i, context)
         }
@@ -359,17 +362,24 @@ public final class TLSClientHello: Element {
     ) {
         let side = TLSClientHello.side(direction, of: state)
         guard side.pointee.phase == .reading else {
-            return tell(UnsafeRawBufferPointer(start: nil, count: 0), failure, direction, state, i, context)
+            return report(
+                UnsafeRawBufferPointer(start: nil, count: 0),
+                failure: failure,
+                from: direction,
+                state,
+                i,
+                context
+            )
         }
         let message = buffers.bytes(of: side.pointee.buffer)[..<Int(side.pointee.assembler.count)]
-        tell(UnsafeRawBufferPointer(rebasing: message), failure, direction, state, i, context)
+        report(UnsafeRawBufferPointer(rebasing: message), failure: failure, from: direction, state, i, context)
     }
 
     /// Makes the record of a hello from its message, as much of that as is there.
-    private func tell(
+    private func report(
         _ message: UnsafeRawBufferPointer,
-        _ failure: Failure?,
-        _ direction: Int,
+        failure: Failure?,
+        from direction: Int,
         _ state: UnsafeMutablePointer<State>,
         _ i: Int32?,
         _ context: borrowing Context
@@ -377,27 +387,28 @@ public final class TLSClientHello: Element {
         let hello = ClientHello(UnsafeRawBufferPointer(rebasing: message.dropFirst(4)))
         let version = hello.version.map { Array(ClientHello.name(of: $0).utf8) }
         let failure = failure ?? (hello.isMalformed ? .malformed : nil)
-        record(0, version, hello, failure, direction, state, i, context)
+        record(form: 0, version: version, hello, failure: failure, from: direction, state, i, context)
     }
 
     /// Makes the record of a hello in the form of SSL 2.0.
-    private func tell(
+    private func report(
         ssl2 bytes: UnsafeRawPointer,
-        _ direction: Int,
+        from direction: Int,
         _ state: UnsafeMutablePointer<State>,
         _ i: Int32,
         _ context: borrowing Context
     ) {
-        state.pointee.time = context[i].pointee.time
-        record(1, Array(ClientHello.name(of: bytes.be16(3)).utf8), nil, nil, direction, state, i, context)
+        state.pointee.time = context[i].time
+        let version = Array(ClientHello.name(of: bytes.be16(3)).utf8)
+        record(form: 1, version: version, nil, failure: nil, from: direction, state, i, context)
     }
 
     private func record(
-        _ form: UInt8,
-        _ version: [UInt8]?,
+        form: UInt8,
+        version: [UInt8]?,
         _ hello: ClientHello?,
-        _ failure: Failure?,
-        _ direction: Int,
+        failure: Failure?,
+        from direction: Int,
         _ state: UnsafeMutablePointer<State>,
         _ i: Int32?,
         _ context: borrowing Context
@@ -416,7 +427,7 @@ public final class TLSClientHello: Element {
             return
         }
         let item = context[j]
-        var out = TextRecordWriter(item.pointee.data, TLSClientHello.layout)
+        var out = TextRecordWriter(item.writableData, TLSClientHello.layout)
         out.fields.put(state.pointee.connection, source: direction)
         out.fields.put(state.pointee.time)
         out.fields.put(form)
@@ -424,10 +435,10 @@ public final class TLSClientHello: Element {
         out.put(text: hello?.serverName)
         putProtocols(hello, &out)
         put(error, &out)
-        item.pointee.length = UInt32(out.finish())
-        item.pointee.wireLength = item.pointee.length
-        item.pointee.layout = layout
-        item.pointee.flow = connections.states.flow(of: state)
+        item.length = UInt32(out.finish())
+        item.wireLength = item.length
+        item.layout = layout
+        item.flow = connections.states.flow(of: state)
         context.did(.record, 1)
         context.emit(j, 0)
     }

@@ -143,13 +143,13 @@ public final class FaultInjector: Element {
     }
 
     /// Does to one item what it was chosen for.
-    private func take(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ now: Int64, _ context: borrowing Context) {
+    private func take(_ i: Int32, _ p: Packet, _ now: Int64, _ context: borrowing Context) {
         note(p)
         if chosen(p, .loss, config.loss) {
             context.drop(i, Drop.lost)
             return
         }
-        if p.pointee.length > 0, chosen(p, .corrupt, config.corrupt) { flip(i, p, context) }
+        if p.length > 0, chosen(p, .corrupt, config.corrupt) { flip(i, p, context) }
         var copy: Int32?
         if chosen(p, .duplicate, config.duplicate) {
             copy = context.copy(i)
@@ -157,7 +157,7 @@ public final class FaultInjector: Element {
                 missed &+= 1
             } else {
                 duplicated &+= 1
-                context.did(.copyBytes, Int(p.pointee.length))
+                context.did(.copyBytes, Int(p.length))
             }
         }
         var isHeld = false
@@ -191,32 +191,32 @@ public final class FaultInjector: Element {
 
     /// Whether an item is hit, from the seed and the item's place in the input: never from the order of calls.
     @inline(__always)
-    private func chosen(_ p: UnsafeMutablePointer<Item>, _ purpose: Purpose, _ probability: Double) -> Bool {
+    private func chosen(_ p: Packet, _ purpose: Purpose, _ probability: Double) -> Bool {
         // 53 bits, as many as a Double holds: 1 is always and 0 never.
         probability > 0 && Double(random(p, purpose) &>> 11) < probability * 0x1p53
     }
 
-    private func random(_ p: UnsafeMutablePointer<Item>, _ purpose: Purpose) -> UInt64 {
-        mix64(mix64(mix64(seed ^ purpose.rawValue) ^ p.pointee.sequence) ^ (UInt64(p.pointee.made) | sameOrigin &<< 16))
+    private func random(_ p: Packet, _ purpose: Purpose) -> UInt64 {
+        mix64(mix64(mix64(seed ^ purpose.rawValue) ^ p.sequence) ^ (UInt64(p.made) | sameOrigin &<< 16))
     }
 
     /// Tells items of one origin apart: records of all flows that end with the input have the last packet's.
     @inline(__always)
-    private func note(_ p: UnsafeMutablePointer<Item>) {
-        let isSame = p.pointee.sequence == lastSequence && p.pointee.made == lastMade
+    private func note(_ p: Packet) {
+        let isSame = p.sequence == lastSequence && p.made == lastMade
         sameOrigin = isSame ? sameOrigin &+ 1 : 0
-        lastSequence = p.pointee.sequence
-        lastMade = p.pointee.made
+        lastSequence = p.sequence
+        lastMade = p.made
     }
 
     /// Flips one bit; what was known of the headers may not hold any more.
-    private func flip(_ i: Int32, _ p: UnsafeMutablePointer<Item>, _ context: borrowing Context) {
-        if p.pointee.flags.isDisjoint(with: [.owned, .large]) { context.did(.copyBytes, Int(p.pointee.length)) }
+    private func flip(_ i: Int32, _ p: Packet, _ context: borrowing Context) {
+        if !p.isWritable { context.did(.copyBytes, Int(p.length)) }
         context.own(i)
-        let bit = random(p, .bit) % (UInt64(p.pointee.length) &* 8)
-        let byte = p.pointee.data + Int(bit &>> 3)
+        let bit = random(p, .bit) % (UInt64(p.length) &* 8)
+        let byte = p.writableData + Int(bit &>> 3)
         byte.storeBytes(of: byte.load(as: UInt8.self) ^ 1 &<< UInt8(bit & 7), as: UInt8.self)
-        p.pointee.forgetHeaders()
+        p.forgetHeaders()
         corrupted &+= 1
     }
 
@@ -243,7 +243,7 @@ public final class FaultInjector: Element {
     private func letGo(_ held: HeldItems, _ turn: Turn, _ context: borrowing Context) {
         let i = held.pop()
         context.resume(i, turn)
-        context[i].pointee.time = max(context[i].pointee.time, turn.now)
+        context[i].time = max(context[i].time, turn.now)
         context.emit(i, 0)
     }
 }

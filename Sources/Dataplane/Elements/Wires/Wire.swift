@@ -39,7 +39,7 @@ public final class Wire: Element {
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var bytes: UInt64 = 0
-        for k in 0..<batch.count { bytes &+= UInt64(batch[k].pointee.wireLength) }
+        for k in 0..<batch.count { bytes &+= UInt64(batch[k].wireLength) }
         self.bytes &+= bytes
         packets &+= UInt64(batch.count)
         send(batch)

@@ -32,7 +32,7 @@ public struct ARPView: HeaderView {
 
     /// The ARP message of an Ethernet frame; nil when it holds none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
+    public init?(_ p: Packet) {
         guard let content = EthernetView(p)?.content, content.etherType == EtherType.arp else { return nil }
         self.init(content.bytes)
     }
@@ -45,7 +45,7 @@ public struct ARPView: HeaderView {
     @inlinable @inline(__always) public var hardwareLength: Int { Int(base.byte(4)) }
     /// Bytes of a protocol address.
     @inlinable @inline(__always) public var protocolLength: Int { Int(base.byte(5)) }
-    /// What the message is: ``request``, ``reply`` or another.
+    /// ``request``, ``reply`` or another.
     @inlinable @inline(__always) public var operation: UInt16 { base.be16(6) }
 
     /// The sender's hardware address.
@@ -110,7 +110,7 @@ extension MutableView<ARPView> {
     /// The same message, to be read.
     @inlinable @inline(__always) public var view: ARPView { ARPView(base, count) }
 
-    /// What the message is: ``ARPView/request``, ``ARPView/reply`` or another.
+    /// ``ARPView/request``, ``ARPView/reply`` or another.
     @inlinable @inline(__always)
     public var operation: UInt16 {
         get { view.operation }

@@ -65,16 +65,16 @@ public struct EthernetView: HeaderView {
 
     /// The Ethernet header of a packet; nil when its link type is another.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.pointee.linkType == LinkType.ethernet else { return nil }
-        self.init(p.pointee.bytes)
+    public init?(_ p: Packet) {
+        guard p.linkType == LinkType.ethernet else { return nil }
+        self.init(p.bytes)
     }
 
-    /// Whom the frame is for.
+    /// Destination address.
     @inlinable @inline(__always) public var destination: EthernetAddress { EthernetAddress(base, 0) }
-    /// Who sent the frame.
+    /// Source address.
     @inlinable @inline(__always) public var source: EthernetAddress { EthernetAddress(base, 6) }
-    /// What follows: an ``EtherType``, perhaps of a tag; below 0x0600 the length of an IEEE 802.2 frame.
+    /// An ``EtherType``, perhaps of a tag; below 0x0600 the length of an IEEE 802.2 frame.
     @inlinable @inline(__always) public var etherType: UInt16 { base.be16(12) }
     /// The bytes behind the header, tags included.
     @inlinable @inline(__always)
@@ -108,19 +108,19 @@ extension MutableView<EthernetView> {
     /// The same header, to be read.
     @inlinable @inline(__always) public var view: EthernetView { EthernetView(base, count) }
 
-    /// Whom the frame is for.
+    /// Destination address.
     @inlinable @inline(__always)
     public var destination: EthernetAddress {
         get { view.destination }
         nonmutating set { newValue.store(base, 0) }
     }
-    /// Who sent the frame.
+    /// Source address.
     @inlinable @inline(__always)
     public var source: EthernetAddress {
         get { view.source }
         nonmutating set { newValue.store(base, 6) }
     }
-    /// What follows.
+    /// An ``EtherType``.
     @inlinable @inline(__always)
     public var etherType: UInt16 {
         get { view.etherType }

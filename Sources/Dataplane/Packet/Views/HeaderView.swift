@@ -26,7 +26,7 @@ public protocol HeaderView: BitwiseCopyable {
     /// The header at the beginning of `bytes`; nil when it is not whole.
     init?(_ bytes: UnsafeRawBufferPointer)
     /// The header of a packet; nil when it has none.
-    init?(_ p: UnsafeMutablePointer<Item>)
+    init?(_ p: Packet)
 }
 
 extension HeaderView {
@@ -53,40 +53,36 @@ public struct MutableView<View: HeaderView>: BitwiseCopyable {
     /// The header of a packet; nil as for `View`, where it is not regular, and where its bytes may not be written: call
     /// ``Context/own(_:)`` first.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
+    public init?(_ p: Packet) {
         guard p.isWritable, let view = View(p), view.isRegular else { return nil }
         base = UnsafeMutableRawPointer(mutating: view.base)
         count = view.count
     }
 }
 
-extension UnsafeMutablePointer<Item> {
+extension Packet {
     /// Whether the packet has an IP header; looks for it unless that was done before.
     @inlinable @inline(__always)
     func hasIP() -> Bool {
-        if pointee.ipVersion == 0 { return Headers.locate(self) == .ip }
-        return pointee.ipVersion != Item.noIP
+        if ipVersion == 0 { return Headers.locate(self) == .ip }
+        return ipVersion != Item.noIP
     }
 
     /// The bytes from `offset` to the end of the IP packet, as far as they were captured. The headers have been found.
     @inlinable @inline(__always)
     func bytesOfIP(from offset: UInt16) -> UnsafeRawBufferPointer {
-        let end = Swift.min(Int(pointee.length), Int(pointee.l3) &+ Int(pointee.ipLength))
-        return UnsafeRawPointer(pointee.data).slice(Int(offset), end, within: end)
+        let end = min(Int(length), Int(l3) &+ Int(ipLength))
+        return data.slice(Int(offset), end, within: end)
     }
 
     /// The bytes of the transport header with number `proto` and what is behind it; empty when there is no such header.
     @inlinable @inline(__always)
     func bytesOfTransport(_ proto: UInt8) -> UnsafeRawBufferPointer {
-        guard hasIP(), pointee.ipProtocol == proto, pointee.flags.contains(.transport) else {
+        guard hasIP(), ipProtocol == proto, hasTransport else {
             return UnsafeRawBufferPointer(start: nil, count: 0)
         }
-        return bytesOfIP(from: pointee.l4)
+        return bytesOfIP(from: l4)
     }
-
-    /// Whether the bytes may be written.
-    @inlinable @inline(__always)
-    var isWritable: Bool { !pointee.flags.isDisjoint(with: [.owned, .large]) }
 }
 
 extension UnsafeRawPointer {

@@ -27,13 +27,13 @@ public struct ICMPView: HeaderView {
 
     /// The ICMP header of a packet: ICMP in IPv4, ICMPv6 in IPv6; nil when it has none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        self.init(p.bytesOfTransport(p.hasIP() && p.pointee.ipVersion == 4 ? IPProtocol.icmp : IPProtocol.icmpV6))
+    public init?(_ p: Packet) {
+        self.init(p.bytesOfTransport(p.hasIP() && p.ipVersion == 4 ? IPProtocol.icmp : IPProtocol.icmpV6))
     }
 
-    /// What the message is; the numbers of IPv4 and IPv6 differ.
+    /// Message type. IPv4 and IPv6 number them differently.
     @inlinable @inline(__always) public var type: UInt8 { base.byte(0) }
-    /// What the message is among those of its type.
+    /// Message code; its meaning depends on the type.
     @inlinable @inline(__always) public var code: UInt8 { base.byte(1) }
     /// The checksum field.
     @inlinable @inline(__always) public var checksum: UInt16 { base.be16(2) }
@@ -75,13 +75,13 @@ extension MutableView<ICMPView> {
     /// The same header, to be read.
     @inlinable @inline(__always) public var view: ICMPView { ICMPView(base, count) }
 
-    /// What the message is.
+    /// Message type.
     @inlinable @inline(__always)
     public var type: UInt8 {
         get { view.type }
         nonmutating set { base.put(newValue, 0) }
     }
-    /// What the message is among those of its type.
+    /// Message code; its meaning depends on the type.
     @inlinable @inline(__always)
     public var code: UInt8 {
         get { view.code }

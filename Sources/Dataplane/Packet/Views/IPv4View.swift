@@ -29,9 +29,16 @@ public struct IPv4View: HeaderView {
 
     /// The IPv4 header of a packet; nil when it has none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.hasIP(), p.pointee.ipVersion == 4 else { return nil }
-        self.init(p.bytesOfIP(from: p.pointee.l3))
+    public init?(_ p: Packet) {
+        guard p.hasIP(), p.ipVersion == 4 else { return nil }
+        self.init(p.bytesOfIP(from: p.l3))
+    }
+
+    /// The IPv4 header of a packet in which it was found.
+    @inlinable @inline(__always)
+    init(known p: Packet) {
+        assert(p.ipVersion == 4, "no IPv4 header was found")
+        self.init(p.networkHeader, Int(min(p.length, p.ipEnd)) &- Int(p.l3))
     }
 
     /// 4.
@@ -46,25 +53,25 @@ public struct IPv4View: HeaderView {
     @inlinable @inline(__always) public var ecn: UInt8 { typeOfService & 3 }
     /// Bytes of header and payload; 0 where a NIC was to set it (segmentation offload).
     @inlinable @inline(__always) public var totalLength: UInt16 { base.be16(2) }
-    /// What the fragments of one packet have in common.
+    /// The same in all fragments of one packet.
     @inlinable @inline(__always) public var identification: UInt16 { base.be16(4) }
-    /// Whether the packet must not be fragmented.
+    /// DF: routers must not fragment the packet.
     @inlinable @inline(__always) public var dontFragment: Bool { base.byte(6) & 0x40 != 0 }
-    /// Whether the packet is a fragment that is not the last.
+    /// MF: another fragment follows.
     @inlinable @inline(__always) public var moreFragments: Bool { base.byte(6) & 0x20 != 0 }
-    /// Where in the whole packet this fragment's payload begins, in bytes.
+    /// Place of this fragment's payload in that of the whole packet, in bytes.
     @inlinable @inline(__always) public var fragmentOffset: Int { Int(base.be16(6) & 0x1fff) &* 8 }
     /// Whether the packet is a fragment: first, middle or last.
     @inlinable @inline(__always) public var isFragment: Bool { base.be16(6) & 0x3fff != 0 }
     /// Hops that are left.
     @inlinable @inline(__always) public var timeToLive: UInt8 { base.byte(8) }
-    /// What the packet holds, an ``IPProtocol``.
+    /// Protocol of the payload, an ``IPProtocol``.
     @inlinable @inline(__always) public var proto: UInt8 { base.byte(9) }
     /// The header's checksum field.
     @inlinable @inline(__always) public var checksum: UInt16 { base.be16(10) }
-    /// Who sent the packet.
+    /// Source address.
     @inlinable @inline(__always) public var source: IPAddress { IPAddress(v4: base.be32(12)) }
-    /// Whom the packet is for.
+    /// Destination address.
     @inlinable @inline(__always) public var destination: IPAddress { IPAddress(v4: base.be32(16)) }
     /// The bytes of the options, padding included.
     @inlinable @inline(__always)
@@ -114,25 +121,25 @@ extension MutableView<IPv4View> {
         get { view.totalLength }
         nonmutating set { base.put(newValue, 2) }
     }
-    /// What the fragments of one packet have in common.
+    /// The same in all fragments of one packet.
     @inlinable @inline(__always)
     public var identification: UInt16 {
         get { view.identification }
         nonmutating set { base.put(newValue, 4) }
     }
-    /// Whether the packet must not be fragmented.
+    /// DF: routers must not fragment the packet.
     @inlinable @inline(__always)
     public var dontFragment: Bool {
         get { view.dontFragment }
         nonmutating set { base.put(newValue ? 0x40 : 0 as UInt8, mask: 0x40, 6) }
     }
-    /// Whether the packet is a fragment that is not the last.
+    /// MF: another fragment follows.
     @inlinable @inline(__always)
     public var moreFragments: Bool {
         get { view.moreFragments }
         nonmutating set { base.put(newValue ? 0x20 : 0 as UInt8, mask: 0x20, 6) }
     }
-    /// Where in the whole packet this fragment's payload begins, in bytes; a multiple of 8 below 65536 is stored.
+    /// Place of this fragment's payload in that of the whole packet, in bytes; a multiple of 8 below 65536 is stored.
     @inlinable @inline(__always)
     public var fragmentOffset: Int {
         get { view.fragmentOffset }
@@ -144,7 +151,7 @@ extension MutableView<IPv4View> {
         get { view.timeToLive }
         nonmutating set { base.put(newValue, 8) }
     }
-    /// What the packet holds, an ``IPProtocol``.
+    /// Protocol of the payload, an ``IPProtocol``.
     @inlinable @inline(__always)
     public var proto: UInt8 {
         get { view.proto }
@@ -156,13 +163,13 @@ extension MutableView<IPv4View> {
         get { view.checksum }
         nonmutating set { base.put(newValue, 10) }
     }
-    /// Who sent the packet, an IPv4 address.
+    /// Source address, which must be IPv4.
     @inlinable @inline(__always)
     public var source: IPAddress {
         get { view.source }
         nonmutating set { newValue.storeIPv4(base, 12) }
     }
-    /// Whom the packet is for, an IPv4 address.
+    /// Destination address, which must be IPv4.
     @inlinable @inline(__always)
     public var destination: IPAddress {
         get { view.destination }

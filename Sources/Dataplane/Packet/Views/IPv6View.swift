@@ -29,9 +29,16 @@ public struct IPv6View: HeaderView {
 
     /// The IPv6 header of a packet; nil when it has none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.hasIP(), p.pointee.ipVersion == 6 else { return nil }
-        self.init(p.bytesOfIP(from: p.pointee.l3))
+    public init?(_ p: Packet) {
+        guard p.hasIP(), p.ipVersion == 6 else { return nil }
+        self.init(p.bytesOfIP(from: p.l3))
+    }
+
+    /// The IPv6 header of a packet in which it was found.
+    @inlinable @inline(__always)
+    init(known p: Packet) {
+        assert(p.ipVersion == 6, "no IPv6 header was found")
+        self.init(p.networkHeader, Int(min(p.length, p.ipEnd)) &- Int(p.l3))
     }
 
     /// 6.
@@ -47,11 +54,11 @@ public struct IPv6View: HeaderView {
     @inlinable @inline(__always) public var flowLabel: UInt32 { base.be32(0) & 0x000f_ffff }
     /// Bytes behind this header; 0 in a jumbogram (RFC 2675), and where a NIC was to set it (segmentation offload).
     @inlinable @inline(__always) public var payloadLength: UInt16 { base.be16(4) }
-    /// What follows this header, an ``IPProtocol``, perhaps of an extension header.
+    /// Number of the header behind this one, an ``IPProtocol``; perhaps an extension header.
     @inlinable @inline(__always) public var nextHeader: UInt8 { base.byte(6) }
     /// Hops that are left.
     @inlinable @inline(__always) public var hopLimit: UInt8 { base.byte(7) }
-    /// Who sent the packet.
+    /// Source address.
     @inlinable @inline(__always) public var source: IPAddress { IPAddress(v6: base + 8) }
     /// Whom the packet is for; with a routing header the next stop.
     @inlinable @inline(__always) public var destination: IPAddress { IPAddress(v6: base + 24) }
@@ -99,7 +106,7 @@ public struct IPv6Extension: BitwiseCopyable {
         self.bytes = bytes
     }
 
-    /// What follows this header.
+    /// Number of the header behind this one.
     @inlinable @inline(__always) public var nextHeader: UInt8 { bytes.baseAddress?.byte(0) ?? 0 }
     /// The header as a fragment header; nil when it is another.
     @inlinable @inline(__always)
@@ -112,11 +119,11 @@ public struct IPv6Extension: BitwiseCopyable {
 /// An IPv6 fragment header (RFC 8200 section 4.5).
 @frozen
 public struct IPv6Fragment: BitwiseCopyable, Equatable, Sendable {
-    /// Where in the whole packet's fragmentable part this one's begins, in bytes.
+    /// Place of this fragment's bytes in the fragmentable part, in bytes.
     public let offset: Int
-    /// Whether the fragment is not the last.
+    /// M flag: another fragment follows.
     public let more: Bool
-    /// What the fragments of one packet have in common.
+    /// The same in all fragments of one packet.
     public let identification: UInt32
 
     @inlinable @inline(__always)
@@ -134,7 +141,7 @@ public struct IPv6Fragment: BitwiseCopyable, Equatable, Sendable {
 @frozen
 public struct IPv6Extensions: Sequence, IteratorProtocol, BitwiseCopyable {
     @usableFromInline var _base: UnsafeRawPointer
-    /// Where the next header begins.
+    /// First byte of the next header.
     @inlinable @inline(__always) public var base: UnsafeRawPointer { _base }
     @usableFromInline var _count: Int
     /// Bytes at `base`.
@@ -226,7 +233,7 @@ extension MutableView<IPv6View> {
         get { view.payloadLength }
         nonmutating set { base.put(newValue, 4) }
     }
-    /// What follows this header, an ``IPProtocol``.
+    /// Number of the header behind this one, an ``IPProtocol``.
     @inlinable @inline(__always)
     public var nextHeader: UInt8 {
         get { view.nextHeader }
@@ -238,13 +245,13 @@ extension MutableView<IPv6View> {
         get { view.hopLimit }
         nonmutating set { base.put(newValue, 7) }
     }
-    /// Who sent the packet, an IPv6 address.
+    /// Source address, which must be IPv6.
     @inlinable @inline(__always)
     public var source: IPAddress {
         get { view.source }
         nonmutating set { newValue.storeIPv6(base, 8) }
     }
-    /// Whom the packet is for, an IPv6 address.
+    /// Destination address, which must be IPv6.
     @inlinable @inline(__always)
     public var destination: IPAddress {
         get { view.destination }

@@ -16,11 +16,11 @@ public struct PortsView: BitwiseCopyable {
 
     /// The ports of a packet; nil when its protocol has none, they are cut off, or it is a fragment without them.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
-        guard p.hasIP(), IPProtocol.hasPorts(p.pointee.ipProtocol), !p.pointee.flags.contains(.laterFragment) else {
+    public init?(_ p: Packet) {
+        guard p.hasIP(), IPProtocol.hasPorts(p.ipProtocol), !p.isLaterFragment else {
             return nil
         }
-        self.init(p.bytesOfIP(from: p.pointee.l4))
+        self.init(p.bytesOfIP(from: p.l4))
     }
 
     /// The sender's port.

@@ -4,11 +4,11 @@
 /// One option of a TCP header.
 @frozen
 public struct TCPOption: BitwiseCopyable {
-    /// What the option is (https://www.iana.org/assignments/tcp-parameters).
+    /// Option kind (https://www.iana.org/assignments/tcp-parameters).
     public let kind: UInt8
-    /// Where its kind stands, in bytes from the beginning of the options.
+    /// Bytes from the beginning of the options to its kind.
     public let offset: Int
-    /// What the option holds behind its kind and length.
+    /// Option data, without kind and length.
     public let bytes: UnsafeRawBufferPointer
 
     @inlinable @inline(__always)
@@ -18,7 +18,7 @@ public struct TCPOption: BitwiseCopyable {
         self.bytes = bytes
     }
 
-    /// Where `bytes` begin if the option is of this kind and holds this many; nil else.
+    /// The first byte of data, for an option of this kind and size alone.
     @inlinable @inline(__always)
     func data(_ kind: UInt8, _ count: Int) -> UnsafeRawPointer? {
         self.kind == kind && bytes.count == count ? bytes.baseAddress : nil
@@ -53,7 +53,7 @@ public struct TCPOption: BitwiseCopyable {
 public struct TCPOptions: Sequence, IteratorProtocol, BitwiseCopyable {
     @usableFromInline let bytes: UnsafeRawBufferPointer
     @usableFromInline var _offset = 0
-    /// Where the options go on, in bytes from their beginning.
+    /// Bytes read so far.
     @inlinable @inline(__always) public var offset: Int { _offset }
     @usableFromInline var _isMalformed = false
     /// Whether there was an option without a length, with one below 2, or with one beyond the header.
@@ -126,7 +126,7 @@ public struct TCPSACKBlock: BitwiseCopyable, Equatable, Sendable {
 public struct TCPSACKBlocks: Sequence, IteratorProtocol, BitwiseCopyable {
     @usableFromInline var base: UnsafeRawPointer
     @usableFromInline var _count: Int
-    /// How many blocks are left.
+    /// Blocks that ``next()`` still gives.
     @inlinable @inline(__always) public var count: Int { _count }
 
     @inlinable @inline(__always)
@@ -149,7 +149,7 @@ public struct TCPSACKBlocks: Sequence, IteratorProtocol, BitwiseCopyable {
 /// Writes options one behind the other. Each gives false, and writes nothing, when there is no room for it.
 @frozen
 public struct TCPOptionWriter {
-    /// Where options are written to.
+    /// Room for options.
     public let bytes: UnsafeMutableRawBufferPointer
     @usableFromInline var _count = 0
     /// Bytes written so far.

@@ -28,6 +28,19 @@ public struct TCPFlags: OptionSet, Sendable, BitwiseCopyable, CustomStringConver
     /// Congestion window reduced.
     @inlinable @inline(__always) public static var cwr: TCPFlags { TCPFlags(rawValue: 0x80) }
 
+    /// ACK, with PSH or without, and nothing else: nearly every segment of a connection that is open.
+    @inlinable @inline(__always)
+    var isPlainACK: Bool { rawValue & ~TCPFlags.psh.rawValue == TCPFlags.ack.rawValue }
+    /// SYN without ACK, with which a client opens a connection.
+    @inlinable @inline(__always)
+    var isInitialSYN: Bool { rawValue & (TCPFlags.syn.rawValue | TCPFlags.ack.rawValue) == TCPFlags.syn.rawValue }
+    // No calls of OptionSet's own methods: those are slow in debug builds.
+    @inlinable @inline(__always) var isFIN: Bool { rawValue & TCPFlags.fin.rawValue != 0 }
+    @inlinable @inline(__always) var isSYN: Bool { rawValue & TCPFlags.syn.rawValue != 0 }
+    @inlinable @inline(__always) var isRST: Bool { rawValue & TCPFlags.rst.rawValue != 0 }
+    @inlinable @inline(__always) var isACK: Bool { rawValue & TCPFlags.ack.rawValue != 0 }
+    @inlinable @inline(__always) var isURG: Bool { rawValue & TCPFlags.urg.rawValue != 0 }
+
     /// Letters of `FSRPAUEC`.
     public var description: String {
         String(unsafeUninitializedCapacity: 8) { writeFlags(rawValue, to: $0.baseAddress!) }
@@ -60,7 +73,7 @@ public struct TCPView: HeaderView {
 
     /// The TCP header of a packet; nil when it has none, or one with an impossible length.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) { self.init(p.bytesOfTransport(IPProtocol.tcp)) }
+    public init?(_ p: Packet) { self.init(p.bytesOfTransport(IPProtocol.tcp)) }
 
     /// A header of which the first 20 bytes are there, whatever length it states: for those who show or count what is damaged.
     /// Options and payload are those that are there.
@@ -72,7 +85,14 @@ public struct TCPView: HeaderView {
 
     /// The TCP header of a packet, whatever length it states; nil when it has none.
     @inlinable @inline(__always)
-    public init?(fixedPart p: UnsafeMutablePointer<Item>) { self.init(fixedPart: p.bytesOfTransport(IPProtocol.tcp)) }
+    public init?(fixedPart p: Packet) { self.init(fixedPart: p.bytesOfTransport(IPProtocol.tcp)) }
+
+    /// The TCP header of a packet with ``Packet/hasTransport`` and that protocol, which nobody needs to check again.
+    @inlinable @inline(__always)
+    init(known p: Packet) {
+        assert(p.ipProtocol == IPProtocol.tcp && p.hasTransport, "the packet's headers say that it has no TCP header")
+        self.init(p.transportHeader, Int(min(p.length, p.ipEnd)) &- Int(p.l4))
+    }
 
     /// The sender's port.
     @inlinable @inline(__always) public var sourcePort: UInt16 { base.be16(0) }
@@ -92,7 +112,7 @@ public struct TCPView: HeaderView {
     @inlinable @inline(__always) public var window: UInt16 { base.be16(14) }
     /// The checksum field.
     @inlinable @inline(__always) public var checksum: UInt16 { base.be16(16) }
-    /// Where urgent data ends, from the sequence number, with ``TCPFlags/urg``.
+    /// Offset of the end of urgent data from the sequence number, with ``TCPFlags/urg``.
     @inlinable @inline(__always) public var urgentPointer: UInt16 { base.be16(18) }
     /// The bytes of the options, padding included.
     @inlinable @inline(__always)
@@ -106,6 +126,14 @@ public struct TCPView: HeaderView {
     /// The options, in order.
     @inlinable @inline(__always)
     public var options: TCPOptions { TCPOptions(optionBytes) }
+
+    /// Whether timestamps are the only option and stand where senders put them, behind two NOPs (RFC 7323 appendix A). The
+    /// header must be wholly there.
+    @inlinable @inline(__always)
+    var hasTimestampsAlone: Bool { headerLength == 32 && base.be32(20) == 0x0101_080a }
+    /// TSval with ``hasTimestampsAlone``.
+    @inlinable @inline(__always)
+    var timestampAlone: UInt32 { base.be32(24) }
 
     /// Maximum segment size (RFC 9293 section 3.7.1); nil when the option is not there.
     @inlinable public var mss: UInt16? { last { $0.mss } }
@@ -154,6 +182,15 @@ extension MutableView<TCPView> {
         base.put(UInt8(truncatingIfNeeded: (TCPView.size &+ optionBytes) &<< 2), 12)
     }
 
+    /// The TCP header of a packet, as ``TCPView/init(known:)``, whose bytes may be written.
+    @inline(__always)
+    init(known p: Packet) {
+        assert(p.isWritable, "the packet's bytes are not its own")
+        let view = TCPView(known: p)
+        base = UnsafeMutableRawPointer(mutating: view.base)
+        count = view.count
+    }
+
     /// The same header, to be read.
     @inlinable @inline(__always) public var view: TCPView { TCPView(base, count) }
 
@@ -199,7 +236,7 @@ extension MutableView<TCPView> {
         get { view.checksum }
         nonmutating set { base.put(newValue, 16) }
     }
-    /// Where urgent data ends, from the sequence number.
+    /// Offset of the end of urgent data from the sequence number.
     @inlinable @inline(__always)
     public var urgentPointer: UInt16 {
         get { view.urgentPointer }

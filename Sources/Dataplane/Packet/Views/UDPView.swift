@@ -28,7 +28,7 @@ public struct UDPView: HeaderView {
 
     /// The UDP header of a packet; nil when it has none.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) { self.init(p.bytesOfTransport(IPProtocol.udp)) }
+    public init?(_ p: Packet) { self.init(p.bytesOfTransport(IPProtocol.udp)) }
 
     /// The sender's port.
     @inlinable @inline(__always) public var sourcePort: UInt16 { base.be16(0) }

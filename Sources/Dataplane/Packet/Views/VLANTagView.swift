@@ -28,7 +28,7 @@ public struct VLANTagView: HeaderView {
 
     /// The outermost tag of a packet; nil when it has none, or no Ethernet header.
     @inlinable @inline(__always)
-    public init?(_ p: UnsafeMutablePointer<Item>) {
+    public init?(_ p: Packet) {
         guard let ethernet = EthernetView(p) else { return nil }
         var tags = ethernet.tags
         guard let first = tags.next() else { return nil }
@@ -37,11 +37,11 @@ public struct VLANTagView: HeaderView {
 
     /// Priority code point, 0...7.
     @inlinable @inline(__always) public var priority: UInt8 { base.byte(0) &>> 5 }
-    /// Whether the frame may be dropped before others.
+    /// DEI: switches drop the frame before others.
     @inlinable @inline(__always) public var dropEligible: Bool { base.byte(0) & 0x10 != 0 }
     /// VLAN identifier, 0...4095; 0 is a tag for the priority only.
     @inlinable @inline(__always) public var identifier: UInt16 { base.be16(0) & 0x0fff }
-    /// What follows: an ``EtherType``, of another tag in QinQ.
+    /// An ``EtherType``: in QinQ that of another tag.
     @inlinable @inline(__always) public var etherType: UInt16 { base.be16(2) }
     /// The bytes behind the tag.
     @inlinable @inline(__always)
@@ -104,7 +104,7 @@ extension MutableView<VLANTagView> {
         get { view.priority }
         nonmutating set { base.put(newValue &<< 5, mask: 0xe0, 0) }
     }
-    /// Whether the frame may be dropped before others.
+    /// DEI: switches drop the frame before others.
     @inlinable @inline(__always)
     public var dropEligible: Bool {
         get { view.dropEligible }
@@ -116,7 +116,7 @@ extension MutableView<VLANTagView> {
         get { view.identifier }
         nonmutating set { base.put(newValue, mask: 0x0fff, 0) }
     }
-    /// What follows.
+    /// An ``EtherType``.
     @inlinable @inline(__always)
     public var etherType: UInt16 {
         get { view.etherType }

@@ -35,16 +35,16 @@ extension HTTP1Direction {
     /// Bytes are missing without which the place of the next message is not known.
     private mutating func lose(_ parser: HTTP1Parser) -> HTTP1Step? {
         releasePart(parser.memory)
-        let isNews = !flags.contains(.lost)
+        let isFirstLoss = !flags.contains(.lost)
         let mayProbe = parser.rules.resynchronisation != .never
-        if isNews, flags.contains(.switching), state == .idle || state == .idleCR || state == .head {
+        if isFirstLoss, flags.contains(.switching), state == .idle || state == .idleCR || state == .head {
             return fail(.gap, at: position, parser)
         }
         flags.remove(.probing)
         if mayProbe { flags.formUnion([.lost, .probing]) }
         flags.remove(.last)
         state = mayProbe ? .head : .over
-        return isNews ? .failed(.gap, at: position) : nil
+        return isFirstLoss ? .failed(.gap, at: position) : nil
     }
 
     /// Whether reading is taken up again at the beginning of a piece.

@@ -33,9 +33,9 @@ struct IPFragment {
     var isIPv6: Bool { key.ends &>> 40 == 6 }
 
     /// The fragment that a packet is; nil when it is none and has no fragment header. The headers have been found.
-    init?(_ p: UnsafeMutablePointer<Item>) {
-        let l3 = Int(p.pointee.l3)
-        let packetEnd = l3 + Int(p.pointee.ipLength)
+    init?(_ p: Packet) {
+        let l3 = Int(p.l3)
+        let packetEnd = l3 + Int(p.ipLength)
         if let ip = IPv4View(p) {
             guard ip.isFragment else { return nil }
             data = l3 + ip.headerLength
@@ -89,12 +89,12 @@ struct IPFragment {
     /// Whether filters that look at fragments could be led astray by it: it is the first and does not hold the headers up to
     /// that of the transport (RFC 1858 section 3, RFC 8200 section 4.5), or it could replace a part of a TCP header that the
     /// first has brought (RFC 1858 section 4, RFC 3128).
-    func isTiny(_ p: UnsafeMutablePointer<Item>) -> Bool {
+    func isTiny(_ p: Packet) -> Bool {
         if start > 0 { return start == 8 && nextHeader == IPProtocol.tcp }
         if let ip = IPv6View(p), ip.content == nil { return true }
-        switch p.pointee.ipProtocol {
+        switch p.ipProtocol {
         case IPProtocol.tcp, IPProtocol.udp, IPProtocol.icmp, IPProtocol.icmpV6:
-            return !p.pointee.flags.contains(.transport)
+            return !p.hasTransport
         default: return false
         }
     }

@@ -18,11 +18,17 @@ final class HeldSegments {
         var end: UInt32
         /// How many of its bytes were captured.
         var captured: UInt32
-        var closing: Closing
-    }
-    /// How a segment ends its direction.
-    enum Closing: UInt8, BitwiseCopyable {
-        case none, fin, rst
+        var ending: TCPEnding
+
+        /// A segment that is not in a list yet.
+        init(_ item: Int32, _ segment: TCPSegment, _ ending: TCPEnding) {
+            self.item = item
+            next = -1
+            start = segment.start
+            end = segment.end
+            captured = segment.captured
+            self.ending = ending
+        }
     }
     /// The segments of one direction, by number of node.
     struct List: BitwiseCopyable {
@@ -34,6 +40,9 @@ final class HeldSegments {
         var farthest: UInt32 = 0
 
         var isEmpty: Bool { first < 0 }
+        /// Both lists are empty, in one test.
+        @inline(__always)
+        static func areEmpty(_ a: List, _ b: List) -> Bool { a.first & b.first < 0 }
     }
 
     let nodes: UnsafeMutablePointer<Node>
@@ -80,7 +89,14 @@ final class HeldSegments {
         if at < 0 { list.last = n }
     }
 
+    /// The first segment of a direction; nil when none waits.
+    func first(of list: List) -> Node? { list.isEmpty ? nil : nodes[Int(list.first)] }
+
+    /// The sequence number of the first byte that waits in a direction; nil when none does.
+    func start(of list: List) -> UInt32? { list.isEmpty ? nil : nodes[Int(list.first)].start }
+
     /// Takes the first segment of a direction that has one.
+    @discardableResult
     func removeFirst(from list: inout List) -> Node {
         let n = list.first
         let node = nodes[Int(n)]

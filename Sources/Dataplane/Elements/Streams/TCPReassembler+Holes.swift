@@ -1,0 +1,198 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Segments behind holes: they wait until the hole is filled, or `on_gap` says what becomes of it.
+extension TCPReassembler {
+    /// A segment waits for those before it.
+    func hold(
+        _ i: Int32,
+        _ segment: TCPSegment,
+        _ ending: TCPEnding,
+        at place: Int32,
+        _ context: borrowing Context
+    ) {
+        let own = directions.state(at: place)
+        let time = context[i].time
+        let size = Int(segment.size)
+        while true {
+            let list = own.pointee.waiting
+            let blocked: Int32
+            if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes {
+                blocked = list.isEmpty ? -1 : place
+            } else if held.isFull || held.bytes + size > config.bytes {
+                blocked = holes.first
+            } else {
+                break
+            }
+            guard blocked >= 0, !isSkipped(segment, at: place, with: blocked), unblock(blocked, at: time, context)
+            else {
+                return giveUp(i, segment, ending, at: place, context)
+            }
+            if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
+            // What it waits for may have come to an end now.
+            switch own.pointee.place(of: segment) {
+            case .early: continue
+            case .next where segment.isACK && isAhead(segment.acknowledgment, at: place): continue
+            default: return dispatch(i, segment, at: place, context)
+            }
+        }
+        if resolveOverlap(i, segment, at: place, leaves: false, context), ending == .none {
+            counters.again &+= 1
+            return bypass(i, context)
+        }
+        counters.early &+= 1
+        if own.pointee.waiting.isEmpty { addToHoleList(place, since: time) }
+        held.insert(HeldSegments.Node(i, segment, ending), in: &own.pointee.waiting)
+        context.hold(i)
+    }
+
+    /// Segments wait for bytes before them, not for those of the other side.
+    func hasHole(_ direction: UnsafeMutablePointer<TCPDirection>) -> Bool {
+        guard let start = held.start(of: direction.pointee.waiting) else { return false }
+        return TCPSequence.precedes(direction.pointee.next, start)
+    }
+
+    /// A segment's bytes would be skipped together with the hole that has to be, behind which others of its direction wait.
+    private func isSkipped(_ segment: TCPSegment, at place: Int32, with blocked: Int32) -> Bool {
+        let own = directions.state(at: place)
+        guard blocked == place || blocked == place ^ 1 && !hasHole(directions.state(at: blocked)), hasHole(own),
+            let start = held.start(of: own.pointee.waiting)
+        else { return false }
+        return config.onGap != .wait && TCPSequence.precedes(segment.start, start)
+    }
+
+    /// There is no room for a segment that has to wait.
+    private func giveUp(
+        _ i: Int32,
+        _ segment: TCPSegment,
+        _ ending: TCPEnding,
+        at place: Int32,
+        _ context: borrowing Context
+    ) {
+        let own = directions.state(at: place)
+        let isNext = !TCPSequence.precedes(own.pointee.next, segment.start)
+        if !isNext {
+            switch config.onGap {
+            case .wait: return context.drop(i, Drop.noRoom)
+            case .dropFlow:
+                dropFlow(place, context)
+                return context.drop(i, Drop.flowDropped)
+            case .skip: break
+            }
+        }
+        resolveOverlap(i, segment, at: place, leaves: true, context)
+        if !isNext { skipGap(of: own, upTo: segment.start) }
+        deliver(HeldSegments.Node(i, segment, ending), own, context)
+        drain(place, at: context[i].time, context)
+    }
+
+    /// Goes on without the bytes that come before `start`.
+    private func skipGap(of own: UnsafeMutablePointer<TCPDirection>, upTo start: UInt32) {
+        counters.gaps &+= 1
+        counters.gapBytes &+= UInt64(start &- own.pointee.next)
+        own.pointee.marks.insert(.gap)
+        own.pointee.next = start
+    }
+
+    // MARK: Ends of waiting
+
+    /// Applies `on_gap` to holes that have been open for `gap_timeout`.
+    @inline(__always)
+    func expire(_ place: Int32, at time: Int64, _ context: borrowing Context) {
+        let own = directions.state(at: place)
+        while !own.pointee.waiting.isEmpty {
+            if config.gapTimeout == 0 || time &- own.pointee.since <= config.gapTimeout { return }
+            guard unblock(place, at: time, context) else { return }
+        }
+    }
+
+    /// Applies `on_gap` to what the first waiting segment of a direction waits for. False when the policy is to keep waiting.
+    func unblock(_ place: Int32, at time: Int64, _ context: borrowing Context) -> Bool {
+        for side in [place, place ^ 1] {
+            let own = directions.state(at: side)
+            guard hasHole(own), let start = held.start(of: own.pointee.waiting) else { continue }
+            switch config.onGap {
+            case .wait: return false
+            case .dropFlow: dropFlow(side, context)
+            case .skip:
+                skipGap(of: own, upTo: start)
+                drain(side, at: time, context)
+            }
+            return true
+        }
+        directions.state(at: place).pointee.marks.insert(.unawaited)
+        drain(place, at: time, context)
+        return true
+    }
+
+    /// Lets go what waits no longer, on both sides: what leaves on one may be what the other waits for.
+    func drain(_ place: Int32, at time: Int64, _ context: borrowing Context) {
+        var isMoving = true
+        while isMoving {
+            isMoving = advance(place, at: time, context)
+            if advance(place ^ 1, at: time, context) { isMoving = true }
+        }
+    }
+
+    /// Lets go what waits no longer in a direction; false when all of it still waits.
+    private func advance(_ place: Int32, at time: Int64, _ context: borrowing Context) -> Bool {
+        let own = directions.state(at: place)
+        var isMoving = false
+        while let node = held.first(of: own.pointee.waiting) {
+            let isEnded = own.pointee.marks.contains(.ended)
+            let isNew = TCPSequence.precedes(own.pointee.next, node.end)
+            let closes = !isEnded && node.ending != .none && node.end == own.pointee.next
+            if closes || isNew && !isEnded {
+                if hasHole(own) { break }
+                if isAhead(node, at: place, context) { break }
+            }
+            isMoving = true
+            held.removeFirst(from: &own.pointee.waiting)
+            context.resume(node.item, turn)
+            if isEnded, isNew {
+                context.drop(node.item, Drop.afterEnd)
+            } else if isNew || closes {
+                deliver(node, own, context)
+            } else {
+                counters.again &+= 1
+                bypass(node.item, context)
+            }
+        }
+        if !isMoving { return false }
+        removeFromHoleList(place)
+        if !own.pointee.waiting.isEmpty { addToHoleList(place, since: time) }
+        return true
+    }
+
+    /// Drops what waits, and all that still comes of the connection.
+    private func dropFlow(_ place: Int32, _ context: borrowing Context) {
+        for side in [place, place ^ 1] {
+            directions.state(at: side).pointee.marks.insert(.dropped)
+            clear(side, for: .flowDropped, context)
+        }
+    }
+
+    /// Drops what waits in a direction.
+    func clear(_ place: Int32, for reason: Drop, _ context: borrowing Context) {
+        let own = directions.state(at: place)
+        while let node = held.first(of: own.pointee.waiting) {
+            held.removeFirst(from: &own.pointee.waiting)
+            context.resume(node.item, turn)
+            context.drop(node.item, reason)
+        }
+        removeFromHoleList(place)
+    }
+
+    // MARK: The list of holes
+
+    /// Puts a direction behind the others that have holes.
+    private func addToHoleList(_ place: Int32, since time: Int64) {
+        directions.state(at: place).pointee.since = time
+        holes.append(place, links)
+    }
+
+    /// Takes a direction off the list, if it is on it.
+    private func removeFromHoleList(_ place: Int32) {
+        if directions.state(at: place).pointee.link.isListed { holes.remove(place, links) }
+    }
+}

@@ -1,0 +1,86 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// Packets in memory; items point into it, as they do into a mapped capture.
+public final class MemorySource: PacketSource {
+    /// A packet to come in.
+    public struct Packet: Sendable {
+        /// The bytes captured.
+        public var bytes: [UInt8]
+        /// Bytes it had on the wire.
+        public var wireLength: Int
+        /// Functional time in nanoseconds.
+        public var time: Int64
+        /// LINKTYPE_ value of its first header; 1 is Ethernet.
+        public var linkType: UInt16
+
+        public init(bytes: [UInt8], wireLength: Int, time: Int64, linkType: UInt16 = 1) {
+            self.bytes = bytes
+            self.wireLength = wireLength
+            self.time = time
+            self.linkType = linkType
+        }
+    }
+
+    private let memory: UnsafeMutableRawPointer
+    private let frames: [(offset: Int, length: Int, wireLength: Int, time: Int64, linkType: UInt16)]
+    private var next = 0
+
+    /// Packets in the order in which they come; one whose time lies before that of an earlier one gets that one's.
+    public init(_ packets: [Packet]) {
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: packets.reduce(1) { $0 + $1.bytes.count },
+            alignment: 64
+        )
+        var offset = 0
+        var time = Int64.min
+        var list: [(offset: Int, length: Int, wireLength: Int, time: Int64, linkType: UInt16)] = []
+        for packet in packets {
+            packet.bytes.withUnsafeBytes { bytes in
+                if let base = bytes.baseAddress { (memory + offset).copyMemory(from: base, byteCount: bytes.count) }
+            }
+            time = max(time, packet.time)
+            list.append((offset, packet.bytes.count, packet.wireLength, time, packet.linkType))
+            offset += packet.bytes.count
+        }
+        self.memory = memory
+        frames = list
+        super.init()
+    }
+
+    deinit { memory.deallocate() }
+
+    public override var nextTime: Int64 { next < frames.count ? frames[next].time : .max }
+
+    public override func fill(
+        _ pool: Pool,
+        _ indices: UnsafeMutablePointer<Int32>,
+        max: Int,
+        before limit: Int64,
+        sequence: UInt64
+    ) -> Int {
+        var count = 0
+        while next < frames.count, count < max, frames[next].time < limit, pool.take(1, into: indices + count) == 1 {
+            let packet = frames[next]
+            pool.items[Int(indices[count])] = Item(
+                data: memory + packet.offset,
+                length: UInt32(packet.length),
+                wireLength: UInt32(packet.wireLength),
+                time: packet.time,
+                sequence: sequence + UInt64(count),
+                linkType: packet.linkType,
+                interface: 0
+            )
+            counters.pointee.packets += 1
+            counters.pointee.bytes += UInt64(packet.wireLength)
+            next += 1
+            count += 1
+        }
+        return count
+    }
+    public override var linkTypes: [(linkType: UInt16, packets: UInt64)] {
+        var seen: [UInt16: UInt64] = [:]
+        for frame in frames[..<next] { seen[frame.linkType, default: 0] += 1 }
+        return seen.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}

@@ -1,0 +1,26 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Spillway
+import TestSupport
+
+/// The run whose instructions callgrind counts: valgrind is told its name, `$s12attack_meter7countedyy9Dataplane13DirectRuntimeCKF`.
+@inline(never) @_optimize(none)
+func counted(_ runtime: DirectRuntime) throws { try runtime.run() }
+
+/// Puts an attack of some packets through the graph that all attacks are tried on.
+func measure(_ attack: Attack, _ count: Int) throws {
+    let packets = (0..<count).map { number in
+        let bytes = attack.packet(number, of: count)
+        let time = 1_000 * Int64(number + 1)
+        return MemorySource.Packet(bytes: bytes, wireLength: bytes.count, time: time, linkType: LinkType.raw)
+    }
+    let binding = WireBinding(source: MemorySource(packets))
+    let instance = try Instance(graph(yaml: Attack.graph), bindings: [0: binding], services: KeptFiles())
+    try counted(DirectRuntime(instance))
+}
+
+guard let attack = CommandLine.arguments.dropFirst().first.flatMap(Attack.init) else {
+    fatalError("usage: attack-meter ATTACK PACKETS...")
+}
+for count in CommandLine.arguments.dropFirst(2).compactMap({ Int($0) }) { try measure(attack, count) }

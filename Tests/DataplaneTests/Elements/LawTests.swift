@@ -1,0 +1,123 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import SpillwayTesting
+import Testing
+
+/// Laws that every element of the catalog keeps, whatever packets come.
+@Suite struct LawTests {
+    /// Parameters for types that cannot do without, and others worth trying beside those of the examples.
+    private static let configs: [String: [String]] = [
+        "FaultInjector": [
+            "{loss: 0.1, duplicate: 0.2, corrupt: 0.3, reorder: 0.2, delay: 0.2, delay_by: 5 us}",
+            "{reorder: 1, reorder_by: 1000, delay_by: 1 s}",
+        ],
+        "MetadataExtractor": ["{per: packet}"],
+        "RecordSink": ["{format: csv}"],
+        "Coalescer": ["{count: 1}", "{size: 64 KiB, timeout: 1 us}"],
+        "Queue": ["{rate: 1 Mbps, capacity: 3}"],
+        "RateLimiter": ["{rate: 100 kpps}", "{rate: 1 Mbps, burst: 1}"],
+        "PacketSink": ["{file: out.pcap}", "{file: out.pcapng}"],
+        "Classifier": ["{rules: {a: tcp, b: udp}}"],
+        "FlowTable": ["{checksum: verify, min_ttl: 2}", "{capacity: 4, idle: 1 ms}"],
+        "TCPReassembler": ["{checksum: verify, min_ttl: 2}"],
+        "HTTPParser": ["{request_headers: [Host, User-Agent], response_headers: [Content-Length]}"],
+        "HTTPFilter": ["{host: ['*.example'], path: ['/abc*']}"],
+        "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
+    ]
+
+    /// Packets for what the general traffic does not reach.
+    private static let packets: [String: [String]] = [:]
+
+    static let types = Catalog.standard.types.map(\.name).filter { $0 != "Wire" }
+
+    @Test(arguments: types)
+    func lawsAreKept(_ name: String) throws {
+        let type = try #require(Catalog.standard[name])
+        let breaches = ElementLaws.breaches(
+            of: type,
+            configs: LawTests.configs[name] ?? [],
+            packets: LawTests.packets[name] ?? [],
+            isRandom: name == "FaultInjector"
+        )
+        for breach in breaches { Issue.record("\(breach)") }
+    }
+
+    @Test func whatIsTriedExists() {
+        #expect(LawTests.types.count > 20)
+        #expect(Set(LawTests.configs.keys).union(LawTests.packets.keys).isSubset(of: LawTests.types))
+    }
+
+    @Test(arguments: Catalog.standard.types.map(\.name))
+    func parametersKeepTheirRanges(_ name: String) throws {
+        let type = try #require(Catalog.standard[name])
+        let config = LawTests.configs[name]?.first ?? type.examples.first?.config
+        let required = try FlowStyle.parameters(config ?? "").filter { entry in
+            type.parameters.contains { $0.name == entry.name && $0.defaultText == nil }
+        }
+        func accepts(_ parameter: String, _ text: String) -> Bool {
+            let others = required.filter { $0.name != parameter }
+            guard let value = try? FlowStyle.value(text) else { return false }
+            return type.configure(others + [(parameter, 0, value)], at: 0).element != nil
+        }
+        for parameter in type.parameters {
+            // What a resolved graph writes out can be read back.
+            if let text = parameter.defaultText { #expect(accepts(parameter.name, text), "default \(text)") }
+            switch parameter.type {
+            case .integer(let range):
+                #expect(
+                    accepts(parameter.name, "\(range.lowerBound)") && accepts(parameter.name, "\(range.upperBound)")
+                )
+                #expect(
+                    !accepts(parameter.name, "\(range.lowerBound - 1)")
+                        && !accepts(parameter.name, "\(range.upperBound + 1)")
+                )
+            case .duration(let range):
+                #expect(
+                    accepts(parameter.name, "\(range.lowerBound) ns")
+                        && accepts(parameter.name, "\(range.upperBound) ns")
+                )
+                #expect(!accepts(parameter.name, "\(range.upperBound + 1) ns"))
+                if range.lowerBound > 0 { #expect(!accepts(parameter.name, "\(range.lowerBound - 1) ns")) }
+            case .size(let range):
+                #expect(
+                    accepts(parameter.name, "\(range.lowerBound) B") && accepts(parameter.name, "\(range.upperBound) B")
+                )
+                #expect(!accepts(parameter.name, "\(range.upperBound + 1) B"))
+                if range.lowerBound > 0 { #expect(!accepts(parameter.name, "\(range.lowerBound - 1) B")) }
+            case .probability:
+                #expect(accepts(parameter.name, "0") && accepts(parameter.name, "1") && accepts(parameter.name, "0.5"))
+                #expect(!accepts(parameter.name, "1.001") && !accepts(parameter.name, "-0.1"))
+            case .choice(let words):
+                for word in words { #expect(accepts(parameter.name, word)) }
+                #expect(!accepts(parameter.name, "no such word"))
+            case .choices(let words):
+                for word in words { #expect(accepts(parameter.name, word)) }
+                #expect(!accepts(parameter.name, "no such word"))
+            case .boolean:
+                #expect(
+                    accepts(parameter.name, "true") && accepts(parameter.name, "false")
+                        && !accepts(parameter.name, "yes")
+                )
+            case .rate:
+                #expect(
+                    accepts(parameter.name, "1 pps") && accepts(parameter.name, "1 Gbps")
+                        && !accepts(parameter.name, "1 GB")
+                )
+            case .string, .strings, .filters: break
+            }
+        }
+        #expect(type.configure(required + [("no_such_parameter", 0, .scalar("1", 0))], at: 0).element == nil)
+    }
+
+    @Test(arguments: Catalog.standard.types.map(\.name))
+    func declarationIsComplete(_ name: String) throws {
+        let type = try #require(Catalog.standard[name])
+        #expect(!type.summary.isEmpty && !type.documentation.isEmpty)
+        #expect(!type.examples.isEmpty || type.defaultInputs.contains { !$0.accepts.allows(.packet) } || name == "Wire")
+        for drop in type.drops { #expect(!drop.about.isEmpty && !drop.about.hasSuffix(".")) }
+        for parameter in type.parameters { #expect(!parameter.about.isEmpty && !parameter.about.hasSuffix(".")) }
+        for handler in type.handlers { #expect(!handler.about.isEmpty) }
+    }
+}

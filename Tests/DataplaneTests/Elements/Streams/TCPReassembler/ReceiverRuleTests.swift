@@ -1,0 +1,197 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Dataplane
+import SpillwayTesting
+import Testing
+
+/// TCPReassembler takes what a receiver takes, and nothing else: whoever could make the two differ could hide from what
+/// reads the stream.
+@Suite struct ReceiverRuleTests {
+    private static let handshake = [
+        "10.0.0.1:1000 > 10.0.0.2:80 S seq=0", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=0 ack=1",
+        "10.0.0.1:1000 > 10.0.0.2:80 A seq=1 ack=1",
+    ]
+    private static let timed = [
+        "10.0.0.1:1000 > 10.0.0.2:80 S seq=0 ts=1/0", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=0 ack=1 ts=1/1",
+        "10.0.0.1:1000 > 10.0.0.2:80 A seq=1 ack=1 ts=1/1",
+    ]
+    private static func client(_ words: String) -> String { "10.0.0.1:1000 > 10.0.0.2:80 \(words)" }
+    private static func server(_ words: String) -> String { "10.0.0.2:80 > 10.0.0.1:1000 \(words)" }
+
+    private func run(_ packets: [String], _ config: String = "") throws -> ElementHarness.Run {
+        let harness = try ElementHarness("TCPReassembler", config.isEmpty ? "" : "{\(config)}")
+        return checked(try harness.run(["in": packets]))
+    }
+
+    private func checked(_ run: ElementHarness.Run) -> ElementHarness.Run {
+        for counts in run.all { #expect(counts.balances, "\(counts)") }
+        #expect(run.lostItems == 0 && run.counts.held == 0)
+        return run
+    }
+
+    /// The payloads that left in order, of both sides.
+    private func text(_ run: ElementHarness.Run) -> String {
+        let bytes = run.outputs["stream"]!.flatMap { $0.bytes.dropFirst(34 + Int($0.bytes[46] >> 4) * 4) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    // MARK: Flags
+
+    @Test func aFINWithoutACKEndsNothing() throws {
+        let result = try run(Self.handshake + [Self.client("F seq=1"), Self.client("PA seq=1 ack=1 data=\"abc\"")])
+        #expect(text(result) == "abc")
+        #expect(result.drops == ["no_ack": 1])
+    }
+
+    @Test(arguments: ["SA", "SPA", "SFA"]) func onlyTheFirstSYNBringsBytes(_ flags: String) throws {
+        let packets = [
+            Self.client("\(flags) seq=0 ack=1 data=\"evil\""), Self.client("PA seq=1 ack=1 data=\"good\""),
+            Self.client("\(flags) seq=4 ack=1"), Self.client("PA seq=5 ack=1 data=\"!\""),
+        ]
+        let result = try run(Self.handshake + packets)
+        #expect(text(result) == "good!")
+        #expect(result.drops == [:])
+        // Where the beginning was not captured, too.
+        #expect(
+            text(try run([Self.client("PA seq=1 ack=1 data=\"a\""), Self.client("SA seq=1 data=\"evil\"")])) == "a"
+        )
+    }
+
+    @Test func bytesOfTheSYNCount() throws {
+        let packets = [Self.client("S seq=0 data=\"early\""), Self.server("SA seq=0 ack=6")]
+        #expect(text(try run(packets + [Self.client("A seq=6 ack=1 data=\" late\"")])) == "early late")
+    }
+
+    @Test(arguments: ["R seq=7777", "RA seq=7777 ack=9", "RA seq=0"])
+    func aGuessedResetBeforeTheAnswerEndsNothing(_ reset: String) throws {
+        let packets = [
+            Self.handshake[0], Self.server(reset), Self.handshake[1], Self.handshake[2],
+            Self.server("PA seq=1 ack=1 data=\"abc\""),
+        ]
+        let result = try run(packets)
+        #expect(text(result) == "abc")
+        #expect(result.handler("resets_ignored") == 1 && result.drops == [:])
+    }
+
+    /// The connection is refused; or the side that resets it was not captured before.
+    @Test func aResetThatFitsTheOtherSideCounts() throws {
+        for (before, reset) in [
+            (Self.client("S seq=0"), "RA seq=0 ack=1"), (Self.client("PA seq=1 ack=500 data=\"abc\""), "R seq=500"),
+        ] {
+            let result = try run([before, Self.server(reset), Self.server("PA seq=501 ack=1 data=\"late\"")])
+            #expect(result.handler("resets_ignored") == 0 && result.drops == ["after_end": 1])
+        }
+    }
+
+    @Test(arguments: [0x00, 0x40, 0xf0] as [UInt8]) func anImpossibleHeaderLengthEndsNothing(_ offset: UInt8) throws {
+        var packets = try
+            (Self.handshake + [Self.client("FA seq=1 ack=1"), Self.client("PA seq=1 ack=1 data=\"abc\"")])
+            .map {
+                let frame = try PacketText.frame($0)
+                return ElementHarness.Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: 0)
+            }
+        packets[3].bytes[46] = offset
+        let result = checked(try ElementHarness("TCPReassembler").run(["in": packets]))
+        #expect(text(result) == "abc")
+        #expect(result.drops == ["bad_header_length": 1])
+    }
+
+    // MARK: Timestamps
+
+    /// A receiver takes nothing of a segment whose bytes it all has, its timestamp neither.
+    @Test func anOldSegmentDoesNotSetTheTimestamp() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 ts=10/1 data=\"abc\""),
+            Self.client("PA seq=1 ack=1 ts=2000000000/1 data=\"ab\""),
+            Self.client("A seq=3 ack=1 ts=2000000000/1"), Self.client("SA seq=3 ack=1 ts=2000000000/1"),
+            Self.client("R seq=3 ack=1 ts=2000000000/1"), Self.client("PA seq=4 ack=1 ts=11/1 data=\"def\""),
+        ]
+        let result = try run(Self.timed + packets)
+        #expect(text(result) == "abcdef")
+        #expect(result.drops == [:])
+    }
+
+    /// Old timestamps are refused where both sides agreed to send them, and ignored where they did not.
+    @Test func timestampsCountWhereBothSidesAgreed() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 ts=100/1 data=\"abc\""), Self.client("PA seq=4 ack=1 ts=99/1 data=\"def\""),
+        ]
+        let agreed = try run(Self.timed + packets)
+        #expect(text(agreed) == "abc" && agreed.drops == ["old_timestamp": 1])
+        let unknown = try run(packets)
+        #expect(text(unknown) == "abc" && unknown.drops == ["old_timestamp": 1])
+        for handshake in [
+            Self.handshake, [Self.timed[0]] + Self.handshake[1...], [Self.handshake[0]] + Self.timed[1...],
+        ] {
+            let result = try run(handshake + packets)
+            #expect(text(result) == "abcdef" && result.drops == [:])
+        }
+    }
+
+    // MARK: What waits
+
+    /// The room is full: what stands before all that waits must not be left out with the hole.
+    @Test func aSegmentBeforeAllThatWaitIsNotLeftOut() throws {
+        for limit in ["flow_segments: 1", "segments: 1", "flow_bytes: 12 B", "bytes: 12 B"] {
+            let inTheHole = try run(
+                Self.handshake + [
+                    Self.client("PA seq=9 ack=1 data=\"last\""), Self.client("PA seq=5 ack=1 data=\"next....!\""),
+                ],
+                limit
+            )
+            // Where both have bytes, those that came first count.
+            #expect(text(inTheHole) == "nextlast!", "\(limit)")
+            #expect(inTheHole.handler("gaps") == 1 && inTheHole.handler("gap_bytes") == 4, "\(limit)")
+            // It fills the hole, but acknowledges what has not come.
+            let filling = try run(
+                Self.handshake + [
+                    Self.client("PA seq=11 ack=1 data=\"last\""), Self.client("PA seq=1 ack=5 data=\"abcdefghij\""),
+                ],
+                limit
+            )
+            #expect(text(filling) == "abcdefghijlast", "\(limit)")
+            #expect(filling.handler("gaps") == 0, "\(limit)")
+        }
+    }
+
+    /// The same FIN twice, before the bytes that come before it.
+    @Test func aWaitingFINThatCameTwice() throws {
+        let fin = Self.client("FPA seq=4 ack=1 data=\"def\"")
+        let result = try run(Self.handshake + [fin, fin, Self.client("PA seq=1 ack=1 data=\"abc\"")])
+        #expect(text(result) == "abcdef")
+        #expect(result.drops == [:] && result.handler("again") == 1)
+    }
+
+    /// An answer waits for its question, which waits behind a hole farther ahead than any window reaches.
+    @Test func theCauseMayWaitFarAhead() throws {
+        let questions = (0..<30).map { Self.client("PA seq=\(11 + 60_000 * $0) ack=1 len=60000") }
+        let answer = Self.server("PA seq=1 ack=\(11 + 60_000 * 30) data=\"answer\"")
+        let packets = Self.handshake + questions + [answer, Self.client("PA seq=1 ack=1 data=\"0123456789\"")]
+        let result = try run(packets, "flow_bytes: 16 MiB")
+        #expect(text(result).hasPrefix("0123456789") && text(result).hasSuffix("answer"))
+    }
+
+    // MARK: Cut captures
+
+    /// The capture ends within the options of TCP.
+    @Test func aHeaderThatWasNotCapturedWhole() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 ts=2/1 len=10 trunc=60"), Self.client("FA seq=11 ack=1 ts=3/1"),
+            Self.client("PA seq=11 ack=1 ts=4/1 len=5"),
+        ]
+        let result = try run(Self.timed + packets)
+        #expect(result.handler("gap_bytes") == 10)
+        #expect(result.drops == ["after_end": 1])
+    }
+
+    /// The bytes that a cut segment lacks have come before: there is no hole.
+    @Test func aCutSegmentWithKnownBytes() throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 data=\"abc\""), Self.client("FPA seq=1 ack=1 data=\"abc\" trunc=54"),
+        ]
+        let result = try run(Self.handshake + packets)
+        #expect(text(result) == "abc")
+        #expect(result.handler("gaps") == 0)
+    }
+}
