@@ -321,6 +321,7 @@ public final class DirectRuntime {
     private func gather(_ station: Station) {
         let lane = station.lane
         if lane.head > 0 { moveDown(lane, station) }
+        if station.entries.count == 2 { gatherTwo(station) }
         while true {
             // The entry whose first item is next of all, and the first item of any other.
             var best: UnsafeMutablePointer<Station.Entry>?
@@ -359,15 +360,57 @@ public final class DirectRuntime {
                 count: n
             )
             lane.tail &+= n
-            queue.moved &+= UInt64(truncatingIfNeeded: n)
-            queue.head &+= n
-            if queue.head == queue.tail {
-                queue.head = 0
-                queue.tail = 0
-            }
+            take(queue, upTo: queue.head &+ n)
         }
         isPending = true
         for entry in station.entries where entry.queue.head > 0 { moveDown(entry.queue) }
+    }
+
+    /// As ``gather(_:)`` while items wait on both of two edges: they mostly alternate, so each is moved by itself.
+    private func gatherTwo(_ station: Station) {
+        let (a, b) = (station.entries[0], station.entries[1])
+        let (queueA, queueB) = (a.queue, b.queue)
+        if queueA.head == queueA.tail || queueB.head == queueB.tail { return }
+        let (numberA, numberB) = (UInt16(truncatingIfNeeded: a.number), UInt16(truncatingIfNeeded: b.number))
+        var (atA, atB) = (queueA.head, queueB.head)
+        let (endA, endB) = (queueA.tail, queueB.tail)
+        var (keyA, keyB) = (mergeKey(queueA.buffer[atA], a.input), mergeKey(queueB.buffer[atB], b.input))
+        let lane = station.lane
+        var tail = lane.tail
+        let (buffer, numbers) = (lane.buffer, station.laneEntries)
+        while true {
+            if keyA < keyB {
+                if keyA.turn >= horizon { break }
+                buffer[tail] = queueA.buffer[atA]
+                numbers[tail] = numberA
+                tail &+= 1
+                atA &+= 1
+                if atA == endA { break }
+                keyA = mergeKey(queueA.buffer[atA], a.input)
+            } else {
+                if keyB.turn >= horizon { break }
+                buffer[tail] = queueB.buffer[atB]
+                numbers[tail] = numberB
+                tail &+= 1
+                atB &+= 1
+                if atB == endB { break }
+                keyB = mergeKey(queueB.buffer[atB], b.input)
+            }
+        }
+        lane.tail = tail
+        take(queueA, upTo: atA)
+        take(queueB, upTo: atB)
+    }
+
+    /// The items of an edge before `at` have moved on.
+    @inline(__always)
+    private func take(_ queue: UnsafeMutablePointer<EdgeQueue>, upTo at: Int) {
+        queue.moved &+= UInt64(truncatingIfNeeded: at &- queue.head)
+        queue.head = at
+        if at == queue.tail {
+            queue.head = 0
+            queue.tail = 0
+        }
     }
 
     /// How many items of one edge, the first of which is next, come before all others that wait where edges meet.

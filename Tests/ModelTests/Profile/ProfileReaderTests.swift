@@ -3,15 +3,14 @@
 
 import Dataplane
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Model
 
 @Suite struct ProfileReaderTests {
     static func text(_ name: String) throws -> String {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        return try String(contentsOf: root.appending(path: "graphs/profiles/\(name).yaml"), encoding: .utf8)
+        try String(contentsOf: root.appending(path: "graphs/profiles/\(name).yaml"), encoding: .utf8)
     }
 
     static func errors(_ text: String) -> [ParameterError] { DeviceProfile.read(YAMLSubset.read(text)).errors }
