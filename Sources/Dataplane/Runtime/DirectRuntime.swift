@@ -379,7 +379,7 @@ public final class DirectRuntime {
         var tail = lane.tail
         let (buffer, numbers) = (lane.buffer, station.laneEntries)
         while true {
-            if keyA < keyB {
+            if !(keyB < keyA) {
                 if keyA.turn >= horizon { break }
                 buffer[tail] = queueA.buffer[atA]
                 numbers[tail] = numberA
