@@ -170,8 +170,7 @@ func notes(
         }
         if slowPath.metMidway > 0 {
             line +=
-                " \(grouped(UInt64(slowPath.metMidway))) flows were met midway, as they had sent too many packets to run them from the first: "
-                + "they took the slow path once more."
+                " \(grouped(UInt64(slowPath.metMidway))) flows had sent too many packets to run them from the first: elements met them midway."
         }
         lines.append(line)
     }

@@ -13,7 +13,7 @@ struct LiveExperiment: Sendable {
     private let services: any FilterServices
     private let traffic: CapturedTraffic
 
-    /// Packets that pass before a run at the most. Where its flows have sent more, the earliest are left out.
+    /// Packets that pass before a run at the most. Where its flows have sent more, the earliest of each are left out.
     static let mostBefore = 4_000_000
 
     init(_ instance: Instance, _ traffic: CapturedTraffic) {
@@ -26,7 +26,7 @@ struct LiveExperiment: Sendable {
     /// What one run came to.
     struct Result {
         var outcome: Outcome
-        /// Flows whose beginning was left out: they were met midway.
+        /// Flows whose beginning was left out: elements met them midway.
         var metMidway: Int64
     }
 
@@ -91,27 +91,33 @@ struct LiveExperiment: Sendable {
                 coming.advance()
             }
             var earlier: [Arrivals.Arrival] = []
+            var metMidway: Int64 = 0
+            let most = max(1, LiveExperiment.mostBefore / max(1, flows.count))
             for flow in flows {
-                for number in numbers[flow.key] ?? [] {
-                    let time = coming.time(Int(number), copy: flow.copy)
-                    if time >= 0 { break }
-                    earlier.append(.init(time: time, number: number, copy: flow.copy))
+                let own = numbers[flow.key] ?? []
+                var (sent, end) = (0, own.count)
+                while sent < end {
+                    let middle = (sent + end) / 2
+                    if coming.time(Int(own[middle]), copy: flow.copy) < 0 { sent = middle + 1 } else { end = middle }
+                }
+                if sent > most { metMidway += 1 }
+                for number in own[..<sent].suffix(most) {
+                    earlier.append(
+                        .init(time: coming.time(Int(number), copy: flow.copy), number: number, copy: flow.copy)
+                    )
                 }
             }
             earlier.sort { ($0.time, $0.number, $0.copy) < ($1.time, $1.number, $1.copy) }
-            let leftOut = max(0, earlier.count - LiveExperiment.mostBefore)
-            metMidway = Int64(
-                Set(earlier[..<leftOut].map { Flow(copy: $0.copy, key: traffic.frames[Int($0.number)].key) }).count
-            )
+            self.metMidway = metMidway
             self.flows = flows.count
             // All copies are slowed by one factor, and elements see none of that.
             var (numerator, denominator) = times.functionalTime(schedule)
-            let start = earlier.dropFirst(leftOut).first?.time ?? 0
+            let start = earlier.first?.time ?? 0
             func arrival(_ arrival: Arrivals.Arrival) -> CopiedTraffic.Arrival {
                 let time = Int64(clamping: Int128(arrival.time &- start) * numerator / denominator)
                 return .init(time: time, number: arrival.number, copy: arrival.copy)
             }
-            before = earlier.dropFirst(leftOut).map(arrival)
+            before = earlier.map(arrival)
             arrivals = load.map(arrival)
             numerator *= 1_000
             while max(numerator, denominator) > Int128(1 << 62) {

@@ -80,8 +80,7 @@ public struct PlacementResult: Sendable {
         public var share: Double
         /// The same at the load at which latency is modelled.
         public var shareAtLoad: Double
-        /// Flows whose beginning was left out, since they had sent too many packets to run them all before: they were met midway, and
-        /// took the slow path once more.
+        /// Flows whose beginning was left out, since they had sent too many packets to run them all before: elements met them midway.
         public var metMidway: Int64
     }
 
