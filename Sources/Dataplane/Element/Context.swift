@@ -145,7 +145,7 @@ public struct Context {
         if from < to { emit(Batch(items: batch.items, index: batch.index + from, count: to &- from), output) }
     }
 
-    /// Emits item number k of the batch by output number k.
+    /// Emits each item of the batch by the output of the same place in `outputs`.
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, by outputs: UnsafePointer<UInt16>) {
         // Kept in a register: otherwise the compiler must assume that stores overwrite it.
