@@ -38,7 +38,8 @@ struct Reading {
     var bytes: UInt64 = 0
     var backwards: UInt64 = 0
 
-    // The source. The greatest timestamp so far.
+    // The source.
+    /// The greatest timestamp so far.
     var time = Int64.min
     /// The time of the packet after the batch; `Int64.max` if unknown.
     var nextTime = Int64.max

@@ -17,6 +17,7 @@ public struct FlowRef: Equatable, Sendable, BitwiseCopyable {
         self.generation = generation
     }
 
+    /// The reference of items without a flow.
     @inlinable @inline(__always)
     public static var none: FlowRef { FlowRef(index: -1, generation: 0) }
 }
@@ -113,8 +114,8 @@ public struct Item: BitwiseCopyable {
     public var linkType: UInt16
     /// The capture interface the packet came from, numbered per wire.
     public var interface: UInt16
-    // The fields from here on are zero in a new item, and set with one store. The protocol number after IP and its extension
-    // headers.
+    // The fields from here on are zero in a new item, and set with one store.
+    /// The protocol number after IP and its extension headers.
     public var ipProtocol: UInt8
     /// 4 or 6 once the headers have been found, 0 before, ``noIP`` if there is no IP header.
     public var ipVersion: UInt8
@@ -185,6 +186,7 @@ public struct Item: BitwiseCopyable {
     @inlinable @inline(__always)
     static var tailOffset: Int { 32 }
 
+    /// The item's bytes, `length` of them.
     @inlinable @inline(__always)
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: Int(length)) }
 }
