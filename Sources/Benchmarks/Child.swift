@@ -4,7 +4,7 @@
 import Glibc
 import Spillway
 
-/// Runs programs, and says what they cost.
+/// Runs programs, and measures what they cost.
 enum Child {
     /// User and system time, in nanoseconds, of this program run with `arguments`.
     static func cpuTime(_ arguments: [String]) throws -> Int64 {
@@ -12,7 +12,7 @@ enum Child {
         return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime)
     }
 
-    /// Runs a program, found along PATH, to its end. Its output is thrown away.
+    /// Runs a program, found along PATH, to its end. Its output is discarded.
     @discardableResult
     static func run(_ command: [String]) throws -> rusage {
         var actions = posix_spawn_file_actions_t()
@@ -57,7 +57,7 @@ struct ScratchDirectory {
 
 /// Counts instructions and calls with valgrind's callgrind.
 struct Callgrind {
-    /// The functions whose calls are counted: what must not happen for every packet.
+    /// The functions whose calls are counted: those that must not be called for every packet.
     static let counted = ["swift_retain", "swift_release", "swift_beginAccess", "swift_allocObject", "malloc"]
 
     private let program: String
@@ -73,17 +73,17 @@ struct Callgrind {
         try Child.run(["strip", "-g", "-o", program, String(cString: path)])
     }
 
-    /// Runs this program with `arguments`: instructions in all, and calls of each function of ``counted``.
+    /// Runs this program with `arguments`: total instructions, and calls of each function in ``counted``.
     func count(_ arguments: [String]) throws -> (instructions: Int, calls: [Int]) {
         try Child.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=\(output)", program] + arguments)
         return try Callgrind.read(String(decoding: Files.read(output, limit: 1 << 28), as: UTF8.self))
     }
 
-    /// Reads callgrind's output. A name stands after its number where it occurs first: `cfn=(12) swift_retain`.
+    /// Parses callgrind's output. A name follows its number where it occurs first: `cfn=(12) swift_retain`.
     static func read(_ text: String) throws -> (instructions: Int, calls: [Int]) {
         var instructions: Int?
         var calls = [Int](repeating: 0, count: counted.count)
-        /// The place in ``counted`` of a function's number.
+        /// The index in ``counted`` of a function's number.
         var places: [Substring: Int] = [:]
         var called: Int?
         for line in text.split(separator: "\n") {

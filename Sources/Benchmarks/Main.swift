@@ -94,7 +94,7 @@ struct Measure: ParsableCommand {
     }
 
     private func printInstructions(_ workloads: [Workload], _ scratch: ScratchDirectory) throws {
-        // In the first part nearly every flow is made, so the difference is the steady state.
+        // Nearly every flow is created in the first part, so the difference is the steady state.
         let lengths = (100_000, 300_000)
         let short = scratch.path + "/short.pcap"
         let long = scratch.path + "/long.pcap"

@@ -3,7 +3,7 @@
 
 import Spillway
 
-/// A capture for measuring: packets of random flows, one a microsecond, all headers and checksums right.
+/// A capture for measuring: packets of random flows, one per microsecond, all headers and checksums correct.
 ///
 /// Of the flows, 4 in 10 are TCP to port 80, 2 from port 80, 1 to port 443, and 3 UDP to port 53. The same numbers give the
 /// same bytes.
@@ -103,7 +103,7 @@ struct SyntheticCapture {
             )
         }
         out.put(checksums.0, at: ip + 10)
-        // In UDP a sum of 0 is written as its other form; 0 would say that there is no checksum (RFC 768).
+        // In UDP a sum of 0 is written in its other form; 0 would mean that there is no checksum (RFC 768).
         out.put(
             !flow.isTCP && checksums.1 == 0 ? 0xffff : checksums.1,
             at: transport + (flow.isTCP ? 16 : 6)
@@ -135,7 +135,7 @@ extension [UInt8] {
         append(UInt8(word >> 8))
         append(UInt8(truncatingIfNeeded: word))
     }
-    /// Puts a word that is in memory order, as checksums are.
+    /// Stores a word that is in memory order, as checksums are.
     fileprivate mutating func put(_ word: UInt16, at index: Int) {
         Swift.withUnsafeBytes(of: word) { replaceSubrange(index..<index + 2, with: $0) }
     }

@@ -4,11 +4,11 @@
 import Glibc
 import Spillway
 
-/// Something to measure: what is done with every packet of a capture.
+/// A workload to measure: processing done on every packet of a capture.
 struct Workload: Sendable {
-    /// On the command line.
+    /// The name on the command line.
     let name: String
-    /// In tables.
+    /// The name in tables.
     let about: String
     /// Processes a capture from beginning to end.
     let run: @Sendable (_ capture: String) throws -> Void
@@ -51,7 +51,7 @@ struct Workload: Sendable {
 
     static func named(_ name: String) -> Workload? { all.first { $0.name == name } }
 
-    /// The graph of graphs/flow-monitor.yaml, its records thrown away.
+    /// The graph of graphs/flow-monitor.yaml, its records discarded.
     private static let monitor = """
         graph: monitor
         elements:
@@ -80,7 +80,7 @@ struct Workload: Sendable {
             let instance = try Workload.instance(text, capture)
             try DirectRuntime(instance).run()
             if instance.lostItems != 0 { throw BenchmarkError("\(name) lost items") }
-            // What is dropped is not measured: such a number would look good.
+            // Dropped packets are not measured: such a number would look good.
             let counts = instance.spec.nodes.indices.map { instance.counts($0) }
             if let drop = counts.flatMap(\.drops).first {
                 throw BenchmarkError("\(name) dropped \(drop.count) packets: \(drop.reason)")
@@ -101,10 +101,10 @@ struct Workload: Sendable {
         return try Instance(graph, bindings: bindings, services: loader.services)
     }
 
-    /// How many packets a pcap file of this machine's byte order holds.
+    /// The number of packets in a pcap file of this machine's byte order.
     static func packets(in path: String) throws -> Int { try walk(path).packets }
 
-    /// The least there is to do: reads each record's header and one word of the Ethernet, IPv4 and port fields.
+    /// The minimum work: reads each record's header and one word of the Ethernet, IPv4 and port fields.
     @inline(never)
     static func walk(_ path: String) throws -> (packets: Int, sum: UInt64) {
         let file = open(path, O_RDONLY | O_CLOEXEC)
@@ -138,7 +138,7 @@ struct Workload: Sendable {
     }
 }
 
-/// Why something cannot be measured.
+/// The reason something cannot be measured.
 struct BenchmarkError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

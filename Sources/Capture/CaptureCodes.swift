@@ -1,13 +1,12 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The codes of everything that can be wrong with captures, and with files that are written; they stand in brackets behind a
-/// message.
+/// The codes of all errors in captures, and in writing files; they appear in brackets after a message.
 public enum CaptureCodes {
     /// All codes, in the order of their explanations.
     public static var all: [String] { texts.map(\.code) }
 
-    /// What a code means and what can be done; nil for an unknown code.
+    /// The meaning of a code and what can be done; nil for an unknown code.
     public static func explain(_ code: String) -> String? {
         texts.first { $0.code == code }.map { "\($0.code)\n\n\($0.text)\n" }
     }
@@ -32,7 +31,7 @@ public enum CaptureCodes {
             "The file is not a capture in pcap or pcapng format, plain or compressed with gzip. editcap converts other "
                 + "captures."
         ),
-        // Damage. What stands before it was used.
+        // Damage. Packets before it were used.
         (
             "unsupported_version",
             "The file says that it has a version of its format which is not known here: pcap has 2.x, pcapng 1.x."

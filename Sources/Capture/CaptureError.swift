@@ -3,15 +3,15 @@
 
 import Glibc
 
-/// Why a capture cannot be read, or not beyond some place.
+/// The reason a capture cannot be read, or only up to some place.
 public struct CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The file as it was named by the user; `-` for standard input.
     public var file: String
-    /// Where in the file the trouble begins, in bytes from its start; nil when it is not about a place.
+    /// Offset of the error in bytes from the start of the file; nil if it has no place.
     public var offset: Int?
-    /// What is wrong, as a clause without full stop.
+    /// The reason, as a clause without full stop.
     public var reason: String
-    /// A stable name of the kind of trouble, for example `truncated_record`.
+    /// A stable name for the kind of error, for example `truncated_record`.
     public var code: String
 
     public init(file: String, offset: Int? = nil, reason: String, code: String) {
@@ -21,16 +21,16 @@ public struct CaptureError: Error, Sendable, Equatable, CustomStringConvertible 
         self.code = code
     }
 
-    /// The code of a file that is not there, which callers tell from damage.
+    /// The code of a missing file, which callers distinguish from damage.
     public static let noSuchFile = "no_such_file"
-    /// The code of an input that the user has ended; never what a source fails with.
+    /// The code of an input ended by the user; never a source's failure.
     static let stopped = "stopped"
 
     public var description: String {
         "\(file == "-" ? "standard input" : file): \(offset.map { "byte \($0): " } ?? "")\(reason) [\(code)]"
     }
 
-    /// A failed call of the system, with its words.
+    /// A failed system call, with the system's message.
     init(file: String, system number: Int32, doing what: String) {
         let code =
             switch number {
@@ -50,13 +50,13 @@ public struct CaptureError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 }
 
-/// Why bytes cannot be written.
+/// The reason bytes cannot be written.
 public struct OutputError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The file as it was named by the user; `-` for standard output.
     public var file: String
-    /// What is wrong, as a clause without full stop.
+    /// The reason, as a clause without full stop.
     public var reason: String
-    /// A stable name of the kind of trouble, for example `no_space`.
+    /// A stable name for the kind of error, for example `no_space`.
     public var code: String
 
     public init(file: String, reason: String, code: String) {
@@ -67,7 +67,7 @@ public struct OutputError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The code of a pipe or socket whose reader has gone.
     public static let closedPipe = "closed_pipe"
-    /// The code of a file that is read, or written already.
+    /// The code of a file that is already being read or written.
     public static let fileInUse = "file_in_use"
 
     public var description: String { "\(file == "-" ? "standard output" : file): \(reason) [\(code)]" }
@@ -86,7 +86,7 @@ public struct OutputError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// The system's words for an error number.
+/// The system's message for an error number.
 func systemMessage(_ number: Int32) -> String {
     strerror(number).map { String(cString: $0) } ?? "error \(number)"
 }

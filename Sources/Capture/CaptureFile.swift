@@ -4,7 +4,7 @@
 import Dataplane
 import Glibc
 
-/// One file of a source: opened and recognised when it is made, so that a wrong one is told before anything runs.
+/// One file of a source: opened and recognised when made, so that a wrong one is reported before anything runs.
 final class CaptureFile {
     let path: String
     /// Link types that the file announces before its first packet.
@@ -19,11 +19,11 @@ final class CaptureFile {
         let decoder = try recognise(input)
         announcedLinkTypes = decoder.announcedLinkTypes(input)
         contents = (input, decoder)
-        // A compressed file waits closed for its turn, as there may be many.
+        // A compressed file is closed until its turn, as there may be many.
         if canReopen && !input.lasts { contents = nil }
     }
 
-    /// The file's bytes, and what reads them.
+    /// The file's bytes, and their decoder.
     func open() throws(CaptureError) -> (input: Input, decoder: any Decoder) {
         if let contents { return contents }
         let input = try openInput(path, attention).input
@@ -32,18 +32,18 @@ final class CaptureFile {
         return opened
     }
 
-    /// Lets go of a file that was read to its end; one that items may point into stays.
+    /// Releases a file that was read to its end; one that items may point into stays.
     func finish() {
         if let input = contents?.input, !input.lasts { contents = nil }
     }
 }
 
-/// Opens a file, or standard input for `-`; says whether it can be opened again from its beginning.
+/// Opens a file, or standard input for `-`; tells whether it can be reopened from its beginning.
 private func openInput(_ path: String, _ attention: Attention) throws(CaptureError) -> (input: Input, canReopen: Bool) {
     let isStandardInput = path == "-"
     var descriptor = STDIN_FILENO
     if !isStandardInput {
-        // A named pipe is waited for until someone writes to it.
+        // Opening a named pipe waits until someone writes to it.
         repeat {
             try attention.checkStop(path)
             descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -80,9 +80,9 @@ private func startsLikeGzip(_ descriptor: Int32) -> Bool {
     return pread(descriptor, &magic, 2, 0) == 2 && UInt16(bigEndian: magic) == 0x1f8b
 }
 
-/// Finds out what reads `input`; throws for what is not a capture, or one of a format that is not read here.
+/// Chooses the decoder for `input`; throws for anything that is not a capture, or one of an unsupported format.
 private func recognise(_ input: Input) throws(CaptureError) -> any Decoder {
-    // Enough for every magic; it may be less.
+    // Enough for every magic; there may be less.
     _ = try input.fetch(64)
     if input.available == 0 { throw CaptureError(file: input.name, reason: "is empty", code: "empty_file") }
     if input.available >= 4 {
@@ -93,7 +93,7 @@ private func recognise(_ input: Input) throws(CaptureError) -> any Decoder {
     throw CaptureError(file: input.name, reason: foreignKind(first), code: "unsupported_format")
 }
 
-/// What a file that is not pcap or pcapng seems to be, as a clause, by its first bytes.
+/// The apparent kind of a file that is not pcap or pcapng, as a clause, from its first bytes.
 private func foreignKind(_ bytes: UnsafeRawBufferPointer) -> String {
     let captures: [(magic: String, name: String)] = [
         ("snoop\0\0\0", "a snoop"), ("RTSS", "a Network Monitor 1"), ("GMBU", "a Network Monitor 2"),
@@ -126,7 +126,7 @@ private func contains(_ bytes: UnsafeRawBufferPointer, _ words: String) -> Bool 
     return bytes.indices.contains { bytes[$0...].starts(with: words) }
 }
 
-/// Endace's format has no magic: the first record must have a known type, and lengths that fit each other.
+/// Endace's format has no magic: the first record must have a known type and consistent lengths.
 private func isERF(_ bytes: UnsafeRawBufferPointer) -> Bool {
     if bytes.count < 16 { return false }
     let type = bytes[8] & 0x7f

@@ -3,36 +3,36 @@
 
 import Dataplane
 
-/// The packets of one or several capture files, one file after the other, as the source of one wire.
+/// The packets of one or several capture files, one after another, as the source of one wire.
 ///
-/// Files are pcap or pcapng, plain or compressed with gzip; `-` is standard input. A regular file is mapped and its
-/// packets are used where they lie; what comes through a pipe or a decompressor is copied into the items. A mapped
-/// file must not be shortened by others while it is read.
+/// Files are pcap or pcapng, plain or compressed with gzip; `-` is standard input. A regular file is mapped and its packets are
+/// used in place; bytes from a pipe or a decompressor are copied into the items. A mapped file must not be truncated by others
+/// while it is read.
 ///
-/// A damaged file gives the packets that stand before the damage; then the source ends and ``failure`` says why.
+/// A damaged file supplies the packets before the damage; then the source ends and ``failure`` gives the reason.
 public final class CaptureSource: PacketSource {
     private let files: [CaptureFile]
     /// The file being read.
     private var current = 0
     private let attention: Attention
-    /// In memory of its own, so that it is used without access checks.
+    /// In separate memory, so that it is used without exclusivity checks.
     private let state = UnsafeMutablePointer<Reading>.allocate(capacity: 1)
-    /// The file being read when it is of the kind nearly all are: mapped and plain pcap. Borrowed from `files`, so that a
-    /// batch costs no reference counting.
+    /// The file being read if it is of the most common kind: mapped and plain pcap. Borrowed from `files`, so that a batch
+    /// costs no reference counting.
     private var usual: (input: Unmanaged<Input>, decoder: Unmanaged<PcapDecoder>)?
-    /// ``nextTime``, when it has been found out.
+    /// ``nextTime``, once known.
     private var known: Int64?
     private var trouble: CaptureError?
-    /// Items taken for a batch at first; follows how long batches have been.
+    /// Items initially taken for a batch; adapts to recent batch lengths.
     private var guess = 64
-    /// Room for one index where none is needed.
+    /// Room for an index when none is needed.
     private let noIndex = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
 
     /// Opens all files and reads their headers. Throws the ``CaptureError`` of the first that is not a capture.
     ///
-    /// - Parameter shouldStop: asked before the source waits for a pipe, and when a signal arrives meanwhile; true ends the
-    ///   source as if its input had ended behind the last whole packet. The signal's handler must have been installed
-    ///   without SA_RESTART.
+    /// - Parameter shouldStop: polled before the source waits for a pipe, and when a signal interrupts that; true ends the
+    ///   source as if its input had ended after the last whole packet. The signal's handler must have been installed without
+    ///   SA_RESTART.
     public init(paths: [String], shouldStop: (() -> Bool)? = nil) throws {
         if paths.count(where: { $0 == "-" }) > 1 {
             throw CaptureError(file: "-", reason: "can be read only once", code: "repeated_input")
@@ -56,11 +56,11 @@ public final class CaptureSource: PacketSource {
         noIndex.deallocate()
     }
 
-    /// Sentences about what was left out without harm, for example bytes behind compressed data.
+    /// Sentences about harmless omissions, for example bytes after compressed data.
     public var warnings: [String] { attention.warnings }
 
-    /// Link types that the files announce before their first packets, each once: all of pcap files, and of pcapng files those
-    /// that stand at their beginning. Other packets may come.
+    /// The distinct link types that the files announce before their first packets: all of pcap files, and of pcapng files those
+    /// at their beginning. Packets of others may come.
     public var announcedLinkTypes: [UInt16] { Set(files.flatMap(\.announcedLinkTypes)).sorted() }
 
     public override var failure: (any Error)? { trouble }
@@ -69,7 +69,7 @@ public final class CaptureSource: PacketSource {
 
     public override var nextTime: Int64 {
         if let known { return known }
-        // A batch before all time: it stops at the first packet, and its time is known.
+        // A batch that ends before all time: it stops at the first packet, whose time is then known.
         state.pointee.limit = .min
         state.pointee.indices = noIndex
         state.pointee.count = 0
@@ -95,7 +95,7 @@ public final class CaptureSource: PacketSource {
         state.pointee.room = 0
         state.pointee.limit = limit
         state.pointee.sequence = sequence
-        // Where two wires alternate, batches are short: then few items are taken only to be given back.
+        // When two wires alternate, batches are short: this avoids taking many items only to give them back.
         var step = min(max, guess)
         while state.pointee.room < max {
             let taken = pool.take(min(step, max - state.pointee.room), into: indices + state.pointee.room)
@@ -118,8 +118,8 @@ public final class CaptureSource: PacketSource {
         return count
     }
 
-    /// Reads on until the batch is full, has reached its limit, or the source ends. Without `pool` the batch is empty
-    /// and this may wait; with one it ends rather than wait for bytes to come.
+    /// Reads until the batch is full, has reached its limit, or the source ends. Without `pool` the batch is empty and this may
+    /// wait; with one it ends the batch rather than wait for bytes.
     private func advance(_ pool: Pool?) {
         if let usual {
             usual.decoder._withUnsafeGuaranteedRef { decoder in
@@ -139,7 +139,7 @@ public final class CaptureSource: PacketSource {
                 }
                 if input.next > input.giveBackAt { input.giveBack() }
                 let first = state.pointee.count
-                // The bytes of a stream move when more are needed, so the items get their own.
+                // The bytes of a stream move when more are needed, so the items get their own copy.
                 defer {
                     if let pool, !input.lasts {
                         for k in first..<state.pointee.count { pool.own(state.pointee.indices[k]) }

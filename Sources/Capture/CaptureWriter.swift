@@ -3,19 +3,19 @@
 
 import Dataplane
 
-/// Writes what a wire sends to a capture file: pcapng where the name ends in `.pcapng`, else pcap with nanosecond
-/// stamps.
+/// Writes the packets sent by a wire to a capture file: pcapng if the name ends in `.pcapng`, otherwise pcap with nanosecond
+/// timestamps.
 public final class CaptureWriter: PacketDestination {
     @exclusivity(unchecked) private var encoder: CaptureEncoder
     private let path: String
 
-    /// Creates the file at once, so that a wrong path is told before anything runs; `-` is standard output.
+    /// Creates the file at once, so that a wrong path is reported before anything runs; `-` is standard output.
     public init(path: String) throws {
         self.path = path
         encoder = CaptureEncoder(format: CaptureWriter.format(of: path), sink: try FileSink(path))
     }
 
-    /// The format in which a file of this name is written.
+    /// The capture format for a file of this name.
     public static func format(of path: String) -> CaptureFormat { path.hasSuffix(".pcapng") ? .pcapng : .pcap }
 
     public func write(_ item: Packet) throws {
@@ -26,6 +26,6 @@ public final class CaptureWriter: PacketDestination {
         }
     }
 
-    /// Completes the file; one without packets is a valid capture too.
+    /// Completes the file; one without packets is still a valid capture.
     public func close() throws { try encoder.finish() }
 }

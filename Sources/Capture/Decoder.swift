@@ -3,56 +3,55 @@
 
 import Dataplane
 
-/// Reads the packets of one file format from an input's window.
+/// Decodes the packets of one file format from an input's window.
 ///
 /// A decoder never waits or moves the window: it says how many bytes it needs, and is called again.
 protocol Decoder: AnyObject {
-    /// Link types that the file announces before its first packet, as far as the window shows them. The file is at its
+    /// Link types that the file announces before its first packet, as far as the window shows them. The input must be at its
     /// beginning.
     func announcedLinkTypes(_ input: Input) -> [UInt16]
-    /// Sets items to the next packets of the window and takes them from it, until there is a reason to stop.
+    /// Initialises items with the next packets of the window and consumes them, until there is a reason to stop.
     func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop
 }
 
-/// Why a decoder stopped.
+/// The reason a decoder stopped.
 enum Stop {
-    /// The batch is full, or the next packet is not before the limit. In the second case, and in the first where it is
-    /// easily known, ``Reading/nextTime`` is set.
+    /// The batch is full, or the next packet is not before the limit. In the second case, and in the first if it is easily
+    /// known, ``Reading/nextTime`` is set.
     case paused
-    /// The window must hold `count` bytes from the next on. They are a whole `what` of `size` bytes, or its header
-    /// where `size` is 0.
+    /// The window must hold the next `count` bytes. They are a whole `what` of `size` bytes, or its header if `size` is 0.
     case needs(_ count: Int, of: String, size: Int = 0)
 }
 
-/// A batch being filled, and what goes on from packet to packet over all files of a source.
+/// A batch being filled, and the state that continues over all files of a source.
 struct Reading {
     // The batch.
     var items: UnsafeMutablePointer<Item>
-    /// Indices of items to set; `room` of them, the first `count` are set.
+    /// Indices of items to initialise; there are `room` of them, and the first `count` are done.
     var indices: UnsafeMutablePointer<Int32>
     var count = 0
     var room = 0
     /// Packets from this time on are left for later.
     var limit = Int64.min
-    /// The sequence of the packet that comes first in the batch.
+    /// The sequence number of the first packet in the batch.
     var sequence: UInt64 = 0
     var bytes: UInt64 = 0
     var backwards: UInt64 = 0
 
     // The source.
-    /// The largest stamp so far.
+    /// The greatest timestamp so far.
     var time = Int64.min
-    /// The time of the packet that comes after the batch; `Int64.max` when it is not known.
+    /// The time of the packet after the batch; `Int64.max` if unknown.
     var nextTime = Int64.max
     /// Capture interfaces seen so far.
     var interfaces = 0
     var linkTypes = LinkTypeCounts()
 
-    /// The last time a packet can have; the one behind it means that there is none.
+    /// The latest time a packet can have; the next value means that there is none.
     static let lastTime = Int64.max - 1
 
-    /// Sets the next item to a packet; false, with ``nextTime`` set, when the packet is not before the limit. There
-    /// must be room. The caller counts its link type.
+    /// Initialises the next item with a packet; false, with ``nextTime`` set, if the packet is not before the limit. There must
+    /// be room. The caller counts its link type.
     @inline(__always)
     mutating func give(
         _ data: UnsafeMutableRawPointer,
@@ -86,9 +85,9 @@ struct Reading {
     }
 }
 
-/// How many packets came with each link type. Counting costs the same for any number of types.
+/// The number of packets of each link type. Counting costs the same for any number of types.
 struct LinkTypeCounts {
-    /// The type counted last, which is most often the next too.
+    /// The type counted last, which is usually the next too.
     private var last: (linkType: UInt16, packets: UInt64) = (0, 0)
     private var others: [UInt16: UInt64] = [:]
 
@@ -107,7 +106,7 @@ struct LinkTypeCounts {
     }
 }
 
-/// Reads a number at any address; both byte orders.
+/// Reads an unaligned number in either byte order.
 @inline(__always)
 func load<T: FixedWidthInteger & BitwiseCopyable>(
     _ base: UnsafeMutableRawPointer,

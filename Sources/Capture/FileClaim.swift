@@ -6,8 +6,8 @@ import Synchronization
 
 /// The use of a regular file by this process, for as long as the claim lives.
 ///
-/// Truncating a mapped capture would end the process with SIGBUS, and two writers would garble one file. So who writes
-/// a file needs it alone.
+/// Truncating a mapped capture would end the process with SIGBUS, and two writers would garble one file. So a writer needs
+/// exclusive use of its file.
 final class FileClaim: Sendable {
     enum Use { case reading, writing }
 
@@ -20,7 +20,7 @@ final class FileClaim: Sendable {
     private let identity: Identity
     private let use: Use
 
-    /// Claims the file that `status` describes; nil when another use stands in the way.
+    /// Claims the file that `status` describes; nil if another use conflicts.
     init?(_ status: stat, for use: Use) {
         let identity = Identity(device: status.st_dev, inode: status.st_ino)
         let isFree = FileClaim.users.withLock { users in

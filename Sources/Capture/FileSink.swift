@@ -4,9 +4,9 @@
 import Dataplane
 import Glibc
 
-/// A file that bytes are written to; standard output for `-` and the other names it has.
+/// A file for writing bytes; standard output for `-` and its other names.
 ///
-/// What is not flushed is lost. A reader that goes away is an error to be thrown, not the end of the process.
+/// Bytes not flushed are lost. A reader that goes away is a thrown error, not the end of the process.
 public final class FileSink: ByteSink {
     private let name: String
     private let descriptor: Int32
@@ -17,18 +17,18 @@ public final class FileSink: ByteSink {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
     private var used = 0
 
-    /// Whether what the file held before has yet to go. That waits for the first bytes, so that nothing is lost when a run
-    /// does not begin because another of its files cannot be written.
+    /// Whether the file's previous contents are still to be removed. That waits for the first bytes, so that nothing is lost if
+    /// a run does not begin because another of its files cannot be written.
     private var isToBeEmptied = false
 
-    /// Creates the file `name`, or takes one to be overwritten. Throws an ``OutputError``, also when a capture in use would be
-    /// overwritten.
+    /// Creates the file `name`, or opens an existing one to be overwritten. Throws an ``OutputError``, also if that would
+    /// overwrite a capture in use.
     ///
-    /// Where `appends`, what the file holds stays.
+    /// If `appends`, the file's contents stay.
     public init(_ name: String, appends: Bool = false) throws {
         self.name = name
         ownsDescriptor = !FileSink.isStandardOutput(name)
-        // Not emptied before it is known that no one maps it.
+        // Not truncated until it is known that no one maps it.
         let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : 0)
         descriptor = ownsDescriptor ? open(name, flags, 0o666) : STDOUT_FILENO
         if descriptor < 0 {
@@ -46,8 +46,8 @@ public final class FileSink: ByteSink {
         }
     }
 
-    /// Whether `name` leads to standard output: `-`, `/dev/stdout`, or the file that it is redirected to. It does not where
-    /// that is `/dev/null`, which keeps nothing that could be mixed.
+    /// Whether `name` leads to standard output: `-`, `/dev/stdout`, or the file that it is redirected to. Not if that is
+    /// `/dev/null`, which keeps nothing that could be mixed.
     public static func isStandardOutput(_ name: String) -> Bool {
         if name == "-" { return true }
         var named = stat()
@@ -66,7 +66,7 @@ public final class FileSink: ByteSink {
     }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
-        // What was put together elsewhere need not be copied once more.
+        // Large pieces need not be copied once more.
         let isLarge = bytes.count >= buffer.count / 4
         if isLarge || bytes.count > buffer.count - used { try drain() }
         if isLarge { return try put(bytes) }
@@ -79,7 +79,7 @@ public final class FileSink: ByteSink {
 
     private func drain() throws {
         try empty()
-        // What failed once is not tried again.
+        // Bytes that failed once are not retried.
         let count = used
         used = 0
         if count > 0 { try put(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
@@ -91,7 +91,7 @@ public final class FileSink: ByteSink {
         if ftruncate(descriptor, 0) != 0 { throw OutputError(file: name, system: errno, doing: "empty the file") }
     }
 
-    /// Hands all bytes to the system.
+    /// Passes all bytes to the system.
     private func put(_ bytes: UnsafeRawBufferPointer) throws {
         var rest = bytes
         while let start = rest.baseAddress, rest.count > 0 {
@@ -108,13 +108,13 @@ public final class FileSink: ByteSink {
 
     private func systemWrite(_ start: UnsafeRawPointer, _ count: Int) -> (written: Int, problem: Int32) {
         let written = Glibc.write(descriptor, start, count)
-        // A device that takes nothing and reports nothing would be asked forever.
+        // A device that accepts nothing and reports no error would be retried forever.
         return (written, written > 0 ? 0 : written == 0 ? EIO : errno)
     }
 }
 
-/// Runs `body` with SIGPIPE blocked in this thread, and takes back the signal that it may have raised, so that the
-/// process's own handling of the signal stays as it is.
+/// Runs `body` with SIGPIPE blocked in this thread, and consumes the signal that it may have raised, so that the process's own
+/// handling of the signal is unaffected.
 private func withoutBrokenPipeSignal(
     _ body: () -> (written: Int, problem: Int32)
 ) -> (written: Int, problem: Int32) {
@@ -124,7 +124,7 @@ private func withoutBrokenPipeSignal(
     sigemptyset(&brokenPipe)
     sigaddset(&brokenPipe, SIGPIPE)
     sigpending(&pending)
-    // One that was pending before is not ours to take.
+    // One that was already pending is not ours to consume.
     let wasPending = sigismember(&pending, SIGPIPE) == 1
     pthread_sigmask(SIG_BLOCK, &brokenPipe, &before)
     let result = body()

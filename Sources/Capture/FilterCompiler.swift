@@ -7,16 +7,16 @@ import Glibc
 
 /// Compiles filters in pcap-filter syntax, with libpcap.
 public enum FilterCompiler {
-    /// The longest filter taken, in bytes. The time of libpcap's optimiser grows faster than the square of a filter's parts:
+    /// The longest filter accepted, in bytes. The time of libpcap's optimiser grows faster than the square of a filter's terms:
     /// a second for this many bytes of ports, a minute for four times as many.
     public static let maximumLength = 2_048
 
-    /// The BPF program of `filter` for packets of a link type (LINKTYPE_ value); nil when libpcap knows no filters for
-    /// that link type, or refuses this one for it, as `wlan type mgt` on Ethernet: no such packet is then taken.
+    /// The BPF program of `filter` for packets of a link type (LINKTYPE_ value); nil if libpcap has no filters for that link
+    /// type, or rejects this one for it, as `wlan type mgt` on Ethernet: then no such packet matches.
     ///
-    /// Throws ``FilterError`` with libpcap's words when the filter is wrong for every common link type, when it is too
-    /// long, and when it names a host or network: names are not looked up, so that a filter means the same everywhere
-    /// and compiling never waits for a server. Names of ports and protocols are those of the system.
+    /// Throws ``FilterError`` with libpcap's message if the filter is wrong for every common link type, if it is too long, and
+    /// if it names a host or network: names are not looked up, so that a filter means the same everywhere and compiling never
+    /// waits for a server. Names of ports and protocols are the system's.
     public static func compile(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         guard filter.utf8.count <= maximumLength else {
             throw FilterError("the filter is longer than \(maximumLength) bytes")
@@ -28,7 +28,7 @@ public enum FilterCompiler {
             )
         }
         if case .program(let program) = attempt(filter, linkType) { return program }
-        // The filter may be right for packets of another kind. Ethernet comes first: its words are the ones to show.
+        // The filter may be valid for packets of another kind. Ethernet comes first: its message is the one to show.
         var message = ""
         for other in commonLinkTypes {
             switch attempt(filter, other) {
@@ -39,8 +39,8 @@ public enum FilterCompiler {
         throw FilterError(message)
     }
 
-    /// Link types that have filters of their own: Ethernet, raw IP, PPP, BSD loopback, FDDI, Token Ring, Linux cooked,
-    /// 802.11, 802.11 with radiotap, SunATM, PF log, Frame Relay, MTP2, and AppleTalk's LocalTalk.
+    /// Link types with their own filters: Ethernet, raw IP, PPP, BSD loopback, FDDI, Token Ring, Linux cooked, 802.11, 802.11
+    /// with radiotap, SunATM, PF log, Frame Relay, MTP2, and AppleTalk's LocalTalk.
     private static let commonLinkTypes: [UInt16] = [1, 101, 9, 0, 10, 6, 113, 105, 127, 123, 117, 107, 140, 114]
 
     enum Attempt {
@@ -48,7 +48,7 @@ public enum FilterCompiler {
         case refused(String)
     }
 
-    /// Compiles a filter without looking for names first.
+    /// Compiles a filter without checking for names first.
     static func attempt(_ filter: String, _ linkType: UInt16) -> Attempt {
         guard let handle = open(linkType) else { return .refused("link type \(linkType) is not known to libpcap") }
         defer { pcap_close(handle) }
@@ -61,10 +61,10 @@ public enum FilterCompiler {
         return .program(instructions.map { BPFInstruction(code: $0.code, jt: $0.jt, jf: $0.jf, k: $0.k) })
     }
 
-    /// A capture without packets, of that link type. It is opened as a file is, because only so does libpcap turn the
-    /// number in files (LINKTYPE_) into its own (DLT_).
+    /// An empty capture with that link type. It is opened as a file, because only then does libpcap convert the number in files
+    /// (LINKTYPE_) to its own (DLT_).
     private static func open(_ linkType: UInt16) -> OpaquePointer? {
-        // Magic, version 2.4, two fields of zeros, longest packet, link type: in the byte order of this machine.
+        // Magic, version 2.4, two zero fields, maximum packet length, link type: in this machine's byte order.
         var header: [UInt32] = [0xa1b2_c3d4, 0, 0, 0, 262_144, UInt32(linkType)]
         header.withUnsafeMutableBytes {
             $0.storeBytes(of: 2, toByteOffset: 4, as: UInt16.self)
@@ -73,7 +73,7 @@ public enum FilterCompiler {
         return header.withUnsafeMutableBytes { bytes in
             guard let file = fmemopen(bytes.baseAddress, bytes.count, "r") else { return nil }
             var error = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
-            // The header is read here and now, and nothing behind it later; on success the handle owns the file.
+            // The header is read here, and nothing after it later; on success the handle owns the file.
             if let handle = pcap_fopen_offline(file, &error) { return handle }
             fclose(file)
             return nil
@@ -81,9 +81,9 @@ public enum FilterCompiler {
     }
 }
 
-/// Looks for words in a filter that libpcap would take for the name of a host or network.
+/// Finds words in a filter that libpcap would take for the name of a host or network.
 private enum NameScan {
-    /// Words after which a name is one of a port, a protocol or the like, none of which needs a server.
+    /// Words followed by the name of a port, a protocol or the like, none of which needs a server.
     private static let local: Set<String> = [
         "port", "portrange", "proto", "protochain", "type", "subtype", "dir", "direction", "llc", "on", "ifname",
         "reason",
@@ -91,7 +91,7 @@ private enum NameScan {
     ]
     private static let connectives: Set<String> = ["and", "or", "not"]
 
-    /// The first such word; nil when there is none.
+    /// The first such word; nil if there is none.
     static func hostName(in filter: String) -> String? {
         var known: [String: Bool] = [:]
         var isLocal = false
@@ -109,8 +109,8 @@ private enum NameScan {
         return nil
     }
 
-    /// Whether libpcap reads a word as a name and not as a word of the language. Port names are allowed where numbers
-    /// are, and a name there is at worst unknown; a word of the language is a syntax error, or a number itself.
+    /// Whether libpcap reads a word as a name rather than a word of the language. Port names are allowed where numbers are, and
+    /// a name there is at worst unknown; a word of the language is a syntax error, or a number itself.
     private static func isName(_ word: String) -> Bool {
         if case .refused(let words) = FilterCompiler.attempt("port \(word)", 1), words.contains("syntax error") {
             return false
@@ -123,7 +123,7 @@ private enum NameScan {
     private static func tokens(of filter: [UInt8]) -> [(word: String, escaped: Bool)] {
         var tokens: [(word: String, escaped: Bool)] = []
         var at = 0
-        /// The end of the run of bytes from `start` on that are `allowed`.
+        /// The end of the run of `allowed` bytes from `start` on.
         func end(_ start: Int, _ allowed: (UInt8) -> Bool) -> Int {
             filter[start...].firstIndex { !allowed($0) } ?? filter.count
         }
@@ -134,7 +134,7 @@ private enum NameScan {
                 tokens.append((text(at + 1..<stop), true))
                 at = stop
             } else if isAlphanumeric(filter[at]) || filter[at] == UInt8(ascii: ":") {
-                // IPv6 and Ethernet addresses come first, as their colons stand between numbers elsewhere.
+                // IPv6 and Ethernet addresses first, as their colons separate numbers elsewhere.
                 let address = end(at) { isAlphanumeric($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") }
                 if isColonAddress(text(at..<address)) {
                     at = address

@@ -4,7 +4,7 @@
 import CZlib
 import Glibc
 
-/// The bytes of one capture, of which a window lies in memory: all of a mapped file, a buffer's worth of a stream.
+/// The bytes of one capture, with a window in memory: all of a mapped file, a buffer's worth of a stream.
 class Input {
     /// The file as the user named it.
     final let name: String
@@ -12,7 +12,7 @@ class Input {
     @exclusivity(unchecked) final var next: UnsafeMutableRawPointer
     @exclusivity(unchecked) final var end: UnsafeMutableRawPointer
 
-    /// When `next` is beyond this, ``giveBack()`` is to be called.
+    /// When `next` passes this, call ``giveBack()``.
     @exclusivity(unchecked) final var giveBackAt = UnsafeMutableRawPointer(bitPattern: UInt.max)!
 
     init(name: String, window: UnsafeMutableRawBufferPointer) {
@@ -21,52 +21,52 @@ class Input {
         end = next + window.count
     }
 
-    /// Bytes of the window not yet read.
+    /// Unread bytes in the window.
     final var available: Int { end - next }
-    /// Where `next` is, in bytes from the start of the file (of its decompressed bytes, where it is compressed).
+    /// The offset of `next` from the start of the file (of its decompressed bytes, if it is compressed).
     var position: Int { fatalError("abstract") }
-    /// Whether bytes stay where they are for as long as the input lives, so that items may point to them.
+    /// Whether bytes stay in place as long as the input lives, so that items may point to them.
     var lasts: Bool { fatalError("abstract") }
-    /// Makes the window hold at least `count` bytes from `next` on; false when the input ends before.
-    /// This may move the bytes, and may wait for a pipe.
+    /// Makes the window hold at least `count` bytes from `next` on; false if the input ends before. This may move the bytes,
+    /// and may wait for a pipe.
     func fetch(_ count: Int) throws(CaptureError) -> Bool { available >= count }
-    /// Lets the system have the memory of what was read long ago.
+    /// Releases the memory of bytes read long ago.
     func giveBack() {}
 
-    /// An error that begins `ahead` bytes behind `next`.
+    /// An error `ahead` bytes after `next`.
     final func damage(_ code: String, _ reason: String, ahead: Int = 0) -> CaptureError {
         CaptureError(file: name, offset: position + ahead, reason: reason, code: code)
     }
 }
 
-/// What inputs tell their user while they read, and the other way round.
+/// Warnings from inputs to their user, and the user's request to stop.
 final class Attention {
-    /// Sentences about what was left out.
+    /// Sentences about omissions.
     var warnings: [String] = []
-    /// Asked before each wait for a pipe, and when a signal interrupts one; true ends the input.
+    /// Polled before each wait for a pipe, and when a signal interrupts one; true ends the input.
     private let shouldStop: (() -> Bool)?
 
     init(shouldStop: (() -> Bool)?) { self.shouldStop = shouldStop }
 
-    /// Throws ``CaptureError/stopped`` when the user has asked for the end: thrown as damage is, since whatever waits for more
-    /// bytes must give up, but no trouble.
+    /// Throws ``CaptureError/stopped`` if the user has asked to stop. It is thrown like damage, since whatever waits for more
+    /// bytes must give up, but it is not an error.
     func checkStop(_ name: String) throws(CaptureError) {
         guard shouldStop?() == true else { return }
         throw CaptureError(file: name, reason: "was stopped", code: CaptureError.stopped)
     }
 }
 
-/// A regular file, mapped as a whole; of what was read only the last part stays in memory.
+/// A regular file, mapped as a whole; of the bytes already read only the last part stays in memory.
 final class MappedInput: Input {
     private let map: UnsafeMutableRawBufferPointer
     private let claim: FileClaim
 
-    /// Maps `size` bytes of `descriptor`, which may be closed then; nil where the file system cannot map files.
+    /// Maps `size` bytes of `descriptor`, which may then be closed; nil if the file system cannot map files.
     init?(name: String, descriptor: Int32, size: Int, claim: FileClaim) {
         guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
             return nil
         }
-        // The kernel may read far ahead, and take back first what lies behind.
+        // The kernel may read far ahead, and reclaim first what has been read.
         madvise(start, size, MADV_SEQUENTIAL)
         map = UnsafeMutableRawBufferPointer(start: start, count: size)
         self.claim = claim
@@ -76,8 +76,8 @@ final class MappedInput: Input {
 
     deinit { munmap(map.baseAddress!, map.count) }
 
-    /// How much is given back at a time, and how much of what was read is kept: items mostly are gone by then, and are read
-    /// again from the file when not.
+    /// How much is released at a time, and how much of what was read is kept: most items are gone by then, and others are read
+    /// again from the file.
     private static let step = 32 << 20
     private static let kept = 8 << 20
 
@@ -94,18 +94,18 @@ final class MappedInput: Input {
     override var lasts: Bool { true }
 }
 
-/// A pipe or compressed file, read through a buffer that is used again.
+/// A pipe or compressed file, read through a reusable buffer.
 final class StreamedInput: Input {
     private let descriptor: Int32
     private let ownsDescriptor: Bool
     private let claim: FileClaim?
-    /// Set when the bytes are compressed.
+    /// Set if the bytes are compressed.
     private var gzip: GzipDecoder?
     private var buffer: UnsafeMutableRawBufferPointer
-    /// Where in the file the buffer begins.
+    /// Offset of the buffer's beginning in the file.
     private var start = 0
     private var ended = false
-    /// What broke the stream; reported when the bytes before it have been read.
+    /// An error in the stream; reported once the bytes before it have been read.
     private var trouble: CaptureError?
     private let attention: Attention
 
@@ -123,7 +123,7 @@ final class StreamedInput: Input {
         self.attention = attention
         buffer = .allocate(byteCount: StreamedInput.initialBytes, alignment: 64)
         super.init(name: name, window: UnsafeMutableRawBufferPointer(rebasing: buffer[..<0]))
-        // Every compressed byte passes through the decoder, also those read to recognise it.
+        // Every compressed byte passes through the decoder, including those read to recognise it.
         if try fetch(2), next.load(as: UInt8.self) == 0x1f, (next + 1).load(as: UInt8.self) == 0x8b {
             gzip = GzipDecoder(UnsafeRawBufferPointer(start: next, count: available))
             end = next
@@ -142,7 +142,7 @@ final class StreamedInput: Input {
         if available >= count { return true }
         compact()
         while available < count && !ended {
-            // The buffer grows with the bytes that came, not with what a length field promises.
+            // The buffer grows with the bytes received, not with what a length field promises.
             if available == buffer.count { grow() }
             let space = UnsafeMutableRawBufferPointer(
                 start: end,
@@ -180,7 +180,7 @@ final class StreamedInput: Input {
         end = next + unread
     }
 
-    /// Reads what there is, and waits while there is nothing; 0 at the end.
+    /// Reads what is available, and waits if nothing is; 0 at the end.
     private func receive(into space: UnsafeMutableRawBufferPointer) throws(CaptureError) -> Int {
         while true {
             try attention.checkStop(name)
@@ -232,18 +232,18 @@ private final class GzipDecoder {
     /// zlib keeps the address of its stream, so the stream must not move.
     private let stream: UnsafeMutablePointer<z_stream>
     private var isMemberComplete = false
-    /// Compressed bytes used so far.
+    /// Compressed bytes consumed so far.
     private(set) var consumed = 0
 
     enum Outcome {
         case bytes(Int)
         case wantsInput
-        /// A member ended and something else than another follows.
+        /// A member ended and is followed by something other than another.
         case garbage
         case damaged(String)
     }
 
-    /// A decoder that begins with `first`.
+    /// A decoder whose input begins with `first`.
     init(_ first: UnsafeRawBufferPointer) {
         input = .allocate(byteCount: max(64 << 10, first.count), alignment: 64)
         input.copyMemory(from: first)
@@ -261,10 +261,10 @@ private final class GzipDecoder {
         input.deallocate()
     }
 
-    /// Nothing of a member that has begun is missing.
+    /// No member is incomplete.
     var isBetweenMembers: Bool { isMemberComplete }
 
-    /// `count` bytes were put into `input`.
+    /// `count` bytes were added to `input`.
     func accept(_ count: Int) {
         stream.pointee.next_in = input.baseAddress!.assumingMemoryBound(to: UInt8.self)
         stream.pointee.avail_in = UInt32(count)

@@ -3,29 +3,29 @@
 
 import Dataplane
 
-/// Reads pcap files (draft-ietf-opsawg-pcap) of both byte orders and resolutions, and their older relatives.
+/// Decodes pcap files (draft-ietf-opsawg-pcap) of both byte orders and resolutions, and their older relatives.
 final class PcapDecoder: Decoder {
     private let isSwapped: Bool
     private let linkType: UInt16
     /// Bytes of a record's header.
     private let headerBytes: Int
-    /// Where in it the captured length stands; the length on the wire stands beside it.
+    /// Offset of the captured length in it; the length on the wire is adjacent.
     private let capturedOffset: Int
     /// Files of version 2.3 have the two lengths in either order.
     private let lengthsMayBeSwapped: Bool
-    /// Nanoseconds in one unit of the stamp's second half.
+    /// Nanoseconds per unit of the timestamp's second half.
     private let unit: Int64
     private let longest: UInt32
-    /// Records are as `decodePlain` expects them.
+    /// Records have the form that `decodePlain` expects.
     let isPlain: Bool
-    /// The number of the capture interface, once there was a packet to look at.
+    /// The number of the capture interface, once there has been a packet.
     private var interface: UInt16?
 
     private static let fileHeaderBytes = 24
     /// Ixia's lcap files, made by hardware and by software: a length follows the file header.
     private static let ixia: Set<UInt32> = [0x1c00_01ac, 0x1c00_01ab]
 
-    /// A decoder for the file whose header is next in `input`, which it takes; nil when it is not a pcap file.
+    /// A decoder for the file whose header is next in `input`, which it consumes; nil if it is not a pcap file.
     init?(_ input: Input) throws(CaptureError) {
         let magic = load(input.next, 0, swapped: false, as: UInt32.self)
         let known = PcapDecoder.ixia.union([PcapMagic.microseconds, PcapMagic.nanoseconds, PcapMagic.modified])
@@ -55,8 +55,7 @@ final class PcapDecoder: Decoder {
                 ahead: 4
             )
         }
-        // Bits 16 to 25 are reserved; above them stands the length of a frame check sequence, which changes nothing
-        // here.
+        // Bits 16 to 25 are reserved; above them is the length of a frame check sequence, which is irrelevant here.
         let network = load(input.next, 20, swapped: isSwapped, as: UInt32.self)
         if network & 0x03ff_0000 != 0 {
             throw input.damage(
@@ -69,7 +68,7 @@ final class PcapDecoder: Decoder {
         longest = CaptureLimit.packet(linkType: linkType)
         unit = kind == PcapMagic.nanoseconds ? 1 : 1000
         headerBytes = kind == PcapMagic.modified ? 24 : 16
-        // Before version 2.3 the length on the wire came first; so it does in DG/UX's version 543.0.
+        // Before version 2.3 the length on the wire came first, as also in DG/UX's version 543.0.
         let isOldOrder = (version.major == 2 && version.minor < 3) || version.major == 543
         capturedOffset = isOldOrder ? 12 : 8
         lengthsMayBeSwapped = version.major == 2 && version.minor == 3
@@ -79,7 +78,7 @@ final class PcapDecoder: Decoder {
 
     func announcedLinkTypes(_ input: Input) -> [UInt16] { [linkType] }
 
-    /// Reads on as long as nothing is unusual; the file must be plain. ``Reading/nextTime`` is set when the batch is full.
+    /// Decodes as long as nothing is unusual; the file must be plain. Sets ``Reading/nextTime`` when the batch is full.
     func decodeUsual(_ input: Input, into reading: inout Reading) {
         let interface = self.interface ?? nextInterface(&reading)
         let before = reading.count
@@ -95,16 +94,16 @@ final class PcapDecoder: Decoder {
         return try decodeAny(input, &reading, interface)
     }
 
-    /// The records of nearly all files, as far as nothing about them is unusual: in the machine's byte order, with
-    /// another header behind them in the window, not earlier than the last and before the limit.
+    /// The records of nearly all files, as long as nothing about them is unusual: in the machine's byte order, with another
+    /// header after them in the window, not earlier than the last and before the limit.
     private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
         if input.available < 16 { return }
         let items = reading.items
         let (longest, unit, limit) = (longest, unit, reading.limit)
         let tail = Item.tail(linkType: linkType, interface: interface)
-        // One comparison shows that a record and the header behind it are there.
+        // One comparison shows that a record and the next header are there.
         let lastEnd = input.end - 16
-        // Where the packet begins; its header stands before it.
+        // The start of the packet, after its header.
         var data = input.next + 16
         let first = reading.indices + reading.count
         let last = reading.indices + reading.room
@@ -121,7 +120,7 @@ final class PcapDecoder: Decoder {
             let stamp = seconds &* 1_000_000_000 &+ fraction &* unit
             if stamp < time || stamp >= limit { break }
             if index == last {
-                // The batch is full, and it is known what comes next.
+                // The batch is full, and the next packet's time is known.
                 reading.nextTime = stamp
                 break
             }
@@ -146,7 +145,7 @@ final class PcapDecoder: Decoder {
         reading.bytes &+= bytes
     }
 
-    /// The records of every variant, and all that can happen to one.
+    /// The records of every variant, and all their special cases.
     private func decodeAny(
         _ input: Input,
         _ reading: inout Reading,

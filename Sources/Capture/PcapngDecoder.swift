@@ -3,7 +3,7 @@
 
 import Dataplane
 
-/// Reads pcapng files (draft-ietf-opsawg-pcapng): any number of sections of either byte order and of interfaces.
+/// Decodes pcapng files (draft-ietf-opsawg-pcapng): any number of sections of either byte order and of interfaces.
 final class PcapngDecoder: Decoder {
     private var isSwapped = false
     /// The interfaces of the current section.
@@ -11,25 +11,25 @@ final class PcapngDecoder: Decoder {
 
     private struct Interface {
         var linkType: UInt16
-        /// Bytes to which packets were cut; 0 for no limit.
+        /// The length to which packets were truncated; 0 for no limit.
         var snapLength: UInt32
         var resolution: Resolution
         /// The number of the interface over all sections and files of the source.
         var number: UInt16
     }
 
-    /// Blocks longer than this are damage: the longest packet any link type may have, and its options.
+    /// Longer blocks count as damage: the longest packet of any link type, plus its options.
     private static let longestBlock = 256 << 20
     /// An interface takes 20 bytes of file; a section must not fill the memory with them.
     private static let mostInterfaces = 65_536
 
-    /// More link types than these are not announced: who prepares for each that is would never be done.
+    /// The most link types that are announced: preparing for each must come to an end.
     private static let mostAnnounced = 16
 
-    /// A decoder for the file that begins with the next bytes of `input`; nil when it is not a pcapng file.
+    /// A decoder for the file that begins with the next bytes of `input`; nil if it is not a pcapng file.
     init?(_ input: Input) throws(CaptureError) {
         if load(input.next, 0, swapped: false, as: UInt32.self) != PcapngBlock.section { return nil }
-        // The byte order stands only inside the block; without it this may be any file with such line ends.
+        // The byte order is given only inside the block; without it this may be any file with such line ends.
         guard try input.fetch(28) else {
             throw input.damage(
                 "truncated_header",
@@ -39,7 +39,7 @@ final class PcapngDecoder: Decoder {
         try beginSection(input)
     }
 
-    /// Those of the interfaces that are described before the first packet. What is damaged is left for `decode` to find.
+    /// The link types of interfaces described before the first packet. Damage is left for `decode` to find.
     func announcedLinkTypes(_ input: Input) -> [UInt16] {
         var found: [UInt16] = []
         var at = 0
@@ -61,7 +61,7 @@ final class PcapngDecoder: Decoder {
             let stop =
                 try isSwapped ? packets(input, &reading, swapped: true) : packets(input, &reading, swapped: false)
             if let stop { return stop }
-            // Something else than a packet, and its type is in the window.
+            // Not a packet, and its type is in the window.
             let type = load(input.next, 0, swapped: isSwapped, as: UInt32.self)
             if type == PcapngBlock.section {
                 if input.available < 28 { return .needs(28, of: "block") }
@@ -87,7 +87,7 @@ final class PcapngDecoder: Decoder {
 
     // MARK: Packets
 
-    /// The loop over packet blocks, once for each byte order; nil when another block is next.
+    /// The loop over packet blocks, specialised for each byte order; nil if another block is next.
     @inline(__always)
     private func packets(_ input: Input, _ reading: inout Reading, swapped: Bool) throws(CaptureError) -> Stop? {
         var next = input.next
@@ -109,7 +109,7 @@ final class PcapngDecoder: Decoder {
             if !isPacket(type) { return nil }
             if left < 8 { return .needs(8, of: "block") }
             let size = Int(load(next, 4, swapped: swapped, as: UInt32.self))
-            // Where the packet's bytes begin; the trailer of four bytes comes behind them.
+            // The start of the packet's bytes; the four-byte trailer follows them.
             let header = type == PcapngBlock.simplePacket ? 12 : 28
             if size < header + 4 || size & 3 != 0 || size > PcapngDecoder.longestBlock {
                 throw input.damage(
@@ -146,7 +146,7 @@ final class PcapngDecoder: Decoder {
             if type == PcapngBlock.simplePacket {
                 wire = load(next, 8, swapped: swapped)
                 captured = interface.snapLength == 0 ? wire : min(wire, interface.snapLength)
-                // Such a packet has no stamp: it takes that of the last one.
+                // Such a packet has no timestamp: it gets that of the last one.
                 stamp = reading.time == .min ? 0 : reading.time
             } else {
                 let high = load(next, 12, swapped: swapped, as: UInt32.self)
@@ -199,7 +199,7 @@ final class PcapngDecoder: Decoder {
         isSwapped = mark != PcapngBlock.byteOrderMagic
         let major = load(input.next, 12, swapped: isSwapped, as: UInt16.self)
         let minor = load(input.next, 14, swapped: isSwapped, as: UInt16.self)
-        // Some writers put 2 where the format has no difference.
+        // Some writers use 2, with no difference in the format.
         if major != 1 || (minor != 0 && minor != 2) {
             throw input.damage("unsupported_version", "pcapng version \(major).\(minor) is not supported", ahead: 12)
         }
@@ -258,7 +258,7 @@ final class PcapngDecoder: Decoder {
         }
     }
 
-    /// The length stands again at the end of a block.
+    /// Checks that the length is repeated at the end of a block.
     @inline(__always)
     private func checkTrailer(
         _ input: Input,
@@ -277,7 +277,7 @@ final class PcapngDecoder: Decoder {
     }
 }
 
-/// How an interface's stamps become nanoseconds: options if_tsresol and if_tsoffset (section 4.2).
+/// Converts an interface's timestamps to nanoseconds: options if_tsresol and if_tsoffset (section 4.2).
 struct Resolution {
     /// nanoseconds = units * multiplier >> shift / divisor + offset
     private var multiplier: UInt64
@@ -287,7 +287,7 @@ struct Resolution {
 
     static let microseconds = Resolution(tsresol: 6, offset: 0)
 
-    /// Units of 10^-`tsresol` s, or 2^-n s with n in the low seven bits where the high bit is set; `offset` in seconds.
+    /// Units of 10^-`tsresol` s, or 2^-n s with n in the low seven bits if the high bit is set; `offset` in seconds.
     init(tsresol: UInt8, offset: Int64) {
         let exponent = tsresol & 0x7f
         (multiplier, shift, divisor) = (1, 0, 1)
@@ -298,14 +298,14 @@ struct Resolution {
         } else if exponent <= 28 {
             for _ in 9..<exponent { divisor *= 10 }
         } else {
-            // All the time 64 bits can count is less than a nanosecond.
+            // 64 bits of these units are less than a nanosecond.
             multiplier = 0
         }
         let (value, overflow) = offset.multipliedReportingOverflow(by: 1_000_000_000)
         self.offset = overflow ? (offset < 0 ? .min : .max) : value
     }
 
-    /// The time of a stamp in nanoseconds since 1970; times that cannot be held become the nearest that can.
+    /// The time of a timestamp in nanoseconds since 1970, clamped to the representable range.
     @inline(__always)
     func nanoseconds(_ units: UInt64) -> Int64 {
         let (high, low) = units.multipliedFullWidth(by: multiplier)

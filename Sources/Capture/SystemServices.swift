@@ -4,7 +4,7 @@
 import Dataplane
 import Glibc
 
-/// What elements get from the outside world in a real run: files, standard output and libpcap's filter compiler.
+/// Services for real runs: files, standard output and libpcap's filter compiler.
 public struct SystemServices: Services {
     public init() {}
 
@@ -16,7 +16,7 @@ public struct SystemServices: Services {
         let descriptor = open(name, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 { throw FileError("'\(name)' cannot be opened: \(systemMessage(errno))") }
         defer { close(descriptor) }
-        // One byte more than may be there, to tell a file that is too long.
+        // One byte more than allowed, to detect a file that is too long.
         var bytes = Array(repeating: UInt8(0), count: most + 1)
         var count = 0
         while count < bytes.count {

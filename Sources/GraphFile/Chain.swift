@@ -3,30 +3,30 @@
 
 import Dataplane
 
-/// One step of a chain: an element or a type, and perhaps a port of it.
+/// One step of a chain: an element or a type, with an optional port.
 struct Hop {
     var node: String
     var port: String?
-    /// The place of the whole hop.
+    /// The place of the whole hop in the file.
     var mark: Mark
-    /// The place of the node in it.
+    /// The place of its node.
     var nodeMark: Mark
 }
 
 /// A chain as written: `a.out -> b -> c.in`.
 struct Chain {
-    /// Nil for a hop that cannot be read.
+    /// Nil for an unreadable hop.
     var hops: [Hop?]
 }
 
 extension Session {
-    /// Reads a chain: `hop ("->" hop)*` with `hop = node ["." port]`.
+    /// Parses a chain: `hop ("->" hop)*` with `hop = node ["." port]`.
     ///
-    /// The hops are found in the bytes of the file rather than in the scalar's text, so that their columns are exact also in
-    /// folded and quoted scalars. Reading goes on at the next arrow after an error.
+    /// Hops are found in the bytes of the file rather than in the scalar's text, so that their columns are exact even in folded
+    /// and quoted scalars. After an error, parsing resumes at the next arrow.
     func chain(_ value: Value) -> Chain {
         if case .map = value {
-            // `c :: Counter -> d`, as other graph languages have it, and a chain with a stray ': ' are maps in YAML.
+            // `c :: Counter -> d`, as in other graph languages, and a chain with a stray ': ' are maps in YAML.
             let suggestion = "a chain is a text: 'a.out -> b'; elements are declared under 'elements:'"
             report(.wrongShape, "a chain must be a single value, found a map", at: value.mark, suggestion: suggestion)
             return Chain(hops: [nil])
@@ -41,7 +41,7 @@ private struct ChainReader {
     private let session: Session
     private let bytes: [UInt8]
     private let span: Span
-    /// Where `bytes` begin in the source; nil when they are not what is written there.
+    /// Offset of `bytes` in the source; nil if the file does not contain them literally.
     private let base: Int?
     private var i = 0
 
@@ -60,7 +60,7 @@ private struct ChainReader {
             bytes = Array(written.dropFirst().dropLast())
             base = Int(span.start) + 1
         } else if written.first == UInt8(ascii: ">") || written.first == UInt8(ascii: "|") {
-            // Behind the indicator of a block scalar its line may hold a comment.
+            // The line with a block scalar's indicator may end in a comment.
             let skipped = written.firstIndex(of: UInt8(ascii: "\n")).map { $0 - written.startIndex } ?? written.count
             bytes = Array(written.dropFirst(skipped))
             base = Int(span.start) + skipped
@@ -125,7 +125,7 @@ private struct ChainReader {
         return Hop(node: node, port: port, mark: mark(start, i), nodeMark: nodeMark)
     }
 
-    /// Reports that something else than `expected` stands here, with advice for what other graph languages write.
+    /// Reports that something other than `expected` is here, with advice on syntax from other graph languages.
     private func unexpected(_ expected: String) {
         guard i < bytes.count else {
             return session.report(

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be wrong with a file. Each case is a stable name that users and tools may rely on.
+/// The kinds of errors in files. Each case is a stable name that users and tools may rely on.
 enum Code: String, CaseIterable, Sendable {
     // MARK: Reading files
 
@@ -92,7 +92,7 @@ enum Code: String, CaseIterable, Sendable {
         }
     }
 
-    /// What the code means and how to mend it, and lines of a file that has the problem where some lines show it.
+    /// The meaning of the code and how to fix it, with an example file that has the problem, if a few lines can show it.
     var explanation: (text: String, example: String) {
         switch self {
         case .cannotRead:

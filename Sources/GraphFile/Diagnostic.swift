@@ -1,27 +1,27 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is wrong with a file, where, and what could be meant: in the shape compilers use.
+/// A problem in a file, with its place and possibly a suggestion, in the style of compilers.
 public struct Diagnostic: Sendable, Equatable {
-    /// How bad it is.
+    /// The severity of a problem.
     public enum Severity: String, Sendable, CaseIterable {
         case error
         case warning
-        /// Belongs to the error or warning before it.
+        /// Supplements the error or warning before it.
         case note
     }
 
-    /// How bad it is: only an error keeps a file from being used.
+    /// The severity: only an error keeps a file from being used.
     public var severity: Severity
-    /// A stable name of this kind of problem, in snake case; ``explain(_:)`` says more about it. Empty for notes.
+    /// A stable name for this kind of problem, in snake case; ``explain(_:)`` describes it. Empty for notes.
     public var code: String
     /// A sentence without capital or full stop.
     public var message: String
-    /// Where it is. A problem with a whole file is at its first character, without a source line.
+    /// The place of the problem. One with a whole file is at its first character, without a source line.
     public var place: Place
     /// What to do about it, in words: `did you mean 'sort.syn'?`
     public var suggestion: String?
-    /// Other places that matter.
+    /// Related places.
     public var notes: [Diagnostic]
 
     public init(
@@ -40,19 +40,19 @@ public struct Diagnostic: Sendable, Equatable {
         self.notes = notes
     }
 
-    /// The file it is in, as it was named.
+    /// The file, as it was named.
     public var file: String { place.file }
-    /// Counted from 1.
+    /// The line, from 1.
     public var line: Int { place.line }
-    /// Counted from 1, in characters.
+    /// The column, from 1, in characters.
     public var column: Int { place.column }
-    /// How many characters are marked.
+    /// The number of characters marked.
     public var length: Int { place.length }
-    /// The line of the file, where there is one to show.
+    /// The text of the line, if there is one to show.
     public var sourceLine: String? { place.sourceLine }
 
-    /// The diagnostic for a terminal: place and message, the line with the characters marked, then the notes. Ends with
-    /// a line break.
+    /// The diagnostic for a terminal: place and message, the line with the characters marked, then the notes. Ends with a line
+    /// break.
     public var rendered: String {
         var text = "\(file):\(line):\(column): \(severity.rawValue): \(message)"
         if !code.isEmpty { text += " [\(code)]" }
@@ -61,7 +61,7 @@ public struct Diagnostic: Sendable, Equatable {
             let number = String(line)
             let margin = String(repeating: " ", count: max(5, number.count))
             text += margin.dropLast(number.count) + number + " | " + sourceLine + "\n"
-            // Tabs are repeated, so that the marks stand below the characters wherever tab stops are.
+            // Tabs are repeated, so that the marks line up with the characters wherever tab stops are.
             let before = sourceLine.unicodeScalars.prefix(column - 1).map { $0 == "\t" ? "\t" : " " }.joined()
             let room = max(1, sourceLine.unicodeScalars.count - (column - 1))
             text += margin + " | " + before + String(repeating: "^", count: min(length, room))
@@ -74,7 +74,7 @@ public struct Diagnostic: Sendable, Equatable {
         return text
     }
 
-    /// The diagnostic as one JSON object, without line breaks.
+    /// The diagnostic as one line of JSON.
     public var json: String {
         var fields = [
             ("severity", jsonString(severity.rawValue)), ("code", jsonString(code)), ("message", jsonString(message)),
@@ -86,10 +86,10 @@ public struct Diagnostic: Sendable, Equatable {
         return "{" + fields.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}"
     }
 
-    /// The codes of everything that can be wrong with a file.
+    /// The codes of all problems in files.
     public static var allCodes: [String] { Code.allCases.map(\.rawValue) }
 
-    /// What a code means and how to mend it, with an example that has the problem; nil for an unknown code.
+    /// The meaning of a code and how to fix the problem, with an example; nil for an unknown code.
     public static func explain(_ code: String) -> String? {
         guard let code = Code(rawValue: code) else { return nil }
         let (text, example) = code.explanation

@@ -5,12 +5,12 @@ import Dataplane
 
 /// Drawings of a graph: a listing for terminals, DOT for Graphviz and Mermaid for Markdown pages.
 ///
-/// With a placement they also show on which side each element runs and which edges cross between the sides. A wire is
-/// drawn twice, where packets come in and where they go out, so that it does not look like a cycle.
+/// With a placement they also show each element's side and the edges that cross between the sides. A wire is drawn twice, at
+/// its receiving and its sending end, so that it does not look like a cycle.
 public enum GraphDrawing {
     // MARK: Text
 
-    /// One paragraph for each element in the order they run, with an arrow for each output.
+    /// One paragraph per element in running order, with an arrow for each output.
     ///
     /// ```
     /// sort: Classifier, on nic
@@ -24,7 +24,7 @@ public enum GraphDrawing {
         if let placement { out += ", placement \(printable(placement.name))" }
         out += "\n"
         if !graph.about.isEmpty { out += printable(graph.about) + "\n" }
-        // Wires run last but are where reading begins.
+        // Wires run last, but reading starts there.
         let order = shape.order.filter { graph.nodes[$0].isWire } + shape.order.filter { !graph.nodes[$0].isWire }
         for number in order {
             let node = graph.nodes[number]
@@ -123,7 +123,7 @@ public enum GraphDrawing {
         return out
     }
 
-    /// The graph in SVG: `layout` is handed DOT and gives back SVG, as `dot -Tsvg` does.
+    /// The graph in SVG: `layout` converts DOT to SVG, as `dot -Tsvg` does.
     public static func svg<Failure: Error>(
         _ graph: GraphSpec,
         placement: GraphSpec.Placement? = nil,
@@ -139,7 +139,7 @@ public enum GraphDrawing {
         var id: String
         var node: Int
         var title: String
-        /// Below the title.
+        /// The lines below the title.
         var lines: [String]
         var isWire: Bool
     }
@@ -160,7 +160,7 @@ public enum GraphDrawing {
                 }
                 return ends
             }
-            // `Counter@1` says its type already.
+            // `Counter@1` already includes its type.
             var lines = node.name.hasPrefix(node.type.name + "@") ? [] : [node.type.name]
             if let place = node.place { lines.append("pinned to \(place.rawValue)") }
             return [Box(id: "n\(number)", node: number, title: node.name, lines: lines, isWire: false)]
@@ -175,7 +175,7 @@ public enum GraphDrawing {
         "n\(edge.to)" + (graph.nodes[edge.to].isWire ? "_tx" : "")
     }
 
-    /// The ports of an edge where they are not the only ones: `syn`, or `miss > insert`.
+    /// The ports of an edge if they are not the only ones: `syn`, or `miss > insert`.
     private static func label(of edge: GraphSpec.Edge, in graph: GraphSpec) -> String {
         let from = graph.nodes[edge.from]
         let to = graph.nodes[edge.to]
@@ -200,7 +200,7 @@ public enum GraphDrawing {
         text + String(repeating: " ", count: max(0, width - text.count))
     }
 
-    /// Without control characters, so that a name cannot steer the terminal or break a line.
+    /// Without control characters, so that a name cannot control the terminal or break a line.
     private static func printable(_ text: String) -> String {
         var out = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
@@ -214,7 +214,7 @@ public enum GraphDrawing {
 
     private static func dotQuoted(_ text: String) -> String { "\"\(dotEscaped(text))\"" }
 
-    /// For a quoted string of DOT. Graphviz reads backslashes and the entities of HTML in labels.
+    /// Escapes for a quoted DOT string. Graphviz interprets backslashes and HTML entities in labels.
     private static func dotEscaped(_ text: String) -> String {
         var out = ""
         for character in printable(text) {
@@ -228,7 +228,7 @@ public enum GraphDrawing {
         return out
     }
 
-    /// For a quoted label of Mermaid, which reads `#35;` as a character by its number, and tags and Markdown in between.
+    /// Escapes for a quoted Mermaid label, which interprets `#35;` as a character code, as well as tags and Markdown.
     private static func mermaidEscaped(_ text: String) -> String {
         var out = ""
         for scalar in printable(text).unicodeScalars {

@@ -3,13 +3,13 @@
 
 import CYAML
 
-/// Why a text was left as it is.
+/// The reason a text was left unformatted.
 public struct FormatError: Error, Sendable, CustomStringConvertible {
     /// A sentence without capital or full stop.
     public var message: String
-    /// From 1.
+    /// The line, from 1.
     public var line: Int
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     public var column: Int
 
     public init(_ message: String, line: Int, column: Int) {
@@ -21,22 +21,22 @@ public struct FormatError: Error, Sendable, CustomStringConvertible {
     public var description: String { "\(line):\(column): \(message)" }
 }
 
-/// Writes graph files in one style without losing a comment.
+/// Formats graph files in one style without losing a comment.
 ///
-/// libyaml drops comments, so nothing is printed anew from a tree: the tokens of the text stay as they were written,
-/// and only what lies between them, white space and comments, is laid out again.
+/// libyaml drops comments, so nothing is reprinted from a tree: the tokens of the text stay as written, and only what lies
+/// between them, white space and comments, is laid out again.
 ///
-/// - Indentation is two spaces a level, also for lists under a key.
-/// - One space stands on each side of `->` in a chain.
-/// - No line ends in white space, no two blank lines follow each other, the file ends in one line break.
-/// - The order of keys, line breaks, quoting and alignment inside a line stay as the author chose them.
+/// - Indentation is two spaces per level, also for lists under a key.
+/// - There is one space on each side of `->` in a chain.
+/// - No line ends in white space, there are no two consecutive blank lines, the file ends in one line break.
+/// - The order of keys, line breaks, quoting and alignment within a line stay as the author chose them.
 public enum GraphFormatter {
-    /// Larger texts are refused, as the loader refuses them, in bytes.
+    /// Larger texts, in bytes, are rejected, as by the loader.
     public static let maximumSize = 4 << 20
 
-    /// `text` in the one style. Formatting twice changes nothing more.
+    /// `text` in the standard style. Formatting is idempotent.
     ///
-    /// The text must be YAML. What it means is compared before and after; should a difference show, the text is refused.
+    /// The text must be YAML. Its meaning is compared before and after; if it differs, the text is rejected.
     public static func format(_ text: String) throws(FormatError) -> String {
         guard text.utf8.count <= maximumSize else {
             throw FormatError("the file is larger than \(maximumSize >> 20) MiB", line: 1, column: 1)
@@ -61,7 +61,7 @@ public enum GraphFormatter {
         return result
     }
 
-    /// The hops of a chain as words: what is left when white space does not count.
+    /// The hops of a chain as words, ignoring white space.
     private static func hops(_ chain: String) -> [[Substring]] {
         var hops: [[Substring]] = []
         var rest = chain[...]
@@ -72,7 +72,7 @@ public enum GraphFormatter {
         return hops + [rest.split(whereSeparator: \.isWhitespace)]
     }
 
-    /// The text with `\n` for every line break of DOS and old Macs, without byte order mark, and with a last line break.
+    /// The text with every DOS or old Mac line break as `\n`, without byte order mark, and with a final line break.
     private static func normalizingLineBreaks(_ text: String) -> String {
         var out = String.UnicodeScalarView()
         var afterReturn = false
@@ -94,12 +94,12 @@ public enum GraphFormatter {
 private struct Reflow {
     typealias Token = YAMLScanner.Token
 
-    /// An open block collection: the column its entries had, and the one they get.
+    /// An open block collection: the old and the new column of its entries.
     private struct Block {
         enum Kind {
             case mapping
             case sequence
-            /// A list whose dashes stand under its key; libyaml gives no tokens for where it begins and ends.
+            /// A list whose dashes are directly below its key; libyaml gives no tokens for its beginning and end.
             case flushSequence
         }
         var kind: Kind
@@ -107,7 +107,7 @@ private struct Reflow {
         var new: Int
         /// The next scalar is a key.
         var awaitsKey = false
-        /// In a mapping, the key whose value is next.
+        /// In a mapping, the key of the next value.
         var key = ""
     }
 
@@ -117,9 +117,9 @@ private struct Reflow {
     private var blocks: [Block] = []
     /// Open flow collections: whether each is a list.
     private var flows: [Bool] = []
-    /// What lines inside the outermost open flow collection are indented from.
+    /// The base indentation of lines inside the outermost open flow collection.
     private var flowBase = 0
-    /// Scalars that were taken for chains, as they were.
+    /// The original text of scalars that were formatted as chains.
     private(set) var chains: Set<String> = []
 
     init(_ text: String, tokens: [Token]) {
@@ -127,7 +127,7 @@ private struct Reflow {
         self.tokens = tokens
     }
 
-    /// The column of the innermost block collection's entries, as they will be.
+    /// The new column of the innermost block collection's entries.
     private var blockColumn: Int { blocks.last?.new ?? -2 }
 
     mutating func run() -> String {
@@ -155,7 +155,7 @@ private struct Reflow {
                 before: blocksBefore,
                 oneSpace: indicatorRun
             )
-            // A value's colon is an indicator to indent from only where it begins a line.
+            // A value's colon is an indicator to indent from only if it begins a line.
             indicatorRun = isIndicator && (newLine || indicatorRun)
             position = write(token, firstInLine: newLine || previous?.type == YAML_BLOCK_ENTRY_TOKEN)
             beginsKey = false
@@ -176,7 +176,7 @@ private struct Reflow {
         return String(text)
     }
 
-    /// Keeps account of the collections that are open, so that `blocks` is what `token` stands in.
+    /// Tracks the open collections, so that `blocks` are those around `token`.
     private mutating func follow(_ token: Token) {
         switch token.type {
         case YAML_BLOCK_MAPPING_START_TOKEN:
@@ -223,8 +223,8 @@ private struct Reflow {
 
     // MARK: Between tokens
 
-    /// Writes what stands between two tokens. `column` is where the next token goes if it begins a line, nil at the end
-    /// of the text. Returns whether it does begin one.
+    /// Writes what lies between two tokens. `column` is where the next token goes if it begins a line, nil at the end of the
+    /// text. Returns whether it begins a line.
     private mutating func layOut(
         from: Int,
         to: Int,
@@ -242,7 +242,7 @@ private struct Reflow {
                 return false
             }
             if let comment = comment(in: first) {
-                // Comments at the end of lines stay as far away as they were: they may be aligned.
+                // Comments at the end of lines keep their distance: they may be aligned.
                 out.append(contentsOf: repeatElement(" ", count: max(1, comment.startIndex - first.startIndex)))
                 out.append(contentsOf: comment)
             }
@@ -266,7 +266,7 @@ private struct Reflow {
             out.append("\n")
             blankLines = 0
         }
-        // A text can only end without a line break in white space, which goes.
+        // A text without a final line break can only end in white space, which is removed.
         if let column { startLine(column, afterBlank: blankLines > 0) }
         return true
     }
@@ -276,8 +276,8 @@ private struct Reflow {
         out.append(contentsOf: repeatElement(" ", count: column))
     }
 
-    /// Where a comment on a line of its own goes. It stays with the lines whose column it had: those before it, in any
-    /// collection that has not ended where the text goes on, or the line behind it.
+    /// The column of a comment on its own line. It stays with the lines whose column it had: those before it, in any collection
+    /// that has not ended where the text continues, or the line after it.
     private func commentColumn(
         _ old: Int,
         column: Int?,
@@ -291,20 +291,20 @@ private struct Reflow {
         if let last = before.last, old > last.old,
             previous?.type == YAML_VALUE_TOKEN || previous?.type == YAML_BLOCK_ENTRY_TOKEN
         {
-            // Behind a key without a value.
+            // After a key without a value.
             return last.new + 2
         }
         return before.last { $0.old <= old && $0.new >= next }?.new ?? next
     }
 
-    /// The comment in a line between tokens, without white space at its end.
+    /// The comment in a line between tokens, without trailing white space.
     private func comment(in line: ArraySlice<Unicode.Scalar>) -> ArraySlice<Unicode.Scalar>? {
         line.firstIndex(of: "#").map { trimmingEnd(line[$0...]) }
     }
 
     // MARK: Tokens
 
-    /// Writes `token` and returns where the text behind it begins.
+    /// Writes `token` and returns where the text after it begins.
     private mutating func write(_ token: Token, firstInLine: Bool) -> Int {
         switch token.type {
         case YAML_SCALAR_TOKEN:
@@ -333,11 +333,11 @@ private struct Reflow {
         return blocks.count == 2 && blocks[1].kind != .mapping && flows.isEmpty
     }
 
-    /// A plain or quoted scalar. White space around its line breaks says nothing, so its lines are indented anew.
+    /// A plain or quoted scalar. White space around its line breaks is insignificant, so its lines are reindented.
     private mutating func writeFlowScalar(_ token: Token, isChain: Bool) {
         let lines = source[token.start..<token.end].split(omittingEmptySubsequences: false, whereSeparator: isLineBreak)
         let column = flows.isEmpty ? blockColumn + 2 : flowColumn
-        // Behind a backslash white space can be meant.
+        // After a backslash white space can be significant.
         let plain = token.style != YAML_DOUBLE_QUOTED_SCALAR_STYLE || !source[token.start..<token.end].contains("\\")
         for (n, line) in lines.enumerated() {
             var line = line
@@ -351,11 +351,11 @@ private struct Reflow {
         }
     }
 
-    /// A literal or folded scalar: its lines move together. Returns where the text behind it begins, at a line break.
+    /// A literal or folded scalar: its lines move together. Returns where the text after it begins, at a line break.
     private mutating func writeBlockScalar(_ token: Token, isChain: Bool) -> Int {
         var lines = source[token.start..<token.end].split(omittingEmptySubsequences: false, whereSeparator: isLineBreak)
         let header = lines.removeFirst()
-        // The token ends behind its last line break, at the end of the text too.
+        // The token ends after its last line break, even at the end of the text.
         if lines.last?.isEmpty == true { lines.removeLast() }
         let indicators = header.prefix { $0 != " " && $0 != "\t" && $0 != "#" }
         out.append(contentsOf: trimmingEnd(header))
@@ -363,7 +363,7 @@ private struct Reflow {
         let oldIndent: Int
         let newIndent: Int
         if let digit = indicators.first(where: { ("1"..."9").contains($0) }) {
-            // Counted from the collection around; a list flush with its key does not count for libyaml.
+            // Counted from the surrounding collection; a list flush with its key does not count for libyaml.
             let width = Int(digit.value) - 0x30
             oldIndent = max(0, blocks.last { $0.kind != .flushSequence }?.old ?? 0) + width
             newIndent = max(0, blockColumn) + width
@@ -390,7 +390,7 @@ private struct Reflow {
                 out.append(contentsOf: line)
             }
         }
-        // The line break at the end belongs to what follows, and so do blank lines that say nothing.
+        // The final line break belongs to what follows, and so do insignificant blank lines.
         while end > token.start, isLineBreak(source[end - 1]) || (!keepsBlankEnd && isBlank(source[end - 1])) {
             end -= 1
             if keepsBlankEnd { break }
@@ -398,7 +398,7 @@ private struct Reflow {
         return end
     }
 
-    /// One line of a chain, with one space on each side of every arrow that has something there.
+    /// One line of a chain, with one space on each side of every arrow that has a neighbour there.
     private mutating func writeChain(_ line: ArraySlice<Unicode.Scalar>) {
         let begin = out.count
         var i = line.startIndex
@@ -428,7 +428,7 @@ private func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || scalar
 
 private func isQuote(_ scalar: Unicode.Scalar) -> Bool { scalar == "\"" || scalar == "'" }
 
-/// `line` without white space at its end; with `escapes`, one that stands behind a backslash stays.
+/// `line` without trailing white space; with `escapes`, white space after a backslash stays.
 private func trimmingEnd(_ line: ArraySlice<Unicode.Scalar>, escapes: Bool = false) -> ArraySlice<Unicode.Scalar> {
     var kept = line
     while let last = kept.last, isBlank(last) { kept.removeLast() }

@@ -3,8 +3,7 @@
 
 import CYAML
 
-/// What libyaml sees in a text, twice: its tokens, which say where each thing stands, and its events, which say what
-/// the text means.
+/// libyaml's two views of a text: tokens, which give the place of each thing, and events, which give its meaning.
 enum YAMLScanner {
     /// A token and its place, in Unicode scalars from the beginning of the text.
     struct Token {
@@ -13,7 +12,7 @@ enum YAMLScanner {
         var end: Int
         /// Column of `start`, from 0.
         var column: Int
-        /// For scalars: how they are written and what they say.
+        /// The style and value of scalars.
         var style: yaml_scalar_style_t
         var value: String
 
@@ -22,7 +21,7 @@ enum YAMLScanner {
         var opensBlock: Bool { type == YAML_BLOCK_SEQUENCE_START_TOKEN || type == YAML_BLOCK_MAPPING_START_TOKEN }
     }
 
-    /// All that an event says but its place. Two texts with the same events mean the same.
+    /// An event without its place. Two texts with the same events mean the same.
     struct Event: Equatable {
         var type: UInt32
         var value = ""
@@ -32,10 +31,10 @@ enum YAMLScanner {
         var implicit = false
     }
 
-    /// Nesting beyond this is refused: libyaml's time for a token grows with the depth it stands at.
+    /// Deeper nesting is rejected: libyaml's time per token grows with its depth.
     static let maximumDepth = 64
 
-    /// The tokens of `text`, which must use `\n` alone as the line break.
+    /// The tokens of `text`, whose line breaks must all be `\n`.
     static func tokens(_ text: String) throws(FormatError) -> [Token] {
         var tokens: [Token] = []
         var depth = 0
@@ -103,7 +102,7 @@ enum YAMLScanner {
         return events
     }
 
-    /// Hands `next` a parser at the beginning of `text` until it returns false or throws.
+    /// Calls `next` with a parser at the beginning of `text` until it returns false or throws.
     private static func read(
         _ text: String,
         next: (UnsafeMutablePointer<yaml_parser_t>) throws(FormatError) -> Bool
@@ -112,7 +111,7 @@ enum YAMLScanner {
         defer { parser.deallocate() }
         guard yaml_parser_initialize(parser) == 1 else { throw FormatError("out of memory", line: 1, column: 1) }
         defer { yaml_parser_delete(parser) }
-        // The parser keeps the pointer, so the bytes live in a block of their own for as long as it does.
+        // The parser keeps the pointer, so the bytes must live in their own block as long as it does.
         let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(1, text.utf8.count))
         defer { bytes.deallocate() }
         _ = bytes.initialize(from: text.utf8)

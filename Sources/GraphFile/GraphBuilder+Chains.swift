@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Chains: the hops of one become nodes, then links between their ports.
+// Chains: the hops of each become nodes, then links between their ports.
 extension GraphBuilder {
-    /// The name of the node of a hop; a bare type makes a new element. Nil when there is no such node, which is reported.
+    /// The node name of a hop; a bare type makes a new element. Nil if there is no such node, which is reported.
     func node(of hop: Hop, _ scope: inout Scope) -> String? {
         if scope.handles[hop.node] != nil { return hop.node }
         if types[hop.node] != nil || scope.module.compounds[hop.node] != nil {
@@ -15,7 +15,7 @@ extension GraphBuilder {
             add(name, hop.node, at: hop.nodeMark, typeMark: hop.nodeMark, place: scope.pin, [], &scope)
             return name
         }
-        // `Counter@2` may be the name of an element that a later chain makes.
+        // `Counter@2` may name an element that a later chain makes.
         return hop.node.utf8.contains(UInt8(ascii: "@")) ? hop.node : missing(hop, &scope)
     }
 
@@ -30,7 +30,7 @@ extension GraphBuilder {
                 at: hop.nodeMark,
                 suggestion: likely.map(didYouMean)
             )
-            // If that is what is meant, it is used, and its ports are not to blame.
+            // If that is meant, it counts as used, and its ports are not reported.
             if let likely, let handle = scope.handles[likely] {
                 taint(handle)
                 scope.handles[likely]?.isUsed = true
@@ -68,7 +68,7 @@ extension GraphBuilder {
             guard let from = ends[i].output, let to = ends[i + 1].input, let a = chain.hops[i],
                 let b = chain.hops[i + 1]
             else {
-                // The end that is fine has lost its other end.
+                // The valid end has lost its other end.
                 if let from = ends[i].output { taint(from.vertex) }
                 if let to = ends[i + 1].input { taint(to.vertex) }
                 continue
@@ -91,8 +91,8 @@ extension GraphBuilder {
         return "output '\(element.configured.outputs[output.port].name)' of '\(vertices[output.vertex].name)'"
     }
 
-    /// The ports a hop means: an input unless it is the first of its chain, an output unless it is the last. Nil when it
-    /// has none such, which is reported.
+    /// The ports of a hop: an input unless it is the first of its chain, an output unless it is the last. Nil if it has no such
+    /// port, which is reported.
     private func ends(
         of hop: Hop,
         _ name: String,

@@ -3,15 +3,15 @@
 
 import Dataplane
 
-// Filters are compiled while a graph is read, not only when its elements are made: so all that are wrong are reported at
-// once, each at its place, and in compounds that no graph uses too.
+// Filters are compiled while a graph is read, not only when its elements are made: so all invalid ones are reported at once,
+// each at its place, even in compounds that no graph uses.
 extension GraphBuilder {
-    /// Whether all filters among the values of an element can be compiled; those that cannot are reported.
+    /// Whether all filters among an element's values compile; reports those that do not.
     func checkFilters(among values: [(name: String, mark: Mark, value: Value)], of type: ElementDescriptor) -> Bool {
         var isGood = true
         for parameter in type.parameters where parameter.type == .filters {
             for given in values where given.name == parameter.name {
-                // Values of another shape are reported by who reads them.
+                // Values of another shape are reported by their reader.
                 for filter in (try? given.value.filters()) ?? [] where !check(filter) { isGood = false }
             }
         }
@@ -24,7 +24,7 @@ extension GraphBuilder {
             return true
         } catch {
             let substitutions = session.substitutions[filter.mark] ?? []
-            // A made-up value says nothing of the real one.
+            // A placeholder value says nothing about the real one.
             guard !substitutions.contains(where: { $0.binding.isPlaceholder }) else { return false }
             let notes = substitutions.map {
                 Session.Note("'$\($0.name)' is '\($0.binding.text)' here", $0.binding.mark)

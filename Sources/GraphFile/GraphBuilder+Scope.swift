@@ -4,21 +4,21 @@
 import Dataplane
 
 extension GraphBuilder {
-    /// The names of one file while it is put in place.
+    /// The names of one file while it is being placed.
     struct Scope {
         var module: Module
-        /// `front/`, or nothing in the graph itself.
+        /// `front/`, or empty in the graph itself.
         var prefix: String
         var bindings: Bindings
         var pin: Side?
-        /// The compounds this one is within, outermost first.
+        /// The compounds around this one, outermost first.
         var within: [Module]
         var handles: [String: Handle] = [:]
-        /// Names in the order in which they appeared.
+        /// Names in order of appearance.
         var names: [String] = []
-        /// How many elements chains have made of each type: the next is `Counter@3`.
+        /// The number of elements that chains have made of each type: the next is `Counter@3`.
         var numbers: [String: Int] = [:]
-        /// False when a hop could not be read: what seems to be unused may stand there.
+        /// False if a hop was unreadable: seemingly unused names may be in it.
         var chainsAreWhole = true
 
         mutating func add(_ name: String, _ handle: Handle) {
@@ -27,18 +27,18 @@ extension GraphBuilder {
         }
     }
 
-    /// What a name means in the chains of one file.
+    /// The meaning of a name in the chains of one file.
     struct Handle {
         var mark: Mark
-        /// What it is: `a Classifier declared here`.
+        /// A description: `a Classifier declared here`.
         var what: String
         var inputs: [(name: String, end: Input)] = []
         var outputs: [(name: String, end: Output)] = []
-        /// All that belongs to it.
+        /// Its vertices.
         var members: Range<Int> = 0..<0
-        /// It could not be made; that was reported.
+        /// It could not be made, which was reported.
         var isFailed = false
-        /// Ports have names; those of a compound, seen from within, are plain nodes.
+        /// Whether ports have names; those of a compound, seen from within, are plain nodes.
         var hasPorts = true
         var isUsed = false
     }

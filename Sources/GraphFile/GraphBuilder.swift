@@ -3,9 +3,9 @@
 
 import Dataplane
 
-/// Puts a graph together from its files: compounds are put in place, elements configured, chains followed.
+/// Assembles a graph from its files: places compounds, configures elements, follows chains.
 ///
-/// What comes out is vertices and links. A vertex is an element, or the port of a compound, through which links lead on.
+/// The result is vertices and links. A vertex is an element, or a compound's port, through which links continue.
 final class GraphBuilder {
     let session: Session
     let catalog: Catalog
@@ -15,36 +15,36 @@ final class GraphBuilder {
 
     private(set) var vertices: [Vertex] = []
     private(set) var links: [Link] = []
-    /// Sets of vertices that must be on one side, each with its place.
+    /// Sets of vertices that must be on the same side, each with its place in the file.
     private(set) var together: [(members: [Int], mark: Mark)] = []
     /// The names of elements that could not be made, and of compounds that could not be read.
     private(set) var failed: Set<String> = []
     private var linkOf: [Output: Int] = [:]
-    /// Where each element got its name.
+    /// The place where each element got its name.
     private var paths: [String: Mark] = [:]
     private var work = 0
     private var isTooLarge = false
     let types: [String: ElementDescriptor]
 
     struct Vertex {
-        /// The name in the graph, for ports of compounds in words: `output 'open' of 'front'`.
+        /// The name in the graph; for ports of compounds in words: `output 'open' of 'front'`.
         var name: String
-        /// Where it is declared, or the hop that made it.
+        /// The place of its declaration, or of the hop that made it.
         var mark: Mark
-        /// Nil for the port of a compound.
+        /// Nil for a compound's port.
         var element:
             (
                 type: ElementDescriptor, configured: ConfiguredElement,
                 values: [(name: String, mark: Mark, value: Value)]
             )?
         var place: Side?
-        /// Something that concerns its connections is wrong and was reported: they are not looked at again.
+        /// An error in its connections was reported: they are not checked again.
         var isTainted = false
     }
     struct Link {
         var from: Output
         var to: Input
-        /// The hops at its ends.
+        /// The places of the hops at its ends.
         var fromMark: Mark
         var toMark: Mark
     }
@@ -66,8 +66,7 @@ final class GraphBuilder {
 
     // MARK: One file
 
-    /// Puts `module` in place: its elements are added under `prefix`. Gives the ports that face outward; nil when there is
-    /// no room for it.
+    /// Places `module`: adds its elements under `prefix`. Returns the ports that face outward; nil if there is no room for it.
     @discardableResult
     func place(
         _ module: Module,
@@ -86,7 +85,7 @@ final class GraphBuilder {
             return nil
         }
         var scope = Scope(module: module, prefix: prefix, bindings: bindings, pin: pin, within: within + [module])
-        // The ports come first, so that nothing else can have their names.
+        // Ports come first, so that nothing else can take their names.
         func ports(_ names: [(text: String, mark: Mark)], _ isInput: Bool) -> [(name: String, vertex: Int)] {
             names.compactMap { name, mark in
                 guard isFree(name, mark, what: "a port", scope) else { return nil }
@@ -129,7 +128,7 @@ final class GraphBuilder {
         return (inputs, outputs)
     }
 
-    /// Whether `name` can be given to something new; an error otherwise.
+    /// Whether `name` is available for something new; reports an error otherwise.
     private func isFree(_ name: String, _ mark: Mark, what: String, _ scope: Scope) -> Bool {
         if !isElementName(name) {
             session.report(
@@ -150,10 +149,10 @@ final class GraphBuilder {
 
     // MARK: Elements
 
-    /// Adds what one entry of `elements:` declares.
+    /// Adds the element or compound declared by one entry of `elements:`.
     private func declare(_ name: String, _ mark: Mark, _ value: Value, _ scope: inout Scope) {
         guard isFree(name, mark, what: "an element", scope) else {
-            // The name is known all the same: chains that use it are not wrong again.
+            // The name is registered all the same, so that chains that use it give no further errors.
             if scope.handles[name] == nil, types[name] == nil, scope.module.compounds[name] == nil {
                 fail(name, mark, &scope)
             }
@@ -219,7 +218,7 @@ final class GraphBuilder {
             if let place, type.sides.rawValue != "either", type.sides.rawValue != place.rawValue {
                 session.report(.badSide, "'\(name)' is a \(type.name), which cannot be on the \(place)", at: mark)
             }
-            // `front/sort` may be written out and come from a compound `front` as well.
+            // `front/sort` may be both declared and part of a compound `front`.
             if let other = paths.updateValue(mark, forKey: path) {
                 session.report(
                     .duplicateName,
@@ -284,7 +283,7 @@ final class GraphBuilder {
                 at: mark
             )
         else { return fail(name, mark, &scope) }
-        // Seen from here on, a port that is not connected is a fault of this use of the compound.
+        // From here on, an unconnected port is a fault of this use of the compound.
         for port in ports.inputs + ports.outputs { vertices[port.vertex].mark = mark }
         scope.add(
             name,
@@ -298,11 +297,11 @@ final class GraphBuilder {
         )
     }
 
-    /// Reads the parameters of an element. Nil when something is wrong; all of it is reported.
+    /// Reads the parameters of an element. Nil if there are errors, all of which are reported.
     private func configure(_ type: ElementDescriptor, _ arguments: [Argument], at mark: Mark) -> ConfiguredElement? {
         var values: [(name: String, mark: Mark, value: Value)] = []
         for argument in arguments {
-            // One value that is wrong already does not hide what is wrong with the others.
+            // One value already known to be invalid does not hide errors in the others.
             guard let value = argument.value else { continue }
             values.append((argument.name, argument.mark, value))
         }
@@ -316,7 +315,7 @@ final class GraphBuilder {
         let filtersAreGood = checkFilters(among: values, of: type)
         for name in poisoned where !type.parameters.contains(where: { $0.name == name }) {
             guard let argument = arguments.first(where: { $0.name == name }) else { continue }
-            // Only the name can be told to be wrong, since its value already is.
+            // Only the name can be reported, since the value is already known to be invalid.
             let (_, errors) = type.configure([(name, argument.mark, .scalar("", argument.mark))], at: mark)
             for error in errors where error.code == "unknown_parameter" { session.report(error) }
         }
@@ -329,7 +328,7 @@ final class GraphBuilder {
 
     // MARK: Connections
 
-    /// Adds a link, unless there is one from its output; gives that one then.
+    /// Adds a link; if its output already has one, returns that instead.
     func connect(_ link: Link) -> Link? {
         if let first = linkOf[link.from] { return links[first] }
         linkOf[link.from] = links.count
@@ -337,13 +336,13 @@ final class GraphBuilder {
         return nil
     }
 
-    /// The connections of all ports of `handle` are no longer looked at.
+    /// Stops checking the connections of all ports of `handle`.
     func taint(_ handle: Handle) {
         for input in handle.inputs { vertices[input.end.vertex].isTainted = true }
         for output in handle.outputs { vertices[output.end.vertex].isTainted = true }
     }
 
-    /// The connections of a port are no longer looked at.
+    /// Stops checking the connections of a vertex.
     func taint(_ vertex: Int) { vertices[vertex].isTainted = true }
 
     // MARK: Constraints

@@ -3,15 +3,15 @@
 
 import Dataplane
 
-/// Makes a ``GraphSpec`` of what a ``GraphBuilder`` put together, and checks it as a whole.
+/// Makes a ``GraphSpec`` from the result of a ``GraphBuilder``, and checks it as a whole.
 struct GraphChecker {
     private let session: Session
     private let builder: GraphBuilder
     /// The vertex of each node of the graph.
     private var vertexOf: [Int] = []
-    /// The link of each edge of the graph: that at the output it begins at.
+    /// The link of each edge of the graph: the one at the output where it begins.
     private var linkOf: [GraphBuilder.Link] = []
-    /// The graph, without what could not be made.
+    /// The graph, without whatever could not be made.
     private(set) var spec: GraphSpec
 
     init(_ builder: GraphBuilder, name: String, about: String) {
@@ -31,13 +31,13 @@ struct GraphChecker {
 
     // MARK: Connections
 
-    /// Where a link leads: to an input, or to a port of a compound from which nothing leads on.
+    /// The target of a link: an input, or a compound's port from which nothing continues.
     private enum Target {
         case input(GraphBuilder.Input)
         case deadEnd(Int)
     }
 
-    /// Makes the edges, through the ports of compounds. Reports outputs and inputs without any.
+    /// Makes the edges, through the ports of compounds. Reports unconnected outputs and inputs.
     private mutating func join(_ nodeOf: [Int]) {
         let vertices = builder.vertices
         let targets = targetsOfPorts()
@@ -71,7 +71,7 @@ struct GraphChecker {
                 }
             }
         }
-        // The ports of compounds through which an input would be fed.
+        // The compounds' ports through which each input would be fed.
         var through: [GraphBuilder.Input: [Int]] = [:]
         for v in vertices.indices {
             if case .input(let input) = targets[v] { through[input, default: []].append(v) }
@@ -109,8 +109,7 @@ struct GraphChecker {
         }
     }
 
-    /// Where each port of a compound leads in the end, through further ports; nil for elements. Ports that lead in a circle
-    /// are reported.
+    /// The final target of each compound's port, through further ports; nil for elements. Ports that form a cycle are reported.
     private func targetsOfPorts() -> [Target?] {
         let vertices = builder.vertices
         var next: [GraphBuilder.Input?] = Array(repeating: nil, count: vertices.count)
@@ -149,7 +148,7 @@ struct GraphChecker {
 
     // MARK: Size
 
-    /// Reports a graph that has more elements, or more outputs, than are run; at the first that is too many.
+    /// Reports a graph with more elements, or more outputs, than the limit; at the first that is too many.
     func checkSize() {
         var outputs = 0
         for (n, node) in spec.nodes.enumerated() {
@@ -171,7 +170,7 @@ struct GraphChecker {
 
     private func mark(_ node: Int) -> Mark { builder.vertices[vertexOf[node]].mark }
 
-    /// Reports edges whose kind the input does not take, and inputs where kinds mix.
+    /// Reports edges whose kind the input does not accept, and inputs where kinds mix.
     func checkKinds() {
         let shape = GraphShape(spec)
         var first: [GraphBuilder.Input: Int] = [:]
@@ -188,7 +187,7 @@ struct GraphChecker {
                 )
                 continue
             }
-            // What arrives decides what leaves, so it must be one kind.
+            // What arrives determines what leaves, so it must be one kind.
             let decides = node.element.outputs.contains {
                 if case .sameAs(edge.input) = $0.gives { true } else { false }
             }
@@ -215,7 +214,7 @@ struct GraphChecker {
         }
     }
 
-    /// Reports inputs that need a column which the records that arrive do not have.
+    /// Reports inputs that need a column which the arriving records do not have.
     func checkColumns() {
         var arriving: [GraphBuilder.Input: [GraphSpec.Edge]] = [:]
         for edge in spec.edges {
@@ -241,7 +240,7 @@ struct GraphChecker {
         }
     }
 
-    /// The edges at which the items that arrive at an input begin, before elements that pass on what arrives.
+    /// The edges at which items arriving at an input originate, before elements that pass them on.
     private func makers(
         of input: GraphBuilder.Input,
         _ arriving: [GraphBuilder.Input: [GraphSpec.Edge]]
@@ -296,14 +295,14 @@ struct GraphChecker {
         }
     }
 
-    /// Makes each element once: what only shows then is reported here rather than when a run begins.
+    /// Makes each element once, so that errors which only show then are reported here rather than when a run begins.
     ///
-    /// Flow tables are left out: they are large, and all they ask for is in the ranges of their parameters.
+    /// Flow tables are left out: they are large, and the ranges of their parameters cover all their errors.
     func checkMaking() {
         for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
             let setup = Setup(path: node.name, flows: 1, seed: 1, hashKey: HashKey(seed: 1), services: builder.services)
             do { _ = try node.element.make(setup) } catch var error as ParameterError {
-                // An element that complains of values together knows no place; then it is the element's own.
+                // An element that rejects a combination of values knows no place; the element's own is used.
                 let values = builder.vertices[vertexOf[n]].element?.values ?? []
                 if !values.contains(where: { $0.value.holds(error.mark) }) { error.mark = mark(n) }
                 session.report(error)
@@ -313,7 +312,7 @@ struct GraphChecker {
         }
     }
 
-    /// Reports sets of elements to be kept together of which some are pinned to one side and some to the other.
+    /// Reports sets of elements to be kept together with members pinned to different sides.
     func checkTogether() {
         for (set, (_, mark)) in zip(spec.together, builder.together) {
             let onHost = set.first { spec.nodes[$0].pin?.side == .host }
@@ -329,7 +328,7 @@ struct GraphChecker {
 }
 
 extension Value {
-    /// Whether `mark` is that of this value or of one within it.
+    /// Whether `mark` belongs to this value or to one within it.
     fileprivate func holds(_ mark: Mark) -> Bool {
         if self.mark == mark { return true }
         return switch self {

@@ -3,39 +3,39 @@
 
 import Dataplane
 
-/// A graph that was read, or why it could not be.
+/// A graph that was read, or the errors in it.
 public struct LoadedGraph: Sendable {
-    /// The graph, resolved and checked; nil when there is an error.
+    /// The resolved and checked graph; nil if there is an error.
     public var graph: GraphSpec?
-    /// Everything found wrong, also when it does not stop the graph.
+    /// All problems found, including those that do not prevent the graph from being used.
     public var diagnostics: [Diagnostic]
-    /// The graph's own parameters with their values, in the order they are declared.
+    /// The graph's own parameters with their values, in order of declaration.
     public var params: [(name: String, value: String)]
     /// Every file that was read, the graph's own first.
     public var sources: [(path: String, bytes: [UInt8])]
-    /// The graph as one file without compounds and parameters, every default written out: it loads again to the same graph.
+    /// The graph as one file without compounds and parameters, with all defaults: it loads as the same graph.
     public var resolvedYAML: String?
 }
 
 /// Reads and checks graphs, compounds, placements, tests and profiles.
 ///
-/// A loader holds no state between calls but for compiled filters. It reads files only through the closure it was given; a
-/// path in a file is relative to that file.
+/// A loader keeps no state between calls except compiled filters. It reads files only through the closure it was given; a path
+/// in a file is relative to that file.
 public struct GraphLoader: Sendable {
     private let catalog: Catalog
-    /// What elements are made with for checking. Who makes them again with these services, or with others on top of them, finds
-    /// their filters compiled.
+    /// The services with which elements are made for checking. Whoever makes them again with these services, or others based on
+    /// them, finds their filters compiled.
     public let services: any FilterServices
     private let readFile: @Sendable (String) throws -> [UInt8]
     var limits = Limits()
 
-    /// Bytes of the longest file that is read. More need not be handed over: one byte more is enough to be refused.
+    /// The most bytes of a file. Callers need not supply more: one byte more is enough for rejection.
     public static let longestFile = Limits().fileSize
 
     /// - Parameters:
     ///   - catalog: the element types that a graph may use.
-    ///   - services: compiles the filters, each once, and is there for elements when they are made for checking.
-    ///   - readFile: the bytes of a file; what it throws is shown to the user.
+    ///   - services: compiles the filters, each once, and serves elements made for checking.
+    ///   - readFile: returns the bytes of a file; errors it throws are shown to the user.
     public init(
         catalog: Catalog,
         services: any Services,
@@ -75,7 +75,7 @@ public struct GraphLoader: Sendable {
         session.map.sources.filter { $0.path != Self.settingsPath }.map { ($0.path, $0.bytes) }
     }
 
-    /// Settings are shown in diagnostics as if each were a file of this name.
+    /// Settings are shown in diagnostics as if they came from a file of this name.
     private static let settingsPath = "--set"
 
     private func load(
@@ -100,7 +100,7 @@ public struct GraphLoader: Sendable {
         checker.checkSize()
         checker.checkKinds()
         checker.checkTogether()
-        // Where something is missing, flows would seem to be missing too.
+        // If something is missing, flows would seem to be missing too.
         if session.errorCount == 0 { checker.checkFlowTables() }
         if session.errorCount == 0 { checker.checkColumns() }
         var spec = checker.spec
@@ -141,7 +141,7 @@ public struct GraphLoader: Sendable {
         GraphBuilder(session: session, catalog: catalog, services: services)
     }
 
-    /// Reads the compounds that `module` uses, and those that they use. `known` holds each file's, so that one is read once.
+    /// Reads the compounds that `module` uses, and those that they use. `known` caches them by path, so that each is read once.
     private func findCompounds(_ module: Module, _ session: Session, _ known: ModuleCache) {
         var waiting = [module]
         while let module = waiting.popLast() {
@@ -197,7 +197,7 @@ public struct GraphLoader: Sendable {
 
     // MARK: Placements
 
-    /// Reads a placement from a file of its own, for `graph`. The graph it names is not read.
+    /// Reads a placement for `graph` from a separate file. The graph it names is not read.
     public func loadPlacement(
         _ path: String,
         for graph: GraphSpec
@@ -212,7 +212,7 @@ public struct GraphLoader: Sendable {
         return (session.errorCount == 0 ? placement : nil, session.diagnostics)
     }
 
-    /// Reads a placement; `graph` is the path of its graph as written. With no spec only its keys are looked at.
+    /// Reads a placement; `graph` is the path of its graph as written. Without a spec only its keys are checked.
     private func placement(
         _ value: Value,
         _ spec: GraphSpec?,
@@ -233,8 +233,7 @@ public struct GraphLoader: Sendable {
 
     /// Reads a tests file, and its graph once for each set of settings in it.
     ///
-    /// What is wrong with one test, or with the graph under its settings, leaves the others usable. `settings` go before those
-    /// of a test.
+    /// Errors in one test, or in the graph under its settings, leave the others usable. `settings` override those of a test.
     public func loadTests(
         _ path: String,
         settings: [(key: String, value: String)] = []
@@ -245,7 +244,7 @@ public struct GraphLoader: Sendable {
         return (tests, session.diagnostics)
     }
 
-    /// The tests in `value`; `settings` go before those of a test.
+    /// The tests in `value`; `settings` override those of a test.
     private func tests(
         _ value: Value,
         path: String,
@@ -265,7 +264,7 @@ public struct GraphLoader: Sendable {
         return tests
     }
 
-    /// Reads any file as a value. Whoever makes sense of the value hands what is wrong with it to `diagnose`.
+    /// Reads any file as a value. The interpreter of the value reports its errors to `diagnose`.
     public func loadValue(
         _ path: String
     ) -> (
@@ -286,11 +285,11 @@ public struct GraphLoader: Sendable {
 
     // MARK: Checking files of any kind
 
-    /// Everything wrong with a file of any kind; in Markdown, with each of its blocks of YAML that is such a file.
+    /// All problems in a file of any kind; in Markdown, in each of its YAML blocks that is such a file.
     ///
     /// - Parameters:
     ///   - settings: values for the parameters of graphs.
-    ///   - profile: what is wrong with a device profile.
+    ///   - profile: returns the errors in a device profile.
     public func check(
         _ path: String,
         settings: [(key: String, value: String)] = [],
@@ -343,8 +342,8 @@ public struct GraphLoader: Sendable {
         return graph(loadGraph(resolve(text, from: path), settings: settings), at: value.mark, session)
     }
 
-    /// The graph that another file names at `mark`; what is wrong with it is said in one line, and what is wrong with its
-    /// settings where those are.
+    /// The graph that another file names at `mark`; its problems are summarised in one line, those with its settings reported
+    /// at their place.
     private func graph(
         _ loaded: LoadedGraph,
         at mark: Mark,
@@ -365,7 +364,7 @@ public struct GraphLoader: Sendable {
         return loaded.graph
     }
 
-    /// Checks a compound that is in no graph: made-up values stand for parameters without default.
+    /// Checks a compound outside any graph: placeholder values stand for parameters without default.
     private func checkCompound(_ value: Value, path: String, _ session: Session) {
         guard let module = Module(value, kind: "compound", path: path, session) else { return }
         let builder = builder(session)
@@ -384,12 +383,12 @@ public struct GraphLoader: Sendable {
 
     // MARK: Files
 
-    /// What a file can be, told by its top-level keys.
+    /// The kind of a file, determined by its top-level keys.
     private enum FileKind: String, CaseIterable {
         case tests, compound, placement, profile, graph
     }
 
-    /// What a document is; an error when it is nothing known.
+    /// The kind of a document; reports an error if it is unknown.
     private func kind(_ value: Value, _ session: Session, isReported: Bool = false) -> FileKind? {
         guard case .map(let entries, _) = value else {
             if isReported { _ = session.entries(value, "a file") }

@@ -3,63 +3,63 @@
 
 import Dataplane
 
-/// The tests of a graph, as a file `NAME.test.yaml` holds them. Packets stay text: who runs the tests reads them.
+/// The tests of a graph, from a file `NAME.test.yaml`. Packets stay text: the test runner parses them.
 public struct GraphTests: Sendable {
     /// The file of the tests.
     public var path: String
-    /// The graph's file, as a path that can be read from where the tests' path can.
+    /// The graph's file, as a path relative to the same directory as the tests' path.
     public var graph: String
-    /// Where the file names the graph.
+    /// The place where the file names the graph.
     let graphMark: Mark
     /// The tests, in the order of the file.
     public var cases: [Case]
     let map: SourceMap
 
-    /// Where a mark of these tests stands, for telling what failed.
+    /// The place of a mark in these tests, for reporting failures.
     public func place(of mark: Mark) -> Place? { map.span(mark).map(map.place) }
 
     /// One test: packets in; packets, records and drops expected.
     public struct Case: Sendable {
-        /// What holds, as a sentence.
+        /// The claim that the test checks, as a sentence.
         public var name: String
-        /// Where the name stands, for failures.
+        /// The place of the name, for failures.
         public var mark: Mark
         /// Values for the graph's parameters.
         public var settings: [(key: String, value: String)]
-        /// For each wire the packets that arrive there.
+        /// The packets that arrive, by wire.
         public var inputs: [Packets]
-        /// For each wire the packets expected to leave there.
+        /// The packets expected to leave, by wire.
         public var outputs: [Packets]
         /// Drops expected, by `element.reason`.
         public var drops: [Drop]
-        /// For each element the records expected to reach it.
+        /// The records expected, by the element they reach.
         public var records: [Records]
-        /// The graph with the settings of this test; nil where it cannot be used, or lacks what the test names.
+        /// The graph with the settings of this test; nil if it is unusable, or lacks what the test names.
         public var graph: GraphSpec?
     }
     /// The packets of one wire.
     public struct Packets: Sendable {
         /// The wire's name in the graph.
         public var wire: String
-        /// Where the wire is named.
+        /// The place of the wire's name.
         public var mark: Mark
-        /// In order of time.
+        /// The packets in order of time.
         public var packets: [Text]
     }
-    /// The records that reach one element, in the order in which they do.
+    /// The records that reach one element, in order of arrival.
     public struct Records: Sendable {
         /// The element's name in the graph.
         public var element: String
-        /// Where the element is named.
+        /// The place of the element's name.
         public var mark: Mark
-        /// Patterns, `name=value` words of which each record has to have all.
+        /// Patterns: `name=value` words, all of which a record must match.
         public var records: [Text]
     }
     /// One packet in text form, or a pattern for a packet or record.
     public struct Text: Sendable {
-        /// As written.
+        /// The text as written.
         public var text: String
-        /// Where it stands.
+        /// The place of the text.
         public var mark: Mark
     }
     /// A drop counter of an element and its value after the test.
@@ -70,13 +70,13 @@ public struct GraphTests: Sendable {
         public var reason: String
         /// Items dropped for that reason.
         public var count: Int
-        /// Where the counter is named.
+        /// The place of the counter's name.
         public var mark: Mark
     }
 }
 
 extension Session {
-    /// Reads a tests file; `resolve` gives the path of a file that is named in it.
+    /// Reads a tests file; `resolve` returns the path of a file that is named in it.
     func tests(_ value: Value, path: String, resolve: (String) -> String) -> GraphTests? {
         let errors = errorCount
         guard
@@ -89,7 +89,7 @@ extension Session {
             let graphValue = fields["graph"], let graph = text(graphValue, "'graph'"),
             let list = fields["tests"], let items = items(list, "'tests'")
         else { return nil }
-        // A file that proves nothing would pass.
+        // A file that tests nothing would pass.
         if items.isEmpty { report(.badValue, "there are no tests in this file", at: list.mark) }
         let cases = items.compactMap(testCase)
         return errorCount == errors
@@ -152,8 +152,8 @@ extension Session {
         }
     }
 
-    /// Reports what a test names and its graph does not have: wires, elements, drop reasons, records that reach an element.
-    /// Gives whether there is nothing of the kind.
+    /// Reports names in a test that its graph does not have: wires, elements, drop reasons, elements reached by records.
+    /// Returns whether there are none.
     func check(_ test: GraphTests.Case, _ spec: GraphSpec) -> Bool {
         let errors = errorCount
         let wires = spec.nodes.filter(\.isWire).map(\.name)
@@ -199,7 +199,7 @@ extension Session {
         return Set(reached).sorted().map { spec.nodes[$0].name }
     }
 
-    /// The element of the graph that a test names; reported where there is none.
+    /// The element of the graph that a test names; reports an error if there is none.
     private func node(_ name: String, _ spec: GraphSpec, at mark: Mark) -> GraphSpec.Node? {
         if let number = spec.index(of: name) { return spec.nodes[number] }
         let suggestion = suggest(name, among: spec.nodes.map(\.name))

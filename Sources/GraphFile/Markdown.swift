@@ -3,12 +3,12 @@
 
 import Dataplane
 
-/// The ranges of bytes of a Markdown text that hold graph files: code blocks marked as YAML, or their parts between lines
-/// of `---`, whose first key says what they are.
+/// The byte ranges of a Markdown text that hold graph files: code blocks marked as YAML, or their parts between `---` lines,
+/// whose first key gives their kind.
 func graphBlocks(inMarkdown bytes: [UInt8]) -> [Range<Int>] {
     let kinds = ["graph", "compound", "placement", "profile", "tests"].map { Array("\($0):".utf8) }
     var blocks: [Range<Int>] = []
-    /// The fence of the block that is open, and where its text or the part of it begins.
+    /// The fence of the open block, and where its text or the current part begins.
     var fence: (length: Int, start: Int)?
     var isYAML = false
 

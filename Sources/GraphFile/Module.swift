@@ -3,7 +3,7 @@
 
 import Dataplane
 
-/// A graph or compound as written in one file: read once, put in place as often as it is used.
+/// A graph or compound as written in one file: read once, placed as often as it is used.
 final class Module {
     let path: String
     let isCompound: Bool
@@ -13,7 +13,7 @@ final class Module {
     let parameters: [GraphParameter]
     /// The compounds it may use, by name; filled in by the builder.
     var compounds: [String: Module] = [:]
-    /// A file under `use:` could not be read, so that a type may be unknown for no fault of its own.
+    /// A file under `use:` could not be read, so an unknown type may be no error of this file.
     var lacksCompounds = false
     let uses: [(text: String, mark: Mark)]
     let inputs: [(text: String, mark: Mark)]
@@ -22,7 +22,7 @@ final class Module {
     let chains: [Chain]
     let together: [[(text: String, mark: Mark)]]
     let placements: [(key: String, keyMark: Mark, value: Value)]
-    /// What it costs to put it in place once.
+    /// The cost of placing it once.
     let work: Int
 
     static let graphKeys = ["graph", "about", "params", "use", "elements", "chains", "together", "placements"]
@@ -30,7 +30,7 @@ final class Module {
         "compound", "about", "params", "use", "inputs", "outputs", "elements", "chains", "together",
     ]
 
-    /// Reads a document whose `kind` is `graph` or `compound`. Nil when it has no name; other errors leave out parts.
+    /// Reads a document whose `kind` is `graph` or `compound`. Nil if it has no name; other errors omit parts.
     init?(_ value: Value, kind: String, path: String, _ session: Session) {
         self.path = path
         isCompound = kind == "compound"
@@ -80,18 +80,18 @@ final class Module {
     }
 }
 
-/// The compounds of one load by path; nil for a file that could not be read, so that it is reported once.
+/// The compounds of one load by path; nil for a file that could not be read, so that it is reported only once.
 final class ModuleCache {
     var modules: [String: Module?] = [:]
 
     deinit {
-        // Compounds that use each other would keep each other.
+        // Compounds that use each other would keep each other alive.
         for case let module? in modules.values { module.compounds = [:] }
     }
 }
 
-/// Words of letters, digits, `_` and `-` that begin with a letter, with `/` between them and perhaps a number behind `@`:
-/// those are the names that compounds and bare types make, so a resolved graph can be read again.
+/// Words of letters, digits, `_` and `-` that begin with a letter, joined by `/`, with an optional number after `@`: the names
+/// that compounds and bare types produce, so that a resolved graph can be read again.
 func isElementName(_ name: String) -> Bool {
     guard name.utf8.count <= 255 else { return false }
     return name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy { part in

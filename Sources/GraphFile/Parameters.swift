@@ -36,7 +36,7 @@ enum GraphParameterType: Sendable, Equatable {
         }
     }
 
-    /// Whether `value` can be read as this type; its text.
+    /// The text of `value`, if it can be read as this type; throws if not.
     func read(_ value: Value) throws(ParameterError) -> String {
         let text = try value.string()
         switch self {
@@ -57,7 +57,7 @@ enum GraphParameterType: Sendable, Equatable {
         return text
     }
 
-    /// Some value of the type, for checking a compound that is not in a graph.
+    /// A placeholder value of the type, for checking a compound outside any graph.
     var placeholder: String {
         switch self {
         case .ipv4: "192.0.2.1"
@@ -78,7 +78,7 @@ enum GraphParameterType: Sendable, Equatable {
 struct GraphParameter {
     var name: String
     var mark: Mark
-    /// Nil when the declaration is wrong, which was reported.
+    /// Nil if the declaration is invalid, which was reported.
     var type: GraphParameterType?
     var defaultValue: Value?
 }
@@ -86,11 +86,11 @@ struct GraphParameter {
 /// The value of a parameter in one graph or one use of a compound.
 final class Binding {
     let text: String
-    /// Where the value is given.
+    /// The place where the value is given.
     let mark: Mark
-    /// False when there is no good value; that was reported, and what uses the parameter is not looked at.
+    /// False if there is no valid value; that was reported, and uses of the parameter are not checked.
     let isKnown: Bool
-    /// The value is made up; whether it suits where it is used says nothing.
+    /// The value is a placeholder; whether it is valid where it is used means nothing.
     let isPlaceholder: Bool
     var isUsed = false
 
@@ -102,7 +102,7 @@ final class Binding {
     }
 }
 
-/// The parameters that `$name` can name at one place.
+/// The parameters that `$name` can refer to at one place.
 struct Bindings {
     private(set) var names: [String] = []
     private var byName: [String: Binding] = [:]
@@ -116,7 +116,7 @@ struct Bindings {
     }
 }
 
-/// A value given to a parameter; nil when it is wrong already.
+/// A value given to a parameter; nil if already known to be invalid.
 typealias Argument = (name: String, mark: Mark, value: Value?)
 
 extension Session {
@@ -169,15 +169,15 @@ extension Session {
         }
     }
 
-    /// What becomes of a parameter without value and without default.
+    /// How to handle a parameter without value and without default.
     enum Missing {
         case reported(Mark)
         case reportedAtDeclaration
-        /// A made-up value will do.
+        /// Use a placeholder value.
         case madeUp
     }
 
-    /// Gives each of `parameters` its value from `arguments`, or its default. `owner` is whose they are, for messages.
+    /// Binds each of `parameters` to its value from `arguments`, or its default. `owner` names their owner in messages.
     func bind(_ parameters: [GraphParameter], _ arguments: [Argument], of owner: String, _ missing: Missing) -> Bindings
     {
         var bindings = Bindings()
@@ -233,8 +233,8 @@ extension Session {
         return unknown
     }
 
-    /// `value` with the parameters in its scalars replaced: `$name` by a value, `$$` by a dollar sign. Nil when one of
-    /// them has no good value.
+    /// `value` with the parameters in its scalars replaced: `$name` by a value, `$$` by a dollar sign. Nil if one of them has
+    /// no valid value.
     func substitute(_ value: Value, _ bindings: Bindings) -> Value? {
         switch value {
         case .list(let items, let mark):
@@ -307,7 +307,7 @@ extension Session {
         }
     }
 
-    /// The place of some bytes of a scalar's text; the whole scalar where its text is not what stands in the file.
+    /// The place of some bytes of a scalar's text; the whole scalar if its text differs from the bytes in the file.
     private func part(of mark: Mark, _ text: [UInt8], _ start: Int, _ count: Int) -> Mark {
         guard let span = map.span(mark) else { return mark }
         let written = map.bytes(span)
@@ -321,7 +321,7 @@ extension Session {
 
 // MARK: Words
 
-/// A letter, digit or underscore.
+/// Whether a byte is a letter, digit or underscore.
 func isWord(_ byte: UInt8) -> Bool { isLetter(byte) || isDigit(byte) || byte == UInt8(ascii: "_") }
 
 func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) }

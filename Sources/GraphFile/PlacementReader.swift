@@ -3,13 +3,13 @@
 
 import Dataplane
 
-/// Reads placements of one graph: a side for each element.
+/// Reads placements of one graph.
 struct PlacementReader {
     private let session: Session
     private let spec: GraphSpec
-    /// Elements that could not be made: they are no unknown names.
+    /// Elements that could not be made, whose names are therefore not unknown.
     private let failed: Set<String>
-    /// The nodes that a name stands for: an element, or all within a compound.
+    /// The nodes for each name: an element, or everything in a compound.
     private var nodes: [String: [Int]] = [:]
     private var names: [String] = []
 
@@ -30,7 +30,7 @@ struct PlacementReader {
         }
     }
 
-    /// Reads one placement from a map that may also have other keys. Nil when it cannot be used; all errors are reported.
+    /// Reads one placement from a map that may also have other keys. Nil if it is unusable; all errors are reported.
     func read(_ name: String, at mark: Mark, _ fields: Fields) -> GraphSpec.Placement? {
         let errors = session.errorCount
         var sides: [Side?] = Array(repeating: nil, count: spec.nodes.count)
@@ -113,7 +113,7 @@ struct PlacementReader {
         return GraphSpec.Placement(name: name, sides: sides.map { $0 ?? .host })
     }
 
-    /// The element, or a compound it is in, could not be made.
+    /// Whether the element, or a compound around it, could not be made.
     private func isFailed(_ name: String) -> Bool {
         if failed.isEmpty { return false }
         var name = Substring(name)

@@ -3,7 +3,7 @@
 
 import Dataplane
 
-/// The graph as one file without compounds and parameters, every default written out.
+/// The graph as one file without compounds and parameters, with all defaults.
 func resolvedGraph(_ spec: GraphSpec, _ builder: GraphBuilder) -> String {
     var out = "graph: \(scalar(spec.name))\n"
     if !spec.about.isEmpty { out += "about: \(scalar(spec.about))\n" }
@@ -43,7 +43,7 @@ func resolvedGraph(_ spec: GraphSpec, _ builder: GraphBuilder) -> String {
     return out
 }
 
-/// Every parameter of an element with its value: as written where it was, else the default.
+/// Every parameter of an element with its value: as written if given, otherwise the default.
 private func parameters(
     _ type: ElementDescriptor,
     _ configured: ConfiguredElement,
@@ -56,10 +56,10 @@ private func parameters(
             continue
         }
         guard let info = type.parameters.first(where: { $0.name == name }) else { continue }
-        // Lists and maps are shown in YAML already.
+        // Lists and maps are already in YAML.
         let isText = info.type == .string || !(text.hasPrefix("[") || text.hasPrefix("{"))
         guard let value = isText ? .scalar(text, 0) : parse(text) else { continue }
-        // A default that says "nothing" may be no value that can be written; then leaving it out says the same.
+        // A default that means "none" may not be a valid written value; omitting it means the same.
         if type.configure(given + [(name, 0, value)], at: 0).element != nil { values.append((name, value)) }
     }
     return values
@@ -70,7 +70,7 @@ private func parse(_ text: String) -> Value? {
     return YAMLReader.read(session.add(Source(path: "", bytes: Array(text.utf8))), nil, session)
 }
 
-/// A value in flow style, `$` written so that it means itself.
+/// A value in flow style, with each `$` escaped.
 private func flow(_ value: Value) -> String {
     switch value {
     case .scalar(let text, _): scalar(doubled(text))
@@ -93,7 +93,7 @@ private func scalar(_ text: String) -> String {
     {
         return text
     }
-    // JSON's escapes are YAML's too; characters that YAML takes for line breaks are escaped as well.
+    // JSON's escapes are also YAML's; characters that YAML takes for line breaks are escaped as well.
     var out = ""
     for scalar in jsonString(text).unicodeScalars {
         switch scalar.value {

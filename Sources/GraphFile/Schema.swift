@@ -3,19 +3,19 @@
 
 import Dataplane
 
-/// The JSON Schema (draft 2020-12) of graph files, compounds, placements, device profiles and tests, for editors and
-/// other validators. It is made from what the element types declare about themselves.
+/// The JSON Schema (draft 2020-12) of graph files, compounds, placements, device profiles and tests, for editors and other
+/// validators. It is generated from the declarations of the element types.
 ///
-/// A schema sees one file and no meaning: ranges of quantities with units, names of elements and ports, and what the
-/// files under `use:` hold are left to `check`.
+/// A schema sees one file and no meaning: ranges of quantities with units, names of elements and ports, and the contents of
+/// files under `use:` are left to `check`.
 public enum GraphSchema {
     /// A figure of profiles, for the schema.
     public struct Figure: Sendable {
-        /// Where it stands, for example `nic.cores`.
+        /// Its path, for example `nic.cores`.
         public var path: String
-        /// What it means.
+        /// Its meaning.
         public var about: String
-        /// The words it may be; empty for numbers.
+        /// The words allowed; empty for numbers.
         public var words: [String]
 
         public init(path: String, about: String, words: [String]) {
@@ -25,8 +25,8 @@ public enum GraphSchema {
         }
     }
 
-    /// The schema of all kinds of files, with the element types of `catalog` and the figures of profiles; where none are given they
-    /// may have any name. The same catalog and figures give the same text.
+    /// The schema of all kinds of files, with the element types of `catalog` and the figures of profiles; if none are given,
+    /// figures may have any name. The same catalog and figures give the same text.
     public static func json(_ catalog: Catalog, figures named: [Figure] = []) -> String {
         let types = catalog.types.sorted { $0.name < $1.name }
         let kinds = ["graph", "compound", "placement", "profile", "tests"]
@@ -119,7 +119,7 @@ public enum GraphSchema {
         )
     }
 
-    /// What stands in a section of a profile: figures, and further sections.
+    /// The members of a profile section: figures, and subsections.
     private static func members(_ figures: [Figure], of section: String) -> [(String, JSON)] {
         var members: [(String, JSON)] = []
         for figure in figures where figure.path.hasPrefix(section) {
@@ -253,7 +253,7 @@ public enum GraphSchema {
 
     private static var compoundName: JSON { ["type": "string", "pattern": "^[A-Z][A-Za-z0-9_]*$"] }
 
-    /// `$name` somewhere in a value; its type is known when the parameter is put in its place.
+    /// `$name` within a value; its type is known only when the parameter is substituted.
     private static var parameterReference: JSON { ["type": "string", "pattern": "\\$"] }
 
     // MARK: Profiles
@@ -292,7 +292,7 @@ public enum GraphSchema {
 
     private static var elementsByUse: JSON { ["type": "object", "description": "The named elements of the graph."] }
 
-    /// Without compounds a type is one of the catalog.
+    /// Without compounds a type must be from the catalog.
     private static var restrictTypes: JSON {
         [
             "if": ["required": ["use"]],
@@ -371,7 +371,7 @@ public enum GraphSchema {
             defaultValue = parameter.defaultText.flatMap(Quantity.decimal).map(JSON.number)
         case .strings:
             value = ["anyOf": [["type": "array", "items": reference("scalar")], reference("scalar")]]
-            // Only a list without texts is a default.
+            // Of the lists of texts only an empty one is a default.
             defaultValue = parameter.defaultText.map { _ in .array([]) }
         case .filters:
             value = ["type": "object", "additionalProperties": ["type": "string"]]
@@ -385,7 +385,7 @@ public enum GraphSchema {
         return .object(members)
     }
 
-    /// A word as YAML may read it: `4` is a number unless it is quoted.
+    /// A word in the forms YAML may give it: `4` is a number unless quoted.
     private static func word(_ text: String) -> [JSON] {
         [.string(text)] + (Quantity.integer(text).map { [.integer($0)] } ?? [])
     }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A JSON document (RFC 8259) to be written; members stay in the order given, so the text is always the same.
+/// A JSON document (RFC 8259) for output; members keep their order, so the text is always the same.
 indirect enum JSON {
     case string(String)
     case integer(Int)
@@ -10,13 +10,13 @@ indirect enum JSON {
     case array([JSON])
     case object([(name: String, value: JSON)])
 
-    /// This object with the members of `other` behind its own; anything else is left as it is.
+    /// This object with the members of `other` appended; any other value unchanged.
     func adding(_ other: JSON) -> JSON {
         guard case .object(let mine) = self, case .object(let more) = other else { return self }
         return .object(mine + more)
     }
 
-    /// The document with two spaces a level and short arrays of scalars on one line.
+    /// The document with two spaces per level and short arrays of scalars on one line.
     func text(indent: Int = 0) -> String {
         let pad = String(repeating: " ", count: indent + 2)
         let end = String(repeating: " ", count: indent)

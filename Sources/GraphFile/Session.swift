@@ -3,29 +3,29 @@
 
 import Dataplane
 
-/// Bounds on what is read, so that no file makes a check slow or large.
+/// Limits on input, so that no file makes a check slow or large.
 struct Limits: Sendable {
     /// Bytes of one file.
     var fileSize = 4 << 20
-    /// Lists and maps within each other.
+    /// Nesting depth of lists and maps.
     var depth = 64
     /// Values in one file.
     var values = 200_000
-    /// Compounds within each other.
+    /// Nesting depth of compounds.
     var compoundDepth = 16
-    /// Values and hops looked at while compounds are put in place; a compound counts every time.
+    /// Values and hops processed while compounds are placed; a compound counts every time.
     var work = 1_000_000
-    /// Elements of a graph, and outputs of all of them, once compounds are in place. Each output has a queue in a run, so
-    /// these bound a run's memory; an output has one edge at most, so edges are bounded too.
+    /// Elements of a graph, and outputs of all of them, after compounds are placed. Each output has a queue in a run, so these
+    /// bound a run's memory; an output has at most one edge, so edges are bounded too.
     var elements = 1_000
     var outputs = 4_000
     /// Errors reported.
     var errors = 200
-    /// Names compared in search of one that could be meant.
+    /// Names compared in search of suggestions.
     var comparisons = 50_000
 }
 
-/// One load: the files read, the marks given out and everything found wrong.
+/// One load: the files read, the marks issued and all problems found.
 final class Session {
     let limits: Limits
     private(set) var map = SourceMap()
@@ -33,16 +33,16 @@ final class Session {
     private var seen: Set<Key> = []
     private(set) var errorCount = 0
     private var comparisons = 0
-    /// For each value with parameters in it, which they are and where their values come from.
+    /// For each value with parameters, their names and bindings.
     var substitutions: [Mark: [(name: String, binding: Binding)]] = [:]
-    /// Bytes that parameters have put in place; bounded, since a long value can be used often.
+    /// Total bytes substituted for parameters; bounded, since a long value can be used often.
     var substitutedBytes = 0
 
     private struct Found {
         var span: Span?
         var diagnostic: Diagnostic
     }
-    /// A compound that is used twice would have its errors twice.
+    /// Identifies an error: a compound that is used twice would report its errors twice.
     private struct Key: Hashable {
         var code: Code
         var source: Int32
@@ -58,7 +58,7 @@ final class Session {
 
     func mark(_ span: Span) -> Mark { map.mark(span) }
 
-    /// A mark for part of the place of another.
+    /// A mark for part of another's place.
     func mark(_ mark: Mark, from start: Int, count: Int) -> Mark {
         guard let span = map.span(mark) else { return mark }
         let first = Int(span.start) + start
@@ -67,10 +67,10 @@ final class Session {
 
     // MARK: Reporting
 
-    /// No more errors are reported, so there is no use in looking for them.
+    /// The limit on errors has been reached, so there is no use in looking for more.
     var isFull: Bool { errorCount >= limits.errors }
 
-    /// Another place that matters to an error.
+    /// A related place.
     struct Note {
         var message: String
         var mark: Mark
@@ -113,7 +113,7 @@ final class Session {
         )
     }
 
-    /// Reports what an element type or another reader found wrong with a value.
+    /// Reports an error in a value found by an element type or another reader.
     func report(_ error: ParameterError) {
         let code = Code(rawValue: error.code) ?? .badValue
         let notes = (substitutions[error.mark] ?? []).map {
@@ -129,7 +129,7 @@ final class Session {
         found.append(Found(span: nil, diagnostic: Diagnostic(.error, code: code.rawValue, message, at: place)))
     }
 
-    /// Everything reported: file by file in the order they were read, each from top to bottom.
+    /// All problems reported: file by file in the order they were read, each from top to bottom.
     var diagnostics: [Diagnostic] {
         found.enumerated().sorted { a, b in
             guard let x = a.element.span, let y = b.element.span else {
@@ -141,12 +141,12 @@ final class Session {
 
     // MARK: Suggestions
 
-    /// The one of `names` that could be meant by `text`, as a question.
+    /// The most likely intended one of `names`, as a question.
     func suggest(_ text: String, among names: some Sequence<String>) -> String? {
         likely(text, among: names).map(didYouMean)
     }
 
-    /// The one of `names` that could be meant by `text`. Many errors among many names get no suggestion.
+    /// The most likely intended one of `names`. With many errors and many names there are no suggestions.
     func likely(_ text: String, among names: some Sequence<String>) -> String? {
         guard comparisons < limits.comparisons, !isFull else { return nil }
         let names = Array(names)
@@ -159,7 +159,7 @@ func didYouMean(_ name: String) -> String { "did you mean '\(name)'?" }
 
 // MARK: Reading maps with known keys
 
-/// The entries of a map whose keys were checked.
+/// The entries of a map whose keys have been checked.
 struct Fields {
     var mark: Mark
     private let entries: [String: (keyMark: Mark, value: Value)]
@@ -171,13 +171,13 @@ struct Fields {
 
     subscript(_ key: String) -> Value? { entries[key]?.value }
 
-    /// Where a key stands, or the map when it is not there.
+    /// The place of a key, or of the map if it is missing.
     func keyMark(_ key: String) -> Mark { entries[key]?.keyMark ?? mark }
 }
 
 extension Session {
-    /// Reads a map that may have `keys` and must have `required`. Nil, and an error, when it is no map; other errors leave
-    /// out what is wrong.
+    /// Reads a map that may have `keys` and must have `required`. Reports an error and returns nil if it is no map; other
+    /// errors omit the invalid entries.
     func fields(_ value: Value, of what: String, keys: [String], required: [String] = []) -> Fields? {
         guard let entries = entries(value, what) else { return nil }
         var known: [String: (keyMark: Mark, value: Value)] = [:]
@@ -199,21 +199,21 @@ extension Session {
         return Fields(mark: value.mark, entries: known)
     }
 
-    /// The entries of a map; an error, and nil, when it is none.
+    /// The entries of a map; reports an error and returns nil if it is none.
     func entries(_ value: Value, _ what: String) -> [(key: String, keyMark: Mark, value: Value)]? {
         if case .map(let entries, _) = value { return entries }
         report(.wrongShape, "\(what) must be a map, found \(shape(value))", at: value.mark)
         return nil
     }
 
-    /// The items of a list; an error, and nil, when it is none.
+    /// The items of a list; reports an error and returns nil if it is none.
     func items(_ value: Value, _ what: String) -> [Value]? {
         if case .list(let items, _) = value { return items }
         report(.wrongShape, "\(what) must be a list, found \(shape(value))", at: value.mark)
         return nil
     }
 
-    /// The text of a scalar; an error, and nil, when it is none or nothing is written.
+    /// The text of a scalar; reports an error and returns nil if it is none or empty.
     func text(_ value: Value, _ what: String) -> String? {
         if case .scalar(let text, _) = value, !isNothing(value) { return text }
         report(.wrongShape, "\(what) must be a single value, found \(shape(value))", at: value.mark)
@@ -226,7 +226,7 @@ extension Session {
         return items.compactMap { item in text(item, "each item of \(what)").map { ($0, item.mark) } }
     }
 
-    /// Nothing is written, not even quotes.
+    /// Whether a value is absent, without even quotes.
     func isNothing(_ value: Value) -> Bool {
         guard case .scalar("", let mark) = value, let span = map.span(mark) else { return false }
         return span.start == span.end

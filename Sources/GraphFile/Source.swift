@@ -25,7 +25,7 @@ struct Source: Sendable {
     init(path: String, bytes: [UInt8]) {
         self.path = path
         self.bytes = bytes
-        // Lines end as editors count them: LF, CR LF or CR. (YAML counts more characters as line breaks.)
+        // Lines end as in editors: at LF, CR LF or CR. (YAML has more kinds of line break.)
         var starts = [0]
         for (i, byte) in bytes.enumerated() {
             let next = i + 1 < bytes.count ? bytes[i + 1] : 0
@@ -33,15 +33,15 @@ struct Source: Sendable {
                 starts.append(i + 1)
             }
         }
-        // What stands behind the last line break is a line only if there is something in it.
+        // After the last line break there is a line only if it is not empty.
         if starts.count > 1, starts[starts.count - 1] == bytes.count { starts.removeLast() }
         lineStarts = starts
     }
 
-    /// The longest line that is shown with a diagnostic, in characters.
+    /// The longest line shown with a diagnostic, in characters.
     private static let longestLine = 240
 
-    /// Line and column of `span` for people, and the line itself.
+    /// Line and column of `span` for users, and the text of the line.
     func place(_ span: Span) -> Place {
         var low = 0
         var high = lineStarts.count
@@ -60,7 +60,7 @@ struct Source: Sendable {
         let column = Self.characters(bytes[lineStart..<start]) + 1
         var line: String?
         if column + 1 < Self.longestLine {
-            // Bytes that are no UTF-8, and characters that a terminal would obey, are shown as U+FFFD.
+            // Invalid UTF-8, and control characters that a terminal would obey, are shown as U+FFFD.
             let scalars = String(
                 decoding: bytes[lineStart..<min(lineEnd, lineStart + 4 * Self.longestLine)],
                 as: UTF8.self
@@ -89,17 +89,17 @@ struct Source: Sendable {
     }
 }
 
-/// A place in a file, for people.
+/// A place in a file, for users.
 public struct Place: Sendable, Equatable {
     /// The file, as it was named.
     public var file: String
-    /// Counted from 1.
+    /// The line, from 1.
     public var line: Int
-    /// Counted from 1, in characters.
+    /// The column, from 1, in characters.
     public var column: Int
-    /// How many characters of the line are meant, at least 1.
+    /// The number of characters in the line, at least 1.
     public var length: Int
-    /// The line; nil where there is none to show.
+    /// The text of the line; nil if there is none to show.
     public var sourceLine: String?
 
     public init(file: String, line: Int, column: Int, length: Int, sourceLine: String? = nil) {
@@ -111,7 +111,7 @@ public struct Place: Sendable, Equatable {
     }
 }
 
-/// All files of one load, and the places in them that marks stand for.
+/// All files of one load, and the places that marks refer to.
 struct SourceMap: Sendable {
     private(set) var sources: [Source] = []
     private var spans: [Span] = []
@@ -126,7 +126,7 @@ struct SourceMap: Sendable {
         return Mark(spans.count - 1)
     }
 
-    /// The span of a mark; nil for a mark that was not made here.
+    /// The span of a mark; nil for a mark not issued here.
     func span(_ mark: Mark) -> Span? { spans.indices.contains(Int(mark)) ? spans[Int(mark)] : nil }
 
     func place(_ span: Span) -> Place { sources[Int(span.source)].place(span) }

@@ -4,24 +4,24 @@
 import CYAML
 import Dataplane
 
-/// Reads YAML to a ``Value`` whose marks stand for exact places, from libyaml's events.
+/// Reads YAML into a ``Value`` whose marks give exact places, from libyaml's events.
 ///
-/// A graph file needs maps, lists and text. What would make a value depend on something that does not stand where it is
-/// used (anchors, aliases, merge keys, tags, directives) is refused; with it goes every way to make a small file large.
+/// A graph file needs maps, lists and text. Anything that makes a value depend on something elsewhere (anchors, aliases, merge
+/// keys, tags, directives) is rejected, and with it every way to make a small file expand.
 struct YAMLReader {
     private let session: Session
     private let source: Int
-    /// Where the text begins in the source, and for text that is not ASCII the place of each character.
+    /// Where the text begins in the source, and, if it is not ASCII, the offset of each character.
     private let base: Int
     private let places: [Int32]?
     private let end: Int
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private var valueCount = 0
 
-    /// A problem after which reading cannot go on; it has been reported.
+    /// Reading cannot continue; the problem has been reported.
     private struct Stopped: Error {}
 
-    /// Reads the bytes `range` of a source, all by default. Nil when there is an error; all that can be found are reported.
+    /// Reads the bytes `range` of a source, all by default. Nil if there is an error; all that can be found are reported.
     static func read(_ source: Int, _ range: Range<Int>? = nil, _ session: Session) -> Value? {
         let bytes = session.map.sources[source].bytes
         let range = range ?? 0..<bytes.count
@@ -65,7 +65,7 @@ struct YAMLReader {
         places = text.allSatisfy { $0 < 0x80 } ? nil : text.indices.filter { text[$0] & 0xC0 != 0x80 }.map(Int32.init)
     }
 
-    /// Checks that the bytes are UTF-8 text of characters that YAML knows, so that libyaml's own reader has no errors left.
+    /// Checks that the bytes are UTF-8 text with characters allowed in YAML, so that libyaml's own reader finds no errors.
     private static func isText(_ bytes: [UInt8], _ range: Range<Int>, _ source: Int, _ session: Session) -> Bool {
         func fail(_ code: Code, _ message: String, _ start: Int, _ count: Int, _ suggestion: String? = nil) -> Bool {
             let mark = session.mark(Span(source: source, start: start, end: start + count))
@@ -99,7 +99,7 @@ struct YAMLReader {
         return true
     }
 
-    /// The character at `i` in UTF-8 and its bytes; nil when it is malformed, overlong or a surrogate (RFC 3629).
+    /// The character at `i` in UTF-8 and its length; nil if it is malformed, overlong or a surrogate (RFC 3629).
     private static func decode(_ bytes: [UInt8], _ i: Int, _ end: Int) -> (UInt32, Int)? {
         let first = UInt32(bytes[i])
         let count = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0
@@ -146,7 +146,7 @@ struct YAMLReader {
         return root
     }
 
-    /// The next event, valid within `body`.
+    /// The next event, valid only within `body`.
     private func event<R>(_ body: (yaml_event_t) -> R) throws -> R {
         var event = yaml_event_t()
         guard yaml_parser_parse(parser, &event) == 1 else {
@@ -157,7 +157,7 @@ struct YAMLReader {
         return body(event)
     }
 
-    /// What an event begins, its contents copied.
+    /// The beginning of a value, with its contents copied.
     private enum Begun {
         case value(Value)
         case list(Mark)
@@ -171,7 +171,7 @@ struct YAMLReader {
         return value
     }
 
-    /// Reads the rest of what has begun; nil at the end of a list or map.
+    /// Reads the rest of a value that has begun; nil at the end of a list or map.
     private mutating func finish(_ begun: Begun, depth: Int) throws -> Value? {
         let open: Mark
         switch begun {
@@ -216,7 +216,7 @@ struct YAMLReader {
         let count = valueCount
         return try event { event -> Result<Begun, Stopped> in
             let place = mark(event)
-            // Ends of lists and maps count too, which only makes the limit a little tighter for deep files.
+            // Ends of lists and maps count too, which only makes the limit slightly tighter for deep files.
             if count > session.limits.values {
                 session.report(.tooManyValues, "there are more than \(session.limits.values) values", at: place)
                 return .failure(Stopped())
@@ -263,12 +263,12 @@ struct YAMLReader {
     private func mark(_ event: yaml_event_t) -> Mark {
         var from = offset(event.start_mark)
         let to = offset(event.end_mark)
-        // A value that is not written gets the place where it should be.
+        // A missing value gets the place where it should be.
         if from > to { from = to }
         return session.mark(Span(source: source, start: from, end: to))
     }
 
-    /// The byte of the source that a libyaml mark stands for. Marks can lie behind the end of the text.
+    /// The source offset of a libyaml mark. Marks can lie beyond the end of the text.
     private func offset(_ mark: yaml_mark_t) -> Int {
         let index = Int(mark.index)
         guard let places else { return min(base + index, end) }
@@ -290,7 +290,7 @@ struct YAMLReader {
         let isLater = isBracket && bytes[opened..<at].contains(UInt8(ascii: "\n"))
         let character = at < end ? String(decoding: bytes[at..<min(at + 4, end)], as: UTF8.self).prefix(1) : ""
         let isAtEnd = bytes[at..<end].allSatisfy { $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }
-        // A bracket that is still open where a later line makes no sense is what is wrong, not that line.
+        // If a bracket is still open where a later line makes no sense, the bracket is the error, not that line.
         if isBracket, isAtEnd || isLater {
             let bracket = UnicodeScalar(bytes[opened])
             let notes = isAtEnd ? [] : [Session.Note("the text makes no sense within it from here", here)]

@@ -4,12 +4,12 @@
 import Dataplane
 import Model
 
-/// Elements that must be on one side together; most are alone.
+/// Elements that must be on the same side; most are alone.
 struct Group {
     var members: [Int]
-    /// The side they must be on; nil where it is free.
+    /// The side they must be on; nil if free.
     var side: Side?
-    /// Why they must.
+    /// The reason they must.
     var why: String?
 
     static func all(_ spec: GraphSpec) throws(ModelError) -> [Group] {
@@ -44,7 +44,7 @@ struct Group {
         return groups
     }
 
-    /// The placement number `choice`: a bit for each free group, set for the NIC.
+    /// The sides in placement number `choice`: one bit per free group, set for the NIC.
     static func sides(_ groups: [Group], _ count: Int, _ choice: Int) -> [Side] {
         var sides = Array(repeating: Side.host, count: count)
         var bit = 0

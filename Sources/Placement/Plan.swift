@@ -4,7 +4,7 @@
 import Dataplane
 import Model
 
-/// What a placement should be best at.
+/// The figure for which a placement is optimised.
 public enum Objective: String, Sendable, CaseIterable {
     /// Fewest host cycles per packet.
     case hostCycles = "host-cycles"
@@ -14,10 +14,10 @@ public enum Objective: String, Sendable, CaseIterable {
     case p50
     /// Lowest latency of 99 % of packets.
     case p99
-    /// Fewest bytes across the channel per packet, descriptors included.
+    /// Fewest bytes across the channel per packet, including descriptors.
     case dmaBytes = "dma-bytes"
 
-    /// The figure of a result; smaller is better. Nothing that came through is as bad as can be.
+    /// The figure of a result; smaller is better. Infinite if nothing came through.
     func score(_ result: PlacementResult) -> Double {
         switch self {
         case .hostCycles: result.hostCyclesPerPacket
@@ -28,63 +28,64 @@ public enum Objective: String, Sendable, CaseIterable {
         }
     }
 
-    /// Latency needs a replay even for a bound.
+    /// Whether the objective needs a replay even for its bound.
     var isLatency: Bool { self == .p50 || self == .p99 }
 }
 
-/// The best placement of a graph on a device, and why.
+/// The best placement of a graph on a device, and the reasons.
 ///
-/// Every placement that the constraints allow is looked at: what it asks of each resource bounds its figures, and only those that the
-/// bound does not rule out are replayed. So the result is exact for the model and the capture.
+/// Every placement that the constraints allow is considered: its demand on each resource bounds its figures, and only those
+/// that the bound does not rule out are replayed. So the result is exact for the model and the capture.
 public struct Plan: Sendable {
-    /// What the placements were ranked by.
+    /// The figure by which the placements were ranked.
     public var objective: Objective
-    /// The placements that were replayed, the best first; of those that are equal in the objective, the one with fewer host cycles,
-    /// then fewer bytes that cross, a lower p99, a higher rate, fewer elements on the NIC.
+    /// The placements that were replayed, best first; among those equal in the objective, the one with fewer host cycles, then
+    /// fewer bytes that cross, a lower p99, a higher rate, fewer elements on the NIC.
     public var ranked: [PlacementResult]
-    /// The placement that the others are held against, at half of whose rate latency is modelled.
+    /// The baseline placement; latency is modelled at half its rate.
     public var baseline: PlacementResult
-    /// The placements with everything on the host, and with all that can be on the NIC there; where they are possible.
+    /// The placement with everything on the host; nil if that is not possible.
     public var allHost: PlacementResult?
-    /// The placement with all on the NIC that can be there; nil where that is not possible.
+    /// The placement with everything possible on the NIC; nil if that is not possible.
     public var allNIC: PlacementResult?
-    /// For each element, in the graph's order, why it is where the best placement has it.
+    /// For each element, in the graph's order, the reason for its side in the best placement.
     public var reasons: [Reason]
-    /// The best two are equal in the objective, as far as the search resolves it.
+    /// The best two are equal in the objective, within the resolution of the search.
     public var isTie: Bool
-    /// One sentence about what was tried.
+    /// One sentence on how much was tried.
     public var completeness: String
-    /// How many placements the constraints allow, and how many of these cannot be modelled.
+    /// The number of placements the constraints allow, and how many of these cannot be modelled.
     public var possible: (all: Int, infeasible: Int)
-    /// Why some of them cannot be, by name: the first few.
+    /// The first few of those that cannot be modelled, with the reasons.
     public var infeasible: [(name: String, reason: String)]
     /// The user ended the search.
     public var wasInterrupted: Bool
-    /// What becomes of the verdict when assumptions are others.
+    /// What happens to the verdict if assumptions change.
     public var sensitivity: Sensitivity
-    /// What was recorded.
+    /// Facts about the recording.
     public var recorded: Recorded
 
     /// The placement that is best by the objective.
     public var best: PlacementResult { ranked[0] }
 
-    /// Why one element is on its side.
+    /// The reason for an element's side.
     public struct Reason: Sendable, Equatable {
         /// The element's name in the graph.
         public var element: String
-        /// The side the best placement has it on.
+        /// Its side in the best placement.
         public var side: Side
-        /// A sentence: what moving it alone to the other side would change, or why it cannot be moved.
+        /// A sentence: the effect of moving it alone to the other side, or why it cannot be moved.
         public var text: String
     }
 
-    /// More placements than this are not tried.
+    /// The most placements that are tried.
     public static let maximum = 16_384
 
     /// Finds the best placement of `spec` on a device.
     ///
-    /// `makeInstance` gives the graph ready to run, its wires bound; it is called once. When `shouldStop` says so, the best of what was
-    /// looked at is given. Throws ``ModelError`` when no placement or too many are possible, and what running the graph throws.
+    /// `makeInstance` returns the graph ready to run, its wires bound; it is called once. If `shouldStop` returns true, the
+    /// result is the best found so far. Throws ``ModelError`` if no placement or too many are possible, and what running the
+    /// graph throws.
     public static func make(
         _ spec: GraphSpec,
         for objective: Objective,
@@ -128,14 +129,14 @@ private struct Search {
     let against: GraphSpec.Placement
     let possible: Int
 
-    /// Those that can be modelled, and for each a bound of its objective: no replay gives a smaller one.
+    /// Placements that can be modelled, and for each a bound on its objective: no replay gives a smaller value.
     var candidates: [Candidate] = []
     var bounds: [Double] = []
-    /// What was found out of candidates by replays.
+    /// Results of candidates that were replayed.
     var results: [Int: PlacementResult] = [:]
-    /// Latency of candidates at the load, where that is what is looked for.
+    /// Latencies of candidates at the load, if latency is the objective.
     var latencies: [Int: PlacementResult.Percentiles] = [:]
-    /// Candidates that may be better, for all that their bound says, and were not replayed.
+    /// Candidates that may be better, according to their bound, but were not replayed.
     var unscored = 0
     var infeasible: [(sides: [Side], reason: String)] = []
     var lookedAt = 0
@@ -163,7 +164,7 @@ private struct Search {
     }
 
     mutating func run(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws {
-        // The extremes first, so that an interrupt finds them done.
+        // The extremes first, so that they are done if interrupted.
         let choices = [0, possible - 1] + Array(0..<possible).dropFirst().dropLast()
         for choice in choices.prefix(possible) {
             if lookedAt > 2, shouldStop() {
@@ -187,13 +188,13 @@ private struct Search {
         try score(progress, shouldStop)
     }
 
-    /// The load is that of every comparison: half of what the baseline sustains.
+    /// Finds the load, as in every comparison: half of what the baseline sustains.
     private mutating func findLoad(_ progress: (ModelStep) -> Void) throws {
         let candidate: Candidate
         do throws(ModelError) {
             candidate = try scorer.candidate(against.sides)
         } catch {
-            // A baseline that was asked for must be; another one is replaced by the first that can be.
+            // A baseline that was asked for must be possible; any other is replaced by the first that is.
             if options.baseline != nil { throw error }
             candidate = candidates[0]
         }
@@ -205,7 +206,7 @@ private struct Search {
         if let k = candidates.firstIndex(where: { $0.sides == candidate.sides }) { results[k] = result }
     }
 
-    /// Packets of a replay without load, of which a search makes one for each placement.
+    /// Packets of an unloaded replay, which a search makes for each placement.
     private static let unloadedPackets = 4_000
 
     private mutating func bound(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws {
@@ -216,7 +217,7 @@ private struct Search {
             case .hostCycles: bounds.append(candidate.hostCycles)
             case .dmaBytes: bounds.append(candidate.dmaBytes)
             case .p50, .p99:
-                // After an interrupt nothing more is replayed than must be.
+                // After an interrupt only the minimum is replayed.
                 guard !isInterrupted || k == 0 else {
                     bounds.append(.infinity)
                     continue
@@ -232,7 +233,7 @@ private struct Search {
         }
     }
 
-    /// Replays those that may be the best, until no bound leaves room for a better one.
+    /// Replays the candidates that may be best, until no bound leaves room for a better one.
     private mutating func score(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws {
         let order = candidates.indices.sorted { a, b in
             let (x, y) = (candidates[a], candidates[b])
@@ -265,8 +266,8 @@ private struct Search {
         }
     }
 
-    /// Whether a candidate whose bound is no worse than the best figure may come before the best: one that can only be equal must be
-    /// no worse in what decides then.
+    /// Whether a candidate whose bound is no worse than the best figure may beat the best: one that can only be equal must be
+    /// no worse in the further criteria.
     private func canBeat(_ k: Int, _ best: Int, _ value: Double) -> Bool {
         if !Merits.isEqual(bounds[k], value) { return true }
         let (x, y) = (candidates[k], candidates[best])
@@ -274,10 +275,10 @@ private struct Search {
         return x.dmaBytes <= y.dmaBytes + 1e-6
     }
 
-    /// Replays for latency at the most: with queues the latency without load bounds little, so very many could be left.
+    /// The most latency replays: with queues the unloaded latency is a weak bound, so very many could remain.
     private static let mostLatencies = 512
 
-    /// Finds out what the objective is for a candidate.
+    /// Determines the objective for a candidate.
     private mutating func measure(_ k: Int) throws {
         guard objective.isLatency else { return try replay(k) }
         if results[k] == nil, latencies[k] == nil { latencies[k] = try scorer.latency(candidates[k], load) }
@@ -289,7 +290,7 @@ private struct Search {
         results[k] = try scorer.result(name(candidates[k].sides), candidates[k], capacity, load)
     }
 
-    /// What decides about a candidate; of one that was not replayed, what is known.
+    /// The merits of a candidate; if it was not replayed, as far as they are known.
     private func merits(_ k: Int) -> Merits {
         let candidate = candidates[k]
         let result = results[k]
@@ -305,18 +306,18 @@ private struct Search {
         )
     }
 
-    // MARK: What was found
+    // MARK: Results
 
-    /// Placements shown beside the best.
+    /// The number of placements shown besides the best.
     private static let shown = 5
-    /// Placements that cannot be modelled whose reasons are given.
+    /// The number of placements that cannot be modelled whose reasons are shown.
     private static let shownInfeasible = 5
 
     mutating func plan(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws -> Plan {
         let measured = Set(results.keys).union(latencies.keys).sorted()
         let searched = measured.count
         var best = measured[Merits.best(measured.map(merits))]
-        // The next best, the extremes, and what lies one step beside the best, for the reasons.
+        // The next best, the extremes, and the placements one step from the best, for the reasons.
         func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
         let host = index(Group.sides(groups, spec.nodes.count, 0))
         let nic = index(Group.sides(groups, spec.nodes.count, possible - 1))
@@ -327,7 +328,7 @@ private struct Search {
         for k in [best] + [host, nic].compactMap({ $0 }) + next + others { try replay(k) }
         var neighbours: [Int: Int] = [:]
         var scored: [Int] = []
-        // Where not all was looked at, a step beside the best may be better, and is the best then.
+        // If not all were considered, one a step from the best may be better, and then is the best.
         while true {
             neighbours = [:]
             for (number, group) in groups.enumerated() where group.side == nil && !isInterrupted {
@@ -403,14 +404,14 @@ private struct Search {
     private func sensitivity(_ scored: [Int], _ check: () throws -> Void) throws -> Sensitivity {
         let known = results
         if objective.isLatency {
-            // Latency has no closed form: the placements that were replayed are replayed without load, with a sample of packets.
+            // Latency has no closed form: the replayed placements are replayed again without load, with a sample of packets.
             let contenders = Array(scored.prefix(8))
             func unloaded(_ k: Int, _ variant: Scorer.Variant) throws -> Double {
                 if variant.isMisfit(candidates[k]) { return .infinity }
                 let latency = try scorer.unloadedLatency(candidates[k], variant, packets: 500)
                 return latency.map { Double(objective == .p50 ? $0.p50 : $0.p99) } ?? .infinity
             }
-            // What queues add at nominal numbers stays what it was.
+            // The queueing delay is kept as at the nominal numbers.
             let usual = Scorer.Variant(scorer.profile)
             var waiting: [Int: Double] = [:]
             for k in contenders { waiting[k] = try objective.score(known[k]!) - unloaded(k, usual) }
@@ -444,7 +445,7 @@ private struct Search {
                     merits.rate = variant.bound(candidates[k]) * share
                     merits.hostCycles = variant.hostCycles(candidates[k])
                     switch objective {
-                    // What does not fit is no placement.
+                    // A placement that does not fit is excluded.
                     case _ where merits.rate == 0: merits.objective = .infinity
                     case .rate: merits.objective = -merits.rate
                     case .hostCycles: merits.objective = merits.hostCycles
@@ -458,7 +459,7 @@ private struct Search {
 
     // MARK: Words
 
-    /// The name of a placement that a file can give it: the graph's own, else by what is on the NIC.
+    /// A valid name for a placement: the graph's own, otherwise by the elements on the NIC.
     private mutating func name(_ sides: [Side]) -> String {
         if let own = spec.placements.first(where: { $0.sides == sides }) { return own.name }
         let free = groups.filter { $0.side == nil }.flatMap(\.members).sorted()
@@ -466,7 +467,7 @@ private struct Search {
         let name =
             onNIC.isEmpty
             ? "all-host" : onNIC.count == free.count ? "all-nic" : (["nic"] + onNIC.map(plain)).joined(separator: "-")
-        // Two elements may be told apart by a sign that the name of a placement cannot have.
+        // The names of two elements may differ only by a character not allowed in the name of a placement.
         var unique = name
         var k = 1
         while let other = names[unique], other != sides {
@@ -477,7 +478,7 @@ private struct Search {
         return unique
     }
 
-    /// The name of an element without the signs that placements' names cannot have.
+    /// An element's name without characters not allowed in placement names.
     private func plain(_ name: String) -> String {
         String(decoding: name.utf8.map { "/@".utf8.contains($0) ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
     }
@@ -502,7 +503,7 @@ private struct Search {
             return "\(subject): "
                 + (why.map { "it cannot be modelled: \($0)" } ?? "not looked at before the end of the search")
         }
-        // Only what can be seen in the figures as they are written counts as a change.
+        // Only differences visible in the printed figures count as changes.
         func change(_ what: String, _ before: Double, _ after: Double, _ digits: Int, _ unit: String) -> String? {
             let (x, y) = (decimal(before, digits), decimal(after, digits))
             return x == y ? nil : "\(what) \(x) -> \(y) \(unit)"
@@ -535,7 +536,7 @@ private struct Search {
             case .p50: p50
             case .p99: p99
             }
-        // What the search cannot tell apart is no change of the objective.
+        // Differences below the resolution of the search are no change of the objective.
         let isEqual = Merits.isEqual(objective.score(moved), objective.score(best)) || first == nil
         let changes = [first, cycles, bytes, p99, rate, p50].compactMap { $0 }.reduce(into: [String]()) {
             if !$0.contains($1), !(isEqual && $1 == first) { $0.append($1) }
@@ -545,7 +546,7 @@ private struct Search {
         return "\(subject): \(verdict)\(changes.joined(separator: ", "))"
     }
 
-    /// A number with so many digits behind the point.
+    /// A number with this many decimal places.
     private func decimal(_ x: Double, _ digits: Int) -> String {
         var scale = 1
         for _ in 0..<digits { scale *= 10 }

@@ -4,11 +4,11 @@
 import Dataplane
 import Model
 
-/// What the model says of several placements of a graph: modelled, nothing measured.
+/// The model's results for several placements of a graph: modelled, nothing measured.
 public struct ComparisonReport: ModelReport, Sendable {
     /// The graph's name.
     public var graph: String
-    /// What was found.
+    /// The results.
     public var comparison: Comparison
 
     public init(graph: String, comparison: Comparison) {
@@ -19,7 +19,7 @@ public struct ComparisonReport: ModelReport, Sendable {
     /// The load at which latency was modelled.
     public var load: Load { comparison.baseline.load }
 
-    /// One row for each placement.
+    /// One row per placement.
     public var table: Table { resultTable(comparison.results, baseline: comparison.baseline).table }
 
     private var isBaselineShown: Bool {

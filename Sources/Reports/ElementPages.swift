@@ -3,7 +3,7 @@
 
 import Dataplane
 
-/// What can be read about element types, made from what they declare: Markdown pages, and text for a terminal.
+/// Documentation of element types, generated from their declarations: Markdown pages, and text for a terminal.
 public enum ElementPages {
     // MARK: Markdown
 
@@ -79,7 +79,7 @@ public enum ElementPages {
 
     // MARK: Terminal
 
-    /// What `spillway show` prints about one element type.
+    /// The text that `spillway show` prints for one element type.
     public static func terminal(_ type: ElementDescriptor) -> String {
         var out = "\(type.name) \(type.summary)\n"
         let prose = plainCode(type.documentation)
@@ -106,7 +106,7 @@ public enum ElementPages {
         return out
     }
 
-    /// What an element type declares, for programs.
+    /// The declaration of an element type, for programs.
     public static func json(_ type: ElementDescriptor) -> JSON {
         func named(_ list: [(String, String)]) -> JSON {
             .array(list.map { .object([("name", .string($0.0)), ("about", .string($0.1))]) })
@@ -174,14 +174,14 @@ public enum ElementPages {
         ])
     }
 
-    /// What `spillway list` prints: name, family and summary of every element type.
+    /// The text that `spillway list` prints: name, family and summary of every element type.
     public static func list(_ catalog: Catalog) -> String {
         columns(
             families(catalog).flatMap { category, types in types.map { [$0.name, category.rawValue, $0.summary] } }
         )
     }
 
-    // MARK: What is said
+    // MARK: Wording
 
     private static func families(_ catalog: Catalog) -> [(Category, [ElementDescriptor])] {
         Category.allCases.compactMap { category in
@@ -227,7 +227,7 @@ public enum ElementPages {
         return output.optional ? kind + ", optional" : kind
     }
 
-    /// An example as lines: its parameters, what goes in, what must come out and what must be dropped.
+    /// An example as lines: its parameters, its input, and the expected output and drops.
     private static func text(of example: Example, _ type: ElementDescriptor) -> String {
         var rows: [[String]] = []
         if !example.config.isEmpty { rows.append(["with", "", example.config]) }
@@ -244,7 +244,7 @@ public enum ElementPages {
         return "\n## \(title)\n\n| \(name) | \(about) |\n|---|---|\n" + rows.map { row([code($0.0), $0.1]) }.joined()
     }
 
-    /// A row of a Markdown table; bars and line breaks in cells would end them.
+    /// A row of a Markdown table; escapes bars and line breaks, which would end cells.
     private static func row(_ cells: [String]) -> String {
         let cells = cells.map { $0.replacing("|", with: "\\|").replacing("\n", with: " ") }
         return "| " + cells.joined(separator: " | ") + " |\n"
@@ -265,7 +265,7 @@ public enum ElementPages {
             .joined(separator: "```")
     }
 
-    /// Cells in columns, two spaces apart; the last column is as wide as it likes.
+    /// Cells in columns, two spaces apart; the last column has no fixed width.
     static func columns(_ rows: [[String]], indent: Int = 0) -> String {
         var widths: [Int] = []
         for row in rows {

@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A JSON value whose members keep the order in which they were given, so that the same results give the same bytes.
+/// A JSON value whose members keep their order, so that the same results give the same bytes.
 public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral {
     case object([(String, JSON)])
     case array([JSON])
     case string(String)
     case integer(Int64)
     case unsigned(UInt64)
-    /// A number with a fixed count of digits behind the point, so that its text does not depend on its value.
+    /// A number with a fixed number of decimal places, so that its text has a predictable form.
     case decimal(Double, digits: Int)
     case bool(Bool)
     case null
@@ -23,7 +23,7 @@ public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBooleanLite
         return members.first { $0.0 == name }?.1
     }
 
-    /// The text, with two spaces a level and a final newline.
+    /// The text, with two spaces per level and a final newline.
     public var text: String {
         var out = ""
         write(&out, indent: 0)
@@ -99,7 +99,7 @@ public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBooleanLite
 }
 
 extension JSON {
-    /// Reads JSON (RFC 8259); nil when the text is not JSON, or is nested deeper than 64. Numbers keep their text.
+    /// Parses JSON (RFC 8259); nil if the text is not JSON, or is nested deeper than 64. Numbers keep their text.
     public init?(_ text: String) {
         var reader = JSONReader(bytes: Array(text.utf8))
         guard let value = reader.value(depth: 0), reader.isAtEnd else { return nil }
@@ -203,8 +203,8 @@ private struct JSONReader {
     }
 }
 
-/// `x` with `digits` digits behind the point, rounded half away from zero; the same on every machine. Where that is more
-/// than a number can hold, `x` as short as it can be read back.
+/// `x` with `digits` decimal places, rounded half away from zero; the same on every machine. If that is more than a number can
+/// hold, the shortest text that reads back as `x`.
 public func fixed(_ x: Double, _ digits: Int) -> String {
     var scale = 1.0
     for _ in 0..<min(digits, 400) { scale *= 10 }
@@ -217,7 +217,7 @@ public func fixed(_ x: Double, _ digits: Int) -> String {
     return sign + padded.dropLast(digits) + "." + padded.suffix(digits)
 }
 
-/// `n` with a thin separation of thousands: `2 000 000`.
+/// `n` with its thousands separated by spaces: `2 000 000`.
 public func grouped(_ n: UInt64) -> String {
     let digits = String(n)
     var out = ""

@@ -4,7 +4,7 @@
 import Dataplane
 import Model
 
-/// What is said about modelled placements, in every form.
+/// A report on modelled placements, in all forms.
 public protocol ModelReport {
     /// The report for a terminal.
     var text: String { get }
@@ -16,7 +16,7 @@ public protocol ModelReport {
     var statistics: JSON { get }
     /// The load at which latency was modelled.
     var load: Load { get }
-    /// The user ended it before it was complete.
+    /// The user ended the work before it was complete.
     var wasInterrupted: Bool { get }
 }
 
@@ -25,7 +25,7 @@ extension ModelReport {
     public var wasInterrupted: Bool { false }
 }
 
-/// A rate of packets in words.
+/// A packet rate in words.
 public func rateText(_ rate: Double) -> String {
     switch rate {
     case 100_000...: "\(mega(rate)) Mpps"
@@ -35,7 +35,7 @@ public func rateText(_ rate: Double) -> String {
     }
 }
 
-/// A rate of bits in words.
+/// A bit rate in words.
 func bitsText(_ rate: Double) -> String {
     switch rate {
     case 1e8...: "\(giga(rate)) Gbps"
@@ -44,17 +44,17 @@ func bitsText(_ rate: Double) -> String {
     }
 }
 
-/// Millions a second; of slow devices with more digits.
+/// Millions per second, with more digits for slow devices.
 func mega(_ rate: Double) -> String { fixed(rate / 1e6, rate < 1e5 && rate > 0 ? 6 : 3) }
 
 func giga(_ rate: Double) -> String { fixed(rate / 1e9, 2) }
 
-/// Microseconds; histograms count what is longer than 100 s as that.
+/// Microseconds; histograms cap longer values at 100 s.
 func microseconds(_ picoseconds: Int64) -> String {
     picoseconds >= 99_000_000_000_000 ? "> 99 s" : fixed(Double(picoseconds) / 1e6, 2)
 }
 
-/// Many in words: `10.2 M`.
+/// A large number in words: `10.2 M`.
 private func many(_ n: Int64) -> String {
     switch n {
     case 1_000_000_000_000_000...: "more than 10^15"
@@ -67,7 +67,7 @@ private func many(_ n: Int64) -> String {
 private func copiesText(_ n: Int64) -> String { n == 1 ? "the recording" : "\(many(n)) copies of the recording" }
 
 extension Load {
-    /// The load in words: how much, and what it is made of.
+    /// The load in words: its rate, and its copies.
     func text(_ recorded: Recorded) -> String {
         let own = rate / recorded.ownRate
         let wire = rate * recorded.wireBytesPerPacket * 8
@@ -81,7 +81,7 @@ extension Load {
 }
 
 extension Recorded {
-    /// What was recorded, in words.
+    /// The recording in words.
     var text: String {
         "\(grouped(UInt64(packets))) packets recorded" + (isPrefix ? " (the capture goes on)" : "")
             + ", \(fixed(bytesPerPacket, 1)) B each and \(fixed(wireBytesPerPacket, 1)) B on the wire, at "
@@ -89,7 +89,7 @@ extension Recorded {
     }
 }
 
-/// The rows of a table of placements, and what is the same in all of them.
+/// The rows of a table of placements, and the figures that are the same in all of them.
 func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (table: Table, same: String?) {
     let base = Double(baseline.sustainableRate)
     typealias Column = (title: String, alignment: Table.Alignment, words: String, cell: (PlacementResult) -> String)
@@ -116,7 +116,7 @@ func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (ta
         ("slow path", .right, "of packets take the slow path", { $0.slowPath.map { percent($0.share) } ?? "-" }),
         ("bottleneck", .left, "bottleneck", { $0.bottleneck }),
     ].filter { column in column.title != "slow path" || results.contains { $0.slowPath != nil } }
-    // A column in which no placement differs says nothing about them.
+    // A column that is the same for all placements says nothing about them.
     func differs(_ column: Column) -> Bool {
         let cells = Set(results.map(column.cell).map { $0 == "baseline" ? "1.00x" : $0 })
         return results.count == 1 ? column.title != "device" && column.title != "relative" : cells.count > 1
@@ -140,7 +140,7 @@ private func isSame(_ a: PlacementResult, _ b: PlacementResult) -> Bool {
 
 // MARK: Sentences below a table
 
-/// Each on a line of its own.
+/// The notes, one per line.
 func notes(
     _ results: [PlacementResult],
     _ recorded: Recorded,
@@ -195,7 +195,7 @@ func notes(
     return lines
 }
 
-/// What the sustainable rates need of flow tables; placements for which it is the same are named together.
+/// The needs of the sustainable rates on flow tables; placements with the same needs are named together.
 func flowLines(_ results: [PlacementResult]) -> [String] {
     var lines: [(text: String, names: [String])] = []
     for result in results where !result.flows.isEmpty {
@@ -230,7 +230,7 @@ func flowLines(_ results: [PlacementResult]) -> [String] {
     return lines.map { "Flows with \($0.names.map { "'\($0)'" }.joined(separator: ", ")): \($0.text)." }
 }
 
-/// How far a verdict carries.
+/// How robust the verdict is.
 func sensitivityLines(_ s: Sensitivity) -> [String] {
     var lines: [String] = []
     if s.draws > 0 {
@@ -258,7 +258,7 @@ func sensitivityLines(_ s: Sensitivity) -> [String] {
     return lines
 }
 
-/// What the devices' numbers rest on, and what they leave out.
+/// The assumptions behind the devices' numbers, and what they leave out.
 func profileLines(_ profiles: [DeviceProfile], hostsDiffer: Bool) -> [String] {
     var lines: [String] = []
     for profile in profiles {
@@ -290,7 +290,7 @@ func profileLines(_ profiles: [DeviceProfile], hostsDiffer: Bool) -> [String] {
     return lines
 }
 
-/// Lines for a terminal, none of them longer than `width` but for single words; what goes on is indented further.
+/// Lines for a terminal, at most `width` long unless a word is longer; continuation lines are indented further.
 func wrapped(_ lines: [String], width: Int = 120) -> String {
     var out = ""
     for line in lines {
@@ -316,7 +316,7 @@ func wrapped(_ lines: [String], width: Int = 120) -> String {
 
 // MARK: JSON
 
-/// - Parameter elementDrops: are among the drops by `element.reason`, which no reason of the model looks like.
+/// - Parameter elementDrops: included among the drops as `element.reason`, a form that no reason of the model has.
 func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: Recorded) -> JSON {
     func ns(_ ps: Int64?) -> JSON { ps.map { .decimal(Double($0) / 1000, digits: 1) } ?? .null }
     let base = Double(baseline.sustainableRate)

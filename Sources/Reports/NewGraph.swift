@@ -3,11 +3,11 @@
 
 import Dataplane
 
-/// Why no graph can be written from a chain.
+/// The reason no graph can be written from a chain.
 public struct NewGraphError: Error, Sendable, CustomStringConvertible {
     /// A sentence without capital or full stop.
     public var message: String
-    /// What may have been meant.
+    /// A suggestion of what may have been meant.
     public var suggestion: String?
 
     public var description: String { message + (suggestion.map { "; did you mean '\($0)'?" } ?? "") }
@@ -17,9 +17,9 @@ public struct NewGraphError: Error, Sendable, CustomStringConvertible {
 public enum NewGraph {
     /// A complete, commented graph file with every parameter at its default.
     ///
-    /// A hop is an element type, or a name that says its type: `counter` is a Counter, and whatever has the ports `rx` or
-    /// `tx` is a Wire. Several chains are separated by `;` or line breaks. Outputs that must be connected and are not lead
-    /// to a Discard; parameters that must be given get an example value to replace.
+    /// A hop is an element type, or a name that implies its type: `counter` is a Counter, and anything with the ports `rx` or
+    /// `tx` is a Wire. Several chains are separated by `;` or line breaks. Required outputs that are not connected lead to a
+    /// Discard; required parameters get an example value to replace.
     public static func text(_ chain: String, catalog: Catalog) throws(NewGraphError) -> String {
         var draft = Draft(catalog)
         for chain in chain.split(whereSeparator: { $0 == ";" || $0.isNewline }) where !chain.allSatisfy(\.isWhitespace)
@@ -31,12 +31,12 @@ public enum NewGraph {
     }
 }
 
-/// A graph on its way from chains to a file.
+/// A graph under construction, from chains to a file.
 private struct Draft {
     struct Node {
         var name: String
         var type: ElementDescriptor
-        /// The name was in the chain; else it is made up, or `Type@1`.
+        /// The name was in the chain; otherwise it is generated, or `Type@1`.
         var isNamed: Bool
         var configured: ConfiguredElement?
         var usedInputs: Set<String> = []
@@ -77,7 +77,7 @@ private struct Draft {
         chains.append(hops)
     }
 
-    /// The node a hop means: a new one for a type, the same one for the same name.
+    /// The node of a hop: a new one for a type, the same one for the same name.
     private mutating func node(_ text: String, port: String?) throws(NewGraphError) -> Int {
         if let type = catalog[text] {
             nodes.append(Node(name: type.name, type: type, isNamed: false))
@@ -97,7 +97,7 @@ private struct Draft {
 
     // MARK: Ports
 
-    /// Configures the elements and finds out which ports the chains use.
+    /// Configures the elements and determines which ports the chains use.
     private mutating func connect() throws(NewGraphError) {
         for n in nodes.indices {
             let configured = nodes[n].type.configure(examples(n).map { ($0.name, 0, $0.value) }, at: 0)
@@ -141,7 +141,7 @@ private struct Draft {
         )
     }
 
-    /// Values for the parameters that must be given.
+    /// Example values for the required parameters.
     private func examples(_ n: Int) -> [(name: String, value: Value)] {
         nodes[n].type.parameters.filter { $0.defaultText == nil }.map { parameter in
             switch parameter.type {
@@ -181,7 +181,7 @@ private struct Draft {
         let openInputs = nodes.map { node in
             node.configured!.inputs.filter { !$0.optional && !node.usedInputs.contains($0.name) }.map(\.name)
         }
-        // What needs a name gets one; the others stay bare types.
+        // Nodes that need a name get one; the others stay bare types.
         var anonymous: [String: Int] = [:]
         var isDeclared: [Bool] = []
         for n in nodes.indices {
@@ -256,7 +256,7 @@ private struct Draft {
         return out
     }
 
-    /// `text` as a YAML scalar that the loader reads back: quoted where it would be read as something else.
+    /// `text` as a YAML scalar that the loader reads back: quoted if it would otherwise be read as something else.
     private func scalar(_ text: String) -> String {
         let escaped = text.replacing("$", with: "$$")
         let isPlain =

@@ -5,13 +5,13 @@ import Dataplane
 import Model
 import Placement
 
-/// What the planner found.
+/// The planner's results.
 public struct PlanReport: ModelReport, Sendable {
     /// The graph's name.
     public var graph: String
     /// The device the placements were modelled on.
     public var profile: DeviceProfile
-    /// What was found.
+    /// The plan.
     public var plan: Plan
 
     public init(graph: String, profile: DeviceProfile, plan: Plan) {

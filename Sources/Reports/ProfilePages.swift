@@ -4,7 +4,7 @@
 import Dataplane
 import Model
 
-/// What can be read about device profiles, made from how their figures are declared.
+/// Documentation of device profiles, generated from the declarations of their figures.
 public enum ProfilePages {
     /// The page of all figures, in Markdown.
     public static var page: String {
@@ -82,7 +82,7 @@ public enum ProfilePages {
         ])
     }
 
-    /// A first profile: every figure with an example of a value, all of them assumptions.
+    /// A template for a profile: every figure with an example value, all of them assumptions.
     public static func new(_ name: String) -> String {
         var out =
             "# Each number needs a source; 'spillway show FIGURE' says what it means, and so does elements-docs/profile-figures.md.\n"
@@ -96,7 +96,7 @@ public enum ProfilePages {
                 sections.append(path)
                 out += (depth == 0 ? "\n" : "") + String(repeating: "  ", count: depth) + "\(parts[depth]):\n"
             }
-            // What may be left out is.
+            // Optional figures are commented out.
             let mark = type.presence == .optional ? "# " : ""
             out += String(repeating: "  ", count: parts.count) + "\(mark)\(example(type))\n"
         }
@@ -147,7 +147,7 @@ public enum ProfilePages {
         }
     }
 
-    /// The unit of a number that is written without.
+    /// The unit of a number that is written without one.
     private static func unit(_ type: FigureType?, _ path: String) -> String {
         if path.hasSuffix(".accesses") { return "" }
         switch type?.kind {

@@ -3,19 +3,19 @@
 
 import Dataplane
 
-/// What one run of a graph counted: measured, nothing modelled.
+/// The counters of one run of a graph: measured, nothing modelled.
 public struct RunReport: Sendable {
     /// The graph's name.
     public var graph: String
-    /// What each element counted, in the order of the graph.
+    /// The counters of each element, in the order of the graph.
     public var elements: [ElementCounts]
-    /// What passed each wire, in the order of the graph.
+    /// The counters of each wire, in the order of the graph.
     public var wires: [WireCounts]
-    /// Items that are neither free nor held by an element; anything but 0 means that an element lost some.
+    /// Items that are neither free nor held by an element; if not 0, an element lost some.
     public var lostItems: Int
-    /// Packets whose stamp lay before that of an earlier one, over all wires.
+    /// Packets with a timestamp earlier than their predecessor's, over all wires.
     public var backwards: UInt64
-    /// What was unusual about the input, a sentence each.
+    /// Unusual things about the input, one sentence each.
     public var warnings: [String]
 
     public init(
@@ -34,17 +34,17 @@ public struct RunReport: Sendable {
         self.warnings = warnings
     }
 
-    /// Whether every element's line balances: in + made = out + used + dropped + held.
+    /// Whether every element's counters balance: in + made = out + used + dropped + held.
     public var balances: Bool { lostItems == 0 && elements.allSatisfy(\.balances) }
 
-    /// What does not balance, in sentences.
+    /// The counters that do not balance, in sentences.
     public var imbalances: [String] {
         elements.filter { !$0.balances }.map {
             "element '\($0.name)' does not balance: in \($0.entered) + made \($0.made) is not out \($0.left) + used \($0.used) + dropped \($0.dropped) + held \($0.held)"
         } + (lostItems == 0 ? [] : ["\(lostItems) items are neither free nor held by an element"])
     }
 
-    /// One line for each element, then one for each wire.
+    /// One row per element, and one per wire.
     public var table: (elements: Table, wires: Table) {
         var elements = Table([
             ("element", .left), ("type", .left), ("in", .right), ("made", .right), ("out", .right), ("used", .right),

@@ -3,14 +3,14 @@
 
 /// A table of text, for the terminal and for Markdown.
 public struct Table: Sendable {
-    /// On which side the cells of a column are even.
+    /// The side on which the cells of a column are flush.
     public enum Alignment: Sendable {
         case left
         case right
     }
-    /// What stands above each column, and how its cells are aligned.
+    /// The title of each column, and the alignment of its cells.
     public var columns: [(title: String, alignment: Alignment)]
-    /// The cells of each row, one for each column.
+    /// The cells of each row, one per column.
     public var rows: [[String]] = []
 
     public init(_ columns: [(title: String, alignment: Alignment)]) { self.columns = columns }

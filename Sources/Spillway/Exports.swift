@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The face of the library: `import Spillway` is all that a user needs, also to write elements.
+// The public face of the library: `import Spillway` is all a user needs, even to write elements.
 @_exported import Capture
 @_exported import Dataplane
 @_exported import GraphFile

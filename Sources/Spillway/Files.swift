@@ -4,13 +4,13 @@
 import Dataplane
 import Glibc
 
-/// Whole files, for what is small: graphs, profiles, reports.
+/// Reading and writing whole small files: graphs, profiles, reports.
 public enum Files {
-    /// What is wrong with a file, with its name.
+    /// A failed file operation, with the file's name.
     public struct Failure: Error, CustomStringConvertible {
         /// The file, as it was named.
         public var path: String
-        /// The system's number for what is wrong.
+        /// The system's error number.
         public var errno: Int32
 
         public init(path: String, errno: Int32) {
@@ -19,15 +19,15 @@ public enum Files {
         }
 
         public var description: String { "\(path): \(reason)" }
-        /// What is wrong, without the name.
+        /// The system's message, without the name.
         public var reason: String { String(cString: strerror(errno)) }
-        /// There is no such file, or only a directory.
+        /// There is no such file, or it is a directory.
         public var isMissing: Bool { errno == ENOENT || errno == ENOTDIR || errno == EISDIR }
-        /// The user has no right to it.
+        /// The user lacks permission.
         public var isForbidden: Bool { errno == EACCES || errno == EPERM || errno == EROFS }
     }
 
-    /// The bytes of a file, at most `limit` and one more, so that a caller sees that there were more.
+    /// The bytes of a file, up to `limit` and one more, so that a caller can see that there were more.
     public static func read(_ path: String, limit: Int = 16 << 20) throws -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure(path: path, errno: errno) }
@@ -46,14 +46,14 @@ public enum Files {
         return bytes
     }
 
-    /// Writes a whole file, in place of an older one only when all of it could be written.
+    /// Writes a whole file, replacing an older one only once all of it has been written.
     ///
-    /// Symbolic links stay, and so do the mode and the owner of an older file. What is not a regular file, for example
-    /// `/dev/stdout`, is written to directly.
+    /// Symbolic links stay, as do the mode and owner of an older file. Anything but a regular file, for example `/dev/stdout`,
+    /// is written to directly.
     public static func write(_ text: String, to path: String) throws {
         var status = stat()
         let isThere = stat(path, &status) == 0
-        // A link to what is not there yet is written through too.
+        // A link to a missing file is written through too.
         if isThere ? status.st_mode & S_IFMT != S_IFREG : isLink(path) {
             let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
             guard file >= 0 else { throw Failure(path: path, errno: errno) }
@@ -67,7 +67,7 @@ public enum Files {
         do {
             defer { close(file) }
             if isThere {
-                // The owner first, as that may take bits of the mode away. Only root can give a file to another.
+                // The owner first, as that may clear mode bits. Only root can give a file to another user.
                 _ = fchown(file, status.st_uid, status.st_gid)
                 guard fchmod(file, status.st_mode & 0o7777) == 0 else { throw Failure(path: path, errno: errno) }
             }
@@ -92,7 +92,7 @@ public enum Files {
         }
     }
 
-    /// Makes a directory and those it is in, unless they are there.
+    /// Creates a directory and its parents, if missing.
     public static func makeDirectory(_ path: String) throws {
         if isDirectory(path) { return }
         let parent = path.split(separator: "/").dropLast().joined(separator: "/")
@@ -106,7 +106,7 @@ public enum Files {
         if unlink(path) != 0 { throw Failure(path: path, errno: errno) }
     }
 
-    /// Throws when a file cannot be opened for reading, or is a directory.
+    /// Throws if a file cannot be opened for reading, or is a directory.
     public static func checkReadable(_ path: String) throws {
         if access(path, R_OK) != 0 { throw Failure(path: path, errno: errno) }
         if isDirectory(path) { throw Failure(path: path, errno: EISDIR) }
@@ -129,17 +129,17 @@ public enum Files {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
     }
 
-    /// The absolute path, without links, of what is there; nil when nothing is.
+    /// The absolute path without links; nil if nothing is there.
     private static func realPath(_ path: String) -> String? {
         guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }
         return String(cString: resolved)
     }
 
-    /// `path` as the file `other` can name it: seen from the directory of `other`.
+    /// `path` as the file `other` can refer to it: relative to the directory of `other`.
     ///
-    /// It is absolute where that cannot work: when `other` is a pipe or device, and when a link leads to its directory, as
-    /// whoever reads a path takes `..` away without looking at the file system.
+    /// It is absolute if that cannot work: if `other` is a pipe or device, or if a link leads to its directory, since readers
+    /// of a path resolve `..` without looking at the file system.
     public static func relative(_ path: String, to other: String) -> String {
         guard let to = realPath(path) else { return path }
         let directory = other.lastIndex(of: "/").map { String(other[...$0]) } ?? "."
@@ -151,7 +151,7 @@ public enum Files {
         return (a.dropFirst(common).map { _ in ".." } + b.dropFirst(common)).joined(separator: "/")
     }
 
-    /// An absolute path with `.` and `..` taken away by their names alone.
+    /// An absolute path with `.` and `..` resolved lexically.
     private static func withoutDots(_ path: String) -> String {
         var parts: [Substring] = []
         for part in path.split(separator: "/") where part != "." {
@@ -160,15 +160,15 @@ public enum Files {
         return "/" + parts.joined(separator: "/")
     }
 
-    /// Whether `path` names anything.
+    /// Whether anything exists at `path`.
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-    /// Whether `path` names nothing, as far as may be seen.
+    /// Whether nothing exists at `path`, as far as permissions allow to tell.
     public static func isMissing(_ path: String) -> Bool {
         access(path, F_OK) != 0 && Failure(path: path, errno: errno).isMissing
     }
 
-    /// The names in a directory, sorted by their bytes.
+    /// The names in a directory, sorted bytewise.
     public static func list(_ path: String) throws -> [String] {
         guard let directory = opendir(path) else { throw Failure(path: path, errno: errno) }
         defer { closedir(directory) }
@@ -182,12 +182,12 @@ public enum Files {
         return names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
     }
 
-    /// What makes a file the same under each of its names.
+    /// Identifies a file under any of its names.
     struct Identity: Hashable {
         private let device: dev_t
         private let inode: ino_t
 
-        /// Nil where nothing is.
+        /// Nil if nothing is there.
         init?(_ path: String) {
             var status = stat()
             guard stat(path, &status) == 0 else { return nil }
@@ -196,7 +196,7 @@ public enum Files {
         }
     }
 
-    /// The SHA-256 of a file's bytes, as hexadecimal digits; nil when `shouldStop`, which is asked now and then, ended it.
+    /// The SHA-256 of a file's bytes, as hexadecimal digits; nil if `shouldStop`, polled now and then, ended it.
     public static func sha256(_ path: String, shouldStop: () -> Bool = { false }) throws -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure(path: path, errno: errno) }

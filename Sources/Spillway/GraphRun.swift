@@ -6,16 +6,16 @@ import Dataplane
 import Reports
 import Synchronization
 
-/// What a wire is bound to, as a user writes it: `NAME=SOURCE[,SOURCE...][,write=FILE]`.
+/// A wire's binding as a user writes it: `NAME=SOURCE[,SOURCE...][,write=FILE]`.
 public struct WireArgument: Sendable, Equatable {
     /// The wire's name in the graph.
     public var name: String
-    /// Captures, read one after the other; `-` is standard input. Empty when the wire only sends.
+    /// Captures, read one after another; `-` is standard input. Empty if the wire only sends.
     public var sources: [String]
-    /// Where packets that are sent go; nil to count them only.
+    /// The destination of sent packets; nil to only count them.
     public var write: String?
 
-    /// What is wrong with an argument.
+    /// An error in an argument.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
     }
@@ -26,7 +26,7 @@ public struct WireArgument: Sendable, Equatable {
         self.write = write
     }
 
-    /// Reads `NAME=SOURCE[,SOURCE...][,write=FILE]`. A source is a file name, or has a prefix: `file:`.
+    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`. A source is a file name, optionally prefixed with `file:`.
     public init(_ text: String) throws(Failure) {
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
             throw Failure(description: "'\(text)' is not NAME=FILE[,write=FILE]")
@@ -52,7 +52,7 @@ public struct WireArgument: Sendable, Equatable {
         }
     }
 
-    /// One argument for each wire: what was given for one name in several arguments is put together.
+    /// One argument per wire: several arguments for the same name are merged.
     public static func merged(_ arguments: [WireArgument]) throws(Failure) -> [WireArgument] {
         var out: [WireArgument] = []
         for argument in arguments {
@@ -72,28 +72,28 @@ public struct WireArgument: Sendable, Equatable {
     }
 }
 
-/// Why a graph cannot be run as asked.
+/// The reason a graph cannot be run as requested.
 public struct BindingError: Error, CustomStringConvertible {
     public var description: String
 }
 
 /// One run of a graph on captures, as fast as the machine allows.
 public enum GraphRun {
-    /// What a run leaves behind.
+    /// The results of a run.
     public struct Outcome {
-        /// What was counted.
+        /// The counters of the run.
         public var report: RunReport
-        /// What there is to say of the captures.
+        /// Notes on the captures.
         public var input: InputNotes
-        /// The names of what elements wrote; `-` is standard output.
+        /// The names of files written by elements; `-` is standard output.
         public var outputs: [String]
-        /// An element or a wire wrote to standard output, or would have done so.
+        /// An element or a wire wrote to standard output, or would have.
         public var usedStandardOutput: Bool
     }
 
     /// Opens the captures of `wires` for the graph's wires. Every wire that leads into the graph must have one.
     ///
-    /// - Parameter shouldStop: asked while a capture is waited for; true ends it as if it had come to its end.
+    /// - Parameter shouldStop: polled while waiting for a capture; true ends it as if it had reached its end.
     public static func bind(
         _ spec: GraphSpec,
         _ wires: [WireArgument],
@@ -121,7 +121,7 @@ public enum GraphRun {
             let name = spec.nodes[number].name
             throw BindingError(description: "wire '\(name)' has no capture; give one with --wire \(name)=FILE")
         }
-        // Files are made only when all that is read could be opened.
+        // Files are created only once all inputs could be opened.
         for wire in wires {
             guard let write = wire.write, let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) else {
                 continue
@@ -131,13 +131,13 @@ public enum GraphRun {
         return bindings
     }
 
-    /// Runs `spec` until its captures end or `shouldStop` says so.
+    /// Runs `spec` until its captures end or `shouldStop` returns true.
     ///
     /// - Parameters:
-    ///   - inputs: what else is read beside the captures of `wires`; none of it is written.
-    ///   - services: what elements are made with; those of the loader that read the graph have its filters compiled.
-    ///   - ownsOutput: standard output is the caller's: what elements and wires would write there is thrown away.
-    ///   - progress: told now and then how many packets have come in.
+    ///   - inputs: other files read besides the captures of `wires`; none of them is written.
+    ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
+    ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
+    ///   - progress: called now and then with the number of packets that have entered.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
@@ -181,12 +181,12 @@ public enum GraphRun {
         )
     }
 
-    /// The link types that captures announce before they are read, each once.
+    /// The distinct link types that captures announce before they are read.
     static func linkTypes(of bindings: [Int: WireBinding]) -> [UInt16] {
         Set(bindings.values.compactMap { $0.source as? CaptureSource }.flatMap(\.announcedLinkTypes)).sorted()
     }
 
-    /// What the counters of an instance say.
+    /// A report of an instance's counters.
     private static func report(_ instance: Instance, _ input: InputNotes) -> RunReport {
         RunReport(
             graph: instance.spec.name,
@@ -199,9 +199,9 @@ public enum GraphRun {
     }
 }
 
-/// Other services, noting what elements write to, and refusing what they may not.
+/// Services that record what elements write to, and refuse forbidden destinations.
 public final class ObservedServices: FilterServices {
-    /// What it was told of the packets to come.
+    /// The link types announced for the packets to come.
     public let linkTypes: [UInt16]
     private let services: any Services
     private let inputs: InputFiles
@@ -209,9 +209,9 @@ public final class ObservedServices: FilterServices {
     private let names = Mutex<Set<String>>([])
 
     /// - Parameters:
-    ///   - inputs: what elements may not write to.
-    ///   - discardsOutput: what they write to standard output is thrown away.
-    ///   - linkTypes: link types of the packets that will come, as far as they are known.
+    ///   - inputs: files that elements may not write to.
+    ///   - discardsOutput: discards what elements write to standard output.
+    ///   - linkTypes: link types of the packets to come, as far as they are known.
     public init(
         _ services: any Services,
         inputs: InputFiles = InputFiles(),
@@ -224,10 +224,10 @@ public final class ObservedServices: FilterServices {
         self.discardsOutput = discardsOutput
     }
 
-    /// Those that the other services share.
+    /// The filter cache of the underlying services.
     public var filters: FilterCache? { (services as? any FilterServices)?.filters }
 
-    /// The names of what elements have opened, each once; `-` is standard output.
+    /// The distinct names that elements have opened for writing; `-` is standard output.
     public var sinks: [String] { names.withLock { $0.sorted() } }
 
     public func openSink(_ name: String) throws -> any ByteSink { try openSink(name, appends: false) }

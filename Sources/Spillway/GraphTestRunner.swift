@@ -5,20 +5,20 @@ import Capture
 import Dataplane
 import GraphFile
 
-/// Runs the tests of a graph: packets written as text go in; what leaves, and the records made of it, are compared with
+/// Runs the tests of a graph: feeds packets written as text, and compares the packets that leave, and the records, with
 /// patterns.
 public enum GraphTestRunner {
-    /// How one test went.
+    /// The result of one test.
     public struct Result: Sendable {
         /// The test's name.
         public var name: String
-        /// What did not hold; empty when the test passed.
+        /// The expectations that failed; empty if the test passed.
         public var failures: [Diagnostic]
     }
 
-    /// Runs all tests of a file that can be run. Diagnostics are about the files, and about what they name that is not
-    /// there: with an error among them some tests were not run. Failures are about the graph. `progress` is told the name
-    /// of each test before it runs. `settings` are values for parameters that go before those of the tests.
+    /// Runs all tests of a file that can be run. Diagnostics concern the files, and missing things that they name: with an
+    /// error among them some tests were not run. Failures concern the graph. `progress` is called with the name of each test
+    /// before it runs. `settings` override the tests' own parameter values.
     public static func run(
         _ path: String,
         _ loader: GraphLoader,
@@ -98,7 +98,7 @@ public enum GraphTestRunner {
         return Result(name: test.name, failures: failures)
     }
 
-    /// Compares what left a wire with what was expected there, in order.
+    /// Compares the packets that left a wire with those expected, in order.
     private static func compare(
         _ expected: GraphTests.Packets,
         _ collected: CollectedPackets,
@@ -127,7 +127,7 @@ public enum GraphTestRunner {
         }
     }
 
-    /// Compares the records that reached an element with those expected there, in order.
+    /// Compares the records that reached an element with those expected, in order.
     private static func compare(
         _ expected: GraphTests.Records,
         _ records: [ArrivingRecords.Record],
@@ -157,9 +157,9 @@ public enum GraphTestRunner {
     }
 }
 
-/// Keeps the records that arrive at some elements, one by one also where they travel together.
+/// Collects the records that arrive at some elements, individually even if they travel together.
 private final class ArrivingRecords: RunObserver {
-    /// A record, and how it is laid out.
+    /// A record with its layout.
     struct Record {
         var layout: Layout
         var bytes: [UInt8]
@@ -169,7 +169,7 @@ private final class ArrivingRecords: RunObserver {
         func matches(_ pattern: String) -> Bool { bytes.withUnsafeBytes { layout.matches(pattern, $0) } }
     }
 
-    /// By node number, in the order in which they arrived.
+    /// By node number, in order of arrival.
     private(set) var records: [Int: [Record]] = [:]
     private let instance: Instance
     private let watched: Set<Int>
@@ -197,12 +197,12 @@ private final class ArrivingRecords: RunObserver {
 }
 
 extension MemorySource {
-    /// The packets that `frames` describe, in order, each a microsecond after the other unless it says its time.
+    /// The packets described by `frames`, in order, a microsecond apart unless a frame gives its time.
     public convenience init(_ frames: [PacketText.Frame]) {
         var clock: Int64 = 0
         self.init(
             frames.map { frame in
-                // Time stops rather than reach what stands for the end of the input.
+                // Time stops rather than reach the value that stands for the end of the input.
                 clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
                 return Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: clock)
             }
@@ -212,7 +212,7 @@ extension MemorySource {
 
 /// Packets that left a wire, kept in memory.
 public final class CollectedPackets: PacketDestination {
-    /// In the order in which they left, each with its bytes as they were then.
+    /// The packets in the order in which they left, each with its bytes at that time.
     public private(set) var packets: [(bytes: [UInt8], item: Item)] = []
 
     public init() {}
@@ -220,7 +220,7 @@ public final class CollectedPackets: PacketDestination {
     public func write(_ item: Packet) { packets.append((Array(item.bytes), item.item.pointee)) }
     public func close() {}
 
-    /// Hands packet `k` to `body`, as an item whose bytes are there during the call.
+    /// Passes packet `k` to `body`, as an item whose bytes are valid during the call.
     public func withItem<R>(_ k: Int, _ body: (Packet) -> R) -> R {
         var bytes = packets[k].bytes
         var item = packets[k].item
@@ -231,14 +231,14 @@ public final class CollectedPackets: PacketDestination {
     }
 }
 
-/// Services for tests: what elements write is thrown away, so that a test leaves nothing behind.
+/// Services for tests: output of elements is discarded, so that a test leaves nothing behind.
 public struct MemoryServices: FilterServices {
     private let services: any Services
 
-    /// - Parameter services: what reads files and compiles filters.
+    /// - Parameter services: reads files and compiles filters.
     public init(_ services: any Services = SystemServices()) { self.services = services }
 
-    /// Those that the other services share.
+    /// The filter cache of the underlying services.
     public var filters: FilterCache? { (services as? any FilterServices)?.filters }
 
     public func openSink(_ name: String) -> any ByteSink { NowhereSink() }

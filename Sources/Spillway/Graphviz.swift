@@ -3,16 +3,16 @@
 
 import Glibc
 
-/// Draws with the `dot` program of Graphviz, when it is installed.
+/// Draws with Graphviz's `dot` program, if installed.
 public enum Graphviz {
-    /// Why nothing was drawn.
+    /// The reason nothing was drawn.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
     }
 
-    /// The drawing of a graph in DOT as SVG.
+    /// Converts a graph in DOT to SVG.
     public static func svg(_ dot: String) throws -> String {
-        // The text goes through a file without a name, so that neither program waits for the other.
+        // The text goes through an anonymous file, so that neither program waits for the other.
         guard let input = tmpfile() else { throw Files.Failure(path: "temporary file", errno: errno) }
         defer { fclose(input) }
         guard let output = tmpfile() else { throw Files.Failure(path: "temporary file", errno: errno) }

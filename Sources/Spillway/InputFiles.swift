@@ -4,10 +4,10 @@
 import Capture
 import GraphFile
 
-/// The files that one command reads, of which it may write none: a graph would be lost, and a capture be emptied while it is
+/// The files that one command reads, none of which it may write: a graph would be lost, and a capture emptied while it is being
 /// read.
 ///
-/// Files are told by device and inode, so another name or a link makes no difference.
+/// Files are identified by device and inode, so other names and links make no difference.
 public struct InputFiles: Sendable {
     private var files: Set<Files.Identity> = []
 
@@ -17,13 +17,14 @@ public struct InputFiles: Sendable {
         for wire in wires { for source in wire.sources { add(source) } }
     }
 
-    /// Adds a file that is read; `-` is standard input. What can be read and written at once, as a device, is no matter.
+    /// Adds a file that is read; `-` is standard input. Files that can be read and written at once, such as devices, are
+    /// ignored.
     public mutating func add(_ path: String) {
         let path = path == "-" ? "/dev/stdin" : path
         if Files.isRegular(path), let file = Files.Identity(path) { files.insert(file) }
     }
 
-    /// Throws when `path` is one of these files; to be asked before anything is opened for writing. `-` is standard output.
+    /// Throws if `path` is one of these files; call it before opening anything for writing. `-` is standard output.
     public func checkOutput(_ path: String) throws(OutputError) {
         guard let file = Files.Identity(path == "-" ? "/dev/stdout" : path), files.contains(file) else { return }
         throw OutputError(file: path, reason: "cannot be read and written at once", code: OutputError.fileInUse)

@@ -5,16 +5,16 @@ import Capture
 import Dataplane
 import Reports
 
-/// What there is to say about the captures of a run or a model, once they were read.
+/// Notes on the captures of a run or a model, once they have been read.
 public struct InputNotes {
-    /// What was odd, in sentences.
+    /// Oddities, in sentences.
     public private(set) var warnings: [String] = []
-    /// Packets whose stamp lay before that of an earlier one, over all wires.
+    /// Packets with a timestamp earlier than their predecessor's, over all wires.
     public private(set) var backwards: UInt64 = 0
-    /// Why a capture ended before its natural end; nil when none did. What stands before that was used.
+    /// The error that ended a capture early; nil if there was none. The packets before it were used.
     public private(set) var failure: (any Error)?
 
-    /// Asks the sources of all wires.
+    /// Collects the notes of all wires' sources.
     public init(_ instance: Instance) {
         for number in instance.bindings.keys.sorted() {
             guard let source = instance.bindings[number]?.source else { continue }

@@ -4,14 +4,14 @@
 import Dataplane
 import Reports
 
-/// An item as it is shown to people and to programs.
+/// An item as shown to users and programs.
 public struct ItemText {
-    /// The packet, record or command in a line.
+    /// The packet, record or command as a line of text.
     public var text: String
-    /// The same for programs, with its kind, time and lengths.
+    /// The item for programs, with its kind, time and lengths.
     public var json: JSON
 
-    /// Describes `item`; `layouts` knows the records of its run.
+    /// Describes `item`; `layouts` are those of its run.
     public init(_ item: Packet, _ layouts: LayoutTable) {
         text = PacketText.describe(item, layouts: layouts)
         json = .object([
@@ -25,7 +25,7 @@ public struct ItemText {
     }
 }
 
-/// Hands what passes one edge to a closure.
+/// Passes the items on one edge to a closure.
 public final class EdgeTap: RunObserver {
     private let edge: Int
     private let take: (Packet) -> Void
@@ -40,11 +40,11 @@ public final class EdgeTap: RunObserver {
         for k in 0..<batch.count { take(batch[k]) }
     }
 
-    /// As ``RunObserver`` says.
+    /// Does nothing.
     public func worked(_ number: Int) {}
 }
 
-/// Follows one packet, and what is made from it, through a graph. The run must use batches of one.
+/// Follows one packet, and everything made from it, through a graph. The run must use batches of one.
 public final class PacketTrace: RunObserver {
     private let instance: Instance
     private let sequence: UInt64
@@ -53,13 +53,13 @@ public final class PacketTrace: RunObserver {
     /// The packet was seen.
     public private(set) var found = false
 
-    /// What happened to the packet, or to something made from it.
+    /// An event in the life of the packet, or of an item made from it.
     public enum Step {
-        /// It went along the edge called `edge` to the input `to`.
+        /// It moved along the edge called `edge` to the input `to`.
         case moved(edge: String, to: String, item: ItemText)
         case dropped(element: String, reason: String)
 
-        /// The step in a line for people.
+        /// The step as a line of text.
         public var text: String {
             switch self {
             case .moved(let edge, let to, let item): "\(edge) -> \(to): \(item.text)"
@@ -102,7 +102,7 @@ public final class PacketTrace: RunObserver {
         }
     }
 
-    /// As ``RunObserver`` says.
+    /// Reports the steps that `number` ended; see ``RunObserver``.
     public func worked(_ number: Int) {
         guard let before = dropsBefore else { return }
         dropsBefore = nil

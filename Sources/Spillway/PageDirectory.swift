@@ -4,10 +4,10 @@
 import Dataplane
 import Reports
 
-/// The pages of element types as a directory keeps them.
+/// The pages of element types in a directory.
 extension ElementPages {
-    /// Writes all pages to a directory, which is made if it does not exist, and removes generated pages of element types
-    /// that no longer exist. Returns the files that changed. Throws a ``Files/Failure``.
+    /// Writes all pages to a directory, creating it if necessary, and removes generated pages of element types that no longer
+    /// exist. Returns the files that changed. Throws a ``Files/Failure``.
     @discardableResult
     public static func write(_ catalog: Catalog, to directory: String) throws -> [String] {
         try Files.makeDirectory(directory)
@@ -23,7 +23,7 @@ extension ElementPages {
         return changed
     }
 
-    /// What differs between a directory and the pages that would be written there, a line each; empty when nothing does.
+    /// The differences between a directory and the pages that would be written there, one per line; empty if there are none.
     public static func check(_ catalog: Catalog, _ directory: String) -> [String] {
         var differences: [String] = []
         for (file, text) in pages(catalog) {

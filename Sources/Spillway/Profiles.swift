@@ -25,12 +25,12 @@ extension GraphSchema {
     }
 }
 
-/// Device profiles, by the name of a shipped one or by file.
+/// Device profiles, by the name of a shipped one or by file name.
 public enum Profiles {
     /// The names of the profiles that come with Spillway.
     public static var shipped: [String] { shippedProfiles.map(\.name) }
 
-    /// The path under which ``read(_:)`` finds a profile: a file when it looks like one, else a shipped profile.
+    /// The path under which ``read(_:)`` finds a profile: a file if it looks like one, otherwise a shipped profile.
     public static func path(_ name: String) -> String {
         shippedProfiles.contains { $0.name == name } && !Files.exists(name) ? "profile:\(name).yaml" : name
     }

@@ -9,18 +9,18 @@ import Reports
 
 /// The statistics of two earlier runs side by side.
 ///
-/// Two runs had the same inputs when the verb, the bytes of the graph and its compounds, its parameters, the bytes of the
-/// captures of each wire, the seed, the profile's bytes, the load and the objective are the same, and placements of one
-/// name have the same sides. Where files lie does not matter. Neither do results: a parameter whose value is the name of
-/// what an element wrote to says where results go, and is left out. What came from a pipe left no digest, so it counts as
-/// different from everything; so does a run that was interrupted, as nobody knows how much it had read.
+/// Two runs had the same inputs if the verb, the bytes of the graph and its compounds, its parameters, the bytes of the
+/// captures of each wire, the seed, the profile's bytes, the load and the objective are the same, and placements of the same
+/// name have the same sides. File locations do not matter. Nor do results: a parameter whose value names an element's output
+/// file only says where results go, and is ignored. Input from a pipe has no digest, so it counts as different from everything;
+/// so does a run that was interrupted, as it is unknown how much it had read.
 public struct RunComparison {
-    /// A file of a run directory that is not as this tool writes it.
+    /// A file of a run directory is not as this tool writes it.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
     }
 
-    /// Which inputs differ, in words; empty when the runs can be compared.
+    /// The inputs that differ, in words; empty if the runs can be compared.
     public let differentInputs: [String]
     private let rows: [(name: String, unit: String, first: String?, second: String?)]
     private let names: (String, String)
@@ -72,7 +72,7 @@ public struct RunComparison {
         return json
     }
 
-    /// An input as far as it matters for results.
+    /// The part of an input that matters for results.
     private static func input(_ key: String, _ manifest: JSON) -> JSON? {
         guard let value = manifest["inputs"]?[key].map(withoutPaths) else { return nil }
         guard key == "parameters", case .object(let members) = value,
@@ -81,7 +81,7 @@ public struct RunComparison {
         return .object(members.filter { member in !outputs.contains { $0.line == member.1.line } })
     }
 
-    /// Whether an input is among those of which no digest was kept.
+    /// Whether an input has no digest.
     private static func hasNoDigest(_ value: JSON) -> Bool {
         switch value {
         case .object(let members):
@@ -102,7 +102,7 @@ public struct RunComparison {
         }
     }
 
-    /// Inputs are the same when their bytes are; where they lie does not matter.
+    /// Inputs are equal if their bytes are; paths do not matter.
     private static func withoutPaths(_ value: JSON) -> JSON {
         switch value {
         case .object(let members): .object(members.filter { $0.0 != "path" }.map { ($0.0, withoutPaths($0.1)) })
@@ -144,7 +144,7 @@ public struct RunComparison {
         }
     }
 
-    /// One row for each statistic, with the change where both are numbers.
+    /// One row per statistic, with the change if both are numbers.
     public var table: Table {
         var table = Table([
             ("statistic", .left), ("unit", .left), (names.0, .right), (names.1, .right), ("change", .right),
@@ -157,7 +157,7 @@ public struct RunComparison {
         return table
     }
 
-    /// What was found, for programs.
+    /// The comparison for programs.
     public var json: JSON {
         .object([
             ("different_inputs", .array(differentInputs.map { .string($0) })),
@@ -184,7 +184,7 @@ public struct RunComparison {
 
 /// Placements as files of their own.
 public enum PlacementFile {
-    /// The text of a placement file, which names its graph by `graphPath`.
+    /// The text of a placement file, which refers to its graph by `graphPath`.
     public static func text(_ placement: PlacementResult, of graph: GraphSpec, graphPath: String) -> String {
         let nic = graph.nodes.indices.filter { placement.sides[$0] == .nic && !graph.nodes[$0].isWire }
         return """
@@ -196,7 +196,7 @@ public enum PlacementFile {
             """
     }
 
-    /// A scalar that means itself in YAML, where a string of JSON does too.
+    /// A scalar quoted for YAML, where a JSON string has the same meaning.
     private static func quoted(_ text: String) -> String {
         let isPlain = text.utf8.allSatisfy {
             (0x30...0x39).contains($0) || (0x41...0x5a).contains($0 & 0xdf) || "_-./".utf8.contains($0)
@@ -209,7 +209,7 @@ public enum PlacementFile {
 }
 
 extension GraphRun {
-    /// An instance for the model: its captures are read, and nothing is written if `services` write nothing.
+    /// An instance for the model, which reads its captures; nothing is written if `services` write nothing.
     public static func modelInstance(
         _ spec: GraphSpec,
         wires: [WireArgument],

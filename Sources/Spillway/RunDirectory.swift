@@ -8,20 +8,20 @@ import Model
 import Placement
 import Reports
 
-/// A directory that keeps what a run was made of and what it gave: `resolved.yaml`, `manifest.json`, `stats.json` and
-/// `report.md`. The same inputs give the same bytes of all but the manifest.
+/// A directory that keeps the inputs and results of a run: `resolved.yaml`, `manifest.json`, `stats.json` and `report.md`. The
+/// same inputs give the same bytes of all but the manifest.
 public struct RunDirectory {
-    /// Where it is.
+    /// The directory's path.
     public let path: String
 
-    /// It holds an earlier run, and nobody said that it may go.
+    /// The directory holds an earlier run, which may not be overwritten.
     public struct InUse: Error, CustomStringConvertible {
         let path: String
         public var description: String { "'\(path)' holds an earlier run; --overwrite replaces it" }
     }
 
-    /// Makes the directory, or takes one that is there, unless it holds a file that is among `inputs` where one is to be
-    /// written, or an earlier run that is not to be overwritten.
+    /// Creates the directory, or uses an existing one, unless a file to be written is among `inputs`, or it holds an earlier
+    /// run that may not be overwritten.
     public init(_ path: String, inputs: InputFiles = InputFiles(), overwrites: Bool = false) throws {
         if !overwrites, Files.exists("\(path)/manifest.json") { throw InUse(path: path) }
         for file in ["resolved.yaml", "manifest.json", "stats.json", "report.md"] {
@@ -31,35 +31,35 @@ public struct RunDirectory {
         self.path = path
     }
 
-    /// What is kept.
+    /// The content to keep.
     public struct Content {
-        /// The command that made it: `run`, `compare`.
+        /// The command that produced it: `run`, `compare`.
         public var verb: String
-        /// The graph, with the files it came from.
+        /// The graph, with its source files.
         public var graph: LoadedGraph
-        /// What the wires were bound to.
+        /// The bindings of the wires.
         public var wires: [WireArgument]
         /// The seed of the run.
         public var seed: UInt64
-        /// The paths and bytes of the profiles, where any were used.
+        /// The paths and bytes of the profiles used.
         public var profiles: [(path: String, bytes: [UInt8])] = []
         /// The placements that were compared.
         public var placements: [GraphSpec.Placement] = []
         /// The load at which latency was modelled.
         public var load: Load?
-        /// The name of the placement others were held against.
+        /// The name of the baseline placement.
         public var baseline: String?
-        /// What a plan was to be best at.
+        /// The objective of a plan.
         public var objective: Objective?
-        /// The user ended the run before its input had ended.
+        /// The user ended the run before the end of its input.
         public var wasInterrupted = false
-        /// The names of what elements write to.
+        /// The names of files that elements write.
         public var sinks: [String] = []
-        /// The files that the verb wrote beside the directory.
+        /// Other files that the verb wrote.
         public var outputs: [String] = []
-        /// What becomes `stats.json`.
+        /// The content of `stats.json`.
         public var statistics: JSON
-        /// What becomes `report.md`.
+        /// The content of `report.md`.
         public var markdown: String
 
         public init(
@@ -79,8 +79,8 @@ public struct RunDirectory {
         }
     }
 
-    /// Writes all files. Inputs are named by the SHA-256 of their bytes; when `shouldStop` says so while captures are read for
-    /// that, the rest of them are left without.
+    /// Writes all files. Inputs are identified by the SHA-256 of their bytes; once `shouldStop` returns true while captures are
+    /// being read for that, the rest have none.
     public func write(_ content: Content, shouldStop: () -> Bool = { false }) throws {
         try Files.write(content.graph.resolvedYAML ?? "", to: "\(path)/resolved.yaml")
         try Files.write(content.statistics.text, to: "\(path)/stats.json")
@@ -98,7 +98,7 @@ public struct RunDirectory {
         var digests: [String: JSON] = [:]
         func digest(capture path: String) throws -> JSON {
             if let known = digests[path] { return known }
-            // A pipe has been read, and will not come again.
+            // A pipe has been consumed and cannot be read again.
             let canBeRead = path != "-" && Files.isRegular(path)
             let digest = canBeRead ? try Files.sha256(path, shouldStop: shouldStop) : nil
             digests[path] = digest.map { .string($0) } ?? .null
@@ -187,7 +187,7 @@ public struct RunDirectory {
         ]
     }
 
-    /// The time of day, UTC, as RFC 3339 writes it.
+    /// The current time, UTC, in RFC 3339 format.
     private static func now() -> String {
         var seconds = time(nil)
         var fields = tm()

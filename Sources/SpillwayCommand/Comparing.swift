@@ -5,14 +5,14 @@ import ArgumentParser
 import Glibc
 import Spillway
 
-/// How what the model says is written.
+/// The output format of model results.
 enum ModelFormat: String, ExpressibleByArgument, CaseIterable {
     case text
     case json
     case markdown
 }
 
-/// What the verbs that model a graph share.
+/// Options shared by the verbs that model a graph.
 struct ModelOptions: ParsableArguments {
     @OptionGroup var input: InputOptions
 
@@ -44,19 +44,19 @@ struct ModelOptions: ParsableArguments {
     @Flag(help: "Replaces what an earlier run left in the run directory.")
     var overwrite = false
 
-    /// What `body` models with.
+    /// What `body` gets to model with.
     struct Means {
         /// The device of a placement, by name.
         var device: (String) -> DeviceProfile
         var baseline: GraphSpec.Placement
         var options: Comparison.Options
         var progress: (ModelStep) -> Void
-        /// Gives the graph with its captures opened; to be called once.
+        /// Returns the graph with its captures opened; call it only once.
         var makeInstance: () throws -> Instance
     }
 
-    /// Models a graph, writes the report of `body` and keeps it in the run directory, with the placements or the objective
-    /// that were asked for. `files` are those that the verb reads and writes itself. Gives what there is to say of the captures, which comes last.
+    /// Models a graph, writes the report of `body` and keeps it in the run directory, with the requested placements or
+    /// objective. `files` are read and written by the verb itself. Notes on the captures come last.
     func model(
         _ verb: String,
         _ graph: GraphSpec,
@@ -112,12 +112,12 @@ struct ModelOptions: ParsableArguments {
                 do {
                     return (try body(means), InputNotes(instance))
                 } catch ModelError.noPackets {
-                    // The damage that stands before the first packet says more.
+                    // Damage before the first packet says more.
                     try conclude(InputNotes(instance))
                     throw ModelError.noPackets
                 }
             }
-            // A search that is interrupted gives what it has found; half a comparison is worth nothing.
+            // An interrupted search returns what it has found; half a comparison is worthless.
             let (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
             switch format {
             case .text: try Output.result(report.text)
@@ -309,18 +309,18 @@ struct Plan: ParsableCommand {
 }
 
 extension GraphSpec {
-    /// Everything on the host, and everything on the NIC that can be; one placement where that is the same.
+    /// Everything on the host, and everything possible on the NIC; one placement if these are the same.
     fileprivate var extremes: [Placement] { allHost.sides == allNIC.sides ? [allHost] : [allHost, allNIC] }
 }
 
 /// The profiles of a verb: one for all placements, or one for each.
 private struct Devices {
     var all: [(profile: DeviceProfile, path: String, bytes: [UInt8])] = []
-    /// For each placement that is named the number of its profile.
+    /// For each placement that is named, the index of its profile.
     private var named: [(placement: String, number: Int)] = []
     private var standard: Int?
 
-    /// Reads `NAME` or `PLACEMENT=NAME,...,default=NAME`.
+    /// Parses `NAME` or `PLACEMENT=NAME,...,default=NAME`.
     init(_ text: String, placements: [String]) throws {
         guard text.contains("="), !Files.exists(text) else {
             standard = try add(text)
@@ -370,7 +370,7 @@ private struct Devices {
 
 extension Objective: ExpressibleByArgument {}
 
-/// Reads a profile; what is wrong with it goes to standard error.
+/// Reads a profile; errors in it go to standard error.
 func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     let path = Profiles.path(name)
     if !path.hasPrefix("profile:"), Files.isMissing(path) {
@@ -386,7 +386,7 @@ func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     return (profile, try reporting { try Profiles.read(path) })
 }
 
-/// Reads `2x`, `1.5x`, `5Mpps`, `10Gbps` or `capture`.
+/// Parses `2x`, `1.5x`, `5Mpps`, `10Gbps` or `capture`.
 private func parseLoad(_ text: String) throws -> OfferedLoad {
     if text == "capture" { return .captureTime }
     if text.hasSuffix("x") {

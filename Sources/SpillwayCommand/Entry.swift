@@ -6,28 +6,28 @@ import Glibc
 import Spillway
 import Synchronization
 
-/// Runs the whole command line with the arguments of the process, and ends the process.
+/// Runs the whole command line with the arguments of the process, and exits.
 ///
-/// A package of its own whose target uses the plugin `CatalogPlugin` gets every verb for its elements, and their doc comments in
-/// `show` and `docs`, in one line: `runSpillway(adding: .own)`.
+/// A package whose target uses the plugin `CatalogPlugin` gets every verb for its own elements, and their doc comments in
+/// `show` and `docs`, with one line: `runSpillway(adding: .own)`.
 ///
-/// - Parameter catalog: element types beside those that come with Spillway.
+/// - Parameter catalog: element types in addition to those that come with Spillway.
 public func runSpillway(adding catalog: Catalog) -> Never { runSpillway(adding: catalog.types) }
 
-/// Runs the whole command line with the arguments of the process, and ends the process.
+/// Runs the whole command line with the arguments of the process, and exits.
 ///
-/// The same without the plugin: `runSpillway(adding: [ElementDescriptor(Mine.self, documentation: "...")])`.
+/// For use without the plugin: `runSpillway(adding: [ElementDescriptor(Mine.self, documentation: "...")])`.
 ///
-/// - Parameter elements: element types beside those that come with Spillway.
+/// - Parameter elements: element types in addition to those that come with Spillway.
 public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
-    // A reader that goes away is an error of the write, not the end of the process.
+    // A reader that goes away is a write error, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
     // Without SA_RESTART, so that waiting for a pipe ends too. A second interrupt ends the process at once.
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { _ in interrupted.store(true, ordering: .relaxed) }
     action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
     sigaction(SIGINT, &action, nil)
-    // Programs that start others from a pool of threads leave it blocked.
+    // Programs that start others from a thread pool leave it blocked.
     var interrupt = sigset_t()
     sigemptyset(&interrupt)
     sigaddset(&interrupt, SIGINT)
@@ -54,37 +54,37 @@ let interrupted = Atomic(false)
 /// Whether the user has asked the run to end.
 @Sendable func stopAsked() -> Bool { interrupted.load(ordering: .relaxed) }
 
-/// Does work of which half is worth nothing: an interrupt ends the process, as the shell expects it of programs that do not
-/// handle it. What was written before is whole, and what comes after is not cut short.
+/// Does work of which half is worthless: an interrupt ends the process, as the shell expects from programs that do not handle
+/// it. Output before and after is not cut short.
 func endingWhenInterrupted<T>(_ body: () throws -> T) rethrows -> T {
     var before = sigaction()
     var fatal = sigaction()
     fatal.__sigaction_handler.sa_handler = SIG_DFL
     sigaction(SIGINT, &fatal, &before)
-    // One that came before counts too.
+    // An interrupt that came before counts too.
     if stopAsked() { raise(SIGINT) }
     defer { sigaction(SIGINT, &before, nil) }
     return try body()
 }
 
-/// What the verbs share.
+/// State shared by the verbs.
 enum Session {
     /// The element types that graphs may name.
     @TaskLocal static var catalog = Catalog.standard
 
-    /// What elements are made with, to be checked and to run: so each filter is compiled once.
+    /// The services for elements, when checked and when run, so that each filter is compiled once.
     static let services = SystemServices().sharingFilters()
 
     /// Reads graphs and the other files; shipped profiles have names that begin with `profile:`.
     static var loader: GraphLoader {
         GraphLoader(catalog: catalog, services: services) { path in
-            // Diagnostics say themselves which file they are about.
+            // Diagnostics name the file themselves.
             do { return try Profiles.read(path) } catch let error as Files.Failure { throw Unreadable(error.reason) }
         }
     }
 }
 
-/// Why a file cannot be read.
+/// The reason a file cannot be read.
 private struct Unreadable: Error, CustomStringConvertible {
     let description: String
 
@@ -117,10 +117,10 @@ struct SpillwayRoot: ParsableCommand {
     )
 }
 
-/// An error with the exit status it leads to.
+/// An error with its exit status.
 struct Failure: Error {
     var code: Int32
-    /// Printed after `error: `; nil when everything has been said.
+    /// Printed after `error: `; nil if everything has been said.
     var message: String?
 
     static func notHeld(_ message: String? = nil) -> Failure { Failure(code: 1, message: message) }
@@ -160,7 +160,7 @@ struct Failure: Error {
 }
 
 extension OutputError {
-    /// The exit status of a run that could not write.
+    /// The exit status for a failed write.
     fileprivate var status: Int32 {
         switch code {
         case OutputError.fileInUse: 64
@@ -192,7 +192,7 @@ enum Output {
     }
 }
 
-/// Lets a verb throw any error of the libraries; it becomes a failure with its exit status.
+/// Lets a verb throw any library error, which becomes a failure with its exit status.
 func reporting<T>(_ body: () throws -> T) throws -> T {
     do { return try body() } catch let error as ExitCode { throw error } catch { throw Failure(error) }
 }

@@ -4,7 +4,7 @@
 import ArgumentParser
 import Spillway
 
-/// How results are written. Verbs that show items as they pass write one JSON object a line.
+/// The output format of results. Verbs that show items as they pass write one JSON object per line.
 enum ResultFormat: String, ExpressibleByArgument, CaseIterable {
     case text
     case json
@@ -18,7 +18,7 @@ struct GraphOptions: ParsableArguments {
     @Option(name: .customLong("set"), help: ArgumentHelp("Sets a parameter of the graph.", valueName: "key=value"))
     var settings: [String] = []
 
-    /// Reads the graph. What is wrong with it goes to standard error; an error ends the verb.
+    /// Reads the graph. Problems go to standard error; an error ends the verb.
     func load() throws -> (graph: GraphSpec, loaded: LoadedGraph) {
         try requireFile(graph)
         let loaded = Session.loader.loadGraph(graph, settings: try pairs(settings))
@@ -28,7 +28,7 @@ struct GraphOptions: ParsableArguments {
     }
 }
 
-/// What reading captures through a graph needs.
+/// Options for reading captures through a graph.
 struct InputOptions: ParsableArguments {
     @Option(
         name: .customLong("wire"),
@@ -57,7 +57,7 @@ struct InputOptions: ParsableArguments {
         }
     }
 
-    /// For elements that are handed one item at a time.
+    /// For elements that get one item at a time.
     var instance: Instance.Options {
         var options = Instance.Options()
         options.seed = seed
@@ -71,7 +71,7 @@ struct InputOptions: ParsableArguments {
     }
 }
 
-/// What running a graph in batches needs.
+/// Options for running a graph in batches.
 struct RunOptions: ParsableArguments {
     @OptionGroup var input: InputOptions
 
@@ -100,20 +100,20 @@ struct RunOptions: ParsableArguments {
     }
 }
 
-/// Says what there is to say of the captures, when the results are out: the warnings, then what does not hold, then
-/// the damage that ended one early. The last two end the verb.
+/// Reports notes on the captures once the results are out: the warnings, then failed checks, then the damage that ended a
+/// capture early. The last two end the verb.
 func conclude(_ input: InputNotes, _ problems: [String] = []) throws {
     for warning in input.warnings { Output.error("warning: \(warning)\n") }
     if !problems.isEmpty { throw Failure.notHeld(problems.joined(separator: "\nerror: ")) }
     if let failure = input.failure { throw failure }
 }
 
-/// Ends the verb when a file is not there or may not be read, before anything else is said of it.
+/// Ends the verb if a file is missing or unreadable, before anything else is said about it.
 func requireFile(_ path: String) throws {
     try reporting { try Files.checkReadable(path) }
 }
 
-/// `key=value` arguments taken apart.
+/// Splits `key=value` arguments.
 func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
     try settings.map { text in
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
@@ -123,7 +123,7 @@ func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
     }
 }
 
-/// A placement by the name the graph gives it, or from a file of its own.
+/// A placement by its name in the graph, or from a separate file.
 func placement(_ name: String, of graph: GraphSpec) throws -> GraphSpec.Placement {
     if let named = graph.placements.first(where: { $0.name == name }) { return named }
     guard name.contains("/") || name.hasSuffix(".yaml") || !Files.isMissing(name) else {

@@ -1,21 +1,21 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Says on standard error how far a verb is: nothing in the first second, then a line every few seconds.
+/// Reports progress on standard error: nothing in the first second, then a line every few seconds.
 ///
-/// It looks at the clock only when it is told something, so whoever tells it decides what that costs.
+/// It checks the clock only when called, so the caller decides what that costs.
 final class Progress {
     private static let interval = Duration.seconds(5)
     private let what: String
     private var due = ContinuousClock.now + .seconds(1)
-    /// When the step under way began, and how much of it was done when last told.
+    /// When the current step began, and how much of it was done at the last call.
     private var began = ContinuousClock.now
     private var fraction = 0.0
 
-    /// - Parameter what: what is being done, for example `running flow-monitor`.
+    /// - Parameter what: the activity, for example `running flow-monitor`.
     init(_ what: String) { self.what = what }
 
-    /// Tells how far it is, and how much of the step is done, if that is known.
+    /// Reports the state, and the completed share of the step, if known.
     func callAsFunction(_ state: @autoclosure () -> String, _ fraction: Double? = nil) {
         let now = ContinuousClock.now
         if (fraction ?? 0) < self.fraction || fraction == nil { began = now }

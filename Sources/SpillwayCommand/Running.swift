@@ -146,7 +146,7 @@ struct Trace: ParsableCommand {
             "Standard output is for the steps: what the graph itself would write there is thrown away."
     )
     @OptionGroup var source: GraphOptions
-    // One item at a time, so that what an element did with the packet can be told from its counters.
+    // One item at a time, so that the element's counters show what it did with the packet.
     @OptionGroup var input: InputOptions
 
     @Option(help: ArgumentHelp("Which packet: its number over all wires, from 0.", valueName: "number"))
@@ -193,7 +193,7 @@ struct Trace: ParsableCommand {
     }
 }
 
-/// Says that results of the graph are missing, as this verb has standard output for itself.
+/// Reports that results of the graph are missing, as this verb has standard output to itself.
 private func noteDiscards(_ outcome: GraphRun.Outcome) {
     guard outcome.usedStandardOutput else { return }
     Output.error("what the graph writes to standard output was thrown away; 'spillway run' shows it\n")

@@ -120,7 +120,7 @@ struct Test: ParsableCommand {
             } else {
                 try Output.result("\(passed) passed, \(failed) failed\n")
             }
-            // What could not be run is worse than what did not hold.
+            // A test that could not be run is worse than one that failed.
             if isBroken { throw Failure.badGraph() }
             if failed > 0 { throw Failure.notHeld() }
         }
@@ -204,7 +204,7 @@ struct Explain: ParsableCommand {
     var format: ResultFormat = .text
 
     func run() throws {
-        // Some codes say the same of graphs and of captures.
+        // Some codes apply to both graphs and captures.
         let codes = Set(Diagnostic.allCodes + CaptureCodes.all).sorted()
         guard let code else {
             try Output.result(

@@ -6,25 +6,25 @@ import Glibc
 
 /// An element that keeps a copy of everything that arrives.
 public final class Collector: Element {
-    /// A packet or record that arrived: all that is a result. Where its bytes lay is none.
+    /// The observable part of a packet or record that arrived. Where its bytes were stored is not part of it.
     public struct Seen: Equatable, Sendable, CustomStringConvertible {
-        /// The bytes captured, or those of the record.
+        /// The captured bytes, or those of the record.
         public var bytes: [UInt8]
-        /// LINKTYPE_ value of the first header.
+        /// LINKTYPE_ value of the outermost header.
         public var linkType: UInt16
-        /// Bytes on the wire.
+        /// Length on the wire in bytes.
         public var wireLength: UInt32
         /// Functional time in nanoseconds.
         public var time: Int64
-        /// The number of the packet from outside that it is, or comes from.
+        /// The number of the packet from outside that it is, or descends from.
         public var sequence: UInt64
         /// Order among the items with one `sequence`.
         public var made: UInt16
-        /// The flags that mean something to who comes next; see ``ItemFlags``.
+        /// The flags that matter to later elements; see ``ItemFlags``.
         public var flags: UInt16
-        /// Where the payload begins, in bytes; for packets.
+        /// Offset of the payload in bytes; for packets.
         public var payload: UInt16
-        /// How the record is laid out; nil for packets.
+        /// The record's layout; nil for packets.
         public var layout: Layout?
 
         public init(
@@ -51,7 +51,7 @@ public final class Collector: Element {
 
         public static func == (a: Seen, b: Seen) -> Bool { a.facts == b.facts && same(a.bytes, b.bytes) }
 
-        /// All but the bytes.
+        /// Everything except the bytes.
         var facts: String {
             "time=\(time) seq=\(sequence)/\(made) wire=\(wireLength) link=\(linkType) flags=\(flags) payload=\(payload) "
                 + (layout?.name ?? "packet")
@@ -59,7 +59,7 @@ public final class Collector: Element {
 
         public var description: String { "\(facts) \(bytes)" }
 
-        /// Calls `body` with an item that holds the same.
+        /// Calls `body` with an item of the same contents.
         public func withItem<R>(_ body: (Packet) throws -> R) rethrows -> R {
             var bytes = bytes
             return try bytes.withUnsafeMutableBytes { raw in
@@ -82,7 +82,7 @@ public final class Collector: Element {
             return withItem { PacketText.describe($0) }
         }
 
-        /// Whether the packet or record is all that `pattern` says. Throws what is wrong with the pattern.
+        /// Whether the packet or record matches `pattern`. Throws if the pattern is invalid.
         public func matches(_ pattern: String) throws -> Bool {
             if let layout { return bytes.withUnsafeBytes { layout.matches(pattern, $0) } }
             let pattern = try PacketText.Pattern(pattern)
@@ -97,9 +97,9 @@ public final class Collector: Element {
     public static func inputs(_: Config) -> [Input] { [Input("in", .any, reads: .payload, "items to keep")] }
     public static func outputs(_: Config) -> [Output] { [] }
 
-    /// The layouts of the run, by which records are read; whoever makes the run sets it before.
+    /// The layouts of the run, for reading records; set by whoever makes the run.
     public var layouts: LayoutTable?
-    /// What has arrived, in order.
+    /// The items that have arrived, in order.
     public private(set) var seen: [Seen] = []
 
     public init(_: Config, _: Setup) { super.init() }
@@ -107,7 +107,7 @@ public final class Collector: Element {
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         for k in 0..<batch.count {
             let item = batch[k]
-            // Which bytes are the pool's own is no result.
+            // Which bytes are the pool's own is not observable.
             let facts: ItemFlags = [.reverse, .coalesced, .gap, .overlapped, .conflict, .refused]
             seen.append(
                 Seen(
@@ -127,7 +127,7 @@ public final class Collector: Element {
     }
 }
 
-/// Whether the bytes are the same; the comparison of arrays would take most of the time of a debug build.
+/// Compares bytes faster than arrays do in a debug build, where that would take most of the time.
 func same(_ a: [UInt8], _ b: [UInt8]) -> Bool {
     if a.count != b.count { return false }
     if a.isEmpty { return true }

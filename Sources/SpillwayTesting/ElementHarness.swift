@@ -3,10 +3,10 @@
 
 import Dataplane
 
-/// Runs one element by itself: sources before its inputs, collectors behind its outputs.
+/// Runs a single element: sources before its inputs, collectors behind its outputs.
 ///
-/// Before inputs that need more than packets stands what makes it: a FlowTable for flows, a MetadataExtractor, HTTPParser or
-/// another type of the catalog for records, and for streams a TCPReassembler where ``reassembles`` says so.
+/// Inputs that need more than packets get the elements that provide it: a FlowTable for flows, a MetadataExtractor, HTTPParser
+/// or another type of the catalog for records, and for streams a TCPReassembler if ``reassembles`` is set.
 ///
 /// ```swift
 /// var harness = try ElementHarness(ElementDescriptor(TTLGuard.self), "{min: 3}")
@@ -15,29 +15,29 @@ import Dataplane
 /// run.drops == ["too_few_hops": 1]
 /// ```
 public struct ElementHarness {
-    /// A packet to come in.
+    /// A packet to feed in.
     public typealias Packet = MemorySource.Packet
 
-    /// What one run gave.
+    /// The results of one run.
     public struct Run {
-        /// What left, by output port.
+        /// The items that left, by output port.
         public var outputs: [String: [Collector.Seen]]
-        /// What the element counted.
+        /// The element's counters.
         public var counts: ElementCounts
-        /// What all elements of the run counted, those around the element too.
+        /// The counters of all elements of the run, including those around the element.
         public var all: [ElementCounts]
-        /// Items of the pool that are neither free nor held; 0, or an element lost some.
+        /// Items of the pool that are neither free nor held; if not 0, an element lost some.
         public var lostItems: Int
-        /// Where the element wrote its files.
+        /// The services with the files the element wrote.
         public var services: TestServices
 
-        /// The value of a handler of the element at the end; nil when it has none of that name.
+        /// The value of a handler of the element at the end; nil if it has none of that name.
         public func handler(_ name: String) -> Int? { counts.handlers.first { $0.name == name }?.value }
-        /// How many items the element dropped, by reason; `unused_NAME` is what left by an output that is not connected.
+        /// Items the element dropped, by reason; `unused_NAME` counts those that left by an unconnected output.
         public var drops: [String: UInt64] {
             Dictionary(uniqueKeysWithValues: counts.drops.map { ($0.reason, $0.count) })
         }
-        /// The operations that the element counted, one text for each: `parse=3`.
+        /// The operations that the element counted, as text: `parse=3`.
         public var operations: [String] { counts.operations.map { "\($0.operation.name)=\($0.count)" } }
     }
 
@@ -45,50 +45,49 @@ public struct ElementHarness {
     public var type: ElementDescriptor
     /// The element with its parameters.
     public var element: ConfiguredElement
-    /// Where the types around the element come from.
+    /// The catalog for the types around the element.
     public var catalog: Catalog
-    /// The seed of all that is random in a run.
+    /// The seed for everything random in a run.
     public var seed: UInt64 = 1
     /// The largest batch handed to an element.
     public var batch = 64
-    /// Items that can exist at one time.
+    /// The number of items in the pool.
     public var pool = 2048
     /// Optional ports that are connected; nil for all.
     public var optionalPorts: Set<String>?
-    /// A TCPReassembler stands before inputs for streams, and what it lets by comes to an optional input for packets beside; otherwise
-    /// packets come there as they are, which are no streams then.
+    /// Puts a TCPReassembler before inputs for streams; what it bypasses goes to an optional input for packets. Otherwise
+    /// packets arrive there as they are, and are no streams.
     public var reassembles = false
-    /// A Coalescer stands before inputs for records, which then come several in one item.
+    /// Puts a Coalescer before inputs for records, which then arrive several in one item.
     public var coalesces = false
 
-    /// An element of a catalog by name; `config` is in YAML flow style. Throws ``HarnessError`` when there is no such type, and
-    /// ``ParameterError`` when a parameter is wrong.
+    /// An element of a catalog by name; `config` is in YAML flow style. Throws ``HarnessError`` if there is no such type, and
+    /// ``ParameterError`` if a parameter is invalid.
     public init(_ name: String, _ config: String = "", catalog: Catalog = .standard) throws {
         guard let type = catalog[name] else { throw HarnessError("no element type is called \(name)") }
         try self.init(type, config, catalog: catalog)
     }
 
-    /// An element of a type; `config` is in YAML flow style. Throws ``ParameterError`` when a parameter is wrong.
+    /// An element of a type; `config` is in YAML flow style. Throws ``ParameterError`` if a parameter is invalid.
     public init(_ type: ElementDescriptor, _ config: String = "", catalog: Catalog = .standard) throws {
         self.catalog = catalog
         self.type = type
         element = try ElementHarness.configure(type, config)
     }
 
-    /// An element made ready, with parameters in YAML flow style. Throws ``ParameterError`` when one is wrong.
+    /// An element ready to be made, with parameters in YAML flow style. Throws ``ParameterError`` if one is invalid.
     public static func configure(_ type: ElementDescriptor, _ config: String) throws -> ConfiguredElement {
         let (element, errors) = type.configure(try FlowStyle.parameters(config), at: 0)
         if let first = errors.first { throw first }
         return element!
     }
 
-    /// Runs packets in the text form of ``PacketText``, by input port. Throws what is wrong with a text, and as
-    /// ``run(_:)-(_)``.
+    /// Runs packets in the text form of ``PacketText``, by input port. Throws if a text is invalid, and as ``run(_:)-(_)``.
     public func run(_ inputs: [String: [String]]) throws -> Run {
         try run(inputs.mapValues { try ElementHarness.packets($0) })
     }
 
-    /// Packets from their text form; each without a time has that of the one before. Throws what is wrong with a text.
+    /// Packets from their text form; one without a time has that of its predecessor. Throws if a text is invalid.
     public static func packets(_ texts: [String]) throws -> [Packet] {
         var time: Int64 = 0
         return try texts.map { text in
@@ -98,8 +97,8 @@ public struct ElementHarness {
         }
     }
 
-    /// Runs packets, by input port. Throws ``HarnessError`` when nothing in the catalog makes what an input takes, and what the
-    /// element throws.
+    /// Runs packets, by input port. Throws ``HarnessError`` if nothing in the catalog makes what an input accepts, and whatever
+    /// the element throws.
     public func run(_ packets: [String: [Packet]]) throws -> Run {
         func isConnected(_ port: String, _ optional: Bool) -> Bool {
             !optional || optionalPorts?.contains(port) ?? true
@@ -111,7 +110,7 @@ public struct ElementHarness {
             nodes.append(GraphSpec.Node(name: name, type: type, element: element))
             return nodes.count - 1
         }
-        // What a reassembler before the element lets by.
+        // The bypass of a reassembler before the element.
         var rest: (node: Int, output: Int)?
         func isStream(_ input: Input) -> Bool { input.accepts == .only(.stream) }
         let inputs = element.inputs.enumerated().filter { isConnected($0.element.name, $0.element.optional) }
@@ -163,7 +162,7 @@ public struct ElementHarness {
         )
     }
 
-    // MARK: What stands before an input
+    // MARK: Elements before an input
 
     /// An element before an input, and its output that leads there.
     private typealias Maker = (type: ElementDescriptor, element: ConfiguredElement, output: Int)
@@ -175,7 +174,7 @@ public struct ElementHarness {
         return (type, try ElementHarness.configure(type, config), output)
     }
 
-    /// What makes of packets what an input takes, in the order in which packets pass.
+    /// The elements that turn packets into what an input accepts, in order.
     private func makers(for input: Input, reassembles: Bool) throws -> [Maker] {
         let table = input.needsFlow ? [try standard("FlowTable", "{capacity: 4096}")] : []
         if input.accepts.allows(.packet) { return table }
@@ -199,7 +198,7 @@ public struct ElementHarness {
         for type in catalog.types where type.name != self.type.name {
             guard let element = try? ElementHarness.configure(type, ""),
                 let output = element.outputs.firstIndex(where: { $0.gives == .kind(.record(layout)) }),
-                // Others make records of records, and could ask for each other without end.
+                // Others make records from records, and could require each other endlessly.
                 let input = element.inputs.first, element.inputs.count == 1,
                 input.accepts.allows(.packet) || input.accepts == .only(.stream)
             else { continue }
@@ -209,7 +208,7 @@ public struct ElementHarness {
     }
 }
 
-/// Why a run cannot be made.
+/// The reason a run cannot be made.
 public struct HarnessError: Error, CustomStringConvertible {
     public var description: String
 

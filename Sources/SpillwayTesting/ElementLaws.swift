@@ -3,35 +3,35 @@
 
 import Dataplane
 
-/// The laws that every element keeps, tried on one type.
+/// The laws that every element obeys, tested on one type.
 ///
 /// ```swift
 /// @Test func ttlGuardKeepsTheLaws() { #expect(ElementLaws.breaches(of: TTLGuard.self) == []) }
 /// ```
-/// The element runs on its own examples and on ``Traffic``, close together and with pauses around its own timers, at several sizes
-/// of batches:
-/// - Every declared example gives what it says.
-/// - Where batches are cut changes nothing: what leaves by each output in which order, with which time, number and bytes; files;
+/// The element runs on its own examples and on ``Traffic``, both dense and with pauses around its own timers, at several batch
+/// sizes:
+/// - Every declared example gives the declared result.
+/// - Where batches are cut changes nothing: the items at each output with their order, times, numbers and bytes; files;
 ///   operations, drops and handlers.
-/// - Items are conserved, also where the pool is small and where optional ports are not connected, and none is held after the end.
-/// - The same run again gives the same bytes; another seed does too, unless the element is random.
-/// - Only declared operations are counted, and each that is declared is counted in some run.
-/// - Items are dropped for declared reasons only.
+/// - Items are conserved, even if the pool is small or optional ports are not connected, and none is held after the end.
+/// - A repeated run gives the same bytes; so does another seed, unless the element is random.
+/// - Only declared operations are counted, and each declared one is counted in some run.
+/// - Items are dropped only for declared reasons.
 ///
-/// In debug builds the runtime looks besides at every call of an element, and stops the program with a sentence where items are
-/// lost, let go twice or out of turn, or timers armed that were not declared.
+/// In debug builds the runtime also checks every call of an element, and stops the program with a sentence if items are lost,
+/// emitted twice or out of turn, or timers armed that were not declared.
 public enum ElementLaws {
-    /// What breaks a law, one sentence each with the parameters of the run; empty when all laws hold.
+    /// The breaches found, one sentence each with the parameters of the run; empty if all laws hold.
     ///
     /// - Parameters:
     ///   - type: The element's type.
     ///   - configs: Parameters to try, in YAML flow style: `{min: 3}`. Those of the examples are tried as well, and the defaults unless
     ///     a parameter is required.
-    ///   - packets: More packets, in the text form of ``PacketText``, for what the general traffic does not reach. They come
-    ///     at every input in a run of their own, as a part of which no law is left out.
+    ///   - packets: More packets, in the text form of ``PacketText``, for cases the general traffic does not reach. They arrive
+    ///     at every input in a run of their own, to which all laws apply.
     ///   - isRandom: Outputs may depend on the seed.
-    ///   - seed: What the traffic follows from.
-    ///   - catalog: Where the types come from that must stand before the element, such as one that makes its records.
+    ///   - seed: The seed of the traffic.
+    ///   - catalog: The types that must precede the element, such as one that makes its records.
     public static func breaches<E: Element>(
         of type: E.Type,
         configs: [String] = [],
@@ -50,7 +50,7 @@ public enum ElementLaws {
         )
     }
 
-    /// The same for a type of a catalog.
+    /// The breaches of a type in a catalog.
     public static func breaches(
         of type: ElementDescriptor,
         configs: [String] = [],
@@ -69,11 +69,11 @@ public enum ElementLaws {
         return trial.breaches
     }
 
-    /// The sizes of batches that must make no difference; all are compared with the first.
+    /// The batch sizes that must make no difference; all are compared with the first.
     public static let batchSizes = [1, 2, 7, 64, 256]
 }
 
-/// One type on trial.
+/// One type under test.
 private struct Trial {
     let type: ElementDescriptor
     let packets: [String]
@@ -92,7 +92,7 @@ private struct Trial {
         self.catalog = catalog
     }
 
-    /// Many runs break a law in the same way: each way is told once for each configuration.
+    /// Many runs break a law in the same way: each way is reported once per configuration.
     private mutating func breach(_ place: String, _ words: String) {
         let line = place.isEmpty ? "\(type.name): \(words)" : "\(type.name) \(place): \(words)"
         if !breaches.contains(line) { breaches.append(line) }
@@ -151,7 +151,7 @@ private struct Trial {
         let place = config.isEmpty ? "" : config
         do {
             var harness = try ElementHarness(type, config, catalog: catalog)
-            // So large that no batch uses it up: what there is no item for may depend on batches.
+            // So large that no batch exhausts it: drops for lack of items may depend on batches.
             harness.pool = 16_384
             harness.seed = seed
             let gaps = Traffic.gaps(around: spans(harness.element))
@@ -161,7 +161,7 @@ private struct Trial {
                 for (number, name) in names.enumerated() { all[name] = try packets(seed &+ UInt64(number)) }
                 return all
             }
-            // Packets come as they are where streams should, once, and in order in the other runs.
+            // Once with raw packets where streams are expected; in order in the other runs.
             try tryInputs(inputs { try Traffic.noise($0, count: 400) }, harness, at: place)
             harness.reassembles = true
             try tryInputs(inputs { try Traffic.noise($0, count: 250, gaps: gaps) }, harness, at: place)
@@ -177,7 +177,7 @@ private struct Trial {
         }
     }
 
-    /// Times at which an element may do something by itself: those of its timers, and all times among its parameters.
+    /// Times at which an element may act by itself: those of its timers, and all durations among its parameters.
     private func spans(_ element: ConfiguredElement) -> [Int64] {
         var spans: [Int64] = []
         switch element.shortestTimer {
@@ -190,7 +190,7 @@ private struct Trial {
             else { continue }
             spans.append(span)
         }
-        // Some hundred pauses of this length are far from the end of time.
+        // Some hundred pauses of this length stay far from the end of time.
         spans = spans.filter { $0 > 1 }.map { min($0, 1_000_000_000_000_000) }
         return spans.isEmpty ? [1_000_000] : spans
     }
@@ -230,15 +230,15 @@ private struct Trial {
         harness.optionalPorts = []
         judgeCounts(try harness.run(inputs), of: harness, at: "\(place) without optional ports")
         harness.optionalPorts = nil
-        // What is held may fill the pool, which ends the run.
+        // Held items may fill the pool, which ends the run.
         harness.batch = 16
         harness.pool = 24
         judgeCounts(try harness.run(inputs), of: harness, at: "\(place) with a pool of \(harness.pool)")
     }
 
-    // MARK: Judging
+    // MARK: Checks
 
-    /// The laws that each run keeps by itself.
+    /// The laws that apply to each run by itself.
     private mutating func judgeCounts(_ run: ElementHarness.Run, of harness: ElementHarness, at place: String) {
         let counts = run.counts
         if !counts.balances {
@@ -279,7 +279,7 @@ private struct Trial {
         }
     }
 
-    /// The first thing in which a run differs from another; nil when all results are the same.
+    /// The first difference between two runs; nil if all results are equal.
     private func difference(_ run: ElementHarness.Run, _ other: ElementHarness.Run) -> String? {
         for (port, items) in run.outputs.sorted(by: { $0.key < $1.key }) {
             let others = other.outputs[port] ?? []

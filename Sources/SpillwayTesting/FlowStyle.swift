@@ -3,10 +3,10 @@
 
 import Dataplane
 
-/// Just enough of YAML's flow style for the parameters in examples, `{limit: 3, ports: [80, 443]}`.
+/// A minimal reader of YAML's flow style, for the parameters in examples: `{limit: 3, ports: [80, 443]}`.
 public enum FlowStyle {
-    /// The entries of a map, as ``ElementDescriptor/configure(_:at:)`` takes them; none for an empty text. Throws ``HarnessError``
-    /// where the text is no map.
+    /// The entries of a map, as ``ElementDescriptor/configure(_:at:)`` accepts them; none for an empty text. Throws
+    /// ``HarnessError`` if the text is not a map.
     public static func parameters(_ text: String) throws -> [(name: String, mark: Mark, value: Value)] {
         if text.isEmpty { return [] }
         var rest = Substring(text)
@@ -16,7 +16,7 @@ public enum FlowStyle {
         return entries.map { ($0.key, $0.keyMark, $0.value) }
     }
 
-    /// The value of one parameter as text. Throws ``HarnessError`` where a bracket is missing.
+    /// The value of one parameter given as text. Throws ``HarnessError`` if a bracket is missing.
     public static func value(_ text: String) throws -> Value {
         var rest = Substring(text)
         return try value(&rest)

@@ -4,15 +4,15 @@
 import Capture
 import Dataplane
 
-/// What elements get from the outside world in a test: files in memory, and libpcap's filter compiler.
+/// Services for tests: files in memory, and libpcap's filter compiler.
 public final class TestServices: Services, @unchecked Sendable {
-    /// A file that an element writes.
+    /// A file written by an element.
     public final class File: ByteSink {
-        /// What was written.
+        /// The bytes written.
         public private(set) var bytes: [UInt8] = []
-        /// How many bytes fit; writing more fails.
+        /// The number of bytes that fit; writing more fails.
         public var room = Int.max
-        /// How often something was written.
+        /// The number of write calls.
         public private(set) var writes = 0
 
         public func write(_ more: UnsafeRawBufferPointer) throws {
@@ -21,18 +21,18 @@ public final class TestServices: Services, @unchecked Sendable {
             bytes += Array(more)
         }
         public func flush() throws {}
-        /// What was written, as text.
+        /// The bytes written, as text.
         public var text: String { String(decoding: bytes, as: UTF8.self) }
     }
-    /// The files written, by name. One called `small:N` takes N bytes.
+    /// The files written, by name. One called `small:N` holds N bytes.
     public private(set) var files: [String: File] = [:]
-    /// How often a file was opened to be written.
+    /// How often a file was opened for writing.
     public private(set) var opened = 0
 
     /// Files that can be read, by name.
     public var readable: [String: [UInt8]] = [:]
 
-    /// Without any file.
+    /// Services without files.
     public init() {}
 
     public func openSink(_ name: String) throws -> any ByteSink {

@@ -3,12 +3,12 @@
 
 import Dataplane
 
-/// Packets that reach most elements, the same for the same seed: what is valid, what is damaged, and the extremes.
+/// Packets that exercise most elements, the same for the same seed: valid ones, damaged ones, and extremes.
 public enum Traffic {
-    /// Nanoseconds between packets as they lie close: some share their time, some come after a pause.
+    /// Nanoseconds between dense packets: some share their time, some come after a pause.
     public static let denseGaps: [Int64] = [0, 0, 1, 700, 20_000, 3_000_000]
 
-    /// Nanoseconds between packets around spans of time: just before each is over, at its end, just behind, and more.
+    /// Nanoseconds between packets around durations: just before each is over, at its end, just after, and more.
     public static func gaps(around spans: [Int64]) -> [Int64] {
         var gaps: [Int64] = [0, 1]
         for span in spans { gaps += [span / 2, span - 1, span, span + 1, 2 * span] }
@@ -17,8 +17,8 @@ public enum Traffic {
 
     // MARK: Noise
 
-    /// Valid packets of many kinds, damaged ones, noise, the extremes of length, and many link types, without any order. Each comes
-    /// one of `gaps` nanoseconds behind the one before.
+    /// Valid packets of many kinds, damaged ones, noise, extreme lengths, and many link types, in random order. Each follows
+    /// its predecessor by one of `gaps` nanoseconds.
     public static func noise(_ seed: UInt64, count: Int, gaps: [Int64] = denseGaps) throws -> [ElementHarness.Packet] {
         var random = TestRandom(seed)
         let texts = [
@@ -50,7 +50,7 @@ public enum Traffic {
                     UInt8.random(in: 0...255, using: &random)
                 }
             case 4, 5:
-                // A valid packet with a few bytes changed, cut anywhere.
+                // A valid packet with a few bytes changed, truncated anywhere.
                 bytes = frames.randomElement(using: &random)!.bytes
                 for _ in 0..<Int.random(in: 0...4, using: &random) {
                     bytes[Int.random(in: 0..<min(80, bytes.count), using: &random)] = UInt8.random(
@@ -77,9 +77,9 @@ public enum Traffic {
 
     // MARK: Conversations
 
-    /// `count` conversations at a time, over IPv4 and IPv6, some with VLAN tags: HTTP and TLS over TCP with segments lost, repeated,
-    /// exchanged and overlapping, questions and answers over UDP and ICMP, and fragments. Each packet comes one of `gaps` nanoseconds
-    /// behind the one before.
+    /// `count` conversations at a time, over IPv4 and IPv6, some with VLAN tags: HTTP and TLS over TCP with segments lost,
+    /// repeated, swapped and overlapping, requests and responses over UDP and ICMP, and fragments. Each packet follows its
+    /// predecessor by one of `gaps` nanoseconds.
     public static func conversations(
         _ seed: UInt64,
         count: Int,
@@ -200,7 +200,7 @@ public enum Traffic {
 
     private static func next(_ sequence: Int, _ bytes: Int) -> Int { (sequence + bytes) & 0xffff_ffff }
 
-    /// The bytes in segments, as a bad network hands them over: where each begins, and what is in it.
+    /// The bytes in segments, as a bad network delivers them: the offset and content of each.
     private static func segments(_ bytes: [UInt8], _ random: inout TestRandom) -> [(at: Int, bytes: [UInt8])] {
         var list: [(at: Int, bytes: [UInt8])] = []
         var at = 0
@@ -212,13 +212,13 @@ public enum Traffic {
             case 1 where list.count > 1: list.swapAt(list.count - 1, list.count - 2)
             case 2: list.removeLast()
             case 3:
-                // It comes again from its middle on, with what is next and a byte that differs.
+                // Resent from its middle on, with the next bytes and a byte that differs.
                 let start = at + size / 2
                 var again = Array(bytes[start..<min(bytes.count, at + size + 20)])
                 again[0] ^= 0x20
                 list.append((start, again))
             case 4 where list.count > 1:
-                // It comes before the one it follows, and twice, with bytes that differ.
+                // Sent before its predecessor, and twice, with bytes that differ.
                 let (last, before) = (list.removeLast(), list.removeLast())
                 list += [(last.at, last.bytes.map { $0 ^ 0x20 }), last, before]
             default: break

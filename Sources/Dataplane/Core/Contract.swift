@@ -1,38 +1,37 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Watches, in debug builds, that elements keep their contract: that each item they are handed, make or resume leaves once, and
-/// that outputs, reasons and timers exist.
+/// Checks, in debug builds, that elements keep their contract: that each item they are handed, make or resume leaves exactly
+/// once, and that outputs, reasons and timers exist.
 ///
-/// A breach stops the program with the names of the element and the item, instead of harming memory somewhere else later. In
-/// release builds nothing is watched and nothing is paid: all calls stand inside `assert`.
+/// A breach stops the program and names the element and the item, instead of corrupting memory somewhere else later. Release
+/// builds check nothing and pay nothing: all calls are inside `assert`.
 @usableFromInline
 final class Contract {
-    /// An element, as far as breaches are told of it.
+    /// An element as breach messages name it.
     struct Party {
         /// `'sort' (Classifier)`.
         var name: String
         var outputs: [String]
         var drops: [String]
-        /// For a moment the first at which a timer armed then may be due; nil when the type declares none.
+        /// Given the current time, the earliest due time of a timer armed then; nil when the type declares no timers.
         var firstTimer: ((Int64) -> Int64)?
     }
 
     private let parties: [Party]
     private let items: UnsafeMutablePointer<Item>
     private let turns: UnsafeMutablePointer<Turn>
-    /// Who has each item: ``free``, ``travelling``, or twice the number of an element, plus one while it holds the item.
+    /// The holder of each item: ``free``, ``travelling``, or twice an element's number, plus one while that element holds it.
     private var keepers: [Int32] = []
-    /// How many items each element has in hand.
     private var inHand: [Int] = []
-    /// For each element and output the turn of what left there last.
+    /// The turn of the last item to leave, for each element and output.
     private var lastTurns: [[UInt64]] = []
-    /// Items leave in the order of their turns: so it is in a direct run, where one packet follows the other.
+    /// Items must leave in order of turn, as they do in a direct run, where one packet follows the other.
     private var isOrdered = false
-    /// Functional time of the first packet of the batch in progress; no timer may be armed for less than an element's shortest
-    /// timer behind it.
+    /// Functional time of the first packet of the current batch; no timer may be due sooner after it than the element's
+    /// shortest timer.
     var batchTime = Int64.min
-    /// A timer that fires now, and its due time: armed again for no later time it would fire without end.
+    /// The timer that is firing, and its due time: armed again for no later time it would fire without end.
     var firing: (node: Int32, due: Int64)?
 
     private static let free: Int32 = -1
@@ -75,7 +74,7 @@ final class Contract {
         if !held { inHand[Int(node)] -= 1 }
     }
 
-    // MARK: What the runtime tells; each returns true, so that it can stand in an assertion
+    // MARK: Reports from the runtime; each returns true, so that it can be used in an assertion
 
     /// A run begins; in a direct one items leave in the order of their turns.
     func begin(isOrdered: Bool) {
@@ -84,7 +83,7 @@ final class Contract {
         for node in lastTurns.indices { lastTurns[node] = lastTurns[node].map { _ in 0 } }
     }
 
-    /// A packet has come in.
+    /// A packet has entered.
     func arrived(_ i: Int32) -> Bool {
         keepers[Int(i)] = Contract.travelling
         return true
@@ -109,7 +108,7 @@ final class Contract {
         return true
     }
 
-    /// A call is over, and the element gave back the last `refused` items of its batch.
+    /// A call has returned, and the element gave back the last `refused` items of its batch.
     func returned(_ batch: Batch?, refused: Int, from node: Int32) -> Bool {
         if refused > 0, let batch {
             for k in batch.count - refused..<batch.count {
@@ -125,7 +124,7 @@ final class Contract {
         )
     }
 
-    // MARK: What elements do
+    // MARK: Actions of elements
 
     @usableFromInline
     func emitted(_ i: Int32, _ output: Int, by node: Int32) -> Bool {
@@ -221,7 +220,7 @@ final class Contract {
         return true
     }
 
-    /// Timers and items without a parent are for calls outside `process`, or have a cause.
+    /// Timers, and items without a parent, are for calls outside `process`, or need a cause.
     @usableFromInline
     func isOutsideOfProcess(_ node: Int32, _ what: String) -> Bool {
         if isProcessing { breach(node, "\(what) without saying which item caused it, in `process`") }
@@ -229,7 +228,7 @@ final class Contract {
     }
     private var isProcessing = false
 
-    /// Items are handed over, or were.
+    /// Items are being handed over, or were.
     func processes(_ now: Bool) -> Bool {
         isProcessing = now
         return true

@@ -1,30 +1,29 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Items that wait on one edge, in order.
+/// Items waiting on one edge, in order.
 ///
-/// An item is on at most one edge, so `buffer` has room for two pools: what waits, and what was taken and not yet
-/// moved down.
+/// An item is on at most one edge, so `buffer` has room for two pools: waiting items, and items already taken but not yet moved
+/// out of the way.
 @frozen
 @usableFromInline
 struct EdgeQueue {
     @usableFromInline let buffer: UnsafeMutablePointer<Int32>
     @usableFromInline var head: Int
     @usableFromInline var tail: Int
-    /// Items that were taken off the edge so far.
+    /// Items taken off the edge so far.
     @usableFromInline var moved: UInt64
     /// The edge leads back to an element that runs earlier.
     @usableFromInline var isBack: Bool
-    /// The number of the edge in the graph; -1 where no edge leads.
+    /// The number of the edge in the graph; -1 when the output is not connected.
     @usableFromInline var edge: Int32 = -1
-    /// Where the round in progress ends; what is appended behind waits for the next.
+    /// The end of the current round; items appended behind it wait for the next.
     @usableFromInline var end = 0
-    /// In a cycle: how many of the items that wait were counted as having come round.
+    /// In a cycle: how many of the waiting items were already counted as having gone round.
     @usableFromInline var counted = 0
-    // A whole cache line each: queues are found by a shift, and none shares a line with another.
+    // A whole cache line each: queues are indexed by a shift, and no two share a line.
     @usableFromInline let padding: UInt64 = 0
 
-    /// Puts an item at the end.
     @inlinable @inline(__always)
     mutating func append(_ i: Int32) {
         buffer[tail] = i
@@ -41,7 +40,7 @@ struct EdgeQueue {
     }
 }
 
-// Queues are always reached by pointer: these make `queue.tail` of `queue.pointee.tail`.
+// Queues are always reached by pointer: this makes `queue.pointee.tail` read `queue.tail`.
 extension UnsafeMutablePointer<EdgeQueue> {
     @inlinable @inline(__always) var buffer: UnsafeMutablePointer<Int32> { pointee.buffer }
     @inlinable @inline(__always)
@@ -79,8 +78,6 @@ extension UnsafeMutablePointer<EdgeQueue> {
         get { pointee.counted }
         nonmutating set { pointee.counted = newValue }
     }
-    /// Nothing waits.
     @inlinable @inline(__always) var isEmpty: Bool { pointee.head == pointee.tail }
-    /// How many items wait.
     @inlinable @inline(__always) var count: Int { pointee.tail &- pointee.head }
 }

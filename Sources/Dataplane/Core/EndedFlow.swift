@@ -4,38 +4,38 @@
 /// A flow that has ended, on its way to the elements that keep state for it.
 @frozen
 public struct EndedFlow: Sendable {
-    /// The element (a flow table) that announced the end.
+    /// The number of the flow table that announced the end.
     public var table: Int32
-    /// The flow, as the table numbers it.
+    /// The flow's reference in that table.
     public var flow: FlowRef
-    /// What ended it.
+    /// Why the flow ended.
     public var reason: FlowEnd
-    /// What caused the end.
+    /// The packet or timer that caused the end.
     public var origin: Origin
 }
 
 /// Why a flow ended.
 @frozen
 public enum FlowEnd: UInt8, Sendable, CaseIterable {
-    /// Its 4-tuple was used again by a new connection.
+    /// A new connection reused its 4-tuple.
     case reused
-    /// No packet for the idle time-out.
+    /// No packet arrived for the idle time-out.
     case idle
-    /// The table was full and made room.
+    /// The table was full and needed the room.
     case evicted
     /// The input ended.
     case eof
-    /// Both sides of its connection had finished, as an element said that follows it.
+    /// An element that follows the connection reported that both sides had finished.
     case finished
-    /// A RST had ended its connection, as an element said that follows it.
+    /// An element that follows the connection reported a RST.
     case reset
 }
 
 extension FlowEnd {
-    /// The words of records for how a connection ended, by number.
+    /// The words records use for the end of a connection, by number.
     static let words = ["rst", "fin", "idle", "eof", "evicted"]
 
-    /// The number among ``words`` of the strongest cause: a RST or FIN that was seen, else why the flow ended.
+    /// The number in ``words`` of the strongest cause: a RST or FIN if one was seen, else the reason the flow ended.
     func strongest(rst: Bool, fin: Bool) -> UInt8 {
         if rst { return 0 }
         if fin { return 1 }

@@ -1,25 +1,25 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The counters and outputs of one element, and what its calls need of the runtime.
+/// The counters and outputs of one element, and what its calls need from the runtime.
 @frozen
 @usableFromInline
 struct NodeState {
     /// One queue for each output.
     @usableFromInline let outputs: UnsafeMutablePointer<EdgeQueue>
-    /// For each output, whether an edge leads on.
+    /// For each output, whether it is connected.
     @usableFromInline let connected: UnsafeMutablePointer<Bool>
     /// Items dropped, by reason.
     @usableFromInline let drops: UnsafeMutablePointer<UInt64>
     /// Operations counted, by ``Operation``.
     @usableFromInline let operations: UnsafeMutablePointer<UInt64>
-    /// Bits of the operations counted since somebody last looked.
+    /// Bits of the operations counted since this was last read and cleared.
     @usableFromInline var touched: UInt32 = 0
-    /// Due times by timer identity, in functional nanoseconds; ``Context/unarmed`` where none is armed.
+    /// Due times by timer id, in functional nanoseconds; ``Context/unarmed`` when not armed.
     @usableFromInline let timers: UnsafeMutablePointer<Int64>
     @usableFromInline let pool: UnsafeMutablePointer<PoolState>
     @usableFromInline let run: UnsafeMutablePointer<RunState>
-    /// The element's place in the graph.
+    /// The element's number in the graph.
     @usableFromInline let index: Int32
     /// How many timers an element has.
     @usableFromInline static let timerCount = 4
@@ -27,28 +27,27 @@ struct NodeState {
     @usableFromInline var made: UInt64 = 0
     @usableFromInline var used: UInt64 = 0
     @usableFromInline var held: Int64 = 0
-    /// For each output, whether what leaves there may come back: its edge is part of a cycle.
+    /// For each output, whether its items may come back: its edge is part of a cycle.
     @usableFromInline let leadsBack: UnsafeMutablePointer<Bool>
-    /// What is handed over comes into a cycle from outside: when an item is let go round it, later ones must wait.
+    /// The current items enter a cycle from outside: once one is sent round it, later ones must wait.
     @usableFromInline var isEntering = false
-    /// The items behind the one in hand must wait until what that one caused is through.
+    /// The items behind the current one must wait until everything it caused is through.
     @usableFromInline var mustWait = false
-    /// It has announced ends of flows that were not told yet.
+    /// The element announced ends of flows whose subscribers have not been told yet.
     @usableFromInline var endsFlows = false
-    /// Items at the end of the batch in hand that the element did not take.
+    /// Items at the end of the current batch that the element gave back.
     @usableFromInline var refused = 0
-    /// What it lets go round its cycle is under way while other items come in: part of the cycle runs elsewhere.
+    /// Items it sends round its cycle travel while others come in: part of the cycle runs elsewhere.
     @usableFromInline var isSplit = false
-    /// It is a flow table.
     @usableFromInline var isTable = false
-    /// For a flow table: other elements are told when a flow ends.
+    /// For a flow table: some element subscribes to the ends of its flows.
     @usableFromInline var tells = false
-    /// The parent of the item that was made last, and how many were made of it.
+    /// The parent of the last item made, and how many were made from it.
     @usableFromInline var parent: (sequence: UInt64, made: UInt16, children: UInt16) = (.max, 0, 0)
-    /// Watches that the element keeps its contract, in debug builds.
+    /// Checks the element's contract in debug builds.
     @usableFromInline let contract: Unmanaged<Contract>
 
-    /// The number of an item made of `parent` among those of its turn; children of one parent follow each other.
+    /// The number of an item made from `parent` among those of its turn; children of one parent are consecutive.
     @inlinable @inline(__always)
     mutating func numberOfChild(of parent: Packet) -> UInt16 {
         let isSame = self.parent.sequence == parent.sequence && self.parent.made == parent.made
@@ -61,7 +60,7 @@ struct NodeState {
     }
 }
 
-// Nodes are always reached by pointer: these make `node.entered` of `node.pointee.entered`.
+// Nodes are always reached by pointer: this makes `node.pointee.entered` read `node.entered`.
 extension UnsafeMutablePointer<NodeState> {
     @inline(__always) var outputs: UnsafeMutablePointer<EdgeQueue> { pointee.outputs }
     @inline(__always) var drops: UnsafeMutablePointer<UInt64> { pointee.drops }
@@ -96,27 +95,27 @@ extension UnsafeMutablePointer<NodeState> {
         nonmutating set { pointee.endsFlows = newValue }
     }
     @inline(__always) var tells: Bool { pointee.tells }
-    /// Frees an item of its pool.
+    /// Returns an item to the pool.
     @inline(__always) func release(_ i: Int32) { pointee.pool.pointee.release(i) }
 }
 
-/// What all elements of one run share.
+/// State shared by all elements of one run.
 @frozen
 @usableFromInline
 struct RunState {
-    /// Packets that came in so far, lost ones too: the number of the next.
+    /// Packets that have entered so far, including lost ones: the number of the next.
     @usableFromInline var arrived: UInt64 = 0
     /// The earliest armed timer of any element.
     @usableFromInline var nextDue: Int64 = .max
-    /// What caused the call in progress; items made without a parent inherit it.
+    /// The cause of the current call; items made without a parent inherit it.
     @usableFromInline var origin = Origin()
-    /// How many items were made without a parent since the call began.
+    /// Items made without a parent since the call began.
     @usableFromInline var children: UInt16 = 0
-    /// Flows whose end was announced and not yet told to the elements.
+    /// Flows whose end was announced but not yet told to the elements.
     @usableFromInline var ended: UnsafeMutablePointer<EndedFlow>
     @usableFromInline var endedCount: Int = 0
     @usableFromInline var endedCapacity: Int
-    /// The marker that the call in progress sent, and the flow whose marker its item waits for.
+    /// The marker sent by the current call, and the flow whose marker its item waits for.
     @usableFromInline var marker: (flow: FlowRef, spread: UInt32)?
     @usableFromInline var awaited: FlowRef?
 }
@@ -135,14 +134,14 @@ extension RunState {
     }
 }
 
-/// What caused a call: a packet that came in, or a timer behind one.
+/// The cause of a call: a packet that entered, or a timer after one.
 @frozen
 public struct Origin: Equatable, Sendable, BitwiseCopyable {
-    /// The time that items made by the call get, in functional nanoseconds.
+    /// The time of items made by the call, in functional nanoseconds.
     public var time: Int64
-    /// The number that items made by the call get.
+    /// The sequence number of items made by the call.
     public var sequence: UInt64
-    /// The packet after which, and before the next of which, all of this happens; the same as `sequence` but for what was held.
+    /// The packet after which, and before whose successor, all of this happens; equals `sequence` unless an item was held.
     public var turn: UInt64
     /// Functional time at that turn, in nanoseconds.
     public var now: Int64

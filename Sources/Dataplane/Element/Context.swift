@@ -1,10 +1,10 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What an element may do with the items it was handed. Valid during the call only.
+/// What an element can do with the items it was handed. Valid only during the call.
 ///
-/// Each item handed to an element, made by it or held by it must leave by exactly one of ``emit(_:_:)``,
-/// ``drop(_:_:)`` or ``use(_:)``, or be held: that is the conservation law the runtime checks.
+/// Each item handed to an element, made by it or held by it must leave by exactly one of ``emit(_:_:)``, ``drop(_:_:)`` or
+/// ``use(_:)``, or be held: that is the conservation law the runtime checks.
 @frozen
 public struct Context {
     /// The pool's items, by index.
@@ -33,7 +33,7 @@ public struct Context {
         @inline(__always) nonmutating unsafeMutableAddress { nodeState.pointee.run }
     }
 
-    /// Timers of an element; their identities are `0 ..< timerCount`.
+    /// The number of timers of an element; their ids are `0 ..< timerCount`.
     public static var timerCount: Int { NodeState.timerCount }
     /// The due time of a timer that is not armed.
     @inlinable @inline(__always) public static var unarmed: Int64 { .max }
@@ -42,16 +42,16 @@ public struct Context {
     @inlinable @inline(__always)
     public subscript(_ i: Int32) -> Packet { Packet(items + Int(i)) }
 
-    /// The index of a packet, by which it is held, resumed and copied.
+    /// The index of a packet, needed to hold, resume or copy it.
     @inlinable @inline(__always)
     public func index(of packet: Packet) -> Int32 { Int32(truncatingIfNeeded: packet.item - items) }
 
     // MARK: One packet at a time
 
-    /// What becomes of one packet of a batch.
+    /// The fate of one packet of a batch.
     @frozen
     public struct Verdict: BitwiseCopyable {
-        // An output, or one of those below: -3 and less are reasons.
+        // An output, or one of those below: -3 and lower are drop reasons.
         @usableFromInline let code: Int
 
         @inlinable @inline(__always)
@@ -63,15 +63,15 @@ public struct Context {
         /// It is dropped for `reason`.
         @inlinable @inline(__always)
         public static func drop<R: DropReason>(_ reason: R) -> Verdict { Verdict(code: -3 &- reason.rawValue) }
-        /// Its life ends here on purpose.
+        /// The packet is used: it ends here on purpose.
         @inlinable @inline(__always)
         public static var use: Verdict { Verdict(code: -1) }
-        /// The element holds it, or has let it go by itself.
+        /// The element holds it, or has already emitted, dropped or used it.
         @inlinable @inline(__always)
         public static var taken: Verdict { Verdict(code: -2) }
     }
 
-    /// Asks `body` what becomes of each packet of the batch, in order, and does it.
+    /// Asks `body` for a verdict on each packet of the batch, in order, and carries it out.
     ///
     /// ```swift
     /// context.forEach(batch) { packet in
@@ -80,9 +80,8 @@ public struct Context {
     /// }
     /// ```
     ///
-    /// Packets that leave by the same output, one behind the other, are emitted together: so a filter costs nothing for what it
-    /// does not stop. An output named in a verdict is for `forEach` alone to emit to: what `body` emitted there would overtake
-    /// the packets before it.
+    /// Adjacent packets for the same output are emitted together, so a filter costs nothing for packets it lets pass. Only
+    /// `forEach` may emit to an output named in a verdict: what `body` emitted there would overtake the packets before it.
     @inlinable @inline(__always)
     public func forEach(_ batch: Batch, _ body: (Packet) -> Verdict) {
         forEach(batch) { packet, _ in body(packet) }
@@ -112,13 +111,13 @@ public struct Context {
         emit(batch, from: start, to: batch.count, output)
     }
 
-    /// What becomes of packets where an optional output is for those who want them on: without an edge their life ends here.
+    /// Verdict for an optional output: emits there if it is connected, otherwise uses the packet.
     @inlinable @inline(__always)
     public func emitIfConnected(_ output: Int) -> Verdict { isConnected(output) ? .emit(output) : .use }
 
-    // MARK: Letting items go
+    // MARK: Emitting, dropping, using and holding items
 
-    /// The item leaves by `output`.
+    /// Emits the item by `output`.
     @inlinable @inline(__always)
     public func emit(_ i: Int32, _ output: Int) {
         assert(contract.emitted(i, output, by: node.index))
@@ -128,7 +127,7 @@ public struct Context {
         queue.tail = tail &+ 1
     }
 
-    /// All items of the batch leave by `output`, in order.
+    /// Emits all items of the batch by `output`, in order.
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, _ output: Int) {
         assert(contract.emitted(batch, output, by: node.index))
@@ -138,18 +137,18 @@ public struct Context {
         queue.tail = tail &+ batch.count
     }
 
-    /// The items `from ..< to` of the batch leave by `output`, in order.
+    /// Emits the items `from ..< to` of the batch by `output`, in order.
     ///
-    /// Elements that let most items pass emit them in runs: a filter costs nothing for what it does not stop.
+    /// Elements that let most items pass emit them in runs, so that a filter costs nothing for items it lets pass.
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, from: Int, to: Int, _ output: Int) {
         if from < to { emit(Batch(items: batch.items, index: batch.index + from, count: to &- from), output) }
     }
 
-    /// Each item of the batch leaves by the output of its number.
+    /// Emits each item of the batch by the output of the same place in `outputs`.
     @inlinable @inline(__always)
     public func emit(_ batch: Batch, by outputs: UnsafePointer<UInt16>) {
-        // Kept in a register, for memory that is written could be where it stands.
+        // Kept in a register: otherwise the compiler must assume that stores overwrite it.
         let queues = node.outputs
         for k in 0..<batch.count {
             assert(contract.emitted(batch.index[k], Int(outputs[k]), by: node.index))
@@ -157,7 +156,7 @@ public struct Context {
         }
     }
 
-    /// The item is dropped for a reason, an index into the type's list of drop reasons; counted, and its slot is free.
+    /// Drops the item for a reason, an index into the type's list of drop reasons; counts it and frees its slot.
     @inlinable @inline(__always)
     public func drop(_ i: Int32, _ reason: Int) {
         assert(contract.dropped(i, reason, by: node.index))
@@ -165,11 +164,11 @@ public struct Context {
         pool.release(i)
     }
 
-    /// The item is dropped for a reason named by the element's own enumeration.
+    /// Drops the item for a reason from the element's own enumeration.
     @inlinable @inline(__always)
     public func drop<R: DropReason>(_ i: Int32, _ reason: R) { drop(i, reason.rawValue) }
 
-    /// The item's life ends here on purpose: it reached a sink, was coalesced or joined with others.
+    /// Ends the item's life on purpose: it reached a sink, was coalesced or joined with others.
     @inlinable @inline(__always)
     public func use(_ i: Int32) {
         assert(contract.used(i, by: node.index))
@@ -177,7 +176,7 @@ public struct Context {
         pool.release(i)
     }
 
-    /// The life of all items of the batch ends here on purpose.
+    /// Ends the life of all items of the batch on purpose.
     @inlinable @inline(__always)
     public func use(_ batch: Batch) {
         assert(contract.used(batch, by: node.index))
@@ -185,7 +184,7 @@ public struct Context {
         pool.release(batch)
     }
 
-    /// The item stays in the element until it is resumed.
+    /// Keeps the item in the element until it is resumed.
     @inlinable @inline(__always)
     public func hold(_ i: Int32) {
         assert(contract.held(i, by: node.index))
@@ -193,12 +192,12 @@ public struct Context {
         self[i].flags.insert(.held)
     }
 
-    /// A held item is current again, on account of item `cause`, whose turn it takes; it must then leave by `emit`, `drop` or
-    /// `use`. For use in `process`.
+    /// Takes up a held item again because of item `cause`, whose turn it takes; it must then leave by `emit`, `drop` or `use`.
+    /// For use in `process`.
     @inlinable @inline(__always)
     public func resume(_ i: Int32, because cause: Int32) { resume(i, turn(of: cause)) }
 
-    /// A held item is current again; it must then leave by `emit`, `drop` or `use`. For use outside `process`: its turn is that
+    /// Takes up a held item again; it must then leave by `emit`, `drop` or `use`. For use outside `process`: its turn is that
     /// of the timer, of the end of the flow or of the input.
     @inlinable @inline(__always)
     public func resume(_ i: Int32) {
@@ -216,14 +215,14 @@ public struct Context {
         pool.turns[Int(i)] = turn
     }
 
-    /// Whether an edge leads on from `output`; an optional output may have none, and what is emitted there is dropped.
+    /// Whether `output` is connected; an optional output need not be, and items emitted there are then dropped.
     @inlinable @inline(__always)
     public func isConnected(_ output: Int) -> Bool { node.connected[output] }
 
     // MARK: Making items
 
-    /// A new item of `capacity` writable bytes that inherits turn, time and flow of item `i`, and how often that went round a
-    /// cycle; nil when the pool is empty. Its `length` is `capacity`; its bytes are not set.
+    /// A new item of `capacity` writable bytes that inherits turn, time, flow and cycle count from item `i`; nil when the pool
+    /// is empty. Its `length` is `capacity`; its bytes are uninitialised.
     @inlinable
     public func make(from i: Int32, capacity: Int) -> Int32? {
         guard let j = pool.make(capacity: capacity) else { return nil }
@@ -245,10 +244,10 @@ public struct Context {
         return j
     }
 
-    /// A new packet of `capacity` writable bytes that answers item `i`: as ``make(from:capacity:)``, but its way begins here, so it
-    /// may cross cycles as often as any other; nil when the pool is empty.
+    /// A new packet of `capacity` writable bytes that answers item `i`: like ``make(from:capacity:)``, but its path starts
+    /// here, so it may cross cycles as often as any other; nil when the pool is empty.
     ///
-    /// A conversation over a back edge goes on as long as both sides answer, within ``DirectRuntime/maximumRounds`` at one
+    /// A conversation over a back edge continues as long as both sides answer, up to ``DirectRuntime/maximumRounds`` at one
     /// moment.
     @inlinable
     public func originate(because i: Int32, capacity: Int) -> Int32? {
@@ -257,8 +256,8 @@ public struct Context {
         return j
     }
 
-    /// A new item of `capacity` writable bytes, caused by what the runtime works on: the end of a flow or of the input, or a timer;
-    /// nil when the pool is empty. For use outside `process`.
+    /// A new item of `capacity` writable bytes, caused by whatever the runtime is handling: the end of a flow or of the input,
+    /// or a timer; nil when the pool is empty. For use outside `process`.
     @inlinable
     public func originate(capacity: Int) -> Int32? {
         assert(contract.isOutsideOfProcess(node.index, "made an item"))
@@ -277,7 +276,7 @@ public struct Context {
         return j
     }
 
-    /// A copy of item `i`, with bytes of its own; nil when the pool is empty.
+    /// A copy of item `i` with its own bytes; nil when the pool is empty.
     @inlinable
     public func copy(_ i: Int32) -> Int32? {
         let original = self[i]
@@ -293,19 +292,19 @@ public struct Context {
         return j
     }
 
-    /// Makes the bytes of item `i` writable, copying them out of the capture when they are not.
+    /// Makes the bytes of item `i` writable, copying them out of the capture if necessary.
     @inlinable
     public func own(_ i: Int32) {
         if !self[i].isWritable { pool.own(i) }
     }
 
-    /// Makes the bytes of a packet writable.
+    /// Makes the bytes of a packet writable, copying them out of the capture if necessary.
     @inlinable @inline(__always)
     public func own(_ packet: Packet) { own(index(of: packet)) }
 
     // MARK: Counting and time
 
-    /// Counts `n` operations. What an element counts must not depend on where batches are cut.
+    /// Counts `n` operations. Totals must not depend on where batches are cut.
     @inlinable @inline(__always)
     public func did(_ operation: Operation, _ n: Int) {
         node.operations[operation.rawValue] &+= UInt64(truncatingIfNeeded: n)
@@ -313,21 +312,21 @@ public struct Context {
     }
 
     /// Functional time in nanoseconds at which item `i` is handled: that of the packet whose turn it is. The item's own time is
-    /// earlier where an element had held it.
+    /// earlier if an element held the item.
     @inlinable @inline(__always)
     public func now(_ i: Int32) -> Int64 { turn(of: i).now }
 
-    /// Functional time in nanoseconds at which a packet is handled.
+    /// Functional time in nanoseconds at which a packet is handled; see ``now(_:)``.
     @inlinable @inline(__always)
     public func now(_ packet: Packet) -> Int64 { now(index(of: packet)) }
 
     @inlinable @inline(__always)
     func turn(of i: Int32) -> Turn { Turn.of(self[i], pool.turns + Int(i)) }
 
-    /// Arms timer `id` of this element at functional time `due`, in nanoseconds; an armed one is moved.
+    /// Arms timer `id` of this element for functional time `due`, in nanoseconds; moves it if already armed.
     ///
-    /// In `process` it must be due no nearer to ``now(_:)`` of the item in hand than the type's
-    /// ``ElementType/shortestTimer(_:)``. A timer that is armed again when it fires must be due later than it was: otherwise it
+    /// In `process` it must be due no sooner after ``now(_:)`` of the current item than the type's
+    /// ``ElementType/shortestTimer(_:)``. A timer that is armed again when it fires must be due later than before: otherwise it
     /// fires without end.
     @inlinable
     public func arm(_ id: Int, at due: Int64) {
@@ -345,47 +344,48 @@ public struct Context {
 
     // MARK: Order
 
-    /// What the item in hand let go, or ended, must be through before the next item of the batch is taken: the element returns, and
-    /// gives the rest of its batch back with ``again(_:from:)``.
+    /// Everything the current item released or ended must be through before the next item of the batch is taken: the element
+    /// returns, and gives back the rest of its batch with ``again(_:from:)``.
     @inlinable @inline(__always)
     public var mustWait: Bool { node.mustWait }
 
-    /// The items of the batch from `k` on were not taken: they are handed over again when all that was let go is through.
+    /// Gives back the items of the batch from `k` on: they are handed over again once everything released so far is through.
     @inlinable @inline(__always)
     public func again(_ batch: Batch, from k: Int) { node.refused = batch.count &- k }
 
-    /// The item leaves by `output`; where that leads back, ``mustWait`` is true then.
+    /// Emits the item by `output`; if that leads back, ``mustWait`` is true afterwards.
     @inlinable @inline(__always)
     public func emitRound(_ i: Int32, _ output: Int) {
         emit(i, output)
         if node.isEntering, node.leadsBack[output] { node.mustWait = true }
     }
 
-    /// Sends a marker along the cycle that this element is part of, behind all packets of a flow that it let go round before:
-    /// ``ElementBase/markerReturned(_:_:)`` is called when none of those is under way any more. At most one for each call; for types
-    /// that say ``ElementType/sendsMarkers``. By `spread` flows are given to cores (``FlowKey/spread(_:)``).
+    /// Sends a marker along the element's cycle, behind all packets of a flow that it sent round before:
+    /// ``ElementBase/markerReturned(_:_:)`` is called when none of those is under way any more. At most one per call; only for
+    /// types that declare ``ElementType/sendsMarkers``. `spread` selects the core, as for the flow's packets
+    /// (``FlowKey/spread(_:)``).
     ///
-    /// False where none is needed, as nothing is under way: all elements of the cycle run on one executor, and what an item causes is
-    /// through before the next is taken.
+    /// False if no marker is needed because nothing is under way: all elements of the cycle run on one executor, and everything
+    /// an item causes is through before the next is taken.
     public func sendMarker(behind flow: FlowRef, spread: UInt32) -> Bool {
         if !node.isSplit { return false }
         run.marker = (flow, spread)
         return true
     }
 
-    /// The last item of the batch, which came in from outside of the cycle, waits for the marker of a flow, in the buffer that keeps
-    /// flows in order; it is handed over again when that has returned.
+    /// The last item of the batch, which entered the cycle from outside, waits in the reorder buffer for the marker of a flow;
+    /// it is handed over again once that has returned.
     public func awaitMarker(of flow: FlowRef, _ batch: Batch) {
         run.awaited = flow
         node.refused = 1
     }
 
-    /// The last item of the batch waits for a marker.
     @inline(__always)
     var isAwaiting: Bool { run.awaited != nil }
 
-    /// Announces that a flow of this table has ended, because of item `i`, or of what the runtime works on where `i` is -1. The
-    /// elements that keep state for it are told before the next item is taken (``mustWait``). What they make gets the time of the item, or `time`.
+    /// Announces that a flow of this table has ended because of item `i`, or, if `i` is -1, of whatever the runtime is
+    /// handling. The elements that keep state for it are told before the next item is taken (``mustWait``). Items they make get
+    /// the time of the item, or `time`.
     public func endFlow(_ flow: FlowRef, _ reason: FlowEnd, because i: Int32 = -1, time: Int64? = nil) {
         precondition(node.isTable, "only a flow table ends flows; others send it a flow_end command")
         var origin = self.origin

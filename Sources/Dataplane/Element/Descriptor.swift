@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// An element type with its Swift type erased: what the checker, the documents and the runtimes work with.
+/// An element type with its Swift type erased, for the checker, the documents and the runtimes.
 public struct ElementDescriptor: Sendable {
     /// One parameter, for documents and the schema.
     public struct ParameterInfo: Sendable {
@@ -11,7 +11,7 @@ public struct ElementDescriptor: Sendable {
         public var type: ParameterType
         /// The default as written in a graph file; nil when the parameter must be given.
         public var defaultText: String?
-        /// One phrase: what it is for.
+        /// One phrase on its purpose.
         public var about: String
     }
     /// A name with a phrase.
@@ -26,17 +26,17 @@ public struct ElementDescriptor: Sendable {
     public let name: String
     /// One phrase that completes "the element ...".
     public let summary: String
-    /// The words of the type's doc comment, in Markdown; empty when the type came without.
+    /// The type's doc comment, in Markdown; empty if there is none.
     public let documentation: String
     /// The family the documents list it under.
     public let category: Category
-    /// Everything that the outcome for an item depends on.
+    /// Everything that the result for an item depends on.
     public let depends: Depends
     /// The sides it may be placed on.
     public let sides: Sides
     /// Its parameters, in the order it declares them.
     public let parameters: [ParameterInfo]
-    /// Why it drops items, in the order of the reasons' numbers; empty when it never does.
+    /// The reasons for which it drops items, in the order of their numbers; empty if it never does.
     public let drops: [Named]
     /// The values that can be read from a running element.
     public let handlers: [Named]
@@ -54,7 +54,7 @@ public struct ElementDescriptor: Sendable {
     public let defaultOutputs: [Output]
     private let configureValues: @Sendable ([(name: String, mark: Mark, value: Value)], Mark) -> Configured
 
-    /// What configuring gives: an element to be made, or all that is wrong.
+    /// The result of configuring: an element ready to be made, or all errors.
     public typealias Configured = (element: ConfiguredElement?, errors: [ParameterError])
 
     /// Erases `type`; `documentation` is the text of its doc comment.
@@ -137,29 +137,29 @@ public struct ElementDescriptor: Sendable {
         }
     }
 
-    /// Reads parameter values by declared type. All that is wrong is reported at once; `mark` is the element's own place.
+    /// Reads parameter values by declared type and reports all errors at once; `mark` is the element's own place.
     public func configure(_ values: [(name: String, mark: Mark, value: Value)], at mark: Mark) -> Configured {
         configureValues(values, mark)
     }
 }
 
-/// An element with its parameters read, ready to be made as often as runs need it.
+/// An element whose parameters have been read, to be made as often as runs need it.
 public struct ConfiguredElement: Sendable {
     /// The inputs of this configuration.
     public let inputs: [Input]
     /// The outputs of this configuration.
     public let outputs: [Output]
-    /// The number of flows a flow table has room for; nil for other elements.
+    /// The number of flows a flow table can hold; nil for other elements.
     public let flowCapacity: Int?
-    /// Items that it wants to hold back at the most.
+    /// The most items that it may hold.
     public let heldItems: Int
-    /// How soon a timer may be due that it arms for an item; nil when it arms none.
+    /// The earliest due time of timers it arms for an item; nil if it arms none.
     public let shortestTimer: ShortestTimer?
-    /// Every parameter with its value, defaults written out.
+    /// Every parameter with its value, including defaults.
     public let settings: [(name: String, text: String)]
     /// Makes the element.
     public let make: @Sendable (Setup) throws -> ElementBase
-    /// Reads all handlers of an element this made.
+    /// Reads all handlers of an element returned by ``make``.
     public let readHandlers: @Sendable (ElementBase) -> [(name: String, value: Int)]
 }
 
@@ -176,9 +176,9 @@ func snakeCase(_ name: String) -> String {
     return out
 }
 
-/// The element types a graph may name.
+/// The element types available to graphs.
 public struct Catalog: Sendable {
-    /// In the order in which documents list them.
+    /// The types, in the order in which documents list them.
     public private(set) var types: [ElementDescriptor]
 
     public init(_ types: [ElementDescriptor]) { self.types = types }
@@ -186,7 +186,7 @@ public struct Catalog: Sendable {
     /// The type called `name`; nil when there is none.
     public subscript(_ name: String) -> ElementDescriptor? { types.first { $0.name == name } }
 
-    /// This catalog with further types; a type of the same name takes the place of the old one.
+    /// This catalog with further types; a type with the same name replaces the old one.
     public func adding(_ more: [ElementDescriptor]) -> Catalog {
         Catalog(types.filter { old in !more.contains { $0.name == old.name } } + more)
     }

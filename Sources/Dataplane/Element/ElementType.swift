@@ -2,20 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What an element type declares about itself, once: everything else (parsing, checking, `show`, elements-docs, the JSON
-/// schema, the law suite) is made from it.
+/// schema, the law suite) is derived from it.
 public protocol ElementType: ElementBase {
     /// The values of the parameters; `Config()` holds the defaults.
     associatedtype Config: ElementConfig
-    /// Why items are dropped.
+    /// The reasons for which it drops items.
     associatedtype Drop: DropReason = NeverDrops
 
     /// One phrase that completes "the element ...": `answers TCP SYNs without keeping state`.
     static var summary: String { get }
     /// The family the documents list it under.
     static var category: Category { get }
-    /// What the outcome for an item depends on; decides which laws the element is held to.
+    /// What the result for an item depends on; decides which laws apply to the element.
     static var depends: Depends { get }
-    /// The sides it may be placed on; both unless it says otherwise.
+    /// The sides it may be placed on; both by default.
     static var sides: Sides { get }
     /// The input ports, and how much of an item each reads. Ports may depend on the configuration.
     static func inputs(_ config: Config) -> [Input]
@@ -27,23 +27,23 @@ public protocol ElementType: ElementBase {
     static var handlers: [Handler<Self>] { get }
     /// The operations the element counts.
     static var operations: [Operation] { get }
-    /// Bytes of state kept for each flow of the table upstream; not 0 means that `flowEnded` is called.
+    /// Bytes of state kept for each flow of the upstream table; if not 0, `flowEnded` is called.
     static var stateBytesPerFlow: Int { get }
-    /// It is a flow table: the items it emits carry a flow. Gives the number of flows it has room for.
+    /// For flow tables, whose emitted items carry a flow: the number of flows there is room for. Nil for other elements.
     static func flowCapacity(_ config: Config) -> Int?
-    /// It sends markers (``Context/sendMarker(behind:spread:)``) where its cycle crosses the channel.
+    /// The type sends markers (``Context/sendMarker(behind:spread:)``) when its cycle crosses the channel.
     static var sendsMarkers: Bool { get }
-    /// Items that it holds back at the most. The pool is made larger by what all elements may hold; where `--pool` sets it, those
-    /// that hold items share half of it, so that packets can always enter: ``Setup/items`` says what is left for each.
+    /// The most items that it may hold. The pool is enlarged by what all elements may hold; if `--pool` sets its size, elements
+    /// that hold items share half of it, so that packets can always enter: ``Setup/items`` is each one's share.
     static func heldItems(_ config: Config) -> Int
-    /// How soon a timer may be due that `process` or `flowEnded` arms; nil when they arm none. Sources end a batch before a timer
-    /// armed in it could be due, so that each fires between the right two packets.
+    /// The shortest delay of timers armed in `process` or `flowEnded`; nil when they arm none. Sources end a batch before a
+    /// timer armed in it could be due, so that each fires between the right two packets.
     static func shortestTimer(_ config: Config) -> ShortestTimer?
     /// Small runs shown in the documents and run by the tests.
     static var examples: [Example] { get }
 
-    /// Makes an element. Throws ``ParameterError`` when values that are fine alone do not go together, or what a service
-    /// throws. Does no input or output but opening sinks.
+    /// Makes an element. Throws ``ParameterError`` when values that are valid alone are not valid together, or what a service
+    /// throws. Does no input or output except opening sinks.
     init(_ config: Config, _ setup: Setup) throws
 }
 
@@ -75,14 +75,14 @@ extension ElementType {
     public static var examples: [Example] { [] }
 }
 
-/// How soon the timers of an element may be due.
+/// The shortest delay of an element's timers.
 public enum ShortestTimer: Equatable, Sendable, BitwiseCopyable {
-    /// So many nanoseconds after they are armed, or later. The larger it is, the less often batches are cut where packets are sparse.
+    /// At least so many nanoseconds after they are armed. The larger, the less often batches are cut where packets are sparse.
     case after(Int64)
-    /// At multiples of so many nanoseconds only, as those of a ``TimingWheel`` are: no batch spans one.
+    /// Only at multiples of so many nanoseconds, as timers of a ``TimingWheel`` are: no batch spans one.
     case tick(Int64)
 
-    /// The first moment, in functional nanoseconds, at which a timer may be due that is armed at `now`.
+    /// The earliest functional time, in nanoseconds, at which a timer armed at `now` may be due.
     public func first(after now: Int64) -> Int64 {
         switch self {
         case .after(let span): return later(now, by: span)
@@ -106,7 +106,7 @@ public enum Category: String, Sendable, CaseIterable {
     case other = "Other"
 }
 
-/// A named value of a running element.
+/// A named value that can be read from a running element.
 public struct Handler<E>: Sendable {
     /// The name in statistics, in snake case.
     public let name: String
@@ -121,9 +121,9 @@ public struct Handler<E>: Sendable {
     }
 }
 
-/// A small run of one element: text packets in, what leaves by which output.
+/// A small run of one element: packets as text in, expected output by port.
 public struct Example: Sendable {
-    /// A few words: what the run shows.
+    /// A few words on what the run shows.
     public var title: String
     /// Parameters in YAML flow style, for example `{limit: 3}`; empty for the defaults.
     public var config: String

@@ -3,14 +3,13 @@
 
 import Synchronization
 
-/// Compiled filters, and the decisions made of them, so that each is made once for all who ask.
+/// Compiled filters, and the decisions built from them, so that each is computed once.
 ///
-/// Before its first packet a graph's filters are asked for when the graph is read, when its elements are made to be checked,
-/// and when they are made to run. A long filter takes libpcap most of a second, and many rules take as long to become one
-/// decision.
+/// Before the first packet a graph's filters are needed when the graph is read, when its elements are made for checking, and
+/// when they are made to run. A long filter takes libpcap most of a second, and many rules take as long to become one decision.
 ///
-/// It holds a bounded number of each; a new one takes the place of the one whose last use is longest ago. It may be used
-/// by several threads: two that ask for the same at the same time both make it, rather than one wait for the other.
+/// The cache holds a bounded number of each and evicts the least recently used. It is safe to use from several threads: two
+/// that ask for the same at the same time both compute it, rather than one waiting for the other.
 public final class FilterCache: Sendable {
     private let programs: Mutex<RecentlyUsed<Key, Result<[BPFInstruction]?, FilterError>>>
     private let decisions: Mutex<RecentlyUsed<[[BPFInstruction]?], DecisionProgram>>
@@ -28,13 +27,13 @@ public final class FilterCache: Sendable {
         self.decisions = Mutex(RecentlyUsed(capacity: decisions))
     }
 
-    /// Filters and decisions that are kept now.
+    /// Filters and decisions now in the cache.
     public var count: (filters: Int, decisions: Int) {
         (programs.withLock { $0.count }, decisions.withLock { $0.count })
     }
 
-    /// The program of `filter` for a link type, with the meanings of ``Services/compileFilter(_:linkType:)``; `compile` is
-    /// called when it is not here. That a filter is wrong is kept too; any other error may be another one next time.
+    /// The program of `filter` for a link type, with the meanings of ``Services/compileFilter(_:linkType:)``; calls `compile`
+    /// if it is not cached. That a filter is wrong is cached too; other errors are not, as they may not recur.
     public func program(
         of filter: String,
         linkType: UInt16,
@@ -61,7 +60,7 @@ public final class FilterCache: Sendable {
     }
 }
 
-/// A bounded number of values by key; a new one takes the place of the one whose last use is longest ago.
+/// A bounded number of values by key; evicts the least recently used.
 struct RecentlyUsed<Key: Hashable, Value> {
     private let capacity: Int
     private var entries: [Key: (value: Value, lastUse: UInt64)] = [:]
@@ -71,7 +70,7 @@ struct RecentlyUsed<Key: Hashable, Value> {
 
     var count: Int { entries.count }
 
-    /// Reading a value is a use of it.
+    /// Reading a value counts as a use.
     subscript(key: Key) -> Value? {
         mutating get {
             guard let index = entries.index(forKey: key) else { return nil }
@@ -83,7 +82,7 @@ struct RecentlyUsed<Key: Hashable, Value> {
 
     mutating func insert(_ value: Value, for key: Key) {
         uses += 1
-        // What is kept here takes far longer to make than this search.
+        // Computing an entry takes far longer than this search.
         if entries.count >= capacity, entries[key] == nil,
             let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
         {

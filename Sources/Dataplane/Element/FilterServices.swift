@@ -1,21 +1,21 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Services that know more of filters than how to compile one: what is compiled already, and which link types will come.
+/// Services that also know which filters are already compiled, and which link types will come.
 public protocol FilterServices: Services {
-    /// What is shared by all who are made with these services; nil when nothing is.
+    /// The cache shared by all elements made with these services; nil if there is none.
     var filters: FilterCache? { get }
-    /// Link types of the packets of the run, as far as they are known before the first of them.
+    /// Link types of the run's packets, as far as they are known before the first packet.
     var linkTypes: [UInt16] { get }
 }
 
 extension FilterServices {
-    /// Nothing is known of the packets, unless it is said.
+    /// None: by default nothing is known of the packets.
     public var linkTypes: [UInt16] { [] }
 }
 
 extension Services {
-    /// These services, with each filter compiled once for all who ask through what this gives.
+    /// These services with a filter cache, so that each filter is compiled only once.
     public func sharingFilters() -> any FilterServices {
         if let sharing = self as? any FilterServices, sharing.filters != nil { return sharing }
         return SharingServices(self)

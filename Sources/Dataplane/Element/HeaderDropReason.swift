@@ -1,8 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Drop reasons of an element that looks for headers: one for each thing that can be wrong with them, beside its own. Their
-/// words are those of ``HeaderStatus``.
+/// Drop reasons of an element that parses headers: one for each ``HeaderStatus`` that is an error, described in its words,
+/// besides the element's own.
 protocol HeaderDropReason: DropReason {
     static var linkType: Self { get }
     static var notIp: Self { get }
@@ -13,7 +13,7 @@ protocol HeaderDropReason: DropReason {
 }
 
 extension HeaderDropReason {
-    /// Why an item is dropped whose headers were found to be `status`; nil when nothing is wrong with them.
+    /// The reason for dropping an item with this header status; nil if its headers are fine.
     init?(_ status: HeaderStatus) {
         switch status {
         case .ip: return nil
@@ -26,7 +26,7 @@ extension HeaderDropReason {
         }
     }
 
-    /// The phrase of a reason that headers have.
+    /// The phrase of a reason that comes from a ``HeaderStatus``.
     var aboutHeaders: String {
         HeaderStatus.allCases.first { Self($0)?.rawValue == rawValue }?.about ?? ""
     }

@@ -1,11 +1,11 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A unit of work. Elements count these instead of cycles; a device profile says what each costs on each side.
+/// A unit of work. Elements count these instead of cycles; a device profile gives the cost of each on each side.
 public enum Operation: Int, CaseIterable, Sendable {
     /// Reading the headers of one packet.
     case parse
-    /// One classification decision: one test of one header field.
+    /// One test of one header field, for classification.
     case test
     /// One look-up in a table of flows.
     case lookup
@@ -25,11 +25,11 @@ public enum Operation: Int, CaseIterable, Sendable {
     case record
     /// Bytes compared with patterns.
     case scanned
-    /// Putting one flow into a flow table.
+    /// Inserting one flow into a flow table.
     case insert
-    /// Taking one flow out of its table, once all elements have been told of its end.
+    /// Removing one flow from its table, once all elements have been told of its end.
     case remove
-    /// Bytes of text written: numbers and addresses become digits.
+    /// Bytes of text written: numbers and addresses converted to digits.
     case textBytes
 
     /// The name in profiles, statistics and documents.
@@ -52,7 +52,7 @@ public enum Operation: Int, CaseIterable, Sendable {
         }
     }
 
-    /// It is counted in bytes.
+    /// Whether the unit is a byte.
     public var isPerByte: Bool {
         [.checksumBytes, .payloadBytes, .copyBytes, .scanned, .textBytes].contains(self)
     }

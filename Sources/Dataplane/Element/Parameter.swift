@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A place in a graph file, opaque here: whoever makes a ``Value`` gives each part a number and understands it in errors.
+/// A place in a graph file, opaque here: the creator of a ``Value`` numbers its parts and resolves the numbers in errors.
 public typealias Mark = Int32
 
 /// A parameter's value as written in a graph file, before it is read by declared type.
 public indirect enum Value: Sendable, Equatable {
     case scalar(String, Mark)
     case list([Value], Mark)
-    /// Keys in the order they were written, each with its own place.
+    /// Keys in written order, each with its own place.
     case map([(key: String, keyMark: Mark, value: Value)], Mark)
 
     /// Place in the file.
@@ -42,9 +42,9 @@ public indirect enum Value: Sendable, Equatable {
 public struct ParameterError: Error, Sendable {
     /// A sentence without capital or full stop, for example `'ten' is not a whole number`.
     public var message: String
-    /// Place of the value, or of its key when that is wrong.
+    /// Place of the value, or of its key if that is wrong.
     public var mark: Mark
-    /// The word that was meant, where one is near enough.
+    /// The word probably meant, if one is close enough.
     public var suggestion: String?
     /// A stable name for this kind of error, in snake case.
     public var code: String
@@ -102,7 +102,7 @@ public enum ParameterType: Sendable, Equatable {
 public struct NamedFilter: Sendable, Equatable {
     /// The name of an output.
     public var name: String
-    /// The filter as written; whether it can be compiled is another question.
+    /// The filter as written; it may not compile.
     public var filter: String
     /// Place of the filter, for errors found when it is compiled.
     public var mark: Mark
@@ -113,7 +113,7 @@ public struct NamedFilter: Sendable, Equatable {
     }
 }
 
-/// One parameter of an element type: its name, type, range and sentence, once; its default is the value in `Config()`.
+/// One parameter of an element type: its name, type, range and description; its default is the value in `Config()`.
 public struct Parameter<Config>: Sendable {
     /// The name in graph files.
     public let name: String
@@ -299,9 +299,9 @@ extension Parameter {
         )
     }
 
-    /// Texts, in the order written; there may be none. An empty text in place of the list is none, so that a parameter of a
-    /// graph may stand there. `flaw` says what is wrong with a text, in a sentence without capital or full stop; nil when
-    /// it is good.
+    /// Texts, in the order written; there may be none. An empty text in place of the list means none, so that a graph parameter
+    /// can be used there. `flaw` returns what is wrong with a text, as a sentence without capital or full stop; nil if it is
+    /// valid.
     public init(
         _ name: String,
         strings path: WritableKeyPath<Config, [String]> & Sendable,
@@ -325,7 +325,7 @@ extension Parameter {
                 }
                 c[keyPath: path] = texts
             },
-            // Between quotation marks of this kind YAML takes every character but these as it is.
+            // In this kind of quotation marks YAML accepts every character except these as it is.
             show: { config in
                 let texts = config[keyPath: path].map { text in
                     "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
@@ -381,7 +381,7 @@ extension Value {
         }
     }
 
-    /// A whole number in `range`; an error says what else it is.
+    /// A whole number in `range`; the error says what the value is instead.
     public func integer(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
         let text = try string()
         guard let n = Quantity.integer(text) else { throw ParameterError("'\(text)' is not a whole number", at: mark) }
@@ -400,7 +400,7 @@ extension Value {
         }
     }
 
-    /// One of `words`; an error suggests the one that could be meant.
+    /// One of `words`; the error suggests the closest.
     public func choice(of words: [String]) throws(ParameterError) -> String {
         let text = try string()
         if words.contains(text) { return text }
@@ -411,7 +411,7 @@ extension Value {
         )
     }
 
-    /// A time with unit, in nanoseconds; an error when it is not in `range`.
+    /// A time with unit, in nanoseconds; throws if it is outside `range`.
     public func duration(in range: ClosedRange<Int64>) throws(ParameterError) -> Int64 {
         let text = try string()
         let ns: Int64
@@ -428,7 +428,7 @@ extension Value {
         return ns
     }
 
-    /// A size with unit, in bytes; an error when it is not in `range`.
+    /// A size with unit, in bytes; throws if it is outside `range`.
     public func size(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
         let text = try string()
         let bytes: Int
@@ -460,7 +460,7 @@ extension Value {
         return p
     }
 
-    /// The entries of a map from names to filters; an error when a name is there twice.
+    /// The entries of a map from names to filters; throws if a name appears twice.
     public func filters() throws(ParameterError) -> [NamedFilter] {
         guard case .map(let entries, _) = self else {
             throw ParameterError("expected names with a filter each, found a \(shape)", at: mark)

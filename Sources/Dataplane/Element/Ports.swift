@@ -21,20 +21,20 @@ public enum Kind: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The kinds that an input takes.
+/// The kinds that an input accepts.
 public enum Accepts: Equatable, Sendable, CustomStringConvertible {
     case any
     case only(Kind)
     /// Records of any layout.
     case records
-    /// Any of these, each on edges of its own.
+    /// Any of these, each on its own edges.
     case oneOf([Kind])
 
     /// Whether items of `kind` may arrive.
     public func allows(_ kind: Kind) -> Bool {
         switch self {
         case .any: true
-        // A stream is packets with a promise, so it serves wherever packets do.
+        // A stream is packets with a promise, so it may go wherever packets may.
         case .only(.packet): kind == .packet || kind == .stream
         case .only(let wanted): kind == wanted
         case .records: if case .record = kind { true } else { false }
@@ -52,10 +52,10 @@ public enum Accepts: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The kind that an output gives.
+/// The kind that an output produces.
 public enum Gives: Equatable, Sendable, CustomStringConvertible {
     case kind(Kind)
-    /// The kind that arrives at the input of this number.
+    /// The kind that arrives at the input with this number.
     case sameAs(input: Int)
 
     public var description: String {
@@ -66,9 +66,9 @@ public enum Gives: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// How much of an item an input reads; what is not read need not cross the channel.
+/// How much of an item an input reads; the rest need not cross the channel.
 public enum Reads: String, Sendable, CaseIterable {
-    /// That it arrived, its length and its time.
+    /// Only its arrival, length and time.
     case arrival
     /// Its headers, up to and including the transport header.
     case headers
@@ -82,15 +82,15 @@ public struct Input: Sendable {
     public var name: String
     /// The kinds of items it takes.
     public var accepts: Accepts
-    /// How much of an item it reads, which is what crosses to it.
+    /// How much of an item it reads, and so how much crosses the channel to it.
     public var reads: Reads
-    /// Items must have been through a flow table.
+    /// Items must have passed a flow table.
     public var needsFlow: Bool
-    /// Nothing needs to be connected here.
+    /// The input need not be connected.
     public var optional: Bool
     /// The columns that records must have here.
     public var columns: [NeededColumn]
-    /// One phrase: what arrives here.
+    /// One phrase on what arrives here.
     public var about: String
 
     public init(
@@ -116,7 +116,7 @@ public struct Input: Sendable {
 public struct NeededColumn: Sendable {
     /// The name of the field in the records' layout.
     public var name: String
-    /// What makes records have it, for the error when they do not: `HTTPParser has it with request_headers: [Accept]`.
+    /// How to make records have it, for the error when they do not: `HTTPParser has it with request_headers: [Accept]`.
     public var hint: String
 
     public init(_ name: String, hint: String) {
@@ -131,11 +131,11 @@ public struct Output: Sendable {
     public var name: String
     /// The kind of the items that leave.
     public var gives: Gives
-    /// It need not be connected; what leaves here is then dropped and counted as `unused_NAME`.
+    /// The output need not be connected; items that leave by it are then dropped and counted as `unused_NAME`.
     public var optional: Bool
-    /// The columns of the records that leave; nil where that is not told.
+    /// The columns of the records that leave; nil if not declared.
     public var columns: [String]?
-    /// One phrase: what leaves here.
+    /// One phrase on what leaves here.
     public var about: String
 
     public init(_ name: String, _ gives: Gives, optional: Bool = false, columns: [String]? = nil, _ about: String) {

@@ -3,10 +3,10 @@
 
 import CLinux
 
-/// What an element keeps of each flow, found by the ``FlowRef`` that packets carry.
+/// An element's per-flow state, found by the ``FlowRef`` that packets carry.
 ///
-/// A slot of the flow table is used again once its flow has ended, so an index alone does not say whose state stands there.
-/// Here a state is found only from ``begin(_:_:)`` to ``end(_:)``, and only with the generation that it began with.
+/// A slot of the flow table is reused once its flow has ended, so an index alone does not say whose state it holds. Here a
+/// state is found only from ``begin(_:_:)`` to ``end(_:)``, and only with the generation that it began with.
 ///
 /// ```swift
 /// struct Seen: BitwiseCopyable { var packets: UInt64 = 0 }
@@ -19,31 +19,31 @@ import CLinux
 /// seen.end(flow)                          // in flowEnded
 /// ```
 ///
-/// Memory comes from the system untouched: an array for many flows takes the memory of those that there are.
+/// The system supplies the memory untouched, so an array for many flows uses memory only for flows that exist.
 public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
-    /// Flows it has room for: the capacity of the flow table upstream.
+    /// The number of flows it can hold: the capacity of the upstream flow table.
     public let flows: Int
     @usableFromInline let base: UnsafeMutableRawPointer
     private let memory: ZeroedMemory<UInt64>
 
-    // A record is a word, then the state. The word is twice the generation, and 1 more while the state has begun and not ended:
-    // one comparison tells both, and of zeroed memory that it has not.
+    // A record is a word followed by the state. The word is twice the generation, plus 1 while the state has begun and not
+    // ended: one comparison checks both, and zeroed memory means not begun.
     @inlinable @inline(__always)
     static func live(_ generation: UInt32) -> UInt64 { UInt64(generation) &* 2 &+ 1 }
     @inlinable @inline(__always)
     static var stateOffset: Int { max(MemoryLayout<UInt64>.size, MemoryLayout<State>.alignment) }
 
-    /// Bytes that the state of one flow takes, with 8 for what it is found by: so 56 bytes of state fill a cache line.
-    /// For ``ElementType/stateBytesPerFlow``.
+    /// Bytes that the state of one flow takes, including 8 to find it by: so 56 bytes of state fill a cache line. Use it for
+    /// ``ElementType/stateBytesPerFlow``.
     @inlinable @inline(__always)
     public static var bytesPerFlow: Int {
         let alignment = max(MemoryLayout<UInt64>.alignment, MemoryLayout<State>.alignment)
         return (stateOffset + MemoryLayout<State>.size + alignment - 1) / alignment * alignment
     }
 
-    /// An array in which no state has begun. Throws where the system has no memory for so many flows.
+    /// An array in which no state has begun. Throws if the system lacks the memory.
     ///
-    /// - Parameter flows: how many flows there may be, ``Setup/flows``; 0 makes an array that holds nothing.
+    /// - Parameter flows: the number of flows there may be, ``Setup/flows``; 0 makes an array that holds nothing.
     public init(flows: Int) throws(OutOfMemory) {
         precondition(flows >= 0 && flows <= Int(Int32.max), "number of flows out of range")
         let memory = try ZeroedMemory<UInt64>(flows * Self.bytesPerFlow / MemoryLayout<UInt64>.size)
@@ -62,7 +62,7 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
         (record + stateOffset).assumingMemoryBound(to: State.self)
     }
 
-    /// The state of a flow; nil where it has not begun, or has ended, or the reference names no flow.
+    /// The state of a flow; nil if it has not begun, or has ended, or the reference is no flow.
     @inlinable @inline(__always)
     public subscript(_ flow: FlowRef) -> UnsafeMutablePointer<State>? {
         let index = UInt32(bitPattern: flow.index)
@@ -72,7 +72,7 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
         return Self.state(of: record)
     }
 
-    /// Begins the state of a flow, in place of what was kept in its slot; nil where the reference names no flow.
+    /// Begins the state of a flow, replacing whatever its slot held; nil if the reference is no flow.
     @inlinable
     @discardableResult
     public func begin(_ flow: FlowRef, _ state: State) -> UnsafeMutablePointer<State>? {
@@ -84,8 +84,8 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
         return Self.state(of: record)
     }
 
-    /// Ends the state of a flow, which is not found any more; nil where there was none. It stays readable until another
-    /// flow's state begins in its slot.
+    /// Ends the state of a flow, which is no longer found; nil if there was none. It stays readable until another flow's state
+    /// begins in its slot.
     @inlinable
     @discardableResult
     public func end(_ flow: FlowRef) -> UnsafeMutablePointer<State>? {
@@ -94,8 +94,7 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
         return state
     }
 
-    /// Asks the cache for the state of a flow, to be written soon. Worth it for a whole batch before its first packet is
-    /// looked at.
+    /// Prefetches the state of a flow for writing. Worthwhile for a whole batch before its first packet is processed.
     @inlinable @inline(__always)
     public func prefetch(_ flow: FlowRef) {
         let index = UInt32(bitPattern: flow.index)
@@ -104,14 +103,14 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
 
     // MARK: By index, for lists of flows
 
-    /// The state in a slot, whether or not it is live.
+    /// The state in a slot, live or not.
     @inline(__always)
     func state(at index: Int32) -> UnsafeMutablePointer<State> {
         assert(index >= 0 && Int(index) < flows, "no flow has the index \(index)")
         return Self.state(of: record(UInt32(bitPattern: index)))
     }
 
-    /// The state `count` slots behind another.
+    /// The state `count` slots after another.
     @inline(__always)
     func state(_ state: UnsafeMutablePointer<State>, plus count: Int) -> UnsafeMutablePointer<State> {
         (UnsafeMutableRawPointer(state) + count &* Self.bytesPerFlow).assumingMemoryBound(to: State.self)
@@ -123,13 +122,13 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
         Int32(truncatingIfNeeded: (UnsafeMutableRawPointer(state) - base) / Self.bytesPerFlow)
     }
 
-    /// The flow that a state is of, or was of when it ended.
+    /// The flow that a state belongs to, or belonged to when it ended.
     func flow(of state: UnsafeMutablePointer<State>) -> FlowRef {
         let word = (UnsafeMutableRawPointer(state) - Self.stateOffset).load(as: UInt64.self)
         return FlowRef(index: index(of: state), generation: UInt32(truncatingIfNeeded: word &>> 1))
     }
 
-    /// The links of states, for lists of flows.
+    /// The links within the states, for lists of flows.
     func links(at path: KeyPath<State, IndexList.Link>) -> IndexList.Links {
         guard let offset = MemoryLayout<State>.offset(of: path) else { preconditionFailure("no stored property") }
         return IndexList.Links(first: base + (Self.stateOffset + offset), stride: Self.bytesPerFlow)

@@ -1,19 +1,20 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Asks a flow table to create a flow: of a connection that an element opens itself, before any packet of it has come.
+/// Asks a flow table to create a flow, for a connection that an element opens itself before any packet of it has arrived.
 ///
-/// The table writes the new flow to the command, which leaves by `inserted`. `peer` is for whoever sent it: the flow that the new
+/// The table writes the new flow to the command, which leaves by `inserted`. `peer` is for the sender's own use: the flow that
+/// the new one belongs to, as the other half of a splice does.
 /// one belongs to, as the other half of a splice does.
 public struct FlowOpenCommand: Equatable, Sendable {
     /// The ends of the flow; its first packet will go from source to destination.
     public var ends: FlowEnds
-    /// Another flow that this one belongs to; ``FlowRef/none`` where there is none.
+    /// Another flow that this one belongs to; ``FlowRef/none`` if there is none.
     public var peer: FlowRef
     /// The flow, once the table has created it.
     public var flow: FlowRef
 
-    /// The layout, by the name of which ports take such commands: `command(flow_open)`.
+    /// The layout; its name identifies ports for such commands: `command(flow_open)`.
     public static let layout = Layout(
         "flow_open",
         [
@@ -22,14 +23,14 @@ public struct FlowOpenCommand: Equatable, Sendable {
         ]
     )
 
-    /// A command for a flow that is not yet there.
+    /// A command for a flow that does not exist yet.
     public init(_ ends: FlowEnds, peer: FlowRef = .none) {
         self.ends = ends
         self.peer = peer
         flow = .none
     }
 
-    /// Reads the command of an item; nil where it is too short or names no addresses of one version.
+    /// Reads the command of an item; nil if it is too short or its addresses are not of one IP version.
     public init?(_ item: Packet) {
         guard item.length >= FlowOpenCommand.layout.size else { return nil }
         let bytes = item.data
@@ -45,7 +46,7 @@ public struct FlowOpenCommand: Equatable, Sendable {
         flow = bytes.flow(47)
     }
 
-    /// Writes the command to the bytes of an item that has ``layout``'s size.
+    /// Writes the command to the bytes of an item of ``layout``'s size.
     public func write(to item: Packet) {
         var out = RecordWriter(item.writableData)
         out.put(ends.source)
@@ -60,24 +61,24 @@ public struct FlowOpenCommand: Equatable, Sendable {
 
 /// Tells a flow table that a flow has ended: its connection was closed or reset.
 public struct FlowEndCommand: Equatable, Sendable {
-    /// The flow. A flow that has ended meanwhile is left alone, also where its slot is used again.
+    /// The flow. If it has already ended, the command has no effect, even if its slot has been reused.
     public var flow: FlowRef
-    /// True where a RST ended it, false where both sides had finished.
+    /// True if a RST ended it, false if both sides had finished.
     public var isReset: Bool
 
-    /// The layout, by the name of which ports take such commands: `command(flow_end)`.
+    /// The layout; its name identifies ports for such commands: `command(flow_end)`.
     public static let layout = Layout(
         "flow_end",
         [("flow", .u32), ("flow_generation", .u32), ("cause", .word(["finished", "reset"]))]
     )
 
-    /// A command for a flow that a packet carried, or a table wrote to a ``FlowOpenCommand``.
+    /// A command for a flow taken from a packet, or written by a table to a ``FlowOpenCommand``.
     public init(_ flow: FlowRef, isReset: Bool) {
         self.flow = flow
         self.isReset = isReset
     }
 
-    /// Reads the command of an item; nil where it is too short.
+    /// Reads the command of an item; nil if it is too short.
     public init?(_ item: Packet) {
         guard item.length >= FlowEndCommand.layout.size else { return nil }
         let bytes = item.data
@@ -85,7 +86,7 @@ public struct FlowEndCommand: Equatable, Sendable {
         isReset = bytes.byte(8) == 1
     }
 
-    /// Writes the command to the bytes of an item that has ``layout``'s size.
+    /// Writes the command to the bytes of an item of ``layout``'s size.
     public func write(to item: Packet) {
         var out = RecordWriter(item.writableData)
         out.put(flow)

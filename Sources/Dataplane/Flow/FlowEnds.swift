@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The two ends of a flow, as its packets in forward direction have them. Both addresses are of one IP version.
+/// The two ends of a flow, as in its forward packets. Both addresses are of one IP version.
 public struct FlowEnds: Equatable, Sendable, BitwiseCopyable {
     /// Source of the forward direction.
     public var source: IPAddress
@@ -11,7 +11,7 @@ public struct FlowEnds: Equatable, Sendable, BitwiseCopyable {
     public var sourcePort: UInt16
     /// The destination port; 0 for protocols without ports.
     public var destinationPort: UInt16
-    /// The protocol number behind IP.
+    /// The protocol number after IP.
     public var proto: UInt8
 
     public init(

@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names one conversation: both addresses, both ports and the protocol, the same for both directions.
+/// Identifies one conversation: both addresses, both ports and the protocol, the same for both directions.
 ///
-/// The lower of the two ends, compared as numbers in memory order, stands first; which end that is has no meaning.
+/// The lower of the two ends, compared as numbers in memory order, comes first; which end that is has no meaning.
 @frozen
 public struct FlowKey: Equatable, Sendable {
     /// Ports of the lower and upper end in memory order, protocol, IP version.
@@ -26,16 +26,16 @@ public struct FlowKey: Equatable, Sendable {
         self.b1 = b1
     }
 
-    /// What flows are given to cores by, and kept in order by: a hash with the key ``spreadKey`` in any run; never 0.
+    /// A hash that assigns flows to cores and keeps them in order, keyed with ``spreadKey`` in every run; never 0.
     public func spread(_ key: HashKey) -> UInt32 { UInt32(truncatingIfNeeded: hash(key)) | 1 }
-    /// The key of ``spread(_:)``, for those who ask often to keep.
+    /// The key of ``spread(_:)``, for frequent callers to store.
     public static var spreadKey: HashKey { HashKey(seed: 0) }
 
     /// The IP protocol number.
     var ipProtocol: UInt8 { UInt8(truncatingIfNeeded: ends &>> 32) }
 
-    /// Whether a packet whose IP header was found holds all that its key is made of: a packet of a protocol with ports may be
-    /// cut, or too short, before them.
+    /// Whether a packet whose IP header was found holds everything its key needs: a packet of a protocol with ports may be cut
+    /// off, or too short, before them.
     @inlinable
     public static func isComplete(_ p: Packet) -> Bool {
         let end = min(Int(p.length), Int(p.l3) &+ Int(p.ipLength))
@@ -45,7 +45,7 @@ public struct FlowKey: Equatable, Sendable {
 
     /// The key of a packet whose headers were found, and whether its source is the upper end.
     ///
-    /// Ports are 0 where there are none: other protocols and later fragments. The caller has asked ``isComplete(_:)``.
+    /// Ports are 0 if there are none: in other protocols and later fragments. The caller must have checked ``isComplete(_:)``.
     @inlinable
     public static func of(_ p: Packet) -> (key: FlowKey, upper: Bool) {
         let data = p.data
@@ -66,7 +66,7 @@ public struct FlowKey: Equatable, Sendable {
 
     /// The words of an IPv4 key and its hash, for a TCP or UDP packet with its whole header and two different addresses.
     ///
-    /// The same key as ``of(_:)`` gives; without branches that depend on the direction, which nobody can predict.
+    /// Gives the same key as ``of(_:)``, without branches that depend on the direction, which are unpredictable.
     @inlinable @inline(__always)
     static func of4(
         _ data: UnsafeRawPointer,
@@ -86,7 +86,7 @@ public struct FlowKey: Equatable, Sendable {
         return (ends, a0, m.high ^ m.low, UInt8(truncatingIfNeeded: upper))
     }
 
-    /// Source and destination are the lower and upper half of `addresses`; the order of the whole words decides, ports break ties.
+    /// Source and destination are the halves of `addresses`; the order of the whole words decides, ports break ties.
     @inlinable @inline(__always)
     static func of4(
         _ addresses: UInt64,
@@ -117,7 +117,8 @@ public struct FlowKey: Equatable, Sendable {
             : (FlowKey(ends: UInt64(ports) | tail | 6 &<< 40, a0: s0, a1: s1, b0: d0, b1: d1), false)
     }
 
-    /// The key of packets from one end to another, and whether the source is the upper end: what ``of(_:)`` gives for them.
+    /// The key of packets from one end to the other, and whether the source is the upper end, equal to ``of(_:)`` of such a
+    /// packet.
     static func of(_ ends: FlowEnds) -> (key: FlowKey, upper: Bool) {
         let ports = UInt32(ends.destinationPort.bigEndian) &<< 16 | UInt32(ends.sourcePort.bigEndian)
         let swappedPorts = ports &<< 16 | ports &>> 16
@@ -127,7 +128,7 @@ public struct FlowKey: Equatable, Sendable {
             let addresses = UInt64(destination) &<< 32 | UInt64(source)
             return of4(addresses, ports, swappedPorts, tail)
         }
-        // Where the addresses stand in an IPv6 header.
+        // The addresses' offset in an IPv6 header.
         return withUnsafeTemporaryAllocation(byteCount: 40, alignment: 8) { header in
             for (address, offset) in [(ends.source, 8), (ends.destination, 24)] {
                 header.storeBytes(of: address.high.bigEndian, toByteOffset: offset, as: UInt64.self)
@@ -137,10 +138,10 @@ public struct FlowKey: Equatable, Sendable {
         }
     }
 
-    /// A keyed hash: without the key nobody can choose packets that collide.
+    /// A keyed hash: without the key nobody can construct packets that collide.
     ///
-    /// Each half of a 128-bit product of keyed words depends on all their bits; odd key words keep a product from being 0
-    /// for all inputs of one half.
+    /// Each half of a 128-bit product of keyed words depends on all their bits; odd key words keep a product from being 0 for
+    /// all inputs of one half.
     @inlinable @inline(__always)
     public func hash(_ key: HashKey) -> UInt64 {
         let m = (a0 ^ key.k0).multipliedFullWidth(by: ends ^ key.k1)

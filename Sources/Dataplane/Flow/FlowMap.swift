@@ -12,44 +12,44 @@ struct FlowRecord: BitwiseCopyable {
     @usableFromInline var last: Int64
     @usableFromInline var generation: UInt32
     @usableFromInline var marks: Marks
-    /// Initial sequence numbers of the lower and the upper end; valid where `marks` says so.
+    /// Initial sequence numbers of the lower and the upper end; valid if `marks` says so.
     @usableFromInline var base: (lower: UInt32, upper: UInt32)
 
     @usableFromInline
     struct Marks: OptionSet, BitwiseCopyable {
         @usableFromInline var rawValue: UInt32
         @usableFromInline init(rawValue: UInt32) { self.rawValue = rawValue }
-        /// The slot holds a flow that can be found.
+        /// The slot holds a flow that look-ups can find.
         @inline(__always) static var live: Marks { Marks(rawValue: 1) }
-        /// The upper end was seen first: it is the forward side.
+        /// The upper end was seen first, so it is the forward side.
         static var upperFirst: Marks { Marks(rawValue: 2) }
         static var lowerBase: Marks { Marks(rawValue: 4) }
         static var upperBase: Marks { Marks(rawValue: 8) }
-        /// Packets say nothing about the flow but that it goes on: it is not TCP.
+        /// Not TCP: packets say nothing about the flow except that it continues.
         static var plain: Marks { Marks(rawValue: 16) }
-        /// It is being cut over: a marker is under way behind its packets on the slow path. Meanwhile the marks that let packets pass
-        /// quickly are kept 8 bits higher.
+        /// It is being cut over: a marker is under way behind its packets on the slow path. Meanwhile the marks that allow the
+        /// fast path are kept 8 bits higher.
         static var cutOver: Marks { Marks(rawValue: 32) }
-        /// Packets went the slow path behind the marker.
+        /// Packets took the slow path behind the marker.
         static var overtaken: Marks { Marks(rawValue: 64) }
         static var quick: Marks { [.lowerBase, .upperBase, .plain] }
 
-        /// The marks so many bits higher.
+        /// The marks, shifted up by so many bits.
         func put(by bits: Int) -> Marks { Marks(rawValue: rawValue << bits) }
     }
 }
 
-/// A bounded map from flow keys to dense indices, and the flows in the order in which they were last checked.
+/// A bounded map from flow keys to dense indices, with the flows in the order in which they were last checked.
 ///
-/// Open addressing with linear probing over 32-bit slots (8 bits of hash, 24 of index), at most half full; a removal
-/// moves later slots back, so there are no tombstones. Records are 64 bytes, on their own cache lines.
+/// Open addressing with linear probing over 32-bit slots (8 bits of hash, 24 of index), at most half full; a removal moves
+/// later slots back, so there are no tombstones. Records are 64 bytes, each on its own cache line.
 ///
-/// The list of flows gives both ageing and eviction their candidates, at no cost per packet: a flow is looked at when it
-/// has stood in the list for the idle time, and goes to the back if it was used since (the second chance, or CLOCK, rule).
+/// The list of flows supplies the candidates for both ageing and eviction, at no cost per packet: a flow is checked once it has
+/// been in the list for the idle time, and moves to the back if it was used since (the second-chance, or CLOCK, rule).
 final class FlowMap {
-    /// The largest number of flows: slots hold 24 bits of index.
+    /// The maximum number of flows: slots hold 24 bits of index.
     static let maximumFlows = 1 << 24 - 2
-    /// Flows that have ended but not been told to all elements use this many records beyond the capacity.
+    /// Records beyond the capacity, for flows that have ended but whose end not all elements have been told.
     static let spare = 1024
 
     let capacity: Int
@@ -59,7 +59,7 @@ final class FlowMap {
     let mask: UInt64
     private let slotMemory: ZeroedMemory<UInt32>
     private let recordMemory: ZeroedMemory<FlowRecord>
-    /// The flows in the order in which they were last checked, and where each stands in it.
+    /// The flows in the order in which they were last checked.
     private var list = IndexList()
     private let links: IndexList.Links
     private let stands: ZeroedMemory<Stand>
@@ -68,7 +68,7 @@ final class FlowMap {
 
     private struct Stand: BitwiseCopyable {
         var link: IndexList.Link
-        /// Functional time when the flow was last put at the back.
+        /// Functional time when the flow was last moved to the back.
         var checked: Int64
     }
 
@@ -103,7 +103,6 @@ final class FlowMap {
             * (MemoryLayout<FlowRecord>.stride + MemoryLayout<Stand>.stride + SlotPool.bytesPerSlot)
     }
 
-    /// Flows in the table.
     var count: Int { list.count }
 
     @inline(__always)
@@ -125,8 +124,8 @@ final class FlowMap {
         }
     }
 
-    /// Puts in a flow that is not there; -1 when all records are in use by ended flows not yet released. The caller has
-    /// made sure that `count < capacity`.
+    /// Inserts a flow that is not in the map; -1 when all records are in use by ended flows not yet released. The caller has
+    /// ensured that `count < capacity`.
     func insert(_ key: FlowKey, _ hash: UInt64, upperFirst: Bool, time: Int64) -> Int32 {
         guard let i = free.take() else { return -1 }
         let record = records + Int(i)
@@ -143,14 +142,14 @@ final class FlowMap {
         return i
     }
 
-    /// Takes a flow out of the map and the list. Its record is used again only after ``release(_:)``.
+    /// Removes a flow from the map and the list. Its record is reused only after ``release(_:)``.
     func remove(_ i: Int32) {
         let record = records + Int(i)
         record.pointee.marks.remove(.live)
         list.remove(i, links)
         var s = Int(hash(record.pointee.key) & mask)
         while slots[s] & 0xff_ffff != UInt32(i + 1) { s = (s + 1) & Int(mask) }
-        // Later slots of the run that would no longer be found move back.
+        // Move back later slots of the run that would no longer be found.
         var hole = s
         var next = (s + 1) & Int(mask)
         while slots[next] != 0 {
@@ -164,25 +163,25 @@ final class FlowMap {
         slots[hole] = 0
     }
 
-    /// The record of a removed flow may be used again.
+    /// Frees the record of a removed flow for reuse.
     func release(_ i: Int32) { free.give(i) }
 
-    /// The reference by which items name flow `i`.
+    /// The reference to flow `i` for items.
     @inline(__always)
     func reference(_ i: Int32) -> FlowRef { FlowRef(index: i, generation: records[Int(i)].generation) }
 
     // MARK: The list
 
-    /// The flow at the front of the list; -1 when there is none.
+    /// The flow at the front of the list; -1 if the list is empty.
     var oldest: Int32 { list.first }
 
-    /// When flow `i` was last put at the back of the list.
+    /// Functional time when flow `i` was last moved to the back of the list.
     func checked(_ i: Int32) -> Int64 { stands.base[Int(i)].checked }
 
-    /// The flow behind `i` in the list; -1 at the end.
+    /// The flow after `i` in the list; -1 at the end.
     func next(_ i: Int32) -> Int32 { list.next(i, links) }
 
-    /// Puts flow `i` at the back of the list.
+    /// Moves flow `i` to the back of the list.
     func moveToBack(_ i: Int32, _ time: Int64) {
         stands.base[Int(i)].checked = time
         list.moveToBack(i, links)

@@ -1,21 +1,21 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A destination of bytes. Written to from one thread.
+/// A destination of bytes, used by one thread.
 public protocol ByteSink: AnyObject {
-    /// Takes all bytes, or throws.
+    /// Writes all bytes, or throws.
     func write(_ bytes: UnsafeRawBufferPointer) throws
-    /// Hands on what is buffered.
+    /// Flushes buffered bytes.
     func flush() throws
 }
 
-/// Where the packets of a wire go.
+/// The destination of a wire's packets.
 public protocol PacketDestination: AnyObject {
-    /// Writes one packet, stamped with the item's functional time.
+    /// Writes one packet, timestamped with the item's functional time.
     func write(_ item: Packet) throws
-    /// Writes the packets of a batch, in order, up to the first that fails.
+    /// Writes the packets of a batch in order, up to the first that fails.
     func write(_ batch: Batch) throws
-    /// Completes what was written.
+    /// Completes the output.
     func close() throws
 }
 

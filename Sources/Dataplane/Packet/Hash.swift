@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The key of the flow hash: unknown to whoever sends packets, so that nobody can choose them to collide.
+/// The key of the flow hash: unknown to senders, so that they cannot choose colliding packets.
 @frozen
 public struct HashKey: Sendable, Equatable {
     /// The first half of the key.

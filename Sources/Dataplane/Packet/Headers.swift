@@ -1,25 +1,25 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What looking for a packet's headers found.
+/// The result of looking for a packet's headers.
 @frozen
 public enum HeaderStatus: UInt8, CaseIterable, Sendable {
-    /// An IP header; the item's fields say where.
+    /// An IP header was found; the item's fields locate it.
     case ip
-    /// A link type whose headers are not known here.
+    /// The link type is not supported.
     case linkType
     /// Another network protocol, for example ARP.
     case notIP
     /// The capture ends before the headers do.
     case truncated
-    /// The version of the IP header is not the one announced before it.
+    /// The version in the IP header contradicts the protocol number before it.
     case badVersion
     /// An IPv4 header length below 20 bytes, or beyond the packet; IPv6 extension headers of 64 KiB.
     case badHeaderLength
     /// An IP length shorter than its header, or longer than what was on the wire.
     case badLength
 
-    /// One phrase about the packet, as drop reasons have it.
+    /// One phrase about the packet, for drop reasons.
     public var about: String {
         switch self {
         case .ip: "its IP header is right"
@@ -40,33 +40,33 @@ public enum HeaderStatus: UInt8, CaseIterable, Sendable {
 /// PPPoE sessions and LLC/SNAP, raw IP, Linux cooked v1 and v2, BSD loopback, PPP. Networks: IPv4 (RFC 791) and IPv6 with
 /// extension headers (RFC 8200).
 public enum Headers {
-    /// Finds the headers of `p`, unless they were found before.
+    /// Finds the headers of `p`, unless already found.
     @inlinable @inline(__always)
     public static func locate(_ p: Packet) -> HeaderStatus {
         if p.ipVersion != 0, p.ipVersion != Item.noIP { return .ip }
         return locateUsual(p) ? .ip : locateSlowly(p)
     }
 
-    /// Finds the headers of what stands in most packets: Ethernet with IPv4, wholly captured, no options, no fragment, and
-    /// long enough for the headers of TCP. False for everything else, and nothing was changed then. Headers that were found
-    /// before are found again, at the same place.
+    /// Finds the headers of the most common packets: Ethernet with IPv4, fully captured, no options, no fragment, and long
+    /// enough for a TCP header. Returns false for everything else, leaving the item unchanged. Headers already found are found
+    /// again, at the same place.
     @inlinable @inline(__always)
     static func locateUsual(_ p: Packet) -> Bool {
         let length = p.length
-        // One branch for each condition, all nearly always taken: putting them together costs more.
+        // One branch per condition, all nearly always taken: combining them costs more.
         guard _fastPath(p.linkType == LinkType.ethernet), _fastPath(length >= 54) else { return false }
         let data = p.data
         // EtherType 0x0800, version 4, header of five words.
         guard _fastPath(data.isUsualIPv4(12)) else { return false }
         let end = UInt32(data.be16(16)) &+ 14
         guard _fastPath(end <= length) else { return false }
-        // Fragment fields, time to live and protocol in one word: all that is left is the protocol, when it is no fragment.
+        // Fragment fields, time to live and protocol in one word: what remains is the protocol, unless it is a fragment.
         let word = UInt32(littleEndian: data.loadUnaligned(fromByteOffset: 20, as: UInt32.self)) & 0xff00_ff3f
         let proto = word &<< 8 | word &>> 24
         guard _fastPath(proto < 64), _fastPath((1 &<< 6 | 1 &<< 17) as UInt64 &>> UInt64(proto) & 1 == 1) else {
             return false
         }
-        // Whether it is TCP (6) or UDP (17) nobody could guess, so no branch depends on that: all bits for TCP, none for UDP.
+        // TCP (6) or UDP (17) is unpredictable, so no branch depends on it: all bits set for TCP, none for UDP.
         let ifTCP = Int32(truncatingIfNeeded: proto &>> 4) &- 1
         let beyondUDP = (Int32(data.byte(46) &>> 2) & 0x3c &- 8) & ifTCP
         let payload = UInt32(truncatingIfNeeded: beyondUDP &+ 42)
@@ -89,7 +89,7 @@ public enum Headers {
         let length = Int(p.length)
         let link = network(data, length, linkType: p.linkType)
         guard link.status == .ip else { return link.status }
-        // Offsets of headers are kept in 16 bits; thousands of tags are no way to IP.
+        // Offsets of headers have 16 bits; thousands of tags do not lead to IP.
         guard link.offset <= Int(Int16.max) else { return .notIP }
         guard link.offset < length else { return .truncated }
         let version = data.byte(link.offset) &>> 4
@@ -101,7 +101,7 @@ public enum Headers {
         }
     }
 
-    /// Where the network header of a packet begins; `version` is 4 or 6 as announced, 0 when only the header itself tells.
+    /// Where a packet's network header begins; `version` is 4 or 6 as announced, 0 if only the header itself says.
     private static func network(
         _ data: UnsafeRawPointer,
         _ length: Int,
@@ -123,7 +123,7 @@ public enum Headers {
         case LinkType.linuxSLL2:
             guard length >= 20 else { return (.truncated, 0, 0) }
             let kind = etherType(data, length, at: 0)
-            // The protocol stands first, the network header after 20 bytes; tags in between move it on.
+            // The protocol comes first, the network header after 20 bytes; tags in between move it on.
             return (kind.status, kind.offset == 2 ? 20 : kind.offset, kind.version)
         case LinkType.null, LinkType.loop:
             guard length >= 4 else { return (.truncated, 0, 0) }
@@ -141,7 +141,7 @@ public enum Headers {
             return etherType(data, length, at: 2)
         case LinkType.ppp, LinkType.pppHDLC:
             var at = 0
-            // RFC 1662: address and control may be there, or have been left out by agreement.
+            // RFC 1662: address and control may be present, or omitted by negotiation.
             if length >= 2, data.byte(0) == 0xff, data.byte(1) == 0x03 { at = 2 }
             return ppp(data, length, at: at)
         default:
@@ -149,10 +149,10 @@ public enum Headers {
         }
     }
 
-    /// BSD loopback writes the family in the order of the machine that captured; families are small numbers.
+    /// BSD loopback writes the family in the capturing machine's byte order; families are small numbers.
     private static func hostOrder(_ family: UInt32) -> UInt32 { family > 0xffff ? family.byteSwapped : family }
 
-    /// Follows an EtherType at `at`, through VLAN tags, PPPoE and LLC/SNAP.
+    /// Follows the EtherType at `at`, through VLAN tags, PPPoE and LLC/SNAP.
     private static func etherType(
         _ data: UnsafeRawPointer,
         _ length: Int,
@@ -172,7 +172,7 @@ public enum Headers {
                 // PPPoE session (RFC 2516): 6 bytes, then a PPP protocol number.
                 return ppp(data, length, at: (first == 0 && at == 0 ? 20 : at + 2) + 6)
             case ..<0x0600 where first == 12:
-                // A length: LLC follows (IEEE 802.2); SNAP with the organisation zero holds an EtherType.
+                // A length: LLC follows (IEEE 802.2); SNAP with a zero OUI holds an EtherType.
                 guard at + 10 <= length else { return (.notIP, 0, 0) }
                 guard data.be16(at + 2) == 0xaaaa, data.be32(at + 4) == 0x0300_0000 else { return (.notIP, 0, 0) }
                 at += 8
@@ -181,7 +181,7 @@ public enum Headers {
         }
     }
 
-    /// Follows a PPP protocol number at `at`, of one byte when it was compressed (RFC 1661 section 6.5).
+    /// Follows the PPP protocol number at `at`, which is one byte if compressed (RFC 1661 section 6.5).
     private static func ppp(
         _ data: UnsafeRawPointer,
         _ length: Int,
@@ -215,7 +215,7 @@ public enum Headers {
         guard l3 + header <= length else { return .truncated }
         let onWire = Int(max(p.wireLength, p.length)) - l3
         var total = Int(data.be16(l3 + 2))
-        // Segmentation offload leaves the length 0 on packets captured at the sender; the frame tells it then.
+        // With segmentation offload the length is 0 in packets captured at the sender; use the frame's.
         if total == 0 { total = onWire }
         guard total >= header, total <= onWire else { return .badLength }
         let fragment = data.be16(l3 + 6)
@@ -235,7 +235,7 @@ public enum Headers {
         guard l3 + 40 <= length else { return .truncated }
         let onWire = Int(max(p.wireLength, p.length)) - l3
         var total = Int(data.be16(l3 + 4)) + 40
-        // A jumbogram (RFC 2675), or segmentation offload: the frame tells the length.
+        // A jumbogram (RFC 2675), or segmentation offload: use the frame's length.
         if total == 40, data.byte(l3 + 6) != 59 { total = onWire }
         guard total <= onWire else { return .badLength }
         var flags: ItemFlags = []
@@ -246,19 +246,19 @@ public enum Headers {
         chain: while true {
             switch next {
             case 0, 43, 60, 135, 139, 140:
-                // Hop-by-hop, routing, destination options, mobility, HIP, shim6: length in units of 8 bytes, less one.
+                // Hop-by-hop, routing, destination options, mobility, HIP, shim6: length in units of 8 bytes, minus one.
                 guard at + 8 <= end else { break chain }
                 next = data.byte(at)
                 at += (Int(data.byte(at + 1)) + 1) * 8
             case 51:
-                // Authentication header (RFC 4302): length in units of 4 bytes, less two.
+                // Authentication header (RFC 4302): length in units of 4 bytes, minus two.
                 guard at + 8 <= end else { break chain }
                 next = data.byte(at)
                 at += (Int(data.byte(at + 1)) + 2) * 4
             case 44:
                 guard at + 8 <= end else { break chain }
                 let field = data.be16(at + 2)
-                // An atomic fragment (RFC 6946) is whole: offset 0 and none to follow.
+                // An atomic fragment (RFC 6946) is a whole packet: offset 0 and none to follow.
                 if field & 0xfff9 != 0 { flags.insert(.fragment) }
                 next = data.byte(at)
                 at += 8
@@ -268,14 +268,14 @@ public enum Headers {
                 }
             default: break chain
             }
-            // Only a jumbogram can hold so many; where the transport header of one begins could not be noted.
+            // Only a jumbogram can hold so many, and the place of its transport header would not fit its field.
             if at > Int(UInt16.max) - 64 { return .badHeaderLength }
         }
         set(p, data, 6, l3: l3, l4: at, proto: next, ipLength: total, flags)
         return .ip
     }
 
-    /// Sets the item's fields, and the payload's place behind a transport header that is there and whole.
+    /// Sets the item's fields, and the payload's place after a transport header if that is complete.
     private static func set(
         _ p: Packet,
         _ data: UnsafeRawPointer,
@@ -295,7 +295,8 @@ public enum Headers {
                 if l4 + 20 <= end {
                     let header = Int(data.byte(l4 + 12) &>> 4) * 4
                     flags.insert(.transport)
-                    // Nobody can tell where the payload begins when the data offset is impossible or leads out of the packet.
+                    // With a data offset that is impossible or leads out of the packet there is no telling where the payload
+                    // begins.
                     payload = header >= 20 && l4 + header <= end ? l4 + header : end
                 }
             case 17, 1, 58:

@@ -10,7 +10,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
     /// The last eight bytes of an IPv6 address as a number, or an IPv4 address.
     public var low: UInt64
 
-    /// The IPv4 address with this number, the first byte highest.
+    /// The IPv4 address with this number, first byte most significant.
     @inlinable @inline(__always)
     public init(v4: UInt32) {
         version = 4
@@ -18,7 +18,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
         low = UInt64(v4)
     }
 
-    /// The IPv6 address whose first and last eight bytes are these numbers, the first byte of each highest.
+    /// The IPv6 address whose first and last eight bytes are these numbers, first byte most significant in each.
     @inlinable @inline(__always)
     public init(v6 high: UInt64, _ low: UInt64) {
         version = 6
@@ -26,7 +26,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
         self.low = low
     }
 
-    /// The IPv6 address whose 16 bytes stand at `bytes`. The caller has checked that they are there.
+    /// The IPv6 address in the 16 bytes at `bytes`. The caller has checked that they are there.
     @inlinable @inline(__always)
     init(v6 bytes: UnsafeRawPointer) {
         self.init(
@@ -51,8 +51,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
     /// The longest text of an address, in bytes.
     public static var maximumText: Int { 45 }
 
-    /// Reads an address: dotted decimal without leading zeros, or the forms of RFC 4291 section 2.2. Nil if `text` is
-    /// neither.
+    /// Parses an address: dotted decimal without leading zeros, or the forms of RFC 4291 section 2.2. Nil if `text` is neither.
     public init?(_ text: some StringProtocol) { self.init(Array(text.utf8)[...]) }
 
     init?(_ text: ArraySlice<UInt8>) {
@@ -60,7 +59,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
             self.init(v4: v4)
             return
         }
-        // Groups before and behind a `::`, which stands for as many zeros as are missing.
+        // Groups before and after a `::`, which stands for as many zeros as are missing.
         var groups: [UInt16] = []
         var gap: Int?
         var at = text.startIndex
@@ -117,10 +116,10 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
         return address
     }
 
-    /// Writes the text of the address to `out`, which has room for ``maximumText`` bytes; returns how many it took.
+    /// Writes the text of the address to `out`, which has room for ``maximumText`` bytes; returns the bytes written.
     ///
-    /// IPv6 as RFC 5952 says: lower case, no leading zeros, the longest run of two or more zero groups (the first of
-    /// equals) shortened, and IPv4-mapped addresses in mixed notation.
+    /// IPv6 follows RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups (the first of equals)
+    /// compressed, and IPv4-mapped addresses in mixed notation.
     public func write(to out: UnsafeMutablePointer<UInt8>) -> Int {
         if version == 4 { return writeDotted(UInt32(truncatingIfNeeded: low), to: out) }
         var at = 0
@@ -140,7 +139,7 @@ public struct IPAddress: BitwiseCopyable, Equatable, Hashable, Sendable, CustomS
         var k = 0
         while k < 8 {
             if k == best.start {
-                // Both colons of the gap: groups write the colon before them, but not behind a gap.
+                // Both colons of the gap: a group writes the colon before it, but not after a gap.
                 out[at] = 0x3a
                 out[at + 1] = 0x3a
                 at += 2
@@ -188,7 +187,7 @@ private func writeHexadecimal(_ n: UInt16, to out: UnsafeMutablePointer<UInt8>) 
     return at
 }
 
-/// Writes `n` in decimal to `out`, which has room for 20 bytes; returns how many it took.
+/// Writes `n` in decimal to `out`, which has room for 20 bytes; returns the bytes written.
 func writeDecimal(_ n: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
     var count = 1
     var power: UInt64 = 10

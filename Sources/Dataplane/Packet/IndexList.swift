@@ -1,26 +1,25 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Indices in order, each in the list at most once: what was put in first stands first, and any of them can be taken out.
+/// A list of indices in insertion order, each at most once; any of them can be removed.
 ///
-/// The links stand with what the indices name (``Links``), so nothing is allocated, every operation takes the same short
-/// time, and zeroed memory is an empty list and a link that is in none. Several lists may share one array of links, as an
-/// index is in one of them at a time. Which links a list uses is said at every call, so that a list is 12 bytes.
+/// The links are stored with what the indices name (``Links``), so nothing is allocated, every operation takes constant time,
+/// and zeroed memory is an empty list and an unlisted link. Several lists may share one array of links, as an index is in only
+/// one at a time. The links are passed to every call, so that a list takes 12 bytes.
 struct IndexList: BitwiseCopyable {
-    /// The neighbours of one index. It stands where the index's other state stands.
+    /// The neighbours of one index, stored beside the index's other state.
     struct Link: BitwiseCopyable {
-        /// 0 in no list, `Link.end` at the end, else one more than the neighbour.
+        /// 0 in no list, `Link.end` at the end, otherwise the neighbour plus one.
         fileprivate var before: Int32 = 0
         fileprivate var after: Int32 = 0
 
         fileprivate static let end: Int32 = -1
 
-        /// Its index is in a list.
         @inline(__always)
         var isListed: Bool { before != 0 }
     }
 
-    /// An array with one link in each record.
+    /// An array with one link per record.
     struct Links: BitwiseCopyable {
         private let first: UnsafeMutableRawPointer
         private let stride: Int
@@ -33,7 +32,7 @@ struct IndexList: BitwiseCopyable {
             self.stride = stride
         }
 
-        /// The links at `path` in records that stand side by side.
+        /// The links at `path` in consecutive records.
         init<Record>(in records: UnsafeMutablePointer<Record>, at path: KeyPath<Record, Link>) {
             guard let offset = MemoryLayout<Record>.offset(of: path) else { preconditionFailure("no stored property") }
             self.init(first: UnsafeMutableRawPointer(records) + offset, stride: MemoryLayout<Record>.stride)
@@ -45,12 +44,11 @@ struct IndexList: BitwiseCopyable {
         }
     }
 
-    // One more than the index, so that 0 is an empty list.
+    // The index plus one, so that 0 is an empty list.
     private var head: Int32 = 0
     private var tail: Int32 = 0
     private var size: Int32 = 0
 
-    /// Indices in the list.
     @inline(__always)
     var count: Int { Int(size) }
     @inline(__always)
@@ -62,7 +60,7 @@ struct IndexList: BitwiseCopyable {
     @inline(__always)
     var last: Int32 { tail &- 1 }
 
-    /// The index behind `i`; -1 at the back.
+    /// The index after `i`; -1 at the back.
     @inline(__always)
     func next(_ i: Int32, _ links: Links) -> Int32 {
         assert(links[i].pointee.isListed, "\(i) is in no list, so nothing is behind it")
@@ -76,7 +74,7 @@ struct IndexList: BitwiseCopyable {
         return max(links[i].pointee.before, 0) &- 1
     }
 
-    /// Puts `i`, which is in no list, at the back.
+    /// Appends `i`, which must be in no list.
     @inline(__always)
     mutating func append(_ i: Int32, _ links: Links) {
         let link = links[i]
@@ -87,7 +85,7 @@ struct IndexList: BitwiseCopyable {
         size &+= 1
     }
 
-    /// Takes `i` out of the list, in which it is.
+    /// Removes `i`, which must be in the list.
     @inline(__always)
     mutating func remove(_ i: Int32, _ links: Links) {
         let link = links[i].pointee
@@ -98,20 +96,20 @@ struct IndexList: BitwiseCopyable {
         size &-= 1
     }
 
-    /// Puts `i`, which is in the list, at the back.
+    /// Moves `i`, which must be in the list, to the back.
     mutating func moveToBack(_ i: Int32, _ links: Links) {
         remove(i, links)
         append(i, links)
     }
 
-    /// Takes out the index at the front; -1 when the list is empty.
+    /// Removes and returns the index at the front; -1 when the list is empty.
     mutating func removeFirst(_ links: Links) -> Int32 {
         let i = first
         if i >= 0 { remove(i, links) }
         return i
     }
 
-    /// Whether `i` is in a list, and in this one as far as its neighbours or the list's ends tell.
+    /// Whether `i` is in a list, and in this one as far as its neighbours or the list's ends can tell.
     private func holds(_ i: Int32, _ links: Links) -> Bool {
         let link = links[i].pointee
         guard link.isListed else { return false }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Link types as capture files number them (https://www.tcpdump.org/linktypes.html): what a packet's first header is.
+/// Link types as numbered in capture files (https://www.tcpdump.org/linktypes.html): the kind of a packet's outermost header.
 public enum LinkType {
     /// BSD loopback: the address family in the byte order of the capturing machine.
     public static let null: UInt16 = 0
@@ -13,9 +13,9 @@ public enum LinkType {
     public static let pppHDLC: UInt16 = 50
     /// IPv4 or IPv6 without a link header.
     public static let raw: UInt16 = 101
-    /// `raw` under the number OpenBSD uses inside the system; some writers let it into files.
+    /// `raw` under the number OpenBSD uses internally, which some writers leak into files.
     public static let rawOpenBSD: UInt16 = 14
-    /// `raw` under the number other systems use inside; some writers let it into files.
+    /// `raw` under the number other systems use internally, which some writers leak into files.
     public static let rawDLT: UInt16 = 12
     /// Cisco HDLC (RFC 1547 section 4.3.1).
     public static let cHDLC: UInt16 = 104
@@ -36,10 +36,10 @@ public enum LinkType {
     /// Elektrobit High Speed Capture and Replay.
     public static let ebhscr: UInt16 = 279
 
-    /// The registered name without `LINKTYPE_`, for messages; the number where it is not known here.
+    /// The registered name without `LINKTYPE_`, for messages; the number if unknown here.
     public static func name(_ linkType: UInt16) -> String { names[linkType] ?? "\(linkType)" }
 
-    /// Whether the IP header of such packets can be found.
+    /// Whether ``Headers`` can find the IP header of such packets.
     public static func isSupported(_ linkType: UInt16) -> Bool { supported.contains(linkType) }
 
     private static let supported: Set<UInt16> = [

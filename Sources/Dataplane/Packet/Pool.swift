@@ -1,34 +1,34 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The items of one run: a fixed number of them, each with a slot for bytes of its own.
+/// The items of one run: a fixed number, each with a slot for bytes of its own.
 ///
-/// The pool never grows. When it is empty the wire drops what comes, counted as `no_items`, and an element that makes items
-/// gets nil and follows its named policy. Memory of slots is touched only when a slot is written.
+/// The pool never grows. When it is empty, arriving packets are dropped at their wire, counted as `no_items`, and an element
+/// that makes items gets nil and follows its documented policy. A slot's memory is untouched until the slot is written.
 public final class Pool {
-    /// Bytes each item can own without a block of its own.
+    /// The most bytes an item can own without a separate block.
     public static let slotBytes = 2048
-    /// Bytes kept free before copied or made bytes, so that headers can be put in front.
+    /// Bytes kept free before copied or made bytes, so that headers can be prepended.
     public static let headroom = 64
 
-    /// Items, without the one in reserve.
+    /// The number of items, not counting the one in reserve.
     public let capacity: Int
     /// The items, by index.
     public let items: UnsafeMutablePointer<Item>
     let slots: UnsafeMutableRawPointer
-    /// For each item whose `resumed` is set when it is handled.
+    /// The turn of each item whose `resumed` flag is set.
     let turns: UnsafeMutablePointer<Turn>
     let state: UnsafeMutablePointer<PoolState>
     private let itemMemory: ZeroedMemory<Item>
     private let turnMemory: ZeroedMemory<Turn>
     private let slotMemory: ZeroedMemory<UInt8>
 
-    /// A pool of `capacity` free items. Throws where the system has no memory for so many.
+    /// A pool of `capacity` free items. Throws if the system lacks the memory.
     public init(capacity: Int) throws(OutOfMemory) {
         precondition(capacity > 0 && capacity < Int(Int32.max), "pool capacity out of range")
         self.capacity = capacity
-        // Whoever takes an item sets it, so nothing is touched before it is needed.
-        // One more is in reserve, for packets that come when no item is free.
+        // Items are initialised when taken, so no memory is touched before it is needed. One extra item is in reserve, for
+        // packets that arrive when none is free.
         itemMemory = try ZeroedMemory(capacity + 1)
         slotMemory = try ZeroedMemory((capacity + 1) * Pool.slotBytes)
         turnMemory = try ZeroedMemory(capacity + 1)
@@ -53,14 +53,14 @@ public final class Pool {
         turnMemory.deallocate()
     }
 
-    /// Lends the item in reserve to a source, when no other is free: it can then take one packet, which is to be dropped.
+    /// Lends the reserve item to a source when no other is free, so that it can take one packet, which is then dropped.
     func lendReserve() {
         precondition(state.pointee.freeCount == 0, "items are free")
         state.pointee.free[0] = Int32(capacity)
         state.pointee.freeCount = 1
     }
 
-    /// Takes the reserve back, whether a source took it or not.
+    /// Takes the reserve item back, whether a source used it or not.
     func takeReserveBack() {
         if state.pointee.freeCount == 0, items[capacity].flags.contains(.large) {
             state.pointee.releaseLarge(Int32(capacity))
@@ -72,18 +72,18 @@ public final class Pool {
     @inlinable
     public subscript(_ i: Int32) -> Packet { Packet(items + Int(i)) }
 
-    /// Items that can be taken now.
+    /// The number of free items.
     public var freeCount: Int { state.pointee.freeCount }
 
     /// Takes up to `count` free items and writes their indices to `indices`; returns how many there were.
     ///
-    /// The caller must set each item.
+    /// The caller must initialise each item.
     @inlinable
     public func take(_ count: Int, into indices: UnsafeMutablePointer<Int32>) -> Int {
         unsafeState.pointee.take(count, into: indices)
     }
 
-    /// Gives back items that were taken and turned out not to be needed.
+    /// Returns items that were taken but not needed.
     @inlinable
     public func giveBack(_ indices: UnsafePointer<Int32>, count: Int) {
         unsafeState.pointee.giveBack(indices, count: count)
@@ -91,14 +91,14 @@ public final class Pool {
 
     /// Copies the bytes of item `i` to memory that the item owns, unless it owns them already.
     ///
-    /// For sources whose own bytes do not last as long as their items.
+    /// For sources whose own bytes do not outlive their items.
     public func own(_ i: Int32) { state.pointee.own(i) }
 
     @usableFromInline
     var unsafeState: UnsafeMutablePointer<PoolState> { state }
 }
 
-/// The part of a pool that elements touch; reached by pointer, so no class property is accessed per item.
+/// The part of a pool that elements touch; reached by pointer, so that no class property is accessed per item.
 @frozen
 @usableFromInline
 struct PoolState {
@@ -107,7 +107,7 @@ struct PoolState {
     @usableFromInline var freeCount: Int
     @usableFromInline let slots: UnsafeMutableRawPointer
     @usableFromInline let turns: UnsafeMutablePointer<Turn>
-    /// Items that have a block of their own, which must be freed with them.
+    /// Items with a separate block, which must be freed with them.
     @usableFromInline var largeCount = 0
 
     @usableFromInline
@@ -163,11 +163,10 @@ struct PoolState {
         largeCount -= 1
     }
 
-    /// The slot of item `i`.
     @inlinable @inline(__always)
     func slot(_ i: Int32) -> UnsafeMutableRawPointer { slots + Int(i) &* Pool.slotBytes }
 
-    /// Makes the bytes of `i` its own, copying them when they are not yet.
+    /// Makes `i` own its bytes, copying them if necessary.
     @usableFromInline @inline(never)
     mutating func own(_ i: Int32) {
         let item = Packet(items + Int(i))
@@ -178,14 +177,14 @@ struct PoolState {
         item.flags.insert(flag)
     }
 
-    /// Room for `capacity` writable bytes of item `i`: its slot, or a block of its own when the slot is too small.
+    /// Memory for `capacity` writable bytes of item `i`: its slot, or a separate block if the slot is too small.
     mutating func space(for i: Int32, capacity: Int) -> (UnsafeMutableRawPointer, ItemFlags) {
         if capacity <= Pool.slotBytes - Pool.headroom { return (slot(i) + Pool.headroom, .owned) }
         largeCount += 1
         return (.allocate(byteCount: capacity, alignment: 64), .large)
     }
 
-    /// Takes a free item with `capacity` writable bytes, which are not set; nil when the pool is empty.
+    /// Takes a free item with `capacity` writable, uninitialised bytes; nil when the pool is empty.
     @usableFromInline @inline(never)
     mutating func make(capacity: Int) -> Int32? {
         if freeCount == 0 { return nil }

@@ -1,16 +1,16 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The key of SipHash-2-4, and the hash under it: 64 bits that nobody without the key can tell from random ones, as far as is
-/// known (J.-P. Aumasson and D. J. Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012).
+/// A key for SipHash-2-4, and the hash under it: 64 bits that, as far as is known, nobody without the key can tell from random
+/// (J.-P. Aumasson and D. J. Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012).
 ///
-/// It is for values that others see and must not be able to make, such as the cookies in sequence numbers. The hash of the
-/// flow table is many times faster, but its values stay inside (``HashKey``).
+/// Use it for values that others see and must not be able to forge, such as cookies in sequence numbers. The flow table's hash
+/// is many times faster, but its values stay inside (``HashKey``).
 @frozen
 public struct SipKey: Sendable, Equatable {
-    /// The first 8 bytes of the key, the first of them lowest.
+    /// The first 8 bytes of the key, least significant first.
     public var k0: UInt64
-    /// The last 8 bytes of the key, the first of them lowest.
+    /// The last 8 bytes of the key, least significant first.
     public var k1: UInt64
 
     @inlinable
@@ -19,8 +19,8 @@ public struct SipKey: Sendable, Equatable {
         self.k1 = k1
     }
 
-    /// The key for captures and workloads: the same seed gives the same key. Whoever knows the seed knows it, so a live
-    /// interface needs one from the system. It has nothing in common with the ``HashKey`` of the seed.
+    /// The key for captures and workloads: the same seed gives the same key. Anyone who knows the seed knows the key, so a live
+    /// interface needs one from the system. It is unrelated to the ``HashKey`` of the same seed.
     public init(seed: UInt64) {
         k0 = mix64(seed ^ 0x5369_7048_6173_6832)
         k1 = mix64(k0 ^ 0x3453_6970_4861_7368)
@@ -43,7 +43,7 @@ public struct SipKey: Sendable, Equatable {
         return state.finish(last)
     }
 
-    /// The hash of 8 bytes, given as a word whose lowest byte comes first; the same value as over the bytes.
+    /// The hash of 8 bytes, given as a little-endian word; equal to the hash over the bytes.
     @inlinable @inline(__always)
     public func hash(_ a: UInt64) -> UInt64 {
         var state = SipState(self)
@@ -51,7 +51,7 @@ public struct SipKey: Sendable, Equatable {
         return state.finish(SipState.last(count: 8))
     }
 
-    /// The hash of 16 bytes, given as words whose lowest bytes come first; the same value as over the bytes.
+    /// The hash of 16 bytes, given as little-endian words; equal to the hash over the bytes.
     @inlinable @inline(__always)
     public func hash(_ a: UInt64, _ b: UInt64) -> UInt64 {
         var state = SipState(self)
@@ -60,7 +60,7 @@ public struct SipKey: Sendable, Equatable {
         return state.finish(SipState.last(count: 16))
     }
 
-    /// The hash of 24 bytes, given as words whose lowest bytes come first; the same value as over the bytes.
+    /// The hash of 24 bytes, given as little-endian words; equal to the hash over the bytes.
     @inlinable @inline(__always)
     public func hash(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> UInt64 {
         var state = SipState(self)
@@ -70,7 +70,7 @@ public struct SipKey: Sendable, Equatable {
         return state.finish(SipState.last(count: 24))
     }
 
-    /// The hash of 32 bytes, given as words whose lowest bytes come first; the same value as over the bytes.
+    /// The hash of 32 bytes, given as little-endian words; equal to the hash over the bytes.
     @inlinable @inline(__always)
     public func hash(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) -> UInt64 {
         var state = SipState(self)
@@ -82,7 +82,7 @@ public struct SipKey: Sendable, Equatable {
     }
 }
 
-/// The four words that SipHash works on, with the names of its paper.
+/// The four words of SipHash's state, named as in its paper.
 @frozen
 @usableFromInline
 struct SipState {
@@ -91,7 +91,7 @@ struct SipState {
     @usableFromInline var v2: UInt64
     @usableFromInline var v3: UInt64
 
-    /// The key, under the words "somepseudorandomlygeneratedbytes" in ASCII.
+    /// The key, XORed with the words "somepseudorandomlygeneratedbytes" in ASCII.
     @inlinable @inline(__always)
     init(_ key: SipKey) {
         v0 = key.k0 ^ 0x736f_6d65_7073_6575
@@ -100,7 +100,7 @@ struct SipState {
         v3 = key.k1 ^ 0x7465_6462_7974_6573
     }
 
-    /// The last word, but for the up to 7 bytes in it: the number of all bytes, modulo 256, on top.
+    /// The last word without its up to 7 bytes: the total number of bytes, modulo 256, in the top byte.
     @inlinable @inline(__always)
     static func last(count: Int) -> UInt64 { UInt64(truncatingIfNeeded: count) &<< 56 }
 

@@ -1,17 +1,16 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The slots of a table that are free, `0 ..< capacity`. The slot given back last is taken first, as its memory may still be
-/// in the cache; slots that were never taken come after those, in order, so what the table keeps in them is touched only
-/// when so many are needed at once.
+/// The free slots of a table, among `0 ..< capacity`. The slot returned last is taken first, as its memory may still be in the
+/// cache; slots never used come last, in order, so their memory is touched only when that many are needed at once.
 struct SlotPool: ~Copyable {
     let capacity: Int
-    /// Slots that were given back, the last one at `freeCount - 1`.
+    /// Returned slots, the latest at `freeCount - 1`.
     private let free: ZeroedMemory<Int32>
     private var freeCount = 0
     /// Slots from here on were never taken.
     private var fresh: Int32 = 0
-    /// A bit for each slot that is taken. Debug builds keep it to find misuse; in others its memory is never touched.
+    /// One bit per taken slot. Debug builds use it to find misuse; in others its memory is never touched.
     private let taken: ZeroedMemory<UInt64>
 
     init(_ capacity: Int) throws(OutOfMemory) {
@@ -28,16 +27,15 @@ struct SlotPool: ~Copyable {
         taken.deallocate()
     }
 
-    /// Bytes that a pool takes for each slot.
+    /// Memory of a pool per slot, in bytes.
     static var bytesPerSlot: Int { MemoryLayout<Int32>.stride }
 
-    /// Slots that are taken.
     @inline(__always)
     var used: Int { Int(fresh) &- freeCount }
     @inline(__always)
     var isFull: Bool { used == capacity }
 
-    /// A slot that is free; nil when all are taken.
+    /// A free slot; nil when all are taken.
     @inline(__always)
     mutating func take() -> Int32? {
         let slot: Int32
@@ -53,7 +51,7 @@ struct SlotPool: ~Copyable {
         return slot
     }
 
-    /// Takes back a slot that is taken.
+    /// Returns a taken slot.
     @inline(__always)
     mutating func give(_ slot: Int32) {
         assert(mark(slot, isTaken: false), "slot \(slot) is given back and is not taken")
@@ -61,7 +59,7 @@ struct SlotPool: ~Copyable {
         freeCount &+= 1
     }
 
-    /// Notes whether a slot is taken; false when that is no change, or there is no such slot.
+    /// Records whether a slot is taken; false if that changes nothing, or there is no such slot.
     private func mark(_ slot: Int32, isTaken: Bool) -> Bool {
         guard slot >= 0, Int(slot) < capacity else { return false }
         let word = taken.base + Int(slot) / 64

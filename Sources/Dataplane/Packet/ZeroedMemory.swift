@@ -3,15 +3,15 @@
 
 import CLinux
 
-/// Memory for `count` values of which all bytes are zero, on whole pages of its own.
+/// Page-aligned memory for `count` values, with all bytes zero.
 ///
-/// It comes from the system untouched: a table made for many flows takes the memory of those that there are. Its owner keeps
-/// it to the end and gives it back with ``deallocate()``.
+/// The system supplies it untouched, so a table made for many flows uses memory only for flows that exist. The owner keeps it
+/// until the end and frees it with ``deallocate()``.
 struct ZeroedMemory<T: BitwiseCopyable>: BitwiseCopyable {
     let base: UnsafeMutablePointer<T>
     private let byteCount: Int
 
-    /// `T` must mean something when all its bytes are zero, or not be read before it was written.
+    /// `T` must be valid when all its bytes are zero, or not be read before it is written.
     init(_ count: Int) throws(OutOfMemory) {
         byteCount = max(1, count) * MemoryLayout<T>.stride
         guard let raw = clinux_map_zeroed(byteCount) else { throw OutOfMemory(bytes: byteCount) }
@@ -21,9 +21,9 @@ struct ZeroedMemory<T: BitwiseCopyable>: BitwiseCopyable {
     func deallocate() { clinux_unmap(base, byteCount) }
 }
 
-/// The system has no memory for a table or pool of the size asked for.
+/// The system lacks the memory for a table or pool of the requested size.
 public struct OutOfMemory: Error, CustomStringConvertible {
-    /// Bytes as asked for; the system gives whole pages.
+    /// Bytes requested; the system allocates whole pages.
     public var bytes: Int
     public var description: String { "the system has no \(bytes) bytes of memory left for it" }
 }

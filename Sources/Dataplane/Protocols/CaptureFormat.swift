@@ -1,20 +1,20 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The two formats in which packets are written.
+/// The capture formats that can be written.
 public enum CaptureFormat: String, Sendable, CaseIterable {
-    /// libpcap's format with nanosecond stamps (magic 0xa1b23c4d): one link type in a file.
+    /// libpcap's format with nanosecond timestamps (magic 0xa1b23c4d): one link type per file.
     case pcap
-    /// draft-ietf-opsawg-pcapng: any number of link types in a file.
+    /// draft-ietf-opsawg-pcapng: any number of link types per file.
     case pcapng
 }
 
-/// Longest packets in capture files. A file that claims more is damaged; libpcap and Wireshark draw the same lines.
+/// Maximum packet lengths in capture files. A file that claims more is damaged; libpcap and Wireshark have the same limits.
 public enum CaptureLimit {
-    /// Captured bytes of one packet of most link types.
+    /// The most captured bytes of a packet, for most link types.
     public static let packet: UInt32 = 262_144
 
-    /// Captured bytes of one packet of `linkType`.
+    /// The most captured bytes of a packet of `linkType`.
     public static func packet(linkType: UInt16) -> UInt32 {
         switch linkType {
         case LinkType.dbus, LinkType.usbpcap: 128 << 20
@@ -24,15 +24,15 @@ public enum CaptureLimit {
     }
 }
 
-/// Turns packets into the bytes of a capture file, little-endian on every machine.
+/// Encodes packets as a capture file, little-endian on every machine.
 ///
-/// Stamps are the items' functional time in nanoseconds. A time the format cannot hold (before 1970; in pcap also
-/// from the year 2106 on) is written as the nearest one it can. Packets longer than ``CaptureLimit/packet`` are cut
-/// there, as other tools would refuse the file.
+/// Timestamps are the items' functional time in nanoseconds. A time the format cannot hold (before 1970; in pcap also from the
+/// year 2106 on) is written as the nearest it can. Packets longer than ``CaptureLimit/packet`` are truncated, as other tools
+/// would reject the file.
 public struct CaptureEncoder {
     private let format: CaptureFormat
     private let sink: any ByteSink
-    /// Bytes on their way to the sink: `buffer[0 ..< used]`.
+    /// Bytes not yet passed to the sink: `buffer[0 ..< used]`.
     private var buffer: [UInt8]
     private var used = 0
     /// The interface numbers of the link types announced so far.
@@ -48,7 +48,7 @@ public struct CaptureEncoder {
 
     /// Appends one packet.
     ///
-    /// Throws what the sink throws, and a ``CaptureEncoderError`` when a pcap file would need a second link type.
+    /// Throws what the sink throws, and a ``CaptureEncoderError`` if a pcap file would need a second link type.
     public mutating func write(_ item: Packet) throws {
         if interfaces.isEmpty || item.linkType != last.linkType { try announce(item.linkType) }
         let captured = min(item.length, CaptureLimit.packet)
@@ -82,14 +82,14 @@ public struct CaptureEncoder {
         }
     }
 
-    /// Completes the file and hands everything to the sink; a file without packets gets its header (Ethernet, in pcap).
+    /// Completes the file and passes everything to the sink; a file without packets still gets a header (Ethernet, in pcap).
     public mutating func finish() throws {
         if interfaces.isEmpty { try announce(LinkType.ethernet) }
         try drain()
         try sink.flush()
     }
 
-    /// Writes what must stand before the first packet of `linkType`.
+    /// Writes the header or interface block required before the first packet of `linkType`.
     private mutating func announce(_ linkType: UInt16) throws {
         switch format {
         case .pcap:
@@ -112,7 +112,7 @@ public struct CaptureEncoder {
                     out.put(PcapngBlock.byteOrderMagic)
                     out.put(UInt16(1))
                     out.put(UInt16(0))
-                    // The length of the section is not known.
+                    // The section's length is unknown.
                     out.put(UInt64.max)
                     out.put(UInt32(28))
                 }
@@ -125,7 +125,7 @@ public struct CaptureEncoder {
                     out.put(linkType)
                     out.put(UInt16(0))
                     out.put(CaptureLimit.packet)
-                    // if_tsresol: stamps count units of 10^-9 s; then opt_endofopt.
+                    // if_tsresol: timestamps in units of 10^-9 s; then opt_endofopt.
                     out.put(UInt16(9))
                     out.put(UInt16(1))
                     out.put(UInt32(9))
@@ -137,7 +137,7 @@ public struct CaptureEncoder {
         }
     }
 
-    /// Appends `count` bytes, which `fill` puts.
+    /// Appends `count` bytes, written by `fill`.
     @inline(__always)
     private mutating func append(_ count: Int, _ fill: (inout Output) -> Void) throws {
         if count > buffer.count - used {
@@ -151,7 +151,7 @@ public struct CaptureEncoder {
         used += count
     }
 
-    /// Hands the buffer to the sink.
+    /// Passes the buffer to the sink.
     private mutating func drain() throws {
         // Bytes that failed once are not written again.
         let count = used
@@ -159,7 +159,7 @@ public struct CaptureEncoder {
         if count > 0 { try buffer.withUnsafeBytes { try sink.write(UnsafeRawBufferPointer(rebasing: $0[..<count])) } }
     }
 
-    /// Where the next bytes go; whoever uses it has made room for them.
+    /// The write position; the caller has made room.
     private struct Output {
         var next: UnsafeMutableRawPointer
 
@@ -177,7 +177,7 @@ public struct CaptureEncoder {
     }
 }
 
-/// A packet whose link type a pcap file cannot take, because it already has another.
+/// A packet's link type differs from that of its pcap file, which can have only one.
 public struct CaptureEncoderError: Error, Sendable, CustomStringConvertible {
     /// The link type of the file.
     public var first: UInt16
@@ -185,7 +185,7 @@ public struct CaptureEncoderError: Error, Sendable, CustomStringConvertible {
     public var second: UInt16
     /// A stable name of the problem.
     public var code: String { "second_link_type" }
-    /// What is wrong, as a clause without full stop.
+    /// The problem, as a clause without full stop.
     public var reason: String {
         "a pcap file holds one link type: a packet of type \(LinkType.name(second)) cannot follow one of type "
             + "\(LinkType.name(first)); write pcapng instead"
@@ -203,9 +203,9 @@ public enum PcapMagic {
     public static let modified: UInt32 = 0xa1b2_cd34
 }
 
-/// Block types of pcapng (draft-ietf-opsawg-pcapng section 11.1) and the mark of its byte order.
+/// Block types of pcapng (draft-ietf-opsawg-pcapng section 11.1) and its byte-order mark.
 public enum PcapngBlock {
-    /// A section header block, which begins a file and may begin more of it.
+    /// A section header block, which begins a file and may appear again in it.
     public static let section: UInt32 = 0x0a0d_0d0a
     /// An interface description block.
     public static let interface: UInt32 = 1

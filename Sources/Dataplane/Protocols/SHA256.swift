@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// SHA-256 (FIPS 180-4) over bytes that come in pieces: names inputs in manifests.
+/// SHA-256 (FIPS 180-4) over bytes in pieces; identifies inputs in manifests.
 ///
 /// Our own because the package that has it compiles all of BoringSSL, in this package and in every one that depends on it.
 public struct SHA256: BitwiseCopyable, Sendable {
@@ -14,7 +14,7 @@ public struct SHA256: BitwiseCopyable, Sendable {
 
     public init() {}
 
-    /// Takes the next bytes.
+    /// Hashes the next bytes.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         guard var next = bytes.baseAddress else { return }
         var left = bytes.count

@@ -1,13 +1,12 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// How the bytes of a record or command are laid out: named fields, little-endian, at fixed places without padding.
+/// The byte layout of a record or command: named fields, little-endian, at fixed offsets without padding.
 ///
-/// A record's size is what crosses between NIC and host, so nothing is aligned. Where a layout has texts, a record begins
-/// with its whole length in 32 bits, and its texts stand behind the fields: a field says where, counted from the record's
-/// beginning.
+/// A record's size is what crosses between NIC and host, so nothing is aligned. If a layout has texts, a record begins with its
+/// whole length in 32 bits, and the texts follow the fields, each of which holds an offset from the record's beginning.
 public struct Layout: Sendable, Equatable {
-    /// What a field holds.
+    /// The type of a field.
     public enum FieldType: Sendable, Equatable {
         case u8
         case u16
@@ -21,18 +20,18 @@ public struct Layout: Sendable, Equatable {
         case flags
         /// An IP protocol number, one byte.
         case proto
-        /// One of these words, one byte that counts from 0.
+        /// One of these words, as one byte that counts from 0.
         case word([String])
-        /// A number of 16 bits, of which 0 says that there is none.
+        /// A 16-bit number, 0 meaning none.
         case u16OrNone
-        /// As `time`, of which the least value says that there is none.
+        /// Like `time`, with the least value meaning none.
         case timeOrNone
         /// A SHA-256 digest, 32 bytes.
         case digest
-        /// Bytes of some length: where they stand and how many they are, 16 bits each; place 0 says that there are none.
+        /// Bytes of variable length: their offset and count, 16 bits each; offset 0 means none.
         case text
 
-        /// Bytes the field takes.
+        /// Bytes the field takes in a record.
         public var size: Int {
             switch self {
             case .u8, .flags, .proto, .word: 1
@@ -44,7 +43,7 @@ public struct Layout: Sendable, Equatable {
             }
         }
 
-        /// The most bytes the text of a value takes, without that of a `text`, whose bytes may take six times their number.
+        /// The most bytes the text of a value takes; excludes a `text`, which may take six times its length.
         var maximumText: Int {
             switch self {
             case .u8, .u16, .u32, .u64, .time, .proto, .u16OrNone, .timeOrNone: 20
@@ -59,26 +58,26 @@ public struct Layout: Sendable, Equatable {
 
     /// One field of a layout.
     public struct Field: Sendable, Equatable {
-        /// The name, as records show it.
+        /// The name shown in records.
         public let name: String
-        /// What the field holds, and so how many bytes it takes.
+        /// The field's type, and so its size.
         public let type: FieldType
-        /// Where the field begins, in bytes from the start of the record.
+        /// Offset of the field from the start of the record, in bytes.
         public let offset: Int
     }
 
     /// The name in `record(NAME)` and `command(NAME)`.
     public let name: String
-    /// In the order in which they stand.
+    /// The fields in storage order.
     public let fields: [Field]
     /// Bytes of one record, without its texts.
     public let size: Int
-    /// Whether records have texts, and so different lengths.
+    /// Whether records have texts, and so varying lengths.
     public let hasTexts: Bool
 
-    /// Fields in order, each behind the one before.
+    /// Fields in order, without gaps.
     ///
-    /// Names and words are plain, letters, digits and `_`, so that no text format has to quote them.
+    /// Names and words consist of letters, digits and `_`, so that no text format has to quote them.
     public init(_ name: String, _ fields: [(name: String, type: FieldType)]) {
         self.name = name
         hasTexts = fields.contains { $0.type == .text }
@@ -98,7 +97,7 @@ public struct Layout: Sendable, Equatable {
         size = offset
     }
 
-    /// How many bytes the record at `record` takes, of which `available` are there; nil when it cannot be one.
+    /// The length in bytes of the record at `record`, of which `available` are there; nil if it cannot be a record.
     @inline(__always)
     func length(of record: UnsafeRawPointer, available: Int) -> Int? {
         if size == 0 || available < size { return nil }
@@ -107,7 +106,7 @@ public struct Layout: Sendable, Equatable {
         return length >= size && length <= available ? length : nil
     }
 
-    /// Where the records begin that stand together in `bytes`; nil when these are not whole records.
+    /// The offsets of the records packed in `bytes`; nil if these are not whole records.
     public func starts(in bytes: UnsafeRawBufferPointer) -> [Int]? {
         var starts: [Int] = []
         var at = 0
@@ -124,16 +123,16 @@ public struct Layout: Sendable, Equatable {
     }
 }
 
-/// The layouts of one run, each with a small number that stands in ``Item/layout``.
+/// The layouts of one run, each with a small number that is stored in ``Item/layout``.
 ///
-/// Elements register theirs while the run is made; afterwards the table is only read. That is why it can be sent: the
-/// making of a run is over before a second thread begins.
+/// Elements register theirs while the run is being made; afterwards the table is only read. It is therefore sendable: the run
+/// is complete before a second thread begins.
 public final class LayoutTable: @unchecked Sendable {
     private var layouts: [Layout] = []
 
     public init() {}
 
-    /// The number of `layout`, from 1; equal layouts have one number.
+    /// The number of `layout`, from 1; equal layouts share a number.
     public func register(_ layout: Layout) -> UInt16 {
         if let known = layouts.firstIndex(of: layout) { return UInt16(known + 1) }
         precondition(layouts.count < Int(UInt16.max), "too many layouts in one run")
@@ -141,7 +140,7 @@ public final class LayoutTable: @unchecked Sendable {
         return UInt16(layouts.count)
     }
 
-    /// The layout with a number; nil for 0 and for numbers that were not given.
+    /// The layout with this number; nil for 0 and for unassigned numbers.
     public subscript(_ number: UInt16) -> Layout? {
         number > 0 && Int(number) <= layouts.count ? layouts[Int(number) - 1] : nil
     }
@@ -159,11 +158,11 @@ enum ValueForm {
 }
 
 extension Layout.Field {
-    /// Writes the text of this field of `record` to `out`; returns how many bytes it took, and of which form it is. A value
-    /// of form `text` is not written: it is `text(of:)`.
+    /// Writes the text of this field of `record` to `out`; returns the bytes written and their form. A value of form `text` is
+    /// not written: use `text(of:)`.
     ///
-    /// Times and counts are decimal, addresses as RFC 5952 says, flags the letters of `FSRPAUEC`, protocols `tcp`, `udp`
-    /// or the number, digests hexadecimal.
+    /// Times and counts are decimal, addresses follow RFC 5952, flags are letters of `FSRPAUEC`, protocols `tcp`, `udp` or the
+    /// number, digests hexadecimal.
     func write(_ record: UnsafeRawPointer, to out: UnsafeMutablePointer<UInt8>) -> (count: Int, form: ValueForm) {
         guard case .word(let words) = type else { return Self.write(type.code, record + offset, to: out) }
         let number = Int((record + offset).byte(0))
@@ -171,7 +170,7 @@ extension Layout.Field {
         return (writeDecimal(UInt64(number), to: out), .number)
     }
 
-    /// As ``write(_:to:)`` for a field of a type that is not `word`, which stands at `field`.
+    /// Like ``write(_:to:)``, for the field at `field` of any type but `word`.
     @inline(__always)
     static func write(
         _ code: Layout.FieldCode,
@@ -222,7 +221,7 @@ extension Layout.Field {
         return at
     }
 
-    /// The text of this field of `record`; bytes that are not UTF-8 stand as `\xNN`.
+    /// The text of this field of `record`; bytes that are not UTF-8 appear as `\xNN`.
     func text(_ record: UnsafeRawPointer, _ layout: Layout) -> String {
         if type == .text {
             guard let bytes = layout.text(at: offset, of: record) else { return "" }
@@ -240,8 +239,8 @@ extension Layout {
         case u8, u16, u32, u64, time, address, flags, proto, word, u16OrNone, timeOrNone, digest, text
     }
 
-    /// The bytes of the text whose field stands at `offset` of `record`; nil when there are none, or the field leads out of
-    /// the record.
+    /// The bytes of the text whose field is at `offset` of `record`; nil if there are none, or the field leads out of the
+    /// record.
     @inline(__always)
     func text(at offset: Int, of record: UnsafeRawPointer) -> UnsafeRawBufferPointer? {
         let place = Int(UInt16(littleEndian: record.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
@@ -273,8 +272,8 @@ extension Layout.FieldType {
     }
 }
 
-/// Gives the bytes of a text one by one: what is UTF-8 as it is, other bytes as `\xNN`. For JSON quotes, backslashes and
-/// control characters are escaped too (RFC 8259 section 7). At most six bytes come for one.
+/// Passes the bytes of a text to `put` one by one: UTF-8 unchanged, other bytes as `\xNN`. For JSON, quotes, backslashes and
+/// control characters are escaped too (RFC 8259 section 7). One byte becomes at most six.
 @inline(__always)
 func escape(_ bytes: UnsafeRawBufferPointer, asJSON: Bool, _ put: (UInt8) -> Void) {
     let digits: StaticString = "0123456789abcdef"
@@ -319,8 +318,8 @@ func escape(_ bytes: UnsafeRawBufferPointer, asJSON: Bool, _ put: (UInt8) -> Voi
     }
 }
 
-/// How many bytes the well-formed character takes that begins at `at` with a byte from 0x80 on (Unicode 15, table 3-7); 0
-/// when none does.
+/// The length of the well-formed character that begins at `at` with a byte from 0x80 on (Unicode 15, table 3-7); 0 if there is
+/// none.
 private func utf8Length(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Int {
     let lead = bytes[at]
     let count: Int
@@ -341,7 +340,7 @@ private func utf8Length(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> Int {
 }
 
 extension Layout {
-    /// The values of a record's bytes, `name=value` each; records that stand together are divided by `; `.
+    /// The values of a record as `name=value` words; packed records are separated by `; `.
     public func describe(_ bytes: UnsafeRawBufferPointer) -> String {
         guard let starts = starts(in: bytes), let base = bytes.baseAddress else { return name }
         return starts.map { start in
@@ -349,15 +348,15 @@ extension Layout {
         }.joined(separator: "; ")
     }
 
-    /// The name in a pattern for one record that no field has; nil when there is none such.
+    /// The name of the first field in a record pattern that the layout lacks; nil if there is none.
     public func unknownField(in pattern: String) -> String? {
         pattern.split(separator: " ").map { $0.prefix { $0 != "=" } }.first { name in
             !fields.contains { $0.name == name }
         }.map(String.init)
     }
 
-    /// Whether a record is all that `pattern` says: `name=value` words, of which only those named are compared, as text.
-    /// For records that stand together the patterns are divided by `;`.
+    /// Whether a record matches `pattern`: `name=value` words, compared as text; fields not named are ignored. For packed
+    /// records the patterns are separated by `;`.
     public func matches(_ pattern: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
         let patterns = pattern.split(separator: ";", omittingEmptySubsequences: false)
         guard let starts = starts(in: bytes), let base = bytes.baseAddress, starts.count == patterns.count else {
@@ -371,7 +370,7 @@ extension Layout {
     }
 }
 
-/// Writes the letters of the TCP flags in `flags`, lowest bit first; returns how many there were, at most 8.
+/// Writes the letters of the TCP flags in `flags`, lowest bit first; returns their number, at most 8.
 func writeFlags(_ flags: UInt8, to out: UnsafeMutablePointer<UInt8>) -> Int {
     let letters: StaticString = "FSRPAUEC"
     var at = 0
@@ -386,7 +385,7 @@ extension IPAddress {
     /// Writes the address as a record's field.
     func store(to field: UnsafeMutableRawPointer) {
         field.storeBytes(of: version, as: UInt8.self)
-        // The four bytes of IPv4 stand first, zeros behind them.
+        // The four bytes of IPv4 come first, followed by zeros.
         let first = version == 4 ? low &<< 32 : high
         field.storeBytes(of: first.bigEndian, toByteOffset: 1, as: UInt64.self)
         field.storeBytes(of: version == 4 ? 0 : low.bigEndian, toByteOffset: 9, as: UInt64.self)

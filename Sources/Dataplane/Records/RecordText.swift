@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// How the records of one layout become lines of text: everything that is the same for all of them, put together once, in
-/// memory that is read without reference counting.
+/// Formats records of one layout as lines of text. Everything common to all lines is prepared once, in memory that is read
+/// without reference counting.
 final class RecordText {
-    /// JSON lines, or CSV as RFC 4180 says.
+    /// JSON lines, or CSV per RFC 4180.
     enum Format {
         case json, csv
     }
-    /// One field: what stands before its value, and how that is written.
+    /// One field: the text before its value, and the value's format.
     private struct Step: BitwiseCopyable {
         var prefix: Piece
         var code: Layout.FieldCode
@@ -23,7 +23,7 @@ final class RecordText {
     }
 
     let layout: Layout
-    /// What a file of these records begins with.
+    /// The beginning of a file of these records.
     let header: [UInt8]
     private let isJSON: Bool
     private let steps: UnsafeMutableBufferPointer<Step>
@@ -82,7 +82,7 @@ final class RecordText {
     /// The most bytes the line of a record of `length` bytes takes.
     func maximumLine(_ length: Int) -> Int { fixedSize + 6 * (length - layout.size) }
 
-    /// Writes the line of `record` to `out`, where ``maximumLine(_:)`` bytes must have room; returns how many it took.
+    /// Writes the line of `record` to `out`, which has room for ``maximumLine(_:)`` bytes; returns the bytes written.
     func write(_ record: UnsafeRawPointer, to out: UnsafeMutablePointer<UInt8>) -> Int {
         var at = out
         for step in steps {
@@ -96,7 +96,7 @@ final class RecordText {
                     continue
                 }
             }
-            // Room is left for the quotation mark before what may turn out to need one.
+            // Leave room for a quotation mark, which the value may turn out to need.
             let value = Layout.Field.write(step.code, record + Int(step.offset), to: at + 1)
             switch value.form {
             case .number:

@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Writes the fields of a record one behind the other, as ``Layout`` says; whoever uses it has made room for them.
+/// Writes the fields of a record one after another, as ``Layout`` defines; the caller must ensure there is room.
 struct RecordWriter {
-    /// Where the next field goes.
+    /// The address of the next field.
     var next: UnsafeMutableRawPointer
 
     @inline(__always)

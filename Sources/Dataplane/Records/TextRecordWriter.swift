@@ -1,19 +1,18 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Writes a record that has texts: fields one behind the other, and the bytes of the texts behind them all, as
-/// ``Layout`` says.
+/// Writes a record that has texts: fields one after another, then the bytes of all texts, as ``Layout`` defines.
 struct TextRecordWriter {
-    /// Where the next field goes.
+    /// The writer of the fixed fields.
     var fields: RecordWriter
     private let start: UnsafeMutableRawPointer
     private var end: Int
 
-    /// Begins a record of `layout` at `start`, where there is room for it and its texts.
+    /// Begins a record of `layout` at `start`, with room for it and its texts.
     @inline(__always)
     init(_ start: UnsafeMutableRawPointer, _ layout: Layout) { self.init(start, size: layout.size) }
 
-    /// Begins a record of a layout that has `size` bytes without texts.
+    /// Begins a record of a layout whose fields take `size` bytes.
     @inline(__always)
     init(_ start: UnsafeMutableRawPointer, size: Int) {
         self.start = start
@@ -21,7 +20,7 @@ struct TextRecordWriter {
         end = size
     }
 
-    /// A field with these bytes; without, the field says that there are none.
+    /// A text field with these bytes; nil marks it as absent.
     mutating func put(text: UnsafeRawBufferPointer?) {
         guard let text else {
             fields.put(UInt32(0))
@@ -31,7 +30,7 @@ struct TextRecordWriter {
         append(text)
     }
 
-    /// A field with the bytes that are appended next.
+    /// A text field whose bytes are appended next.
     mutating func begin() {
         fields.put(UInt16(truncatingIfNeeded: end))
         fields.put(UInt16(0))

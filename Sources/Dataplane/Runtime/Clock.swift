@@ -7,48 +7,47 @@ import Glibc
 
 /// The state of a source.
 public enum Poll: Equatable, Sendable {
-    /// A packet, at this functional time in nanoseconds: never earlier than the one before it, nor than the clock of the run.
+    /// A packet with this functional time in nanoseconds: never earlier than the one before it, nor than the run's clock.
     case ready(Int64)
-    /// Nothing now. It is to be asked again at this time, or when something was sent; ``Int64/max`` where only that can bring
-    /// something.
+    /// Nothing now. Ask again at this time, or after something was sent; ``Int64/max`` if only that can bring a packet.
     case idle(until: Int64)
-    /// Nothing any more.
+    /// No more packets.
     case ended
 }
 
-/// How functional time goes on while no packet is ready.
+/// How functional time advances while no packet is ready.
 ///
-/// There are three: the time of a capture, which is what its packets say (``CaptureTime``); that of the wall (``WallTime``); and
-/// that of the modelled machine, which the timed runtime keeps itself.
+/// There are three kinds: capture time, given by packet timestamps (``CaptureTime``); wall time (``WallTime``); and that of the
+/// modelled machine, which the timed runtime keeps itself.
 public protocol Clock: AnyObject {
-    /// Waits until `time`, or until something may have come before that, and returns functional time then, in nanoseconds. Nil
-    /// when `time` is ``Int64/max`` and no wait would end: then nothing can happen any more.
+    /// Waits until `time`, or until something may have arrived before, and returns functional time then, in nanoseconds. Nil if
+    /// `time` is ``Int64/max`` and no wait would end: then nothing more can happen.
     func wait(until time: Int64) -> Int64?
 }
 
-/// Time that goes on as packets and timers say: nothing is ever waited for.
+/// Time that advances with packets and timers: there is no waiting.
 public final class CaptureTime: Clock {
     public init() {}
 
-    /// At once, unless nothing is planned.
+    /// Returns at once, unless nothing is planned.
     public func wait(until time: Int64) -> Int64? { time == .max ? nil : time }
 }
 
-/// The time of day, in nanoseconds since 1970.
+/// Wall-clock time, in nanoseconds since 1970.
 public final class WallTime: Clock {
-    /// The longest wait in nanoseconds: so a source is asked, and a signal seen, soon enough.
+    /// The longest wait in nanoseconds, so that sources are asked, and signals seen, soon enough.
     public let longest: Int64
 
     public init(longest: Int64 = 10_000_000) { self.longest = longest }
 
-    /// The time now.
+    /// The current time.
     public var now: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
-    /// Sleeps until then, and no longer than ``longest``.
+    /// Sleeps until `time`, but no longer than ``longest``.
     public func wait(until time: Int64) -> Int64? {
         let now = now
         let span = min(longest, max(0, time.subtractingReportingOverflow(now).partialValue))

@@ -3,52 +3,52 @@
 
 /// Runs a graph as fast as the machine allows, on one thread.
 ///
-/// Batches move along edges that queue, so elements never call each other. A source gives a batch, then the elements run in
+/// Batches move along queueing edges, so elements never call each other. A source supplies a batch, then the elements run in
 /// topological order, round after round, until every edge is empty.
 ///
-/// What comes out is what would come out if each packet went all the way before the next came in, whatever the size of batches:
-/// - Every queue holds items in the order of their ``Turn``. Where several edges meet, items are handed on in that order, and only
-///   up to the turn that all paths have come to.
-/// - Into a cycle comes one item at a time: the next waits until what that one caused is through. An element that seldom lets
-///   items go round (a flow table whose packets are known) is handed whole batches, and stops itself where it must.
-/// - When a flow ends, its table takes nothing further until all who keep state for the flow were told.
-/// - A batch ends before a timer that is armed, or could be armed by what is in it, is due.
-/// Only what the pool has no item for depends on batches.
+/// The output is what it would be if each packet went all the way through before the next came in, whatever the batch size:
+/// - Every queue holds items in order of their ``Turn``. At a merge point items are handed on in that order, and only up to the
+///   turn that all paths have reached.
+/// - A cycle admits one item at a time: the next waits until everything that one caused is through. An element that rarely
+///   sends items round the cycle (a flow table whose flows are known) gets whole batches, and stops itself where it must.
+/// - When a flow ends, its table takes nothing further until all elements with state for the flow have been told.
+/// - A batch ends before a timer that is armed, or could be armed by its items, is due.
+///
+/// Only drops caused by an empty pool depend on batches.
 public final class DirectRuntime {
-    /// The graph that is run. Its counters can be read afterwards.
+    /// The graph being run. Its counters can be read afterwards.
     public let instance: Instance
-    /// Sees every item that moves along an edge; for taps and traces.
+    /// Notified of every item that moves along an edge; for taps and traces.
     public var observer: (any RunObserver)? {
         get { watcher }
         set { watcher = newValue }
     }
-    /// Asked now and then; true ends the run as if the input had ended.
+    /// Polled now and then; true ends the run as if the input had ended.
     public var shouldStop: (() -> Bool)? {
         get { stopAsked }
         set { stopAsked = newValue }
     }
-    /// The elements are told that the input has ended, and write out what they have buffered. Where they are not, the instance can be
-    /// run on.
+    /// Whether the elements are told that the input has ended, and flush their buffers. If not, the instance can be run again.
     public var endsElements = true
-    /// How functional time goes on while no packet is ready.
+    /// How functional time advances while no packet is ready.
     public var clock: any Clock = CaptureTime()
-    /// Back edges that an item may cross before it is dropped as `loop`.
+    /// The number of back edges an item may cross before it is dropped as `loop`.
     public static let maximumHops: UInt16 = 64
-    /// How many rounds what one packet or timer caused may go on for: then all that would go round again is dropped as `loop`.
-    /// A conversation of elements that answer each other can be that long, but not endless.
+    /// The number of rounds for which one packet or timer may keep items moving: after that, everything that would go round
+    /// again is dropped as `loop`. A conversation between elements can be that long, but not endless.
     public static let maximumRounds = 1 << 20
-    /// The same for this run alone.
+    /// ``maximumRounds`` for this run alone.
     public var mostRounds = DirectRuntime.maximumRounds
 
-    // Stored privately, so that no batch pays for an access check.
+    // Stored privately, so that no batch pays for an exclusivity check.
     private var watcher: (any RunObserver)?
     private var stopAsked: (() -> Bool)?
     private var isObserved = false
-    /// Most items that an element is handed at one time.
+    /// The most items handed to an element at a time.
     private let batch: Int
     private let stations: UnsafeMutableBufferPointer<Station>
     private let unused: UnsafeMutableBufferPointer<Instance.Unused>
-    /// For each cycle the edges in it.
+    /// For each cycle its edges.
     private let rounds: [UnsafeMutableBufferPointer<UnsafeMutablePointer<EdgeQueue>>]
     private let nodes: UnsafeMutablePointer<NodeState>
     private let runState: UnsafeMutablePointer<RunState>
@@ -58,20 +58,19 @@ public final class DirectRuntime {
     private let contract: Contract
     /// Room for one batch.
     private let scratch: UnsafeMutablePointer<Int32>
-    /// Where several edges meet, only items of earlier turns may pass in the round under way.
+    /// At merge points, only items of earlier turns may pass in the current round.
     private var horizon = UInt64.max
-    /// The cycle whose elements run now, and the horizon behind it. Its own elements do not wait for that: what comes in is in their
-    /// care.
+    /// The cycle whose elements are running, and the horizon after it. The cycle's own elements ignore that horizon: they
+    /// control what enters.
     private var cycle = -1
     private var cycleHorizon = UInt64.max
-    /// Something waits for the next round.
     private var isPending = false
-    /// Something moved in the round under way, of what may have to wait. What has one edge and never waits is not looked at: whatever
-    /// it lets go is seen by those behind it in the same round.
+    /// Something moved in the current round that may have to wait. Elements with a single edge that never wait are not counted:
+    /// what they emit is seen by those downstream in the same round.
     private var hasMoved = false
     /// Rounds since the last packet or timer.
     private var roundCount = 0
-    /// For each output of each element where its queue ended before the call in progress; for observers.
+    /// For each output of each element, the end of its queue before the current call; for observers.
     private var tails: [Int] = []
 
     /// Makes a runtime for `instance`, which can be run once.
@@ -107,7 +106,7 @@ public final class DirectRuntime {
         stations.deallocate()
     }
 
-    /// What all elements of the run share.
+    /// State shared by all elements of the run.
     private var shared: RunState {
         @inline(__always) unsafeAddress { UnsafePointer(runState) }
         @inline(__always) unsafeMutableAddress { runState }
@@ -115,16 +114,16 @@ public final class DirectRuntime {
 
     // MARK: Running
 
-    /// Runs until all sources end; then ends the elements and writes out what they have buffered.
+    /// Runs until all sources end; then finishes the elements and flushes their buffers.
     public func run() throws {
         isObserved = watcher != nil
-        // An instance that holds nothing may be run again: its packets are counted anew.
+        // An instance that holds nothing may be run again: its packets are counted afresh.
         shared.arrived = 0
         contract.begin(isOrdered: true)
         var inlets = Inlets(instance)
         var asked = 0
         while true {
-            // Asked now and then: a signal need not be seen within a batch.
+            // Polled only now and then: a signal need not be seen within a batch.
             if asked & 63 == 0 || isObserved, stopAsked?() == true { break }
             asked &+= 1
             let (next, limit) = inlets.poll()
@@ -157,7 +156,7 @@ public final class DirectRuntime {
         try instance.flush()
     }
 
-    /// Puts `n` items of `scratch` on the wire's `rx`.
+    /// Puts the first `n` items of `scratch` on the wire's `rx`.
     private func receive(_ n: Int, at wire: Int) {
         let node = nodes + wire
         node.made &+= UInt64(n)
@@ -176,7 +175,7 @@ public final class DirectRuntime {
         if isObserved { for k in 0..<n { watcher?.received(scratch[k], at: wire, edge: Int(queue.edge)) } }
     }
 
-    /// Runs the elements in order until every edge is empty and every ended flow was told.
+    /// Runs the elements in order until every edge is empty and every ended flow has been reported.
     private func drain() {
         roundCount = 0
         repeat {
@@ -186,14 +185,14 @@ public final class DirectRuntime {
         if isObserved { watcher?.drained() }
     }
 
-    /// One round over all elements; true when another one is needed.
+    /// One round over all elements; true if another is needed.
     private func runOnce(before turn: UInt64 = .max) -> Bool {
         horizon = turn
         cycle = -1
         cycleHorizon = .max
         isPending = false
         hasMoved = false
-        // Nobody is watched in batches.
+        // Observers see one item at a time.
         let most = isObserved ? -1 : batch
         var station = stations.baseAddress!
         let end = station + stations.count
@@ -207,7 +206,7 @@ public final class DirectRuntime {
             if waiting == 0 { continue }
             let node = station.pointee.node
             if waiting <= most, !nodes[node].mustWait {
-                // Nearly always: one batch, and the queue is empty then.
+                // Nearly always one batch empties the queue.
                 let index = queue.buffer + queue.head
                 queue.moved &+= UInt64(truncatingIfNeeded: waiting)
                 let refused = process(UnsafePointer(index), waiting, at: node, station.pointee.input)
@@ -226,7 +225,7 @@ public final class DirectRuntime {
         return isPending && hasMoved
     }
 
-    /// Drops what was emitted where no edge leads.
+    /// Drops items emitted to unconnected outputs.
     private func discard(_ unused: Instance.Unused) {
         let node = nodes + unused.node
         let queue = unused.queue
@@ -240,7 +239,7 @@ public final class DirectRuntime {
 
     // MARK: One edge
 
-    /// The element has stopped: the items that it gave back stay on the edge.
+    /// The element has stopped: the items that it gave back remain on the edge.
     @inline(never)
     private func stop(_ queue: UnsafeMutablePointer<EdgeQueue>, _ refused: Int, _ station: Station) {
         hasMoved = true
@@ -252,13 +251,13 @@ public final class DirectRuntime {
         moveDown(queue)
     }
 
-    /// Something waits for the next round: what is of this turn or later does not pass where edges meet.
+    /// Something waits for the next round: until then items of this turn or later do not pass merge points.
     private func wait(before turn: UInt64) {
         if cycle >= 0 { cycleHorizon = min(cycleHorizon, turn) } else { horizon = min(horizon, turn) }
         isPending = true
     }
 
-    /// Hands what waits on one edge to its element, a batch at a time, as long as the element takes it.
+    /// Hands the items waiting on an edge to its element, batch by batch, as long as the element takes them.
     @inline(never)
     private func deliver(_ queue: UnsafeMutablePointer<EdgeQueue>, to station: Station) {
         let node = nodes + station.node
@@ -279,14 +278,15 @@ public final class DirectRuntime {
         moveDown(queue)
     }
 
-    /// How many items an element is handed next: fewer where it has just stopped, for what it looked up of those behind is lost.
+    /// The number of items to hand over next: fewer after the element has just stopped, as its look-ups for the rest are
+    /// wasted.
     private func most(_ station: Station) -> Int { isObserved ? 1 : min(batch, station.chunk.pointee) }
 
     private func grow(_ station: Station, _ refused: Int) {
         station.chunk.pointee = refused > 0 ? 1 : min(batch, 2 &* station.chunk.pointee)
     }
 
-    /// Moves what still waits on a queue to its beginning.
+    /// Moves the items still waiting on a queue to its beginning.
     private func moveDown(_ queue: UnsafeMutablePointer<EdgeQueue>) {
         let waiting = queue.tail &- queue.head
         if waiting > 0 {
@@ -296,11 +296,11 @@ public final class DirectRuntime {
         queue.tail = waiting
     }
 
-    // MARK: Where edges meet, and cycles
+    // MARK: Merge points and cycles
 
     @inline(never)
     private func deliver(_ station: Station) {
-        // The elements of a cycle run one behind the other.
+        // The elements of a cycle run one after another.
         if station.cycle != cycle {
             horizon = min(horizon, cycleHorizon)
             cycle = station.cycle
@@ -310,20 +310,20 @@ public final class DirectRuntime {
         gather(station)
         if station.lane.head < station.lane.tail { deliverLane(station) }
         if station.cycle < 0 { return }
-        // Until the cycle is empty nothing passes that meets what comes out of it.
+        // Until the cycle is empty, nothing passes a merge point with its outputs.
         for queue in rounds[station.cycle] where queue.head != queue.tail {
             wait(before: turn(queue.buffer[queue.head]))
         }
     }
 
-    /// Moves what edges from outside of a cycle bring to the lane of the element: in the order of turns, in each turn input by
-    /// input, and in the order of origin; up to the turn that all paths have come to.
+    /// Moves items that arrive from outside a cycle to the element's lane: by turn, then by input, then by origin, up to the
+    /// turn that all paths have reached.
     private func gather(_ station: Station) {
         let lane = station.lane
         if lane.head > 0 { moveDown(lane, station) }
         if station.entries.count == 2 { gatherTwo(station) }
         while true {
-            // The entry whose first item is next of all, and the first item of any other.
+            // The entry whose first item comes first of all, and the earliest first item of the others.
             var best: UnsafeMutablePointer<Station.Entry>?
             var bestKey = MergeKey()
             var second = MergeKey()
@@ -366,7 +366,7 @@ public final class DirectRuntime {
         for entry in station.entries where entry.queue.head > 0 { moveDown(entry.queue) }
     }
 
-    /// As ``gather(_:)`` while items wait on both of two edges: they mostly alternate, so each is moved by itself.
+    /// ``gather(_:)`` for two edges while items wait on both: these mostly alternate, so each item is moved by itself.
     private func gatherTwo(_ station: Station) {
         let (a, b) = (station.entries[0], station.entries[1])
         let (queueA, queueB) = (a.queue, b.queue)
@@ -413,7 +413,7 @@ public final class DirectRuntime {
         }
     }
 
-    /// How many items of one edge, the first of which is next, come before all others that wait where edges meet.
+    /// The number of items of one edge, starting with its first, that precede all others at the merge point.
     private func countRun(
         _ queue: UnsafeMutablePointer<EdgeQueue>,
         _ entry: Station.Entry,
@@ -437,7 +437,7 @@ public final class DirectRuntime {
         moveDown(lane)
     }
 
-    /// Where an item stands among those that meet.
+    /// An item's position in the order of a merge point.
     private struct MergeKey {
         var turn: UInt64 = .max
         var input = 0
@@ -462,7 +462,7 @@ public final class DirectRuntime {
     @inline(__always)
     private func turn(_ i: Int32) -> UInt64 { Turn.of(Packet(items + Int(i)), turns + Int(i)).number }
 
-    /// Hands over what stands in the lane of an element, as far as it may come in now.
+    /// Hands over the items in an element's lane, as far as they may enter now.
     private func deliverLane(_ station: Station) {
         let lane = station.lane
         let node = nodes + station.node
@@ -491,15 +491,15 @@ public final class DirectRuntime {
             lane.head = head &+ taken
             station.current.pointee = turn(index[taken &- 1])
             grow(station, refused)
-            // What goes round is what it waited for.
+            // An item sent round the cycle is what it stopped for.
             if !node.endsFlows { node.mustWait = false }
         }
         lane.head = 0
         lane.tail = 0
     }
 
-    /// The turn of what keeps an item of turn `turn` from coming into a cycle: something is under way in it, or something earlier
-    /// waits to come in elsewhere. Nil when it may come in.
+    /// The turn of the item that keeps one of turn `turn` from entering a cycle: something is under way in it, or something
+    /// earlier waits to enter elsewhere. Nil if it may enter.
     private func obstacle(to station: Station, _ turn: UInt64) -> UInt64? {
         for queue in rounds[station.cycle] where queue.head != queue.tail {
             return self.turn(queue.buffer[queue.head])
@@ -518,11 +518,12 @@ public final class DirectRuntime {
         return nil
     }
 
-    /// Hands over what goes round in a cycle: input by input, what waits now; what the element lets go round itself is for the next
-    /// round, in which its hops are counted. So no cycle goes on for ever, and no queue holds more than the pool has items.
+    /// Hands over the items going round a cycle, input by input: those waiting now. Items the element itself sends round are
+    /// for the next round, in which their hops are counted. So no cycle runs forever, and no queue holds more items than the
+    /// pool has.
     private func deliverRound(_ station: Station) {
         let node = nodes + station.node
-        // A table that has to tell of ended flows takes nothing further until it has.
+        // A table that has ended flows to report takes nothing further until it has.
         let most = isObserved || node.tells ? 1 : batch
         for feed in station.round {
             for queue in feed.queues {
@@ -558,7 +559,7 @@ public final class DirectRuntime {
         }
     }
 
-    /// Counts a back edge for all items that wait on it; those that went round too often are dropped, so no cycle hangs.
+    /// Counts a back edge for all items waiting on it; items over the limit are dropped, so no cycle hangs.
     private func countHops(_ queue: UnsafeMutablePointer<EdgeQueue>, to number: Int) {
         let node = nodes + number
         let most = roundCount < mostRounds ? DirectRuntime.maximumHops : 0
@@ -584,7 +585,7 @@ public final class DirectRuntime {
 
     // MARK: Calls
 
-    /// Hands items to an element, and tells observers; returns how many it gave back.
+    /// Hands items to an element, and notifies observers; returns how many it gave back.
     private func handOver(_ index: UnsafePointer<Int32>, _ n: Int, at number: Int, _ input: Int, edge: Int) -> Int {
         hasMoved = true
         guard isObserved, let watcher else { return process(index, n, at: number, input) }
@@ -606,7 +607,7 @@ public final class DirectRuntime {
         assert(contract.processes(true))
         borrowed[number]._withUnsafeGuaranteedRef { $0.process(batch, from: input, context) }
         assert(contract.processes(false))
-        // Only who must wait gives anything back.
+        // Only an element that must wait gives items back.
         if _fastPath(!node.mustWait) {
             assert(contract.returned(nil, refused: 0, from: Int32(number)))
             return 0
@@ -639,7 +640,7 @@ public final class DirectRuntime {
         }
     }
 
-    /// Tells of what an element let go in the call that is over.
+    /// Notifies observers of the items an element emitted in the last call.
     private func tellEmitted(_ number: Int, _ watcher: any RunObserver) {
         for output in tails.indices {
             let queue = nodes[number].outputs + output
@@ -652,7 +653,7 @@ public final class DirectRuntime {
 
     // MARK: Ends and timers
 
-    /// Tells elements of the flows that ended first, of all that are to be told; true when there were any.
+    /// Tells elements of the flows that ended first among those pending; true if there were any.
     private func deliverEndedFlows() -> Bool {
         if shared.endedCount == 0 { return false }
         let origin = shared.origin
@@ -660,7 +661,7 @@ public final class DirectRuntime {
         for k in 0..<shared.endedCount { turn = min(turn, shared.ended[k].origin.turn) }
         var next = 0
         var kept = 0
-        // More may end while some are told.
+        // More flows may end meanwhile.
         while next < shared.endedCount {
             let ended = shared.ended[next]
             next += 1
@@ -690,14 +691,14 @@ public final class DirectRuntime {
         for number in instance.subscribers[table] {
             shared.origin = ended.origin
             call(number) { $0.flowEnded(ended.flow, ended.reason, $1) }
-            // What the flow's end made an element let go comes to the next element before the end does.
+            // Items that the flow's end made an element release reach the next element before the end does.
             while runOnce(before: ended.origin.turn &+ 1) {}
         }
         shared.origin = ended.origin
         call(table) { $0.flowReleased(ended.flow, $1) }
     }
 
-    /// Fires all timers due at or before `time`, earliest first, and what they arm up to then.
+    /// Fires all timers due at or before `time`, earliest first, including those they arm up to then.
     private func fireTimers(until time: Int64) {
         while let timer = instance.takeTimer(until: time) {
             shared.origin.time = timer.due
@@ -711,7 +712,7 @@ public final class DirectRuntime {
         }
     }
 
-    /// The end of input: elements let go of what they hold, upstream first.
+    /// The end of input: elements release what they hold, upstream first.
     private func finish() {
         contract.batchTime = .min
         for number in instance.shape.order {
@@ -722,28 +723,28 @@ public final class DirectRuntime {
     }
 }
 
-/// An element with inputs, as the direct runtime comes to it.
+/// An element with inputs, as the direct runtime sees it.
 private struct Station: BitwiseCopyable {
-    /// The element's number in the graph, and the station's among all.
+    /// The element's number in the graph, and the station's own.
     var node: Int
     var number: Int
-    /// The input that items are handed to, where there is only one edge.
+    /// The input to hand items to, if there is only one edge.
     var input: Int
-    /// The only edge that leads here; nil where several do, or where the element is part of a cycle.
+    /// The only incoming edge; nil at a merge point, or if the element is part of a cycle.
     var single: UnsafeMutablePointer<EdgeQueue>?
-    /// The cycle that the element is part of; -1 for none.
+    /// The element's cycle; -1 for none.
     var cycle: Int
     /// All edges lead to one input.
     var hasOneInput: Bool
-    /// Edges from outside of the cycle, and those in it by input.
+    /// Edges from outside the cycle, and those within it by input.
     var entries: UnsafeMutableBufferPointer<Entry>
     var round: UnsafeMutableBufferPointer<Feed>
-    /// Items from outside in the order in which they come in, and the number of the entry that each came by.
+    /// Items from outside in order of entry, and the entry that each came by.
     var lane: UnsafeMutablePointer<EdgeQueue>
     var laneEntries: UnsafeMutablePointer<UInt16>
-    /// Other stations by which items come into the same cycle.
+    /// Other stations where items enter the same cycle.
     var siblings: UnsafeMutableBufferPointer<Int>
-    /// Most items that are handed over next.
+    /// The most items to hand over next.
     var chunk: UnsafeMutablePointer<Int>
     var current: UnsafeMutablePointer<UInt64>
 
@@ -765,7 +766,7 @@ private struct Station: BitwiseCopyable {
         var arriving: [[Int]] = Array(repeating: [], count: spec.nodes.count)
         for (number, edge) in spec.edges.enumerated() { arriving[edge.to].append(number) }
         let placed = shape.order.filter { !arriving[$0].isEmpty }
-        // By cycle the stations that items come into it by.
+        // For each cycle, the stations where items enter it.
         var doors: [[Int]] = Array(repeating: [], count: shape.cycles)
         for (number, node) in placed.enumerated() where shape.cycle[node] >= 0 {
             if arriving[node].contains(where: { !shape.isRound(spec.edges[$0]) }) {
@@ -834,51 +835,51 @@ private struct Station: BitwiseCopyable {
         current.deallocate()
     }
 
-    /// Nothing waits to come in.
+    /// Nothing waits to enter.
     var isAtRest: Bool {
         entries.allSatisfy { $0.queue.head == $0.queue.tail } && lane.head == lane.tail
             && round.allSatisfy { $0.queues.allSatisfy { $0.pointee.head == $0.pointee.tail } }
     }
 }
 
-/// A reason to call elements without items.
+/// A reason for calling elements without items.
 public enum RunCall: Sendable {
     case timer(due: Int64)
     case ended(EndedFlow)
     case finish
 }
 
-/// Watches a run: for taps, traces and recordings. Each item is told by itself.
+/// Observes a run, for taps, traces and recordings. Items are reported one by one.
 public protocol RunObserver: AnyObject {
-    /// Most packets that may come in at one time.
+    /// The most packets that may enter at a time.
     var mostPackets: Int { get }
-    /// A packet has come in at a wire, and is on its edge; -1 where none leads on.
+    /// A packet has entered at a wire and is on its edge; -1 if the wire is not connected.
     func received(_ item: Int32, at wire: Int, edge: Int)
     /// The items of `batch` were taken off an edge and are about to be handed to the element it leads to.
     func moved(_ batch: Batch, edge: Int)
-    /// Calls of these elements follow, one after the other.
+    /// Calls of these elements follow, one after another.
     func began(_ call: RunCall, _ numbers: [Int])
     /// Element `number` was called.
     func called(_ number: Int)
-    /// The element that was called, or was handed what moved, let an item go on an edge.
+    /// The element that was called, or was handed items, emitted an item on an edge.
     func emitted(_ item: Int32, edge: Int)
-    /// Element `number` has done its work on what it was handed.
+    /// Element `number` has finished with the items it was handed.
     func worked(_ number: Int)
-    /// All that was in motion has come to rest.
+    /// Everything in motion has come to rest.
     func drained()
 }
 
 extension RunObserver {
-    /// As many as make a batch.
+    /// No limit: whole batches.
     public var mostPackets: Int { .max }
-    /// Not looked at.
+    /// Does nothing.
     public func received(_ item: Int32, at wire: Int, edge: Int) {}
-    /// Not looked at.
+    /// Does nothing.
     public func began(_ call: RunCall, _ numbers: [Int]) {}
-    /// Not looked at.
+    /// Does nothing.
     public func called(_ number: Int) {}
-    /// Not looked at.
+    /// Does nothing.
     public func emitted(_ item: Int32, edge: Int) {}
-    /// Not looked at.
+    /// Does nothing.
     public func drained() {}
 }

@@ -7,17 +7,17 @@ public enum Side: String, Sendable, CaseIterable {
     case host
 }
 
-/// A graph that was resolved and checked: what both runtimes are built from. Compounds are flattened, parameters read.
+/// A resolved and checked graph, from which both runtimes are built: compounds are flattened, parameters read.
 public struct GraphSpec: Sendable {
     /// An element of the graph.
     public struct Node: Sendable {
         /// The name in the graph, e.g. `front/sort` or `Counter@1`.
         public var name: String
-        /// The type, which the element is made by.
+        /// The element's type, used to make it.
         public var type: ElementDescriptor
         /// The element with its parameters read.
         public var element: ConfiguredElement
-        /// The side the graph pins it to; nil where the placement is free.
+        /// The side the graph pins it to; nil if the placement decides.
         public var place: Side?
 
         public init(name: String, type: ElementDescriptor, element: ConfiguredElement, place: Side? = nil) {
@@ -27,16 +27,16 @@ public struct GraphSpec: Sendable {
             self.place = place
         }
 
-        /// Wires stand for the outside world; they are ports of the NIC.
+        /// Whether this is a wire. Wires stand for the outside world; they are ports of the NIC.
         public var isWire: Bool { type.name == "Wire" }
 
         /// The names of its drop counters: the type's own, then those of the runtime, for items that went round a cycle too
-        /// often and for those that left by an output without an edge.
+        /// often and for those that left by an unconnected output.
         public var dropReasons: [String] {
             type.drops.map(\.name) + ["loop"] + element.outputs.map { "unused_\($0.name)" }
         }
 
-        /// The only side the element can be on, and why, as a clause; nil where every placement may choose.
+        /// The only side the element can be on, and the reason as a clause; nil if the placement decides.
         public var pin: (side: Side, reason: String)? {
             if isWire { return (.nic, "a Wire is a port of the NIC") }
             switch type.sides {
@@ -49,13 +49,13 @@ public struct GraphSpec: Sendable {
 
     /// An edge from an output to an input, by numbers.
     public struct Edge: Sendable, Equatable {
-        /// Number of the node it leaves.
+        /// Number of the source node.
         public var from: Int
-        /// Number of the output there.
+        /// Number of its output.
         public var output: Int
-        /// Number of the node it leads to.
+        /// Number of the target node.
         public var to: Int
-        /// Number of the input there.
+        /// Number of its input.
         public var input: Int
 
         public init(from: Int, output: Int, to: Int, input: Int) {
@@ -68,22 +68,22 @@ public struct GraphSpec: Sendable {
 
     /// The graph's name.
     public var name: String
-    /// The author's words on the graph; may be empty.
+    /// The author's description of the graph; may be empty.
     public var about: String
-    /// The elements, wires among them; a node's number is its place here.
+    /// The elements, including wires; a node's number is its index here.
     public var nodes: [Node]
-    /// An edge's number is its place here.
+    /// The edges; an edge's number is its index here.
     public var edges: [Edge]
-    /// Sets of nodes that must be on one side.
+    /// Sets of nodes that must be on the same side.
     public var together: [[Int]]
-    /// The named placements of the graph: a side for each node.
+    /// The named placements of the graph.
     public var placements: [Placement]
 
     /// A side for each element.
     public struct Placement: Sendable, Equatable {
         /// The name in the graph, or of the file the placement came from.
         public var name: String
-        /// For each node the side it is on.
+        /// For each node its side.
         public var sides: [Side]
         public init(name: String, sides: [Side]) {
             self.name = name
@@ -121,23 +121,22 @@ public struct GraphSpec: Sendable {
 
 /// What follows from a graph's shape alone: the order in which elements run, back edges, kinds and flow tables.
 public struct GraphShape: Sendable {
-    /// Node numbers in the order they run: topological but for back edges, wires last.
+    /// Node numbers in the order they run: topological except for back edges, wires last.
     public let order: [Int]
-    /// For each node its place in `order`.
+    /// For each node its index in `order`.
     public let rank: [Int]
-    /// For each edge whether it leads back to an element that ran before.
+    /// For each edge, whether it leads back to an element that runs earlier.
     public let isBack: [Bool]
-    /// For each node the number of the cycle it is part of; -1 for nodes that no path leads back to. Cycles that share a node are
-    /// one.
+    /// For each node the number of its cycle; -1 for nodes that no path leads back to. Cycles that share a node are one.
     public let cycle: [Int]
     /// Strongly connected components of more than one element, or of one with an edge to itself.
     public let cycles: Int
-    /// For each edge the kind of items on it; nil where it follows from itself.
+    /// For each edge the kind of its items; nil if it depends only on itself.
     public let kinds: [Kind?]
-    /// For each node the flow tables that are nearest upstream on some path from a wire; -1 stands for none on a path.
-    /// More than one is an error where flows are needed, so of many only some are kept.
+    /// For each node the nearest upstream flow tables on the paths from a wire; -1 stands for a path without one. More than one
+    /// is an error where flows are needed, so of many only some are kept.
     public let nearestTables: [Set<Int>]
-    /// So many nearest tables are kept for one node: enough to name some, and bounded work for any graph.
+    /// The number of nearest tables kept per node: enough to name some, and bounded work for any graph.
     private static let tablesKept = 4
 
     /// Follows the edges of `spec`.
@@ -145,8 +144,8 @@ public struct GraphShape: Sendable {
         let n = spec.nodes.count
         var out: [[Int]] = Array(repeating: [], count: n)
         for (e, edge) in spec.edges.enumerated() { out[edge.from].append(e) }
-        // A depth-first search finishes what is downstream first; the reverse of that is the order. A wire's input is a
-        // different place from its output, so no path leads through a wire.
+        // A depth-first search finishes downstream nodes first; the reverse of that is the order. A wire's input is separate
+        // from its output, so no path leads through a wire.
         var finished: [Int] = []
         var state = Array(repeating: 0, count: n)
         let starts = (0..<n).filter { spec.nodes[$0].isWire } + (0..<n).filter { !spec.nodes[$0].isWire }
@@ -173,7 +172,7 @@ public struct GraphShape: Sendable {
         let (cycle, cycles, component) = Self.findCycles(spec, forward)
         self.cycle = cycle
         self.cycles = cycles
-        // What comes first of a cycle comes behind all that leads into it, and the rest of the cycle comes right behind.
+        // The first node of a cycle follows everything that leads into it, and the rest of the cycle comes right after.
         var places = Array(repeating: n, count: n)
         for (place, node) in forward.enumerated() { places[component[node]] = min(places[component[node]], place) }
         let grouped = forward.enumerated().sorted {
@@ -193,8 +192,8 @@ public struct GraphShape: Sendable {
         // For each node and input the kind that arrives there, as far as it is known.
         var arriving: [[Kind?]] = spec.nodes.map { Array(repeating: nil, count: $0.element.inputs.count) }
         for node in spec.nodes.indices where spec.nodes[node].isWire { tables[node] = [-1] }
-        // Kinds and tables flow along edges: a node whose arrivals changed is looked at again, so cycles settle too.
-        // Wires come first here: everything starts at them.
+        // Kinds and tables propagate along edges: a node whose arrivals changed is visited again, so cycles settle too. Wires
+        // come first here: everything starts at them.
         var waiting = Array(order.filter { !spec.nodes[$0].isWire }.reversed()) + order.filter { spec.nodes[$0].isWire }
         var isWaiting = Array(repeating: true, count: n)
         while let node = waiting.popLast() {
@@ -229,12 +228,12 @@ public struct GraphShape: Sendable {
     /// Whether an edge is part of a cycle.
     public func isRound(_ edge: GraphSpec.Edge) -> Bool { cycle[edge.from] >= 0 && cycle[edge.from] == cycle[edge.to] }
 
-    /// Numbers the strongly connected components of the graph that have an edge in them. A wire's input and output are different
-    /// places, so no cycle leads through a wire.
+    /// Numbers the strongly connected components that contain an edge. A wire's input and output are separate, so no cycle
+    /// leads through a wire.
     private static func findCycles(_ spec: GraphSpec, _ order: [Int]) -> ([Int], Int, [Int]) {
         let n = spec.nodes.count
-        // Kosaraju: what a depth-first search finished last comes first, and whatever reaches a node against the edges and has
-        // no component yet is in that node's component.
+        // Kosaraju: in reverse order of finishing, whatever reaches a node against the edges and has no component yet is in
+        // that node's component.
         var into: [[Int]] = Array(repeating: [], count: n)
         for edge in spec.edges where !spec.nodes[edge.from].isWire && !spec.nodes[edge.to].isWire {
             into[edge.to].append(edge.from)
@@ -266,13 +265,13 @@ public struct GraphShape: Sendable {
         return (component.map { numbers[$0] }, count, component)
     }
 
-    /// The kind of an input where two kinds arrive: streams among packets are packets; otherwise the first stays, and the
-    /// checker refuses the mixture where it matters.
+    /// The kind of an input where two kinds arrive: streams mixed with packets are packets; otherwise the first stays, and the
+    /// checker rejects the mixture where it matters.
     private static func join(_ a: Kind?, _ b: Kind?) -> Kind? {
         a == .stream && b == .packet ? .packet : a ?? b
     }
 
-    /// The flow table whose flows the items of `node` carry; nil when there is none or it is not the same on all paths.
+    /// The flow table whose flows the items of `node` carry; nil if there is none or it differs between paths.
     public func table(of node: Int) -> Int? {
         guard nearestTables[node].count == 1, let only = nearestTables[node].first, only >= 0 else { return nil }
         return only

@@ -1,8 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The wires that packets come in by, and the order in which they do: the source whose next packet is earliest goes first. Both
-/// runtimes take their packets here.
+/// The wires by which packets enter, and their order: the source with the earliest next packet goes first. Both runtimes take
+/// their packets here.
 public struct Inlets: ~Copyable {
     private struct Inlet: BitwiseCopyable {
         /// The wire.
@@ -10,16 +10,16 @@ public struct Inlets: ~Copyable {
         var source: Unmanaged<PacketSource>
     }
 
-    // Reached by pointer, for it is done for every batch. The instance keeps what they point to.
+    // Reached by pointer, as it is used for every batch. The instance owns the objects they point to.
     private let inlets: UnsafeMutableBufferPointer<Inlet>
     private let pool: Unmanaged<Pool>
     private let free: UnsafeMutablePointer<PoolState>
     private let run: UnsafeMutablePointer<RunState>
     private let nodes: UnsafeMutablePointer<NodeState>
-    /// The inlet of the packet that is next.
+    /// The inlet with the next packet.
     private var first = -1
 
-    /// The sources that the wires of `instance` are bound to. The instance outlives it.
+    /// The sources bound to the wires of `instance`, which must outlive it.
     public init(_ instance: Instance) {
         inlets = heap(
             instance.spec.nodes.indices.compactMap { node in
@@ -34,10 +34,10 @@ public struct Inlets: ~Copyable {
 
     deinit { inlets.deallocate() }
 
-    /// The wire of the packet that is next.
+    /// The wire of the next packet.
     public var wire: Int { inlets[first].node }
 
-    /// What comes next, and until when it is the first of all: a packet of another wire is next at `limit`.
+    /// The state of the earliest source, and the time at which a packet of another wire comes first.
     public mutating func poll() -> (next: Poll, limit: Int64) {
         first = -1
         var limit = Int64.max
@@ -63,8 +63,8 @@ public struct Inlets: ~Copyable {
         return (.ready(earliest), limit)
     }
 
-    /// Takes up to `max` packets of the wire that is next, earlier than `limit`, into items of the pool; returns how many. When
-    /// no item is free, the next packet is dropped and counted at the wire as `no_items`.
+    /// Takes up to `max` packets of the next wire, earlier than `limit`, into items of the pool; returns how many. If no item
+    /// is free, the next packet is dropped and counted at the wire as `no_items`.
     public mutating func take(_ max: Int, before limit: Int64, into indices: UnsafeMutablePointer<Int32>) -> Int {
         if free.pointee.freeCount == 0 {
             drop(before: limit, indices)

@@ -1,13 +1,13 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A graph made ready to run once: its elements, its edges as queues, its pool and its counters.
+/// A graph ready to run once: its elements, its edges as queues, its pool and its counters.
 ///
 /// Both runtimes work on an instance; they differ in when they hand which items to which element.
 public final class Instance {
     /// The graph this was made from.
     public let spec: GraphSpec
-    /// Order, cycles and kinds, found once.
+    /// Order, cycles and kinds, computed once.
     public let shape: GraphShape
     /// The items of the run.
     public let pool: Pool
@@ -18,50 +18,49 @@ public final class Instance {
     /// The layouts of records and commands that the elements registered.
     public let layouts: LayoutTable
 
-    /// One for each node.
     let nodes: UnsafeMutablePointer<NodeState>
     let run: UnsafeMutablePointer<RunState>
     /// Borrowed references for calls without reference counting; `elements` keeps the objects.
     let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
-    /// Outputs without an edge; what is emitted there is dropped.
+    /// Unconnected outputs; items emitted there are dropped.
     let unused: UnsafeMutableBufferPointer<Unused>
     let contract: Contract
-    /// How soon timers of its elements may be due, each different way once.
+    /// The distinct shortest timers of its elements.
     private let shortestTimers: UnsafeMutableBufferPointer<ShortestTimer>
 
-    /// One output without an edge.
+    /// An unconnected output.
     struct Unused: BitwiseCopyable {
         var node: Int
         var output: Int
         var queue: UnsafeMutablePointer<EdgeQueue>
     }
-    /// For each node the nodes that keep state for its flows, in topological order.
+    /// For each node the nodes with state for its flows, in topological order.
     let subscribers: [[Int]]
     /// Queues by edge number.
     let queues: [UnsafeMutablePointer<EdgeQueue>]
     private var owned: [UnsafeMutableRawPointer] = []
 
-    /// Choices for a run.
+    /// Options of a run.
     public struct Options: Sendable {
-        /// The seed of all that is random in the run.
+        /// The seed for everything random in the run.
         public var seed: UInt64 = 1
-        /// Items that can exist at one time; nil for ``Instance/itemsUnderWay`` and what all elements may hold.
+        /// The most items that can exist at a time; nil for ``Instance/itemsUnderWay`` plus what all elements may hold.
         public var poolCapacity: Int?
         /// The largest batch handed to an element.
         public var batch = 64
         public init() {}
     }
-    /// The choices it was made with.
+    /// The options it was made with.
     public let options: Options
-    /// What its elements were made with.
+    /// The services its elements were made with.
     public let services: any Services
 
-    /// Items for packets on their way, and for what elements make of them, besides those that elements hold.
+    /// Items for packets under way, and for what elements make from them, besides those that elements hold.
     public static let itemsUnderWay = 16_384
-    /// As many held items at most make the pool larger: elements that may hold more share that.
+    /// Held items enlarge the pool by at most this; elements that may hold more share it.
     public static let mostItemsHeld = 1 << 21
 
-    /// Makes the elements of `spec`. Throws what their makers throw, with the element's name.
+    /// Makes the elements of `spec`. Throws what their initializers throw, with the element's name.
     public init(
         _ spec: GraphSpec,
         bindings: [Int: WireBinding],
@@ -133,7 +132,7 @@ public final class Instance {
             let connected = allocate(outputs, false)
             let leadsBack = allocate(outputs, false)
             for o in 0..<outputs {
-                // Written before it is read, so it is left as it comes: memory is touched as items need it.
+                // Written before it is read, so left uninitialised: memory is touched only as items need it.
                 let buffer = UnsafeMutablePointer<Int32>.allocate(capacity: 2 * (pool.capacity + 1))
                 owned.append(UnsafeMutableRawPointer(buffer))
                 (first + o).initialize(to: EdgeQueue(buffer: buffer))
@@ -193,17 +192,17 @@ public final class Instance {
         for pointer in owned { pointer.deallocate() }
     }
 
-    /// What the calls of node `number` are given.
+    /// The context for calls of node `number`.
     func context(_ number: Int) -> Context { Context(items: pool.items, node: nodes + number) }
 
-    /// No timer that is armed for a packet of functional time `time`, or a later one, is due before this.
+    /// The earliest due time of a timer armed for a packet of functional time `time` or later.
     func firstTimer(after time: Int64) -> Int64 {
         var first = Int64.max
         for k in 0..<shortestTimers.count { first = min(first, shortestTimers[k].first(after: time)) }
         return first
     }
 
-    /// Disarms the earliest timer due at or before `time` and names it; brings the next due time up to date.
+    /// Disarms and returns the earliest timer due at or before `time`; updates the next due time.
     func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
         var due = Int64.max
         var which: (number: Int, id: Int)?
@@ -245,10 +244,10 @@ public final class Instance {
         )
     }
 
-    /// The drop counter of node `number` for items that went round a cycle too often.
+    /// The drop reason of node `number` for items that went round a cycle too often.
     func loopReason(_ number: Int) -> Int { spec.nodes[number].type.drops.count }
 
-    /// Items that exist and that no element holds; 0 after a run, or an element lost some.
+    /// Items that exist but are held by no element; if not 0 after a run, an element lost some.
     public var lostItems: Int {
         var held = 0
         for number in spec.nodes.indices { held += Int(nodes[number].held) }
@@ -270,14 +269,14 @@ public final class Instance {
         }
     }
 
-    /// Opens what elements write to, before a run.
+    /// Opens the elements' outputs, before a run.
     public func open() throws {
         for (number, element) in elements.enumerated() {
             do { try element.open() } catch { throw InstanceError(element: spec.nodes[number].name, cause: error) }
         }
     }
 
-    /// Ends the run for all elements: writes out what they have buffered. One that cannot keeps no other from it; throws the first error.
+    /// Flushes the buffers of all elements at the end of the run, even if some fail; throws the first error.
     public func flush() throws {
         var first: InstanceError?
         for (number, element) in elements.enumerated() {
@@ -291,7 +290,7 @@ public final class Instance {
     }
 }
 
-/// `values` in memory of their own, read without reference counting.
+/// `values` copied to memory that is read without reference counting.
 func heap<T: BitwiseCopyable>(_ values: [T]) -> UnsafeMutableBufferPointer<T> {
     let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: values.count)
     _ = buffer.initialize(from: values)
@@ -316,14 +315,14 @@ public struct ElementCounts: Sendable {
     public var held: Int64
     /// Items dropped, by reason; reasons that did not occur are left out.
     public var drops: [(reason: String, count: UInt64)]
-    /// Counts of the operations that were done.
+    /// Operations counted, with their counts.
     public var operations: [(operation: Operation, count: UInt64)]
-    /// The element's own values at the end.
+    /// The element's handler values at the end.
     public var handlers: [(name: String, value: Int)]
 
-    /// Items dropped, for all reasons.
+    /// Items dropped, over all reasons.
     public var dropped: UInt64 { drops.reduce(0) { $0 + $1.count } }
-    /// The law of conservation: in + made = out + used + dropped + held.
+    /// Whether conservation holds: in + made = out + used + dropped + held.
     public var balances: Bool { Int64(entered + made) == Int64(left + used + dropped) + held }
 }
 
@@ -333,7 +332,7 @@ public struct WireCounts: Sendable {
     public var name: String
     /// Packets that came in.
     public var packetsIn: UInt64
-    /// Bytes as on the wire.
+    /// Bytes of those packets, as on the wire.
     public var bytesIn: UInt64
     /// Packets that went out.
     public var packetsOut: UInt64
@@ -341,11 +340,11 @@ public struct WireCounts: Sendable {
     public var bytesOut: UInt64
 }
 
-/// An element that could not be made or ended, with its name.
+/// An element failed while being made, opened or flushed.
 public struct InstanceError: Error, CustomStringConvertible {
     /// The element's name in the graph.
     public var element: String
-    /// The error that the element's initializer or its end threw.
+    /// The error the element threw.
     public var cause: any Error
     public var description: String { "element '\(element)': \((cause as? ParameterError)?.message ?? "\(cause)")" }
 }

@@ -3,15 +3,15 @@
 
 /// Packets in memory; items point into it, as they do into a mapped capture.
 public final class MemorySource: PacketSource {
-    /// A packet to come in.
+    /// A packet to supply.
     public struct Packet: Sendable {
-        /// The bytes captured.
+        /// The captured bytes.
         public var bytes: [UInt8]
-        /// Bytes it had on the wire.
+        /// Length on the wire in bytes.
         public var wireLength: Int
         /// Functional time in nanoseconds.
         public var time: Int64
-        /// LINKTYPE_ value of its first header; 1 is Ethernet.
+        /// LINKTYPE_ value of its outermost header; 1 is Ethernet.
         public var linkType: UInt16
 
         public init(bytes: [UInt8], wireLength: Int, time: Int64, linkType: UInt16 = 1) {
@@ -26,7 +26,7 @@ public final class MemorySource: PacketSource {
     private let frames: [(offset: Int, length: Int, wireLength: Int, time: Int64, linkType: UInt16)]
     private var next = 0
 
-    /// Packets in the order in which they come; one whose time lies before that of an earlier one gets that one's.
+    /// The packets in the order in which they are supplied; a time earlier than its predecessor's is replaced by that.
     public init(_ packets: [Packet]) {
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: packets.reduce(1) { $0 + $1.bytes.count },

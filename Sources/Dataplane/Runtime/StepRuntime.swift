@@ -1,11 +1,11 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Runs an instance one call at a time: whoever drives it decides which item meets which element when.
+/// Runs an instance one call at a time: the driver decides which item meets which element when.
 ///
-/// The timed runtime is built on it. Every call leaves what the element let go in ``emitted``; the driver must hand
-/// each of those items on with ``process(_:at:from:isBack:)`` or let it go with ``drop(_:)``. The instance's counters
-/// stay those of ``DirectRuntime``, so conservation is checked in the same way.
+/// The timed runtime is built on it. Every call leaves the items it released in ``emitted``; the driver must hand each of them
+/// on with ``process(_:at:from:isBack:)`` or drop it with ``drop(_:)``. The instance's counters are kept as in
+/// ``DirectRuntime``, so conservation is checked in the same way.
 public final class StepRuntime {
     /// An item that left an element, and the edge it left on.
     @frozen
@@ -22,25 +22,25 @@ public final class StepRuntime {
         }
     }
 
-    /// The graph that is run. Its counters can be read at any time.
+    /// The graph being run. Its counters can be read at any time.
     public let instance: Instance
-    // Read by pointer: what drives an instance asks often.
+    // Read by pointer: the driver asks often.
     private let nodes: UnsafeMutablePointer<NodeState>
     private let borrowed: UnsafeMutablePointer<Unmanaged<ElementBase>>
     private let items: UnsafeMutablePointer<Item>
     @usableFromInline let runState: UnsafeMutablePointer<RunState>
-    /// The packet that came in last; what timers and the end of the input cause is behind it.
+    /// The packet that entered last; what timers and the end of the input cause comes after it.
     private var arrived = Origin()
-    /// What the last call let go: in order of the outputs, then in order of emission. Valid until the next call.
+    /// The items released by the last call, by output, then in order of emission. Valid until the next call.
     public let emitted: UnsafeMutablePointer<Emitted>
     private let scratch: UnsafeMutablePointer<Int32>
-    /// For each node where its outputs begin in `edges`.
+    /// For each node, where its outputs begin in `edges`.
     private let firstOutput: UnsafeMutablePointer<Int32>
-    /// The edge of each output of each node; -1 where none leads on.
+    /// The edge of each output of each node; -1 if not connected.
     private let edges: UnsafeMutablePointer<Int32>
     private let loopReasons: UnsafeMutablePointer<Int>
 
-    /// What all elements of the run share.
+    /// State shared by all elements of the run.
     @inlinable
     var shared: RunState {
         @inline(__always) unsafeAddress { UnsafePointer(runState) }
@@ -83,9 +83,9 @@ public final class StepRuntime {
         loopReasons.deallocate()
     }
 
-    // MARK: Calls; each returns how many items are in `emitted`
+    // MARK: Calls; each returns the number of items in `emitted`
 
-    /// Item `i`, taken from a source, leaves the wire by its output `rx`.
+    /// Emits item `i`, taken from a source, by the wire's output `rx`.
     public func receive(_ i: Int32, at wire: Int) -> Int {
         let node = nodes + wire
         node.made &+= 1
@@ -97,9 +97,9 @@ public final class StepRuntime {
         return collect(wire)
     }
 
-    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that crossed back edges too often, or is
-    /// part of a conversation that has gone on for too many rounds, is dropped as in a direct run.
-    /// Gives -1 where the element left the item where it was: it waits for the marker of ``awaited``.
+    /// Hands item `i` to an element; items made without a parent inherit its origin. An item that has crossed too many back
+    /// edges, or is part of a conversation of too many rounds, is dropped as in a direct run. Returns -1 if the element left
+    /// the item where it was: it waits for the marker of ``takeAwaited()``.
     public func process(_ i: Int32, at number: Int, from input: Int, isBack: Bool, round: Int) -> Int {
         let node = nodes + number
         node.entered &+= 1
@@ -133,29 +133,29 @@ public final class StepRuntime {
         return collect(number)
     }
 
-    /// What element `number` lets go round its cycle is under way while other items come in: it sends markers.
+    /// Tells element `number` that items it sends round its cycle travel while others come in, so it must send markers.
     public func split(_ number: Int) { nodes[number].isSplit = true }
 
-    /// The marker that the last call sent.
+    /// The marker sent by the last call, if any.
     public func takeMarker() -> (flow: FlowRef, spread: UInt32)? {
         if shared.marker == nil { return nil }
         defer { shared.marker = nil }
         return shared.marker
     }
 
-    /// The flow whose marker the item of the last call waits for, where that gave -1.
+    /// The flow whose marker the item of the last call waits for, if that returned -1.
     public func takeAwaited() -> FlowRef? {
         defer { shared.awaited = nil }
         return shared.awaited
     }
 
-    /// The marker that element `number` sent behind a flow is back.
+    /// Tells element `number` that the marker it sent behind a flow has returned.
     public func returnMarker(of flow: FlowRef, to number: Int) {
         shared.origin = arrived
         call(number) { $0.markerReturned(flow, $1) }
     }
 
-    /// Calls back timer `id`, which was due at `due`.
+    /// Fires timer `id`, which was due at `due`.
     public func fire(_ id: Int, of number: Int, due: Int64) -> Int {
         shared.origin = arrived
         shared.origin.time = due
@@ -164,7 +164,7 @@ public final class StepRuntime {
         return collect(number)
     }
 
-    /// Tells one element that a flow has ended. Its table is told last: then all others know, and the slot may be used again.
+    /// Tells one element that a flow has ended. Tell its table last: then all others know, and the slot may be reused.
     public func tell(_ number: Int, _ ended: EndedFlow) -> Int {
         let origin = shared.origin
         shared.origin = ended.origin
@@ -192,47 +192,47 @@ public final class StepRuntime {
         nodes[number].mustWait = false
     }
 
-    /// What an item that is handed over stands for.
+    /// The origin that a handed-over item passes on.
     private func origin(of i: Int32) -> Origin {
         let item = Packet(items + Int(i))
         let turn = Turn.of(item, instance.pool.turns + Int(i))
         return Origin(time: item.time, sequence: item.sequence, turn: turn.number, now: turn.now)
     }
 
-    /// Lets go of an item between two elements. No element counts it: the driver must.
+    /// Drops an item between two elements. No element counts it: the driver must.
     public func drop(_ i: Int32) {
         assert(instance.contract.lost(i))
         instance.pool.state.pointee.release(i)
     }
 
-    // MARK: What elements ask of the runtime
+    // MARK: Requests of elements to the runtime
 
-    /// Takes the flows whose end was announced; the subscribers of their tables must be told, then the table.
+    /// Takes the flows whose end was announced; the driver must tell the subscribers of their tables, then the table.
     public func takeEndedFlows(_ body: (EndedFlow) -> Void) {
         if shared.endedCount == 0 { return }
         for k in 0..<shared.endedCount { body(shared.ended[k]) }
         shared.endedCount = 0
     }
 
-    /// Whether flow ends wait to be taken.
+    /// Whether announced ends of flows have not been taken yet.
     @inlinable
     public var hasEndedFlows: Bool { shared.endedCount > 0 }
 
-    /// Who is told when a flow of `table` ends, in this order: the elements that keep state for it, then the table.
+    /// The elements to tell, in order, when a flow of `table` ends: those with state for it, then the table.
     public func told(by table: Int) -> [Int] { instance.subscribers[table] + [table] }
 
-    /// No timer is due before this functional time, in nanoseconds; it may be earlier than the first due timer.
+    /// A lower bound on the functional time, in nanoseconds, at which the next timer is due.
     @inlinable
     public var nextDue: Int64 { shared.nextDue }
 
-    /// Disarms the earliest timer due at or before `time` and names it; brings ``nextDue`` up to date.
+    /// Disarms and returns the earliest timer due at or before `time`; updates ``nextDue``.
     public func takeTimer(until time: Int64) -> (number: Int, id: Int, due: Int64)? {
         instance.takeTimer(until: time)
     }
 
     // MARK: -
 
-    /// Moves what stands on the outputs of a node to `emitted`; what no edge takes is dropped and counted.
+    /// Moves the items on a node's outputs to `emitted`; items on unconnected outputs are dropped and counted.
     @inline(__always)
     private func collect(_ number: Int) -> Int {
         let node = nodes + number

@@ -1,44 +1,44 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The text form of packets: what graph tests and examples are written in, and what taps and traces show.
+/// The text form of packets, used in graph tests and examples and shown by taps and traces.
 ///
 /// ```
 /// 198.51.100.7:4000 > 192.0.2.10:80 A seq=1 ack=99 data="GET /"
 /// [2001:db8::1]:5353 > [2001:db8::2]:53 udp len=20
 /// 10.0.0.1 > 10.0.0.2 icmp type=8 code=0 len=56 vlan=5
 /// ```
-/// A packet is two ends and words, in any order, with blanks between them:
+/// A packet is two ends and words, in any order, separated by blanks:
 /// ```
 /// packet = [end ">" end] word*        end = address [":" port] | "[" IPv6 "]" [":" port] | "*" [":" port]
 /// ```
 /// | Word | Meaning | When left out |
 /// | --- | --- | --- |
 /// | `S`, `SA`, `FPA`, `-` | TCP flags, letters of `FSRPAUEC`; `-` for none | `A` |
-/// | `tcp` `udp` `icmp` `arp` `proto=N` | what the IP packet holds; `icmp` is ICMPv6 between IPv6 addresses | `tcp` |
+/// | `tcp` `udp` `icmp` `arp` `proto=N` | the IP packet's content; `icmp` is ICMPv6 between IPv6 addresses | `tcp` |
 /// | `seq=` `ack=` `win=` `urg=` | TCP fields | 0, 0, 65535, 0 |
 /// | `mss=` `wscale=` `sack` `ts=VALUE/ECHO` `blocks=A-B,C-D` | TCP options; `sack` permits, `blocks` are SACK blocks | absent |
 /// | `type=` `code=` `rest=` | ICMP fields; `rest` is the second word of the header | echo request, 0, 0 |
 /// | `op=` | ARP operation | 1 |
 /// | `ttl=` `tos=` `id=` `df` | IP fields; for IPv6 hop limit and traffic class | 64, 0, 0, absent |
-/// | `frag=OFFSET` `frag=OFFSET+` | a fragment whose bytes begin at OFFSET; `+` when more follow | whole |
+/// | `frag=OFFSET` `frag=OFFSET+` | a fragment whose bytes begin at OFFSET; `+` if more follow | whole |
 /// | `len=` `data="..."` | payload bytes; escapes `\r \n \t \0 \" \\ \xHH`; `len` beyond `data` is filled with letters | empty |
 /// | `vlan=5` `vlan=100,5` `vlan=none` | VLAN tags, outermost first: 802.1Q, and 802.1ad outside of it | none |
 /// | `smac=` `dmac=` `ether=TYPE` | Ethernet addresses; `ether` is a frame without IP whose payload is `len`, `data` | 02:00:00:00:00:01, :02 |
 /// | `badcsum` `badipcsum` | a wrong TCP, UDP or ICMP checksum, a wrong IPv4 header checksum | correct |
-/// | `iplen=` | the length the IP header claims (IPv6: payload length), whatever there is | correct |
+/// | `iplen=` | the length the IP header claims (IPv6: payload length), whatever the actual one | correct |
 /// | `trunc=N` | the capture holds only the first N bytes | whole |
-/// | `time=1.5s` | functional time since 1970, to the year 2255 | of the packet before |
+/// | `time=1.5s` | functional time since 1970, up to the year 2255 | that of the packet before |
 /// | `hex=00ff` | the whole frame, byte by byte | |
 ///
 /// The same text is a pattern: only what it names is compared. `*` matches any end, `data` the beginning of the payload,
-/// `goodcsum` demands correct checksums, the empty pattern matches every packet. Numbers are decimal or `0x`.
+/// `goodcsum` requires correct checksums, the empty pattern matches every packet. Numbers are decimal or `0x`.
 public enum PacketText {
-    /// What is wrong with a text, and where.
+    /// An error in a text, and its position.
     public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         /// A sentence without capital or full stop.
         public var message: String
-        /// Characters before the mistake.
+        /// Characters before the error.
         public var offset: Int
         public var description: String { "\(message) (at character \(offset + 1))" }
     }
@@ -47,9 +47,9 @@ public enum PacketText {
     public struct Frame: Equatable, Sendable {
         /// The captured bytes; an Ethernet frame without checksum.
         public var bytes: [UInt8]
-        /// Bytes on the wire; more than there are `bytes` after `trunc=`.
+        /// Length on the wire in bytes; more than `bytes.count` after `trunc=`.
         public var wireLength: Int
-        /// Functional time in nanoseconds, where the text names one.
+        /// Functional time in nanoseconds, if the text gives one.
         public var time: Int64?
 
         /// A frame of these bytes.
@@ -60,8 +60,8 @@ public enum PacketText {
         }
     }
 
-    /// The latest functional time a text can name, in nanoseconds: in the year 2255. What is beyond is left for time-outs
-    /// that end later, and for the end of the input.
+    /// The latest functional time a text can give, in nanoseconds: in the year 2255. Later times are reserved for time-outs and
+    /// for the end of the input.
     public static let latestTime: Int64 = 9_000_000_000_000_000_000
 
     /// Builds the Ethernet frame that `text` describes.
@@ -71,10 +71,10 @@ public enum PacketText {
     public struct Pattern: Sendable {
         let fields: PacketFields
 
-        /// Reads a pattern; throws what is wrong with it, and where.
+        /// Parses a pattern; throws an error with its position.
         public init(_ text: String) throws(Failure) { fields = try PacketFields(text) }
 
-        /// Whether the packet is all that the pattern says.
+        /// Whether the packet matches the pattern.
         public func matches(_ item: Packet) -> Bool {
             fields.isMet(
                 by: PacketFields(
@@ -88,8 +88,8 @@ public enum PacketText {
         }
     }
 
-    /// The text of a packet's bytes, which may be anything. Values that `frame` would choose by itself are left out, and
-    /// data beyond `maximumData` bytes.
+    /// The text of a packet's bytes, which may be anything. Values that `frame` would choose by default are left out, and data
+    /// beyond `maximumData` bytes.
     public static func describe(
         _ bytes: UnsafeRawBufferPointer,
         linkType: UInt16 = LinkType.ethernet,
@@ -100,16 +100,16 @@ public enum PacketText {
             .text(maximumData: maximumData)
     }
 
-    /// The text of an item: of a packet, or of a record or command whose layout is in `layouts`.
+    /// The text of an item: a packet, or a record or command whose layout is in `layouts`.
     public static func describe(_ item: Packet, layouts: LayoutTable? = nil) -> String {
         if let layout = layouts?[item.layout] { return layout.describe(item.bytes) }
         return describe(item.bytes, linkType: item.linkType, wireLength: item.wireLength)
     }
 }
 
-/// What a packet says, field by field; nil where a text does not name it or the packet has no such field.
+/// The fields of a packet; nil for those that a text does not give or the packet does not have.
 struct PacketFields: Equatable, Sendable {
-    /// What an IP packet holds, or ARP.
+    /// The content of an IP packet, or ARP.
     enum Transport: Equatable, Sendable {
         case tcp
         case udp
@@ -161,9 +161,9 @@ struct PacketFields: Equatable, Sendable {
     var fragment: Fragment?
     var claimedLength: UInt16?
 
-    /// Bytes of payload, as the IP header says.
+    /// Bytes of payload, according to the IP header.
     var length: Int?
-    /// The payload that is there, or its beginning.
+    /// The payload, or its beginning.
     var data: [UInt8]?
 
     var vlans: [UInt16]?
@@ -180,10 +180,10 @@ struct PacketFields: Equatable, Sendable {
 
     static let letters = Array("FSRPAUEC".utf8)
 
-    /// The byte that fills place `k` of a payload that `len` makes longer than `data`.
+    /// The byte that fills position `k` when `len` makes a payload longer than `data`.
     static func filler(_ k: Int) -> UInt8 { UInt8(ascii: "a") + UInt8(k % 26) }
 
-    /// Whether a packet with fields `other` is all that this pattern says.
+    /// Whether a packet with fields `other` matches this pattern.
     func isMet(by other: PacketFields, bytes: UnsafeRawBufferPointer, time: Int64) -> Bool {
         func agree<T: Equatable>(_ path: KeyPath<PacketFields, T?>) -> Bool {
             guard let wanted = self[keyPath: path] else { return true }

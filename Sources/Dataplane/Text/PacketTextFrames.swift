@@ -83,7 +83,7 @@ extension PacketFields {
         if let place = checksumPlace(proto), fragment.offset == 0 {
             let pseudo = proto == 1 ? 0 : PacketFields.pseudoHeader(addresses, proto, content.count)
             var sum = PacketFields.checksum(content, pseudo)
-            // RFC 768: a computed zero is sent as all ones, for zero means that there is none.
+            // RFC 768: a computed zero is sent as all ones, since zero means that there is none.
             if sum == 0, proto == 17 { sum = 0xffff }
             content.set(badChecksum == true ? PacketFields.spoiled(sum) : sum, at: place)
         }
@@ -184,7 +184,7 @@ extension PacketFields {
         bytes.withUnsafeBytes { UInt16(bigEndian: Checksum.field(Checksum.sum($0.baseAddress!, bytes.count) &+ more)) }
     }
 
-    /// A checksum that is wrong, and not the zero by which UDP says that there is none.
+    /// A wrong checksum that is not zero, by which UDP says that there is none.
     private static func spoiled(_ sum: UInt16) -> UInt16 { sum ^ 0x0100 == 0 ? 0x0200 : sum ^ 0x0100 }
 }
 
@@ -214,7 +214,7 @@ extension IPAddress {
 // MARK: Bytes to fields
 
 extension PacketFields {
-    /// The fields of a packet's bytes, as far as they can be told; any bytes will do.
+    /// The fields of a packet, as far as they can be determined; accepts any bytes.
     init(_ bytes: UnsafeRawBufferPointer, linkType: UInt16, wireLength: UInt32) {
         if bytes.count < wireLength { captured = bytes.count }
         guard let base = bytes.baseAddress, bytes.count > 0 else {
@@ -294,7 +294,7 @@ extension PacketFields {
             }
         }
         let end = Int(p.ipEnd)
-        // Only of what is wholly there a checksum can be told.
+        // Checksums can be verified only in complete packets.
         let isWhole = end <= p.length && !isFragmented
         switch p.ipProtocol {
         case IPProtocol.tcp:
@@ -348,7 +348,7 @@ extension PacketFields {
 // MARK: Fields to text
 
 extension PacketFields {
-    /// The text form; values that building would choose by itself are left out.
+    /// The text form, without values that building would choose by default.
     func text(maximumData: Int) -> String {
         var words: [String] = []
         func add<T: Equatable>(_ key: String, _ value: T?, unless usual: T? = nil, _ write: (T) -> String = { "\($0)" })

@@ -18,7 +18,7 @@ extension PacketFields {
         }
         for word in rest { try read(word, reader) }
         let ports = sourcePort != nil || destinationPort != nil
-        // What only TCP has says that it is TCP; ports alone leave it open.
+        // A TCP-only word implies TCP; ports alone do not.
         if transport == nil, flags != nil { transport = .tcp }
         if ports, transport == .icmp || transport == .arp {
             throw reader.failure("this protocol has no ports", words[0])
@@ -107,7 +107,7 @@ extension PacketFields {
         self.transport = transport
     }
 
-    /// The bits of TCP flags such as `SA`; nil if there is another letter, or a letter twice.
+    /// The flags byte for letters such as `SA`; nil if a letter is unknown or repeated.
     private static func tcpFlags(_ bytes: ArraySlice<UInt8>) -> UInt8? {
         if bytes.elementsEqual([UInt8(ascii: "-")]) { return 0 }
         var bits: UInt8 = 0
@@ -119,11 +119,11 @@ extension PacketFields {
     }
 }
 
-/// Takes the text of a packet apart.
+/// Parses the text of a packet.
 struct PacketTextReader {
     /// One word: `key`, or `key=value`.
     struct Word {
-        /// Where the word begins in the text.
+        /// Offset of the word in the text.
         var start: Int
         var bytes: ArraySlice<UInt8>
         var hasValue: Bool
@@ -135,14 +135,14 @@ struct PacketTextReader {
 
     init(_ text: String) { self.text = Array(text.utf8) }
 
-    /// A failure at the byte `at` of the text; told in characters.
+    /// A failure at byte `at` of the text; reported as a position in characters.
     func failure(_ message: String, at: Int) -> PacketText.Failure {
         PacketText.Failure(message: message, offset: text[..<min(at, text.count)].count { $0 & 0xc0 != 0x80 })
     }
 
     func failure(_ message: String, _ word: Word) -> PacketText.Failure { failure(message, at: word.start) }
 
-    /// The words between blanks; a quoted value may hold blanks.
+    /// The words between blanks; a quoted value may contain blanks.
     func words() throws(PacketText.Failure) -> [Word] {
         var words: [Word] = []
         var at = 0
@@ -175,7 +175,7 @@ struct PacketTextReader {
     func end(_ word: Word) throws(PacketText.Failure) -> (IPAddress?, UInt16?) {
         var bytes = word.bytes
         var port: UInt16?
-        // Without brackets, a text with one colon ends in a port and one with more is an IPv6 address.
+        // Without brackets, a text with one colon ends in a port, and one with more is an IPv6 address.
         let isBracketed = bytes.first == UInt8(ascii: "[")
         let colons = bytes.count { $0 == UInt8(ascii: ":") }
         if let colon = bytes.lastIndex(of: UInt8(ascii: ":")),
@@ -223,7 +223,7 @@ struct PacketTextReader {
         }
     }
 
-    /// Two 32-bit numbers with `separator` between them.
+    /// Two 32-bit numbers separated by `separator`.
     func pair(_ word: Word, _ separator: Character) throws(PacketText.Failure) -> (UInt32, UInt32) {
         let two = try parts(word, separator)
         guard two.count == 2 else {
@@ -232,7 +232,7 @@ struct PacketTextReader {
         return (try number(two[0], UInt32.self), try number(two[1], UInt32.self))
     }
 
-    /// A functional time that leaves room behind it.
+    /// A functional time no later than ``PacketText/latestTime``.
     func time(_ word: Word) throws(PacketText.Failure) -> Int64 {
         let time: Int64
         do throws(Quantity.Failure) {

@@ -5,17 +5,17 @@
 public enum Rate: Sendable, Equatable {
     /// Packets per second.
     case packets(Int)
-    /// Bits per second, of bytes on the wire.
+    /// Bits per second, counting bytes on the wire.
     case bits(Int)
 }
 
-/// Numbers with units, read and written exactly: no number passes through floating point.
+/// Numbers with units, read and written exactly: floating point is never involved.
 public enum Quantity {
-    /// Why a quantity cannot be read.
+    /// The reason a quantity cannot be read.
     public struct Failure: Error, Sendable {
         /// A sentence without capital or full stop.
         public var message: String
-        /// The word that was meant, where one is near enough.
+        /// The word probably meant, if one is close enough.
         public var suggestion: String?
     }
 
@@ -51,7 +51,7 @@ public enum Quantity {
         return unit.hasSuffix("pps") ? .packets(Int(n)) : .bits(Int(n))
     }
 
-    /// Reads `text` as a decimal number and one of `units`, times its factor. The result must be whole.
+    /// Reads `text` as a decimal number with one of `units`, and multiplies by its factor. The result must be a whole number.
     public static func parse(
         _ text: String,
         _ units: [(unit: String, factor: Int64)],
@@ -103,7 +103,7 @@ public enum Quantity {
         return Double(text)
     }
 
-    /// The digits of `1.25` as 125 with 2 digits behind the point; nil if it is not a decimal number of that size.
+    /// `1.25` as mantissa 125 with 2 decimal places; nil if the text is not a decimal number or does not fit.
     private static func fraction(_ text: String) -> (mantissa: Int64, digits: Int)? {
         var mantissa: Int64 = 0
         var digits = 0
@@ -129,18 +129,18 @@ public enum Quantity {
 
     private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
-    /// `ns` with the largest unit that leaves it whole.
+    /// `ns` in the largest unit that gives a whole number.
     public static func duration(_ ns: Int64) -> String { write(ns, durations) }
-    /// `bytes` with the largest binary unit that leaves them whole.
+    /// `bytes` in the largest binary unit that gives a whole number.
     public static func size(_ bytes: Int) -> String { write(Int64(bytes), Array(sizes.prefix(4))) }
-    /// A rate with the largest unit that leaves it whole.
+    /// A rate in the largest unit that gives a whole number.
     public static func rate(_ rate: Rate) -> String {
         switch rate {
         case .packets(let n): write(Int64(n), Array(rates[0..<4]))
         case .bits(let n): write(Int64(n), Array(rates[4...]))
         }
     }
-    /// A fraction, as short as it can be read back.
+    /// The shortest text that reads back as the same number.
     public static func number(_ x: Double) -> String { x == x.rounded() ? String(Int(x)) : "\(x)" }
 
     private static func write(_ n: Int64, _ units: [(unit: String, factor: Int64)]) -> String {
@@ -149,7 +149,7 @@ public enum Quantity {
     }
 }
 
-/// The word among `words` that is nearest to `text` in edit distance, if it is near enough to be meant.
+/// The word among `words` nearest to `text` by edit distance, if it is close enough to be meant.
 public func nearest(to text: String, among words: [String]) -> String? {
     var best: (word: String, distance: Int)?
     for word in words {
@@ -161,7 +161,7 @@ public func nearest(to text: String, among words: [String]) -> String? {
     return best?.word
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
+/// The number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
 private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
     var before: [Int] = []
     var above = Array(0...b.count)

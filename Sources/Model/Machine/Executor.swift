@@ -3,42 +3,42 @@
 
 import Dataplane
 
-/// The cores of one side, their hardware threads and queues.
+/// The cores of one side, with their hardware threads and queues.
 ///
-/// A thread keeps an item for the whole service. Its computing has the core to itself, its waits for memory overlap
-/// with what the core's other threads compute; they are taken to come after the computing. So a core serves
-/// min(1 / compute, threads / (compute + wait)) items per second.
+/// A thread keeps an item for the whole service. Its computing has the core to itself; its waits for memory overlap with the
+/// computing of the core's other threads, and are assumed to follow its own computing. So a core serves min(1 / compute,
+/// threads / (compute + wait)) items per second.
 struct Executor: ~Copyable {
     let isShared: Bool
     /// Items that may wait in one queue.
     let limit: Int32
-    /// Picoseconds for each item that comes in.
+    /// Picoseconds per item that enters.
     let perItem: Int64
-    /// Picoseconds for each item handed to the channel.
+    /// Picoseconds per item handed to the channel.
     let send: Int64
-    /// Items that may wait to be put in order, and that do; and picoseconds for each that did.
+    /// Places in the reorder buffer, and those in use; and picoseconds per item that waited there.
     let reorderLimit: Int
     var reordering = 0
     let reorderTime: Int64
     var queues: Block<List>
-    /// For each key bucket when the last item left.
+    /// For each key bucket the time at which the last item left.
     let lastLeave: Block<Int64>
     private(set) var tally: Outcome.ExecutorTally
 
     private let cores: Int
-    /// For each entry of the table by which a hash chooses a core the core.
+    /// For each entry of the table by which a hash selects a core, that core.
     private let indirection: Block<Int32>
     private let threads: Int32
-    /// When each core has computed what it was given.
+    /// When each core will have finished computing.
     private let coreFree: Block<Int64>
-    /// Free threads of each core, where each core has a queue.
+    /// Free threads of each core, if each core has a queue.
     private let freeThreads: Block<Int32>
-    /// The cores of free threads, longest free first, where all cores share a queue: as the threads of network
-    /// processors put themselves in line for work.
+    /// The cores of free threads, longest free first, if all cores share a queue: as threads of network processors queue up for
+    /// work.
     private let line: Block<Int32>
     private var lineHead = 0
     private var lineCount = 0
-    /// Picoseconds that the memory behind all cores takes for one thousandth of an access, in units of 2^-20.
+    /// Picoseconds for a thousandth of an access to the memory shared by all cores, in units of 2^-20.
     private let accessTime: Int64
     private var memoryFree: Int64 = 0
 
@@ -73,7 +73,7 @@ struct Executor: ~Copyable {
         isShared ? 0 : Int(indirection[Int(key &>> 16) & (indirection.capacity &- 1)])
     }
 
-    /// Takes a free thread for the queue; gives its core.
+    /// Takes a free thread for the queue; returns its core.
     @inline(__always)
     mutating func takeThread(_ queue: Int) -> Int? {
         if !isShared {
@@ -99,7 +99,7 @@ struct Executor: ~Copyable {
         lineCount &+= 1
     }
 
-    /// Plans a service that starts now on a thread of `core`; gives its end.
+    /// Plans a service that starts now on a thread of `core`; returns its end.
     @inline(__always)
     mutating func serve(_ core: Int, _ now: Int64, _ cost: Cost) -> Int64 {
         let computed = min(max(now, coreFree[core]) &+ cost.compute, latestTime)
@@ -118,9 +118,9 @@ struct Executor: ~Copyable {
     }
 }
 
-/// The DMA engine of one direction: writes to the host's memory, or reads from it.
+/// The DMA engine of one direction: writes to host memory, or reads from it.
 ///
-/// Both limits count DMAs: a received packet is a write of its data and one of its descriptor, and a read of the descriptor it
+/// Both limits count DMAs: a received packet is a write of its data and one of its descriptor, plus a read of the descriptor it
 /// was given.
 struct DMAEngine: ~Copyable {
     /// DMAs begun.
@@ -129,7 +129,7 @@ struct DMAEngine: ~Copyable {
     private(set) var bytes: Int64 = 0
     private let profile: ChannelProfile.Direction
     private var nextIssue: Int64 = 0
-    /// When the last DMAs end, as many as may be under way, in order from `first` on.
+    /// End times of the last DMAs, as many as may be in progress, in order from `first` on.
     private let ends: Block<Int64>
     private let inFlight: Int
     private var first = 0
@@ -140,12 +140,12 @@ struct DMAEngine: ~Copyable {
         ends = Block(inFlight, 0)
     }
 
-    /// When a DMA of so many bytes that could begin at `time` does.
+    /// The start of a DMA of this many bytes that could begin at `time`.
     @inline(__always)
     mutating func begin(_ time: Int64, _ bytes: Int) -> Int64 {
         var start = max(time, nextIssue)
         if inFlight > 0 {
-            // The one that ends first gives its place; the others stay in the order in which they end, mostly that of their starts.
+            // Replaces the one that ends first; the others stay in order of their ends, which mostly is that of their starts.
             start = max(start, ends[first])
             let end = start &+ profile.latency(of: bytes)
             var hole = first
@@ -165,30 +165,30 @@ struct DMAEngine: ~Copyable {
     }
 }
 
-/// What the driver does with one item beside moving its bytes.
+/// The driver's work for one item besides moving its bytes.
 struct DriverSteps {
-    /// Bytes on the link, TLP headers included.
+    /// Bytes on the link, including TLP headers.
     var link = LinkBytes(up: 0, down: 0)
-    /// Bytes of descriptors read with it; 0 when none are.
+    /// Bytes of descriptors read with it; 0 if none are.
     var fetched = 0
-    /// Bytes of descriptors written back with it; 0 when none are.
+    /// Bytes of descriptors written back with it; 0 if none are.
     var writtenBack = 0
 }
 
 /// One direction of the channel: a queue of items under way.
 struct Direction: ~Copyable {
     let ring: Int
-    /// Places of the ring that are taken.
+    /// Ring places in use.
     var places = 0
-    /// Items whose transfer has begun, in order.
+    /// Items in transfer, in order.
     var items = List()
-    /// Items that wait for a place in the ring, in order. As long as there are any, the sending side starts no service: that is
-    /// the ring's back-pressure, and what piles up behind it is dropped at the queue's limit.
+    /// Items that wait for a place in the ring, in order. While there are any, the sending side starts no service: that is the
+    /// ring's back-pressure, and the backlog behind it is dropped at the queue's limit.
     var blocked = List()
     var tally = Outcome.DirectionTally()
     var lastDelivery: Int64 = 0
 
-    /// How many items until each step of the driver is due.
+    /// Items left until each step of the driver is due.
     private var steps: DriverModel.Steps
     private let every: DriverModel.Steps
 
@@ -198,7 +198,7 @@ struct Direction: ~Copyable {
         self.steps = DriverModel.Steps(doorbellEvery: 1, fetch: 1, writeBack: 1, interruptEvery: 1, headReadEvery: 1)
     }
 
-    /// What the driver does with the next item.
+    /// The driver's steps for the next item.
     @inline(__always)
     mutating func nextSteps(_ link: PCIeLink) -> DriverSteps {
         var sum = DriverSteps()

@@ -4,7 +4,7 @@
 import Dataplane
 import Histogram
 
-/// What one run of the model counted.
+/// The counts of one run of the model.
 public struct Outcome: Sendable {
     /// Why an item was lost between elements.
     public enum Drop: Int, CaseIterable, Sendable {
@@ -33,7 +33,7 @@ public struct Outcome: Sendable {
             }
         }
 
-        /// What was full, for sentences.
+        /// The place that was full, for sentences.
         public var place: String {
             switch self {
             case .macRate: "MAC buffer"
@@ -49,29 +49,29 @@ public struct Outcome: Sendable {
         }
     }
 
-    /// What one executor did.
+    /// The work of one executor.
     public struct ExecutorTally: Sendable, Equatable {
-        /// Picoseconds each core computed.
+        /// Picoseconds that each core computed.
         public internal(set) var busy: [Int64]
         /// Picoseconds of waits for memory that other threads could use.
         public internal(set) var waited: Int64 = 0
         /// Picoseconds the memory behind all cores was busy.
         public internal(set) var memoryBusy: Int64 = 0
-        /// Stays of an item on a thread.
+        /// Number of services: stays of an item on a thread.
         public internal(set) var services: UInt64 = 0
 
         init(cores: Int) { busy = Array(repeating: 0, count: cores) }
     }
 
-    /// What one direction of the channel moved.
+    /// The traffic in one direction of the channel.
     public struct DirectionTally: Sendable, Equatable {
-        /// Items that found the ring full and waited, while their executor stood still.
+        /// Items that found the ring full and waited, stalling their executor.
         public internal(set) var stalls: UInt64 = 0
         /// Items moved.
         public internal(set) var transfers: UInt64 = 0
         /// Their bytes; 0 for those of which only a descriptor crossed.
         public internal(set) var bytes: Int64 = 0
-        /// DMAs of this direction: writes to the host's memory, or reads from it, those of descriptors included.
+        /// DMAs of this direction: writes to host memory, or reads from it, including those of descriptors.
         public internal(set) var dmas: UInt64 = 0
         /// Their bytes.
         public internal(set) var dmaBytes: Int64 = 0
@@ -81,55 +81,55 @@ public struct Outcome: Sendable {
     public internal(set) var offered: UInt64 = 0
     /// Packets of which nothing was lost.
     public internal(set) var completed: UInt64 = 0
-    /// Lost items, by ``Drop``.
+    /// Items lost, by ``Drop``.
     public internal(set) var drops: [UInt64]
-    /// What the NIC's cores did.
+    /// The work of the NIC's cores.
     public internal(set) var nic: ExecutorTally
-    /// What the host's cores did.
+    /// The work of the host's cores.
     public internal(set) var host: ExecutorTally
-    /// What crossed from the NIC to the host.
+    /// Traffic from the NIC to the host.
     public internal(set) var toHost = DirectionTally()
-    /// What crossed from the host to the NIC.
+    /// Traffic from the host to the NIC.
     public internal(set) var toNIC = DirectionTally()
-    /// Picoseconds the ports took frames in, all ports together.
+    /// Picoseconds that ports spent receiving frames, summed over all ports.
     public internal(set) var rxBusy: Int64 = 0
-    /// Picoseconds the ports sent frames, all ports together.
+    /// Picoseconds that ports spent sending frames, summed over all ports.
     public internal(set) var txBusy: Int64 = 0
-    /// Picoseconds the port took frames in that did so longest.
+    /// Picoseconds that the busiest receiving port spent receiving.
     public internal(set) var busiestRx: Int64 = 0
-    /// Picoseconds the port sent frames that did so longest.
+    /// Picoseconds that the busiest sending port spent sending.
     public internal(set) var busiestTx: Int64 = 0
     /// Picoseconds the link carried bytes, from the NIC to the host and back.
     public internal(set) var linkBusy: (up: Int64, down: Int64) = (0, 0)
     /// Commands that crossed by the control path.
     public internal(set) var commands: UInt64 = 0
-    /// Items that set out on a slow path, to the other side and back.
+    /// Items that entered a slow path, to the other side and back.
     public internal(set) var slowPath: UInt64 = 0
-    /// Markers that went along a slow path and came back.
+    /// Markers that travelled a slow path and returned.
     public internal(set) var markers: UInt64 = 0
     /// Items that had to wait in a reorder buffer.
     public internal(set) var reordered: UInt64 = 0
-    /// Items let go out of order, since those they waited for waited for them.
+    /// Items released out of order, since they and those they waited for waited for each other.
     public internal(set) var forced: UInt64 = 0
     /// Interrupts raised.
     public internal(set) var interrupts: UInt64 = 0
-    /// The most bytes that were parked on the NIC at one time.
+    /// The most bytes parked on the NIC at one time.
     public internal(set) var parked: Int64 = 0
     /// Virtual time of the first arrival, in picoseconds.
     public internal(set) var start: Int64 = 0
     /// Virtual time of the end, in picoseconds.
     public internal(set) var end: Int64 = 0
-    /// Time from arrival to the last work on a packet, in picoseconds: its emission, where it is emitted.
+    /// Time from arrival to the last work on a packet, in picoseconds: its emission, if it is emitted.
     ///
-    /// Time for which an element holds an item on purpose is not part of it: that time is functional and does not
-    /// depend on the load. Packets of which something was dropped are left out.
+    /// Excludes the time for which an element holds an item on purpose: that is functional and does not depend on the load.
+    /// Packets of which something was dropped are left out.
     public internal(set) var latency = Histogram<UInt64>(
         lowestDiscernibleValue: 1,
         highestTrackableValue: Outcome.longestLatency,
         numberOfSignificantValueDigits: .three
     )
 
-    /// 100 s; longer latencies count as this.
+    /// 100 s; longer latencies are capped to this.
     static let longestLatency: UInt64 = 100_000_000_000_000
 
     init(nicCores: Int, hostCores: Int) {
@@ -138,7 +138,7 @@ public struct Outcome: Sendable {
         host = ExecutorTally(cores: hostCores)
     }
 
-    /// Items lost, for all reasons.
+    /// Items lost, over all reasons.
     public var dropped: UInt64 { drops.reduce(0, +) }
 
     mutating func finish(_ origin: OriginState) {
@@ -147,7 +147,7 @@ public struct Outcome: Sendable {
         if !origin.isHeld { record(origin.arrival, origin.emitted, origin.lastWork) }
     }
 
-    /// The packet counted as completed when it was held.
+    /// The packet was counted as completed when it was held.
     mutating func finish(_ journey: Journey) {
         if journey.isHeld { return }
         if journey.isDropped {

@@ -3,10 +3,10 @@
 
 import Dataplane
 
-/// What follows from a graph and a placement alone: which edges cross, what must cross there, and at which inputs items of a flow
-/// may have to wait for older ones that take a longer way.
+/// What follows from a graph and a placement alone: which edges cross, what must cross there, and at which inputs items of a
+/// flow may have to wait for older ones on a longer path.
 struct Routes {
-    /// How much of an item is on the host; on the NIC there is always all of it.
+    /// How much of an item is on the host; the NIC always has all of it.
     enum Level: UInt8, Comparable {
         /// A descriptor; the bytes are parked on the NIC.
         case descriptor
@@ -29,27 +29,27 @@ struct Routes {
     let isPlain: Bool
     /// For each edge whether its ends are on different sides.
     let crosses: [Bool]
-    /// For each edge whether a slow path begins there: it leads out of the side of the cycle's first element.
+    /// For each edge whether a slow path begins there: it leaves the side of the cycle's first element.
     let isSlow: [Bool]
-    /// For each edge whether commands cross there by the control path; and whether that is a way of its own.
+    /// For each edge whether commands cross there by the control path; and whether that is a separate path.
     let isControl: [Bool]
     let isOutOfBand: Bool
     /// For each edge how much of an item the far side reads before the item crosses again.
     let needs: [Level]
-    /// For each node how much of the packets that come to it is on its side; of one that it has held that much still is.
+    /// For each node how much of an arriving packet is on its side; the same remains of one that it has held.
     let arriving: [Level]
-    /// The merge points: inputs at which items of a flow may have to wait, for those that take a longer way or for a marker.
+    /// The merge points: inputs at which items of a flow may have to wait, for those on a longer path or for a marker.
     let merges: [MergePoint]
-    /// For each edge the merge point it leads to; -1 where it leads to none.
+    /// For each edge its merge point; -1 if it leads to none.
     let merge: [Int]
-    /// For each node the merge points that an item can reach after it, as a set of classes: class `2k` is merge point `k` reached
-    /// without a back edge, class `2k + 1` reached at all. Nothing follows the input of a wire.
+    /// For each node the merge points that an item can reach after it, as a set of classes: class `2k` is merge point `k`
+    /// reached without a back edge, class `2k + 1` reached at all. Nothing follows the input of a wire.
     let after: [UInt64]
-    /// For each node what an item can reach that comes out of it from outside.
+    /// For each node what an item that it emits can reach, if it comes from outside.
     let entering: [UInt64]
-    /// For each node how the markers go that it sends; nil where it need not send any.
+    /// For each node the route of its markers; nil if it need not send any.
     let markers: [MarkerRoute?]
-    /// Packets can go round a cycle that crosses the channel: what they find there depends on when they come back.
+    /// Packets can go round a cycle that crosses the channel: what they find there depends on when they return.
     let hasSlowPath: Bool
 
     /// An input of an element where items are put in order.
@@ -58,20 +58,21 @@ struct Routes {
         var input: Int
     }
 
-    /// The way of a marker: behind the last packet on the slow path, across the channel and back.
+    /// The route of a marker: behind the last packet on the slow path, across the channel and back.
     struct MarkerRoute {
-        /// The first element that it comes to on the far side.
+        /// The first element that it reaches on the far side.
         var far: Int
-        /// The merge points at which packets come in anew; those that must wait for a marker wait there.
+        /// The merge points where packets enter; those that must wait for a marker wait there.
         var waits: [Int]
-        /// The merge points at which packets come back from the slow path: it is behind all that can still come there.
+        /// The merge points where packets return from the slow path: the marker comes after everything that can still arrive
+        /// there.
         var returns: [Int]
     }
 
-    /// As many merge points have classes of their own in a set of 64.
+    /// The most merge points whose classes fit in a set of 64.
     static let maximum = 32
 
-    /// Where the payload of packets can be parked on the NIC, what the host does not read does not cross.
+    /// If the payload of packets can be parked on the NIC, what the host does not read does not cross.
     init(
         _ spec: GraphSpec,
         _ shape: GraphShape,
@@ -100,7 +101,7 @@ struct Routes {
                 let edge = edges[e]
                 level = max(level, Level(spec.nodes[edge.to].element.inputs[edge.input].reads))
                 if spec.nodes[edge.to].isWire { continue }
-                // What an element makes of packets, such as records, is made there: only the packets themselves are followed.
+                // What an element makes from packets, such as records, is made there: only the packets themselves are followed.
                 for next in out[edge.to]
                 where isPacket(next) && sides[edges[next].to] == sides[edge.to] && seen.insert(next).inserted {
                     stack.append(next)
@@ -167,19 +168,19 @@ struct Routes {
                 )
                 .sorted()
             }
-            // Of the elements of the cycle on the other side the first that items come to.
+            // Of the cycle's elements on the other side, the first that items reach.
             let far = shape.order.first { shape.cycle[$0] == shape.cycle[node] && sides[$0] != sides[node] }
             return far.map { MarkerRoute(far: $0, waits: numbers(false), returns: numbers(true)) }
         }
     }
 
-    /// All items that have crossed equally often, from the same beginning, travel through the same queues, and those
-    /// keep a flow in order. So order can be lost only where items of different such stages meet at one input: what comes in by
-    /// different inputs is put in order by nobody.
+    /// All items that have crossed equally often, from the same beginning, travel through the same queues, and those keep a
+    /// flow in order. So order can be lost only where items of different such stages meet at one input: items arriving on
+    /// different inputs are not ordered against each other.
     private static func findMerges(_ spec: GraphSpec, _ sides: [Side], isControl: (Int) -> Bool) -> [MergePoint] {
         let edges = spec.edges
         let count = spec.nodes.count
-        // Stage 0 is outside; the others are named by how they come about.
+        // Stage 0 is outside; the others are identified by their origin.
         enum Birth: Hashable {
             case crossing(Int)
             case control(Int)
@@ -188,7 +189,7 @@ struct Routes {
         var names: [Birth: Int] = [:]
         func stage(_ birth: Birth) -> Int {
             if let known = names[birth] { return known }
-            // In a cycle of crossings stages would go on for ever; the last one stands for the rest.
+            // In a cycle of crossings stages would never end; the last one stands for the rest.
             let fresh = min(names.count + 1, 4 * count + 4)
             names[birth] = fresh
             return fresh
@@ -202,8 +203,8 @@ struct Routes {
         while changed {
             changed = false
             for (e, edge) in edges.enumerated() {
-                // A wire's input is not connected to its output. An element without input, or before the items reach it, has no stages;
-                // timers may still let items go there.
+                // A wire's input is not connected to its output. An element without input, or before items reach it, has no
+                // stages; timers may still release items there.
                 let leaving: Set<Int> =
                     spec.nodes[edge.from].isWire
                     ? [0]
@@ -247,7 +248,7 @@ struct Routes {
         (isBack ? 2 : 3) << (2 * UInt64(merge))
     }
 
-    /// For each edge the classes of an item on it. Commands are kept in order where they meet; for what they lead to nothing waits.
+    /// For each edge the classes of an item on it. Commands are kept in order at merge points; nothing waits for their effects.
     let approaching: [UInt64]
 }
 

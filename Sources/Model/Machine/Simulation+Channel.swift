@@ -4,7 +4,7 @@
 import Dataplane
 
 extension Simulation where W: ~Copyable {
-    /// Sends an item to the other side, when the ring has a place for it and for all before it. Calls need none.
+    /// Sends an item to the other side once the ring has a place for it and all before it. Calls need none.
     mutating func send(_ j: Int32, to side: Side) {
         if let control, !control.isInBand, isCommand(j) { return command(j) }
         let direction = side == .host ? toHost : toNIC
@@ -18,7 +18,7 @@ extension Simulation where W: ~Copyable {
         move(j, to: side)
     }
 
-    /// A place in the ring towards `side` is free: what waited for it goes, and its executor goes on when nothing waits any more.
+    /// A place in the ring towards `side` is free: sends the items that waited, and restarts its executor when none are left.
     mutating func unblock(_ side: Side) {
         let direction = side == .host ? toHost : toNIC
         if direction.pointee.blocked.head < 0 { return }
@@ -32,7 +32,7 @@ extension Simulation where W: ~Copyable {
         for queue in 0..<sender.pointee.queues.capacity { dispatch(sender, queue) }
     }
 
-    /// The item leaves its place in the ring towards the host.
+    /// Frees the item's place in the ring towards the host.
     mutating func freePlace(_ j: Int32) {
         if !jobs.base[Int(j)].hasPlace { return }
         jobs.base[Int(j)].hasPlace = false
@@ -43,7 +43,7 @@ extension Simulation where W: ~Copyable {
     mutating func move(_ j: Int32, to side: Side) {
         let job = jobs.base + Int(j)
         let needs = job.pointee.edge < 0 ? .whole : edges[Int(job.pointee.edge)].needs
-        // What stayed on the NIC need not come back.
+        // Bytes that stayed on the NIC need not come back.
         let level = side == .host ? needs : min(needs, job.pointee.level)
         let bytes = bytes(job.pointee, level)
         job.pointee.isNew = true
@@ -65,7 +65,7 @@ extension Simulation where W: ~Copyable {
         transfer(j, bytes, side == .host ? toHost : toNIC, isUp: side == .host)
     }
 
-    /// What crosses of an item.
+    /// The bytes of an item that cross.
     @inline(__always)
     func bytes(_ job: borrowing Job, _ level: Routes.Level) -> Int {
         switch level {
@@ -75,15 +75,15 @@ extension Simulation where W: ~Copyable {
         }
     }
 
-    /// What was parked of an item is not needed any more.
+    /// Frees the parked bytes of an item.
     @inline(__always)
     mutating func unpark(_ j: Int32) {
         parked &-= Int64(jobs.base[Int(j)].parked)
         jobs.base[Int(j)].parked = 0
     }
 
-    /// Moves an item over the link. Each limit is a server of its own, with a queue before it: what waits for one leaves the others
-    /// free for those behind.
+    /// Moves an item over the link. Each limit is a server with its own queue: an item that waits for one leaves the others
+    /// free for those behind it.
     @inline(__always)
     mutating func transfer(
         _ j: Int32,
@@ -96,7 +96,7 @@ extension Simulation where W: ~Copyable {
         let steps = direction.pointee.nextSteps(link)
         let moved = steps.link + (isUp ? link.write(bytes) : link.read(bytes))
         let (up, down) = ((Int64(moved.up) &* byteTime) &>> 20, (Int64(moved.down) &* byteTime) &>> 20)
-        // Descriptors are read ahead: an item waits until the read of one has begun, not until it has come.
+        // Descriptors are prefetched: an item waits until the read of one has begun, not until it has arrived.
         var start = now
         if steps.fetched > 0 { start = reads.pointee.begin(start, steps.fetched) }
         if bytes > 0 {
@@ -104,11 +104,12 @@ extension Simulation where W: ~Copyable {
         }
         var last = start
         if steps.writtenBack > 0 {
-            // The host sees a packet when it sees its descriptor; that of a sent one nobody waits for, and it is of one sent before.
+            // The host sees a packet when it sees its descriptor; nobody waits for the descriptor of a sent packet, which
+            // belongs to an earlier one.
             let begun = writes.pointee.begin(isUp ? start : now, steps.writtenBack)
             if isUp { last = begun }
         }
-        // The bytes of the other direction take room there, but do not hold this transfer up.
+        // Bytes in the other direction occupy the link, but do not delay this transfer.
         let onLink: Int64
         if isUp {
             linkBusy.up &+= up
@@ -166,7 +167,7 @@ extension Simulation where W: ~Copyable {
         return edge >= 0 && edges[Int(edge)].isControl
     }
 
-    /// The control path takes one command after the other; what finds its queue full is lost.
+    /// The control path takes one command after another; those that find its queue full are lost.
     mutating func command(_ j: Int32) {
         guard let control else { return }
         let start = max(now, controlFree)

@@ -4,7 +4,7 @@
 import Dataplane
 
 extension Simulation where W: ~Copyable {
-    /// The classes a job counts in before it is served.
+    /// The classes a job counts in until it is served.
     @inline(__always)
     func classes(_ job: borrowing Job) -> UInt64 {
         switch job.kind {
@@ -50,7 +50,7 @@ extension Simulation where W: ~Copyable {
         }
     }
 
-    /// Moves `first` on when it stands at `origin`, which can no longer come there.
+    /// Advances `first` past `origin`, if it is there: that origin can no longer arrive.
     mutating func advance(_ bucket: Int, _ merge: Int, past origin: Int64) {
         let at = bucket &* merges &+ merge
         if first[at] != origin { return }
@@ -62,7 +62,8 @@ extension Simulation where W: ~Copyable {
         if waiting.base[at].head >= 0 { woken.append((bucket, merge)) }
     }
 
-    /// Whether a job at a merge point must wait for a marker, or for an older or earlier one; `own` of its own origin are itself.
+    /// Whether a job at a merge point must wait for a marker, or for an older or earlier one; `own` of its own origin are
+    /// itself.
     func isBlocked(_ job: borrowing Job, _ merge: Int, own: Int32) -> Bool {
         let (awaited, origin) = (job.awaited, job.origin)
         if awaited >= 0, markers[awaited] != nil { return true }
@@ -71,7 +72,7 @@ extension Simulation where W: ~Copyable {
         return oldestThere >= 0 && oldestThere < origin
     }
 
-    /// Makes an item at a merge point wait if it must; true then, or when there is no room for it.
+    /// Makes an item at a merge point wait if it must; true then, or if there is no room for it.
     mutating func mustWait(_ j: Int32, at merge: Int, _ executor: UnsafeMutablePointer<Executor>) -> Bool {
         let bucket = Int(origins.base[slot(jobs.base[Int(j)].origin)].bucket)
         if waiting.base[bucket &* merges &+ merge].head < 0, !isBlocked(jobs[Int(j)], merge, own: 1) { return false }
@@ -79,7 +80,7 @@ extension Simulation where W: ~Copyable {
         return true
     }
 
-    /// An item waits in the reorder buffer of its side, or is lost when that is full. It then counts as one that has come.
+    /// Puts an item in the reorder buffer of its side, or drops it if that is full. It then counts as arrived.
     mutating func wait(_ j: Int32, at merge: Int, _ executor: UnsafeMutablePointer<Executor>) {
         let job = jobs.base + Int(j)
         if executor.pointee.reordering >= executor.pointee.reorderLimit, !isUnlimited {
@@ -95,15 +96,15 @@ extension Simulation where W: ~Copyable {
         woken.append((bucket, merge))
     }
 
-    /// What an item that waits counts in no more: its merge point, and where markers wait for what comes back. It may itself wait for
-    /// such a marker.
+    /// The classes that a waiting item no longer counts in: its merge point, and where markers wait for returning items. It may
+    /// itself wait for such a marker.
     @inline(__always)
     func passed(_ job: borrowing Job) -> UInt64 {
         let edge = edges[Int(job.edge)]
         return edge.approaching & ~nodes[Int(job.node)].after | edge.approaching & edge.returning
     }
 
-    /// Queues what need not wait any more.
+    /// Queues the items that no longer need to wait.
     mutating func admitReady() {
         if isAdmitting || woken.isEmpty { return }
         isAdmitting = true
@@ -117,7 +118,7 @@ extension Simulation where W: ~Copyable {
         isAdmitting = false
     }
 
-    /// The first that waits in a list goes on.
+    /// Lets the first item of a list continue.
     mutating func admit(_ at: Int, _ bucket: Int) {
         guard let j = waiting.base[at].popFirst(jobs.base) else { return }
         let job = jobs.base + Int(j)
@@ -125,7 +126,7 @@ extension Simulation where W: ~Copyable {
             job.pointee.passed |= 1 &<< UInt32(truncatingIfNeeded: at &- bucket &* merges)
             return enqueue(j)
         }
-        // Until it is served it counts as one that still comes, so that none passes it in the queue.
+        // Until it is served it counts as still to come, so that none passes it in the queue.
         let classes = passed(job.pointee)
         mark(j, classes)
         var rest = classes & 0xaaaa_aaaa_aaaa_aaaa
@@ -139,8 +140,8 @@ extension Simulation where W: ~Copyable {
         enqueue(j)
     }
 
-    /// When nothing can happen any more, what still waits waits for each other, as markers of several tables on one slow path may: the
-    /// oldest marker goes on, or the oldest item where there is none. False when nothing waits.
+    /// When nothing else can happen, the waiting items wait for each other, as markers of several tables on one slow path may:
+    /// lets the oldest marker continue, or the oldest item if there is none. False if nothing waits.
     mutating func goesOn() -> Bool {
         if merges == 0 || oldest == newest { return false }
         var found: (job: Int32, at: Int)?
@@ -165,7 +166,7 @@ extension Simulation where W: ~Copyable {
 
     // MARK: Markers
 
-    /// Sends a marker behind all that its element let go so far: it goes where packets on the slow path go.
+    /// Sends a marker behind everything its element has released so far, along the path of packets on the slow path.
     mutating func sendMarker(_ number: Int64, _ key: UInt32, from table: Int32, of origin: Int64) -> Int32 {
         markers[number] = []
         var job = Job()
@@ -178,8 +179,8 @@ extension Simulation where W: ~Copyable {
         return add(job)
     }
 
-    /// A marker is served: on the far side it turns back, at its table it waits until nothing older can come back any more. True when it
-    /// is through.
+    /// Serves a marker: on the far side it turns back, at its table it waits until nothing older can return. True if it is
+    /// through.
     mutating func serveMarker(
         _ j: Int32,
         _ cost: inout Cost,
@@ -214,7 +215,7 @@ extension Simulation where W: ~Copyable {
         return true
     }
 
-    /// A marker is back: what waited for it may go on.
+    /// A marker has returned: jobs that waited for it may continue.
     mutating func markerReturned(_ number: Int64) {
         result.markers &+= 1
         if let places = markers.removeValue(forKey: number) { woken.append(contentsOf: places) }

@@ -36,7 +36,7 @@ extension Simulation where W: ~Copyable {
 
     mutating func growOrigins() {
         let old = origins.capacity
-        // Numbers keep their place modulo the size, so they are moved to where the new size puts them.
+        // Numbers keep their place modulo the size, so they are moved to their new places.
         var larger = Block(2 * old, OriginState())
         var counts = Block(merges == 0 ? 1 : 2 * old * 2 * merges, Int32(0))
         for number in oldest..<newest {
@@ -87,13 +87,13 @@ extension Simulation where W: ~Copyable {
 
     // MARK: Calls
 
-    /// Makes the calls whose time has come, and those they lead to.
+    /// Makes the calls that are due, and those they lead to.
     mutating func takeControls() {
-        // A call may end at once and lead back here; the outer loop goes on with what follows, however many there are.
+        // A call may end at once and lead back here; the outer loop continues with what follows, however long that goes on.
         if isTakingControls { return }
         isTakingControls = true
         while true {
-            // Nothing with an earlier functional time can come any more.
+            // Nothing with an earlier functional time can arrive any more.
             let watermark = oldest == newest ? Int64.max : origins[slot(oldest)].time
             while let control = work.nextControl(
                 watermark: watermark,
@@ -123,13 +123,13 @@ extension Simulation where W: ~Copyable {
         let origin = begin(0, time: control.time, .control, classes)
         origins.base[slot(origin)].key = control.key
         origins.base[slot(origin)].control = control
-        // One part stands for the call as a whole, so that it is not done before all are told.
+        // One part stands for the call as a whole, so that it is not done before all have been told.
         origins.base[slot(origin)].jobs = 1
         for k in 0..<control.count { mark(origin: origin, nodes[Int(work.call(control.first &+ k).node)].after) }
         if control.count == 0 { release(origin) } else { tellNext(origin) }
     }
 
-    /// Makes the next call of a control. It comes to its element after all that the call before it led to.
+    /// Makes the next call of a control. It reaches its element after everything that the previous call caused.
     mutating func tellNext(_ origin: Int64) {
         let control = origins.base[slot(origin)].control
         let call = work.call(control.first &+ origins.base[slot(origin)].told)
@@ -140,7 +140,7 @@ extension Simulation where W: ~Copyable {
         job.ref = call.ref
         job.node = call.node
         job.length = UInt32(WorkSummary.callBytes)
-        // Nothing is taken in for a call on the side that makes it.
+        // A call is not charged for entering the side that makes it.
         job.isNew = false
         let j = add(job)
         let isHost = nodes[Int(call.node)].isHost
@@ -149,7 +149,7 @@ extension Simulation where W: ~Copyable {
 
     // MARK: Jobs
 
-    /// A job of an origin, whose contents are to be set.
+    /// A new job of an origin; the caller sets its contents.
     mutating func add(_ origin: Int64) -> Int32 {
         let j = freeJobs.take(&jobs)
         jobs.base[Int(j)].origin = origin
@@ -163,7 +163,6 @@ extension Simulation where W: ~Copyable {
         return j
     }
 
-    /// The job is over.
     mutating func remove(_ j: Int32) {
         let origin = jobs.base[Int(j)].origin
         unpark(j)
@@ -172,7 +171,7 @@ extension Simulation where W: ~Copyable {
         release(origin)
     }
 
-    /// A job is lost; `classes` are those that it counts in.
+    /// Drops a job; `classes` are those that it counts in.
     mutating func drop(_ j: Int32, _ reason: Outcome.Drop, _ classes: UInt64) {
         let job = jobs[Int(j)]
         lose(job, reason)
@@ -194,7 +193,7 @@ extension Simulation where W: ~Copyable {
 
     // MARK: Packets that were held
 
-    /// A packet that node `node` has held goes on; its time goes on from what it had taken to come there.
+    /// Continues a packet that node `node` has held; its latency continues from the time it had taken to get there.
     mutating func beginJourney(at node: Int32, _ length: UInt32) -> Int32 {
         let k = freeJourneys.take(&journeys)
         let known = heldAfter[place(node, length)]
@@ -202,14 +201,14 @@ extension Simulation where W: ~Copyable {
         return k
     }
 
-    /// Where it stands how long a packet had taken: by node, and in steps of 16 bytes of length.
+    /// The place of the time that a packet had taken: by node, and in steps of 16 bytes of length.
     @inline(__always)
     func place(_ node: Int32, _ length: UInt32) -> Int {
         Int(node) &* Simulation.lengths &+ min(Int(length &>> 4), Simulation.lengths &- 1)
     }
     static var lengths: Int { 128 }
 
-    /// One of its items has ended, or a service that worked on one.
+    /// Records that one of its items has ended, or a service that worked on one.
     mutating func leave(journey k: Int32) {
         let journey = journeys.base + Int(k)
         journey.pointee.jobs &-= 1

@@ -4,7 +4,7 @@
 import Dataplane
 
 extension Simulation where W: ~Copyable {
-    /// The next packet begins to come in at its port, which takes one frame after the other.
+    /// The next packet starts to arrive at its port, which receives one frame after another.
     mutating func arrive() {
         result.offered &+= 1
         if result.offered == 1 { result.start = now }
@@ -29,7 +29,7 @@ extension Simulation where W: ~Copyable {
         }
     }
 
-    /// A port has taken in a whole frame; what the MAC cannot take in at its rate waits, or is lost.
+    /// A port has received a whole frame; packets beyond the MAC's rate wait, or are lost.
     mutating func receive() {
         guard let j = receiving.base[nextWire].popFirst(jobs.base) else { return }
         nextReceived = .max
@@ -55,12 +55,12 @@ extension Simulation where W: ~Copyable {
         }
     }
 
-    /// A frame waits at a port to be sent, and is; its time is that at which its last bit leaves.
+    /// Sends a frame from a port, after waiting if necessary; its time is when its last bit leaves.
     mutating func transmit(_ j: Int32) {
         let job = jobs[Int(j)]
         let wire = Int(nodes[Int(job.node)].wire)
         let places = txLeaves.base + wire &* mac.txQueue
-        // As many as may wait, and the one on the wire, have not left.
+        // The most that may wait, plus the one on the wire, have not left.
         if places[txOldest[wire]] > now, !isUnlimited {
             lose(job, .portTxFull)
             if work.awaitsSending { work.abandon(job) }
@@ -83,7 +83,7 @@ extension Simulation where W: ~Copyable {
         remove(j)
     }
 
-    /// The last bit of a frame has left, and whoever waits for it may answer.
+    /// The last bit of a frame has left, so anyone waiting for it may answer.
     mutating func sent(_ j: Int32) {
         work.sent(jobs[Int(j)], at: now)
         remove(j)

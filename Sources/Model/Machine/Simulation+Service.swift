@@ -16,7 +16,7 @@ extension Simulation where W: ~Copyable {
     mutating func enqueue(_ j: Int32, _ executor: UnsafeMutablePointer<Executor>, _ reason: Outcome.Drop) {
         let job = jobs.base + Int(j)
         let queue = executor.pointee.queue(origins.base[slot(job.pointee.origin)].key)
-        // What waited for its turn was already taken in, and calls and markers must be heard.
+        // Jobs that waited for their turn have already been admitted, and calls and markers must not be lost.
         if executor.pointee.queues[queue].count >= executor.pointee.limit, job.pointee.isNew, !job.pointee.isAdmitted,
             job.pointee.kind != .control, job.pointee.kind != .marker, !isUnlimited
         {
@@ -113,7 +113,7 @@ extension Simulation where W: ~Copyable {
             for k in 0..<n {
                 let child = work.children[k]
                 let edge = edges[Int(child.edge)]
-                // The last child takes the place of the job that made it.
+                // The last child reuses the job that produced it.
                 let next = k == n &- 1 ? v : add(origin)
                 jobs.base[Int(next)].become(child, at: edge.to, child.isSame ? level : .whole)
                 if child.isSame, parked > 0 {
@@ -145,7 +145,7 @@ extension Simulation where W: ~Copyable {
             if before != 0 { unmarkSome(origin, before) }
             // Nobody has the packet any more, so nobody will ask for the rest of it.
             if parked > 0, n > 0, !isParked, !isHeld { self.parked &-= Int64(parked) }
-            // The last child has taken the place of the job.
+            // The last child has reused the job.
             if journey >= 0, n > 0 { leave(journey: journey) }
             if n == 0 {
                 if node.wire >= 0, isItem { sent.append(v, jobs.base) } else { remove(v) }
@@ -158,7 +158,7 @@ extension Simulation where W: ~Copyable {
             return
         }
         let end = executor.pointee.serve(core, now, cost)
-        // Two items of a flow leave in the order in which they started, never at one time.
+        // Two items of a flow leave in the order in which they started, never at the same time.
         let bucket = Int(origins.base[slot(origin)].bucket)
         let leaves = max(end, executor.pointee.lastLeave[bucket] &+ 1)
         executor.pointee.lastLeave[bucket] = leaves
@@ -185,7 +185,7 @@ extension Simulation where W: ~Copyable {
         admitReady()
     }
 
-    /// The element keeps the packet for a while: the rest of its way will be a journey, and what is parked of it stays there.
+    /// The element holds the packet: the rest of its path becomes a journey, and its parked bytes stay on the NIC.
     mutating func hold(_ j: Int32) {
         let job = jobs.base + Int(j)
         let origin = origins.base + slot(job.pointee.origin)
@@ -196,13 +196,14 @@ extension Simulation where W: ~Copyable {
             origin.pointee.isHeld = true
             holding.append((job.pointee.node, job.pointee.length, origin.pointee.arrival))
         }
-        // What comes back whole is taken to be whole.
+        // A packet that returns whole is not parked any more.
         if nodes[Int(job.pointee.node)].arriving == .whole { return unpark(j) }
         heldParked[Int(job.pointee.node)] &+= Int64(job.pointee.parked)
         job.pointee.parked = 0
     }
 
-    /// What was not on the host when node `node` held it still waits on the NIC; of what was held before the replay nothing does.
+    /// Bytes that were not on the host when node `node` held the packet still wait on the NIC; for packets held before the
+    /// replay none do.
     mutating func resume(_ j: Int32, _ level: Routes.Level, from node: Int32) {
         let job = jobs.base + Int(j)
         job.pointee.level = level
@@ -236,7 +237,7 @@ extension Simulation where W: ~Copyable {
         dispatch(executor, executor.pointee.isShared ? 0 : Int(service.core))
     }
 
-    /// What a service let go leaves its side.
+    /// The items that a service released leave its side.
     mutating func leave(_ s: Int32) {
         var service = services[Int(s)]
         freeServices.give(s, services)

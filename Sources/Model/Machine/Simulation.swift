@@ -5,34 +5,36 @@ import Dataplane
 
 /// The modelled machine: ports, two executors and the channel between them, in virtual time of whole picoseconds.
 ///
-/// An item is served run-to-completion through all elements of its side. What it does takes effect when its service
-/// starts; what leaves that side leaves when the service ends. Order within a flow is that of a direct run:
-/// - items of one key start in the order in which they came, since queues are first in, first out;
+/// An item is served run-to-completion through all elements of its side. Its effects take place when its service starts; items
+/// that leave that side do so when the service ends. The order within a flow is that of a direct run:
+/// - items of one key start in order of arrival, since queues are first in, first out;
 /// - they leave an executor in that order, so a short service waits for a longer one that started before (`lastLeave`);
-/// - where paths of different length meet at one input (``Routes/merges``), an item waits until no older item of its key, and no
-///   earlier item of its own origin, can still come there (`pending`); what waits takes a place in the reorder buffer of its side;
-/// - a flow that is cut over from a slow path to a fast one waits for a marker, which goes the slow path behind its last packet.
+/// - at a merge point of paths with different lengths (``Routes/merges``), an item waits until no older item of its key, and no
+///   earlier item of its own origin, can still arrive (`pending`); waiting items take places in the reorder buffer of their
+///   side;
+/// - a flow that is cut over from a slow path to the fast path waits for a marker, which takes the slow path behind its last
+///   packet.
 struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var work: W
     let merges: Int
 
     var events = EventQueue()
     var now: Int64 = 0
-    /// Limits of queues and rings do not count: the input has ended.
+    /// Limits of queues and rings do not apply: the input has ended.
     var isUnlimited = false
     var result: Outcome
 
-    // Behind pointers, since one step may lead to another while one of them is looked at.
+    // Behind pointers, since one step may lead to another while one of them is in use.
     let nic: UnsafeMutablePointer<Executor>
     let host: UnsafeMutablePointer<Executor>
     let toHost: UnsafeMutablePointer<Direction>
     let toNIC: UnsafeMutablePointer<Direction>
-    /// Queues in which something may be served; the outermost ``dispatch(_:_:)`` sees to them.
+    /// Queues in which something may be served; the outermost ``dispatch(_:_:)`` handles them.
     var unserved: [(executor: UnsafeMutablePointer<Executor>, queue: Int)] = []
     var isDispatching = false
     var isAdmitting = false
     let link: PCIeLink
-    /// When each direction of the link is free again, and for how long it was not.
+    /// When each direction of the link is free again, and for how long it has been busy.
     var linkFree = (up: Int64(0), down: Int64(0))
     var linkBusy = (up: Int64(0), down: Int64(0))
     /// Picoseconds per byte on the link, in units of 2^-20.
@@ -42,26 +44,26 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     let writing: ChannelProfile.Direction
     let reading: ChannelProfile.Direction
     let interruption: ChannelProfile.Interrupt?
-    /// Items that wait for the interrupt that announces them.
+    /// Items waiting for the interrupt that announces them.
     var announced = List()
-    /// The interrupt that is planned; a number, so that one that came early is not raised again.
+    /// The number of the planned interrupt, so that one that came early is not raised again.
     var interrupt: Int32 = 0
     let interruptTime: Int64
     let mac: MACProfile
-    /// For each wire the frames that come in, one behind the other, and when its port has taken in, and has sent, all of them.
+    /// For each wire the frames being received, one after another, and when its port will have received, and sent, all of them.
     let receiving: Block<List>
-    /// When the first of them has come in, and on which wire.
+    /// When the first of these will have been received, and on which wire.
     var nextReceived: Int64 = .max
     var nextWire = 0
     let rxFree: Block<Int64>
     let txFree: Block<Int64>
-    /// For each wire how long it was busy, in and out.
+    /// For each wire the time it was busy, in and out.
     let rxBusy: Block<Int64>
     let txBusy: Block<Int64>
-    /// For each wire when the last frames leave it, as many as may wait; and where the oldest of them stands.
+    /// For each wire when the last frames leave it, as many as may wait; and the index of the oldest.
     let txLeaves: Block<Int64>
     let txOldest: Block<Int>
-    /// Bytes that may be parked, and that are.
+    /// The limit on parked bytes, and their number.
     let parking: Int64
     var parked: Int64 = 0
     let macInterval: Int64
@@ -73,16 +75,17 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var freeJobs = FreeList()
     var services = Block(1024, Service())
     var freeServices = FreeList()
-    /// The ways of packets that were held, from the call that let them go.
+    /// The journeys of packets that were held, from the call that released them.
     var journeys = Block(256, Journey())
     var freeJourneys = FreeList()
-    /// Those that the service under way works on, and the elements in it that hold a packet, with when that had come.
+    /// The journeys in the current service, and its elements that hold a packet, with their arrival times.
     var travelling: [Int32] = []
     var holding: [(node: Int32, length: UInt32, arrival: Int64)] = []
-    /// How long the last packet of a length had taken to come to a node that holds it, -1 where none has yet; and the last of any.
+    /// For each length the time its last packet had taken to reach a node that holds it, -1 if there was none; and the last of
+    /// any.
     let heldAfter: Block<Int64>
     let heldLast: Block<Int64>
-    /// For each node the bytes that stay on the NIC of the packets that it holds.
+    /// For each node the bytes that stay on the NIC for packets that it holds.
     let heldParked: Block<Int64>
 
     // Origins in flight are `oldest ..< newest`, in a ring.
@@ -91,20 +94,20 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var oldest: Int64 = 0
     var newest: Int64 = 0
 
-    /// Markers that are under way, by number: where jobs wait for them.
+    /// Markers under way, by number, with the places where jobs wait for them.
     var markers: [Int64: [(bucket: Int, merge: Int)]] = [:]
-    /// What commands cross by, and when it can take the next.
+    /// The control path, and when it can take the next command.
     let control: ChannelProfile.Control?
     let controlInterval: Int64
     var controlFree: Int64 = 0
 
-    /// For each key bucket and merge point the jobs that wait there, in order.
+    /// For each key bucket and merge point the waiting jobs, in order.
     var waiting: Block<List>
-    /// For each key bucket and merge point the first origin that can still come there; -1 when none can.
+    /// For each key bucket and merge point the first origin that can still arrive there; -1 if none can.
     var first: Block<Int64>
-    /// For each key bucket the newest origin in flight; -1 when there is none.
+    /// For each key bucket the newest origin in flight; -1 if there is none.
     var last: Block<Int64>
-    /// Where a waiting job may be able to go on; looked at when the service under way is through.
+    /// Places where a waiting job may be able to continue; checked once the current service is through.
     var woken: [(bucket: Int, merge: Int)] = []
 
     var controls: [Control] = []
@@ -116,7 +119,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     let nodes: Block<NodeFacts>
     let worklist: UnsafeMutablePointer<List>
 
-    /// Flows share these; two that meet in one bucket are only kept in order more strictly than needed.
+    /// Flows share these; two in one bucket are merely kept in stricter order than necessary.
     static var buckets: Int { 1 << 14 }
     init(_ work: consuming W, _ spec: GraphSpec, _ routes: Routes, _ profile: DeviceProfile) {
         self.work = work
@@ -213,7 +216,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     // MARK: Running
 
-    /// Runs until nothing arrives any more and everything has left.
+    /// Runs until nothing more arrives and everything has left.
     mutating func run() {
         while true {
             let (arrival, timer) = (work.nextArrival, work.nextTimer)
@@ -233,7 +236,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         settle()
     }
 
-    /// Makes a call when nothing else is left, and runs until what it leads to is done.
+    /// Makes a call once nothing else is left, and runs until its effects are done.
     mutating func runToEnd(_ control: Control) {
         isUnlimited = true
         start(control)
@@ -261,7 +264,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     }
 
     mutating func step() {
-        // Frames of a port come in in order, so they need no place in the queue of events.
+        // Frames of a port arrive in order, so they need no place in the event queue.
         if nextReceived < events.nextTime {
             now = nextReceived
             receive()

@@ -22,7 +22,7 @@ struct List: BitwiseCopyable {
         count &+= 1
     }
 
-    /// Takes out a job that is in the list.
+    /// Removes a job that is in the list.
     mutating func remove(_ j: Int32, _ jobs: UnsafeMutablePointer<Job>) {
         if head == j {
             _ = popFirst(jobs)
@@ -46,9 +46,9 @@ struct List: BitwiseCopyable {
     }
 }
 
-/// An arrival or call and all that it led to, while any of that is under way.
+/// An arrival or call and everything it led to, while any of that is under way.
 struct OriginState: BitwiseCopyable {
-    /// What began it.
+    /// The kind of event that began it.
     enum Kind: UInt8 {
         case packet
         case control
@@ -58,80 +58,80 @@ struct OriginState: BitwiseCopyable {
     var arrival: Int64 = 0
     /// Functional time in nanoseconds.
     var time: Int64 = 0
-    /// The end of the last service that put something on a wire; -1 when none has.
+    /// The end of the last service that put something on a wire; -1 if there was none.
     var emitted: Int64 = -1
     var lastWork: Int64 = 0
-    /// Neighbours among the origins in flight with this bucket; -1 for none.
+    /// Neighbours among the origins in flight in this bucket; -1 for none.
     var before: Int64 = -1
     var after: Int64 = -1
     var control = Control(node: 0, first: 0, count: 0, time: 0, after: 0)
     var jobs: Int32 = 0
-    /// How many calls of the control were made.
+    /// How many calls of the control have been made.
     var told: Int32 = 0
     var key: UInt32 = 0
     var bucket: Int32 = 0
     var kind = Kind.packet
     var isDropped = false
-    /// An element keeps the packet: its latency is that of its journey.
+    /// An element holds the packet: its latency is that of its journey.
     var isHeld = false
     var isDone = false
 }
 
-/// The way of a packet that was held, from the call that let it go.
+/// The path of a packet that was held, from the call that released it.
 struct Journey: Linked {
-    /// When it would have come if it had not been held.
+    /// When it would have arrived if it had not been held.
     var arrival: Int64 = 0
     var emitted: Int64 = -1
     var lastWork: Int64 = 0
     var jobs: Int32 = 0
     var next: Int32 = -1
     var isDropped = false
-    /// Another element keeps it: the rest is another journey.
+    /// Another element holds it: the rest is another journey.
     var isHeld = false
 }
 
 /// One item's stay on a hardware thread.
 struct Service: Linked {
     var origin: Int64 = 0
-    /// What leaves the side when it ends.
+    /// The items that leave the side when it ends.
     var out = List()
-    /// What a port sends when it ends.
+    /// The items that a port sends when it ends.
     var sent = List()
     var core: Int32 = 0
     var isHost = false
     var leaves: Int64 = 0
-    /// Its thread is free, and what leaves waits in the reorder buffer.
+    /// Its thread is free, and its output waits in the reorder buffer.
     var hasPlace = false
-    /// The reorder buffer was full: the thread waits with it.
+    /// The reorder buffer was full, so it waits on its thread.
     var keepsThread = false
     var next: Int32 = -1
 }
 
-/// What the simulation must know of an edge.
+/// Facts about an edge.
 struct EdgeFacts: BitwiseCopyable {
     var to: Int32 = 0
     var crosses = false
     var isSlow = false
-    /// Commands cross here, by the control path.
+    /// Commands cross here by the control path.
     var isControl = false
     var needs = Routes.Level.whole
-    /// The merge point it leads to; -1 where it leads to none.
+    /// Its merge point; -1 if it leads to none.
     var merge: Int32 = -1
-    /// What an item on it can still come to.
+    /// The classes that an item on it can still reach.
     var approaching: UInt64 = 0
-    /// Where a marker waits for items that come back: what itself waits for a marker before its element does not come there.
+    /// Where a marker waits for returning items: what itself waits for a marker before its element does not arrive there.
     var returning: UInt64 = 0
 }
 
-/// What the simulation must know of a node.
+/// Facts about a node.
 struct NodeFacts: BitwiseCopyable {
     var isHost = false
-    /// The number of the wire that it is; -1 when it is none.
+    /// Its wire number; -1 if it is no wire.
     var wire: Int32 = -1
     var arriving = Routes.Level.whole
-    /// The first element on the far side that its markers come to; -1 where it sends none.
+    /// The first element on the far side that its markers reach; -1 if it sends none.
     var far: Int32 = -1
-    /// The merge points at which its markers come back, as a set.
+    /// The merge points where its markers return, as a bit set.
     var returns: UInt32 = 0
     var after: UInt64 = 0
     var entering: UInt64 = 0

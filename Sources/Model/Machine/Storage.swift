@@ -1,8 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// An array in memory of its own, for the event loop: no reference counts, no uniqueness checks. It grows by doubling,
-/// which is rare: sizes follow what is in flight, not how long the run is.
+/// An array in separate memory, for the event loop: no reference counts, no uniqueness checks. It grows by doubling, which is
+/// rare: sizes follow what is in flight, not the length of the run.
 struct Block<T: BitwiseCopyable>: ~Copyable {
     private(set) var base: UnsafeMutablePointer<T>
     private(set) var capacity: Int
@@ -32,9 +32,9 @@ struct Block<T: BitwiseCopyable>: ~Copyable {
     }
 }
 
-/// Something that will happen: ordered by time, then kind, then the order in which it was planned.
+/// A future event: ordered by time, then kind, then the order in which it was planned.
 struct Event: BitwiseCopyable {
-    /// What happens first of all that happens at one time: services end before items arrive.
+    /// The order of events at the same time: services end before items arrive.
     enum Kind: UInt8 {
         case serviceEnd
         case leave
@@ -62,7 +62,7 @@ struct EventQueue: ~Copyable {
     private(set) var count = 0
     private var planned: UInt64 = 0
 
-    /// The time of the next event; ``Int64/max`` when there is none.
+    /// The time of the next event; ``Int64/max`` if there is none.
     var nextTime: Int64 { count == 0 ? .max : heap[0].time }
 
     mutating func plan(_ kind: Event.Kind, at time: Int64, _ subject: Int32) {
@@ -81,7 +81,7 @@ struct EventQueue: ~Copyable {
         base[hole] = event
     }
 
-    /// Takes the next event; there must be one.
+    /// Removes and returns the next event; there must be one.
     mutating func next() -> Event {
         let base = heap.base
         let first = base[0]
@@ -103,16 +103,16 @@ struct EventQueue: ~Copyable {
     }
 }
 
-/// What stands in at most one list at a time.
+/// An entry that is in at most one list at a time.
 protocol Linked: BitwiseCopyable {
-    /// Where the next of the list stands; -1 at its end.
+    /// The index of the next in the list; -1 at its end.
     var next: Int32 { get set }
 }
 
-/// The places of a block that are free. The block doubles when none is.
+/// The free places of a block. The block doubles if there are none.
 struct FreeList: BitwiseCopyable {
     private var head: Int32 = -1
-    /// Places of the block that have been on this list: none at first.
+    /// Number of the block's places that have ever been on this list: none at first.
     private var listed = 0
 
     @inline(__always)

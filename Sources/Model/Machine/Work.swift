@@ -3,18 +3,18 @@
 
 import Dataplane
 
-/// Where an item stands in the order in which a direct run with batches of one would handle it, within its origin.
+/// An item's position in the order in which a direct run with batches of one would handle it, within its origin.
 struct Order: BitwiseCopyable {
-    /// The place of the element; in a cycle that of its first, then whether the item comes from outside, the round, and the place
-    /// of the element.
+    /// The position of the element; in a cycle that of its first element, then whether the item comes from outside, the round,
+    /// and the position of the element.
     var a: UInt64 = 0
     var b: UInt64 = 0
     var c: UInt64 = 0
 
-    /// Rounds are told apart up to this one.
+    /// Rounds are distinguished up to this one.
     static let mostRounds: UInt64 = 1 << 23 - 1
 
-    /// How often the item has gone round the cycle that it is in.
+    /// How often the item has gone round its cycle.
     var round: UInt64 { a &>> 24 & Order.mostRounds }
 
     @inline(__always)
@@ -26,22 +26,22 @@ struct Order: BitwiseCopyable {
 /// One item, or one call, on its way to one element.
 struct Job: Linked {
     enum Kind: UInt8 {
-        /// A packet that comes in at a wire.
+        /// A packet arriving at a wire.
         case arrival
         /// An item on an edge.
         case item
         /// A call: a timer, or the end of a flow or of the input.
         case control
-        /// A marker, on its way along a slow path and back.
+        /// A marker, on its path along a slow path and back.
         case marker
     }
 
     /// The origin it belongs to: the arrival or the call that led to it.
     var origin: Int64 = 0
     var order = Order()
-    /// When it is delivered, while it is in the channel.
+    /// Its delivery time, while it is in the channel.
     var time: Int64 = 0
-    /// What the work knows it by.
+    /// Its identity for the work.
     var ref: Int32 = 0
     var node: Int32 = 0
     /// The edge it is on; -1 for an arrival or a call.
@@ -53,32 +53,32 @@ struct Job: Linked {
     var kind = Kind.item
     /// How much of it is on the host, while it is there.
     var level = Routes.Level.whole
-    /// It has just come to this executor, which has its work for each item still to do.
+    /// It has just arrived at this executor, whose per-item cost is still to be charged.
     var isNew = true
-    /// It was let through at its merge point.
+    /// It was admitted at its merge point.
     var isAdmitted = false
     /// The marker that it waits for; -1 for none.
     var awaited: Int64 = -1
     /// It waits in the reorder buffer.
     var isWaiting = false
-    /// The element that a marker goes back to, and the merge points there that it need not wait at any more.
+    /// The element that a marker returns to, and the merge points there that it has already passed.
     var table: Int32 = -1
     var passed: UInt32 = 0
-    /// It holds a place in the ring towards the host.
+    /// It occupies a place in the ring towards the host.
     var hasPlace = false
     /// It is announced by the interrupt that the host must handle first.
     var interrupts = false
     /// Bytes of it that stayed on the NIC, while it is on the host.
     var parked: UInt32 = 0
-    /// The way of a packet that an element had held; -1 where it belongs to that of its origin.
+    /// The journey of a packet that an element had held; -1 if it belongs to that of its origin.
     var journey: Int32 = -1
 
-    /// It goes on before `other` where all wait for each other: markers first, then the oldest.
+    /// Whether it continues before `other` if all wait for each other: markers first, then the oldest.
     func isBefore(_ other: Job) -> Bool {
         (kind == .marker) != (other.kind == .marker) ? kind == .marker : origin < other.origin
     }
 
-    /// Makes it the job of a child that goes on at `node`.
+    /// Turns it into the job of a child that continues at `node`.
     @inline(__always)
     mutating func become(_ child: Child, at node: Int32, _ level: Routes.Level) {
         order = child.order
@@ -99,81 +99,82 @@ struct Job: Linked {
     }
 }
 
-/// What one visit leaves behind: an item on an edge.
+/// The result of a visit: an item on an edge.
 struct Child: BitwiseCopyable {
     var ref: Int32
     var edge: Int32
     var length: UInt32
     var headers: UInt16
-    /// It is the item that came in, not one that was made or had been held.
+    /// It is the item that entered, not one that was made or had been held.
     var isSame: Bool
-    /// It had been held by the element that lets it go.
+    /// It had been held by the element that releases it.
     var isReleased = false
     var order: Order
 }
 
-/// What one visit costs: picoseconds of computing, of waiting, and accesses to memory in thousandths.
+/// The cost of a visit: picoseconds of computing and waiting, and memory accesses in thousandths.
 struct Cost: BitwiseCopyable {
     var compute: Int64 = 0
     var wait: Int64 = 0
     var accesses: Int64 = 0
 }
 
-/// A call that the model makes in its time: a timer, or the end of a flow.
+/// A call made by the model at its time: a timer, or the end of a flow.
 struct Control: BitwiseCopyable {
-    /// The element that caused it; its side tells the others.
+    /// The element that caused it; its side notifies the others.
     var node: Int32
-    /// The calls are `first ..< first + count` among those of the work.
+    /// Its calls are `first ..< first + count` among those of the work.
     var first: Int32
     var count: Int32
-    /// Chooses the core that makes the calls, where a hash does.
+    /// Selects the core that makes the calls, if a hash does.
     var key: UInt32 = 0
     /// Functional time.
     var time: Int64
-    /// It may happen when all origins up to this one are done.
+    /// It may happen once all origins up to this one are done.
     var after: Int64
 }
 
-/// Packets and what becomes of them: the elements themselves, or the record of a run.
+/// Packets and their processing: by the elements themselves, or from the record of a run.
 protocol Work: ~Copyable {
-    /// What the last visit or call let go.
+    /// The items released by the last visit or call.
     var children: UnsafeMutablePointer<Child> { get }
-    /// The last visit held the item that came in.
+    /// The last visit held the item that entered.
     var holds: Bool { get }
-    /// The last visit left the item where it was: it waits for this marker, and comes again when that is back; -1 where it did not.
+    /// The marker for which the last visit left its item in place; the item is presented again once that has returned. -1 if it
+    /// did not.
     var awaited: Int64 { get }
-    /// The marker that the last visit sent, and the key of the flow it is of.
+    /// The marker that the last visit sent, and the key of its flow.
     mutating func takeMarker() -> (number: Int64, key: UInt32)?
-    /// Calls under way at one time, at the most.
+    /// The most concurrent calls.
     var mostCalls: Int { get }
-    /// The virtual time of the next arrival; ``Int64/max`` when there is none.
+    /// The virtual time of the next arrival; ``Int64/max`` if there is none.
     var nextArrival: Int64 { get }
-    /// The virtual time at which the next timer is due, as far as arrivals tell what time it is; ``Int64/max`` when there is none.
+    /// The virtual due time of the next timer, as far as arrivals define the time; ``Int64/max`` if there is none.
     var nextTimer: Int64 { get }
-    /// That time has come.
+    /// The due time of a timer has come.
     mutating func reachTimer(_ time: Int64)
-    /// The next packet. `time` is functional; nil when no item was free for it.
+    /// The next packet. `time` is functional; nil if no item was free for it.
     mutating func arrive() -> (job: Job, key: UInt32, time: Int64)?
-    /// A stay of an item on a thread begins, with all that it leads to there.
+    /// Begins a stay of an item on a thread, with everything it leads to there.
     mutating func beginService()
-    /// Does the work of a job: gives the number of children, and adds its cost.
+    /// Does the work of a job: returns the number of children, and adds its cost.
     mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int
-    /// It asks to be told when an item has left a wire, and not before.
+    /// Whether it must be told when an item has left a wire, and not before.
     var awaitsSending: Bool { get }
     /// The last bit of an item has left its wire.
     mutating func sent(_ job: Job, at time: Int64)
     /// A job was dropped between elements.
     mutating func abandon(_ job: Job)
-    /// The next call to be made: those announced since, or a timer whose time has come, now that all items before `watermark`
-    /// (functional time) are done. What a timer leads to is done before the next fires: so timers wait while `isBusy` with calls.
+    /// The next call to make: those announced since, or a due timer, now that all items before `watermark` (functional time)
+    /// are done. A timer's effects are done before the next fires, so timers wait while `isBusy` with calls.
     mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control?
     /// The `k`-th call of a control.
     func call(_ k: Int32) -> (ref: Int32, node: Int32)
-    /// All that a control led to is done.
+    /// Everything that a control led to is done.
     mutating func done(_ control: Control)
 }
 
-/// How often an operation was counted in one call.
+/// The count of an operation in one call.
 struct OperationCount: BitwiseCopyable {
     var operation: Int32 = 0
     var count: UInt64 = 0
@@ -181,7 +182,7 @@ struct OperationCount: BitwiseCopyable {
 
 /// The cost of operations on one side, in picoseconds.
 struct CostTable: ~Copyable {
-    /// Thousandths of cycles and accesses for one of each operation.
+    /// The cost of one of each operation, in thousandths of cycles and accesses.
     private let rows: Block<Row>
     private let clock: Int64
 
@@ -194,7 +195,7 @@ struct CostTable: ~Copyable {
     init(_ profile: ExecutorProfile) {
         clock = Int64(profile.clock)
         rows = Block(profile.costs.count, Row())
-        // With one thread nothing can be done while the core waits, so waiting is as good as computing.
+        // With one thread nothing can be done while the core waits, so waiting counts as computing.
         let alone = profile.threads == 1
         for (k, cost) in profile.costs.enumerated() {
             rows[k] = Row(
@@ -205,7 +206,7 @@ struct CostTable: ~Copyable {
         }
     }
 
-    /// Adds the cost of `n` different operations.
+    /// Adds the cost of `n` distinct operations.
     @inline(__always)
     func add(_ cost: inout Cost, _ counts: UnsafePointer<OperationCount>, _ n: Int) {
         var sum = Row()
@@ -221,7 +222,7 @@ struct CostTable: ~Copyable {
         cost.accesses &+= sum.accesses
     }
 
-    /// Picoseconds of so many thousandths of a cycle.
+    /// Picoseconds for thousandths of a cycle.
     @inline(__always)
     func time(_ cycles: Int64) -> Int64 { cycles == 0 ? 0 : scale(cycles, by: 1_000_000_000, over: clock) }
 }

@@ -3,40 +3,40 @@
 
 import Dataplane
 
-/// A number or choice of device profiles, declared once: profiles are read by it, and its page, the JSON schema, `show` and a first
-/// profile are made from it.
+/// A number or choice in device profiles, declared once: profiles are read from it, and its page, the JSON schema, `show` and a
+/// first profile are generated from it.
 public struct FigureType: Sendable {
-    /// Where it stands in a profile, for example `nic.cores`.
+    /// Its path in a profile, for example `nic.cores`.
     public var path: String
-    /// What it means, in sentences.
+    /// Its meaning, in sentences.
     public var about: String
-    /// What may be written.
+    /// The values allowed.
     public var kind: Kind
-    /// Whether it must be given.
+    /// Whether it is required.
     public var presence: Presence
-    /// An example, as it is written.
+    /// An example, as written in a profile.
     public var example: String
     let store: Store
 
-    /// What may be written for a figure.
+    /// The values allowed for a figure.
     public enum Kind: Sendable, Equatable {
-        /// A whole number in this range, in units of the table: `[("ns", 1_000)]` for picoseconds.
+        /// A whole number in this range, with units from the table: `[("ns", 1_000)]` for picoseconds.
         case number(Unit, ClosedRange<Int>)
-        /// One of these numbers, in the unit.
+        /// One of these numbers, with the unit.
         case numbers(Unit, [Int])
         /// One of these words.
         case word([String])
-        /// Cycles of an operation, with `wait` and `accesses` beside them, or `free: why`.
+        /// Cycles of an operation, with optional `wait` and `accesses`, or `free: why`.
         case cost
     }
 
-    /// Whether a figure must be given.
+    /// Whether a figure is required.
     public enum Presence: Sendable, Equatable {
         case always
         case optional
-        /// Where the NIC has cores.
+        /// If the NIC has cores.
         case withNICCores
-        /// Where its section is there.
+        /// If its section is present.
         case withSection
     }
 
@@ -55,7 +55,7 @@ public struct FigureType: Sendable {
         case size
         case dollars = "price"
 
-        /// Each unit with its factor; empty for whole numbers without unit.
+        /// Each unit with its factor; empty for plain whole numbers.
         public var table: [(unit: String, factor: Int64)] {
             switch self {
             case .none: []
@@ -77,7 +77,7 @@ public struct FigureType: Sendable {
         }
     }
 
-    /// Where the value goes.
+    /// Where the value is stored.
     enum Store: Sendable {
         case number(Place<Int>)
         case optional(Place<Int?>)
@@ -86,7 +86,7 @@ public struct FigureType: Sendable {
         case cost(Place<OperationCost>)
     }
 
-    /// A part of a profile that can be read and written.
+    /// A readable and writable part of a profile.
     struct Place<T>: Sendable {
         let get: @Sendable (DeviceProfile) -> T
         let set: @Sendable (inout DeviceProfile, T) -> Void
@@ -96,7 +96,7 @@ public struct FigureType: Sendable {
             set = { $0[keyPath: path] = $1 }
         }
 
-        /// A part of one of the parts that a profile has several of.
+        /// A part of one of the repeated parts of a profile.
         init<S>(_ part: WritableKeyPath<DeviceProfile, S> & Sendable, _ path: WritableKeyPath<S, T> & Sendable) {
             get = { $0[keyPath: part][keyPath: path] }
             set = { $0[keyPath: part][keyPath: path] = $1 }
@@ -544,7 +544,7 @@ public struct FigureType: Sendable {
 }
 
 extension ChannelProfile {
-    /// The interrupt's figures, which a profile has as a section or not at all.
+    /// The interrupt's figures; a profile has the whole section or nothing.
     fileprivate var moderation: Interrupt {
         get { interrupt ?? Interrupt() }
         set { interrupt = newValue }
@@ -552,7 +552,7 @@ extension ChannelProfile {
 }
 
 extension ChannelProfile {
-    /// The control path's figures, which a profile has as a section or not at all.
+    /// The control path's figures; a profile has the whole section or nothing.
     fileprivate var commands: Control {
         get { control ?? Control() }
         set { control = newValue }

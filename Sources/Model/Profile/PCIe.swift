@@ -1,20 +1,20 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// How items are announced across the link: what is read and written beside their bytes.
+/// How items are announced across the link: the reads and writes besides their bytes.
 ///
-/// `simple`, `kernel` and `dpdk` are the three drivers of Neugebauer et al., "Understanding PCIe performance for end
-/// host networking", SIGCOMM 2018, section 3. A count says after how many items a step happens once; 0 is never.
+/// `simple`, `kernel` and `dpdk` are the three drivers of Neugebauer et al., "Understanding PCIe performance for end host
+/// networking", SIGCOMM 2018, section 3. A count is the number of items per occurrence of a step; 0 is never.
 public struct DriverModel: Sendable, Equatable {
     /// The steps of one direction.
     public struct Steps: Sendable, Equatable {
         /// The host writes the 4-byte tail pointer.
         public var doorbellEvery: Int
-        /// The device reads as many 16-byte descriptors at once.
+        /// The device reads this many 16-byte descriptors at once.
         public var fetch: Int
-        /// The device writes as many 16-byte descriptors back at once; 0 when it does not.
+        /// The device writes this many 16-byte descriptors back at once; 0 if it does not.
         public var writeBack: Int
-        /// The device raises an interrupt, a 4-byte write.
+        /// The device raises an interrupt: a 4-byte write.
         public var interruptEvery: Int
         /// The host reads the 4-byte head pointer.
         public var headReadEvery: Int
@@ -45,11 +45,11 @@ public struct DriverModel: Sendable, Equatable {
         toHost: Steps(doorbellEvery: 32, fetch: 1, writeBack: 1, interruptEvery: 0, headReadEvery: 0),
         toNIC: Steps(doorbellEvery: 32, fetch: 40, writeBack: 8, interruptEvery: 0, headReadEvery: 0)
     )
-    /// All of them, by name in profiles.
+    /// All driver models, as named in profiles.
     public static let all = [simple, kernel, dpdk]
 }
 
-/// Bytes on the two directions of the link, TLP headers included.
+/// Bytes on the two directions of the link, including TLP headers.
 public struct LinkBytes: Sendable, Equatable {
     /// From the device to the host.
     public var up: Int
@@ -64,13 +64,13 @@ public struct LinkBytes: Sendable, Equatable {
     static func + (a: LinkBytes, b: LinkBytes) -> LinkBytes { LinkBytes(up: a.up &+ b.up, down: a.down &+ b.down) }
 }
 
-/// A PCI Express link: what transfers cost on it, by the arithmetic of transaction-layer packets (TLPs).
+/// A PCI Express link: the cost of transfers, by the arithmetic of transaction-layer packets (TLPs).
 ///
-/// The formulae are those of Neugebauer et al., SIGCOMM 2018, section 3; transfers are taken as aligned.
+/// The formulae are those of Neugebauer et al., SIGCOMM 2018, section 3; transfers are assumed to be aligned.
 public struct PCIeLink: Sendable, Equatable {
-    /// 1 to 5.
+    /// PCI Express generation, 1 to 5.
     public var generation: Int
-    /// One of ``widths``.
+    /// Number of lanes, one of ``widths``.
     public var lanes: Int
     /// Maximum payload size of a TLP in bytes: 128, 256 or 512.
     public var maxPayload: Int
@@ -97,7 +97,7 @@ public struct PCIeLink: Sendable, Equatable {
         self.cutsAtBoundary = cutsAtBoundary
     }
 
-    /// Bytes of a memory write with 64-bit address, framing and link-layer bytes included.
+    /// Bytes of a memory write with 64-bit address, including framing and link-layer bytes.
     static let writeHeader = 24
     /// Bytes of a memory read request with 64-bit address.
     static let readHeader = 24
@@ -115,7 +115,7 @@ public struct PCIeLink: Sendable, Equatable {
         return generation <= 2 ? symbols / 10 * 8 : symbols * 128 / 130
     }
 
-    /// The widths whose acknowledgement limits are known.
+    /// The link widths whose acknowledgement limits are known.
     public static let widths = [1, 2, 4, 8, 16]
 
     /// Bytes between two acknowledgements, and between two flow-control updates (PCI Express Base Specification, tables of
@@ -143,12 +143,12 @@ public struct PCIeLink: Sendable, Equatable {
 
     // MARK: Bytes of transfers
 
-    /// The device writes `size` bytes to host memory. Nothing is sent for 0 bytes.
+    /// Link bytes when the device writes `size` bytes to host memory; nothing for 0 bytes.
     public func write(_ size: Int) -> LinkBytes {
         LinkBytes(up: ceilDivide(size, maxPayload) &* PCIeLink.writeHeader &+ size, down: 0)
     }
 
-    /// The device reads `size` bytes of host memory.
+    /// Link bytes when the device reads `size` bytes of host memory.
     public func read(_ size: Int) -> LinkBytes {
         let cut = cutsAtBoundary ? completionBoundary : maxPayload
         return LinkBytes(
@@ -166,7 +166,7 @@ public struct PCIeLink: Sendable, Equatable {
     /// The device signals an interrupt by a message.
     var interrupt: LinkBytes { LinkBytes(up: PCIeLink.writeHeader + PCIeLink.pointerBytes, down: 0) }
 
-    /// What beside its bytes the `k`-th item of a direction (from 0) costs: the steps that are due with it.
+    /// The cost of the `k`-th item of a direction (from 0) besides its bytes: the steps due with it.
     func steps(_ steps: DriverModel.Steps, item k: Int) -> LinkBytes {
         var sum = LinkBytes(up: 0, down: 0)
         func due(_ every: Int) -> Bool { every > 0 && k % every == 0 }
@@ -180,7 +180,7 @@ public struct PCIeLink: Sendable, Equatable {
 
     // MARK: Rates
 
-    /// Which transfers fill the link in ``goodput(_:size:)``.
+    /// The transfers that fill the link in ``goodput(_:size:)``.
     public enum Transfer: Sendable {
         case write
         case read
@@ -199,18 +199,18 @@ public struct PCIeLink: Sendable, Equatable {
         return goodput(size, over: Double(max(bytes.up, bytes.down)))
     }
 
-    /// Which packets a network card moves in ``goodput(_:_:size:compatible:)``.
+    /// The packets that a network card moves in ``goodput(_:_:size:compatible:)``.
     public enum Traffic: Sendable {
         case transmit
         case receive
-        /// As many packets each way.
+        /// Equally many packets each way.
         case both
     }
 
     /// Payload bits per second and direction of a network card that moves packets of `size` bytes.
     ///
-    /// `compatible` leaves out the request of the receive descriptor, as the public program of the paper does by an
-    /// oversight (pcie-bench/pcie-model, `model/simple_nic.py` and `niantic.py`), so that its figures come out exactly.
+    /// `compatible` omits the request for the receive descriptor, as the paper's public program does by oversight
+    /// (pcie-bench/pcie-model, `model/simple_nic.py` and `niantic.py`), which reproduces its figures exactly.
     public func goodput(_ driver: DriverModel, _ traffic: Traffic, size: Int, compatible: Bool = false) -> Double {
         // Over this many packets every step happens a whole number of times.
         let period = [driver.toHost, driver.toNIC].reduce(1) { n, s in

@@ -4,11 +4,11 @@
 import Dataplane
 
 extension DeviceProfile {
-    /// Reads a profile from the value tree of its file, by ``FigureType/all``. All that is wrong is reported at once; the profile is
-    /// nil then.
+    /// Reads a profile from the value tree of its file, by ``FigureType/all``. All errors are reported at once; the profile is
+    /// then nil.
     ///
-    /// A number stands as `{value: X, source: "..."}`; one without a source is an error, because a model is only as good as what
-    /// is known about its numbers.
+    /// A number is written as `{value: X, source: "..."}`; one without a source is an error, because a model is only as good as
+    /// what is known about its numbers.
     public static func read(_ value: Value) -> (profile: DeviceProfile?, errors: [ParameterError]) {
         var reader = ProfileReader()
         reader.section(value, "")
@@ -22,7 +22,7 @@ extension DeviceProfile {
                 case .withNICCores: !plain
                 case .withSection: section != nil
                 }
-            // A section that is missing was reported as one, and says no more.
+            // A missing section was reported as such; no need to report its figures.
             guard isNeeded, let section else { continue }
             reader.fail("the profile needs '\(type.path)'", at: section)
         }
@@ -39,8 +39,8 @@ extension DeviceProfile {
         return (profile, [])
     }
 
-    /// The profile with some numbers multiplied, by path; those that leave the range a profile may have stand at its end. Choices,
-    /// and what is free, cannot be.
+    /// The profile with some numbers multiplied, by path; results outside the permitted range are clamped to it. Choices, and
+    /// figures marked free, cannot be scaled.
     public func scaled(_ factors: [String: Double]) -> DeviceProfile {
         var profile = self
         for (path, factor) in factors {
@@ -82,7 +82,7 @@ extension FigureType {
         return path
     }
 
-    /// Names of what stands in a section, in the order in which it is written: figures and further sections.
+    /// The names in a section, in the order in which they are written: figures and subsections.
     public static func names(in section: String) -> [String] {
         var names: [String] = []
         let prefix = section.isEmpty ? "" : section + "."
@@ -93,22 +93,22 @@ extension FigureType {
         return names
     }
 
-    /// Sections that may be left out.
+    /// Sections that are optional.
     public static let optionalSections = ["channel.interrupt", "channel.control"]
-    /// Sections that a plain NIC has not.
+    /// Sections that a plain NIC does not have.
     static let sectionsOfCores = ["nic.cycles", "nic.reorder"]
-    /// Texts of a profile that are no figures.
+    /// Texts of a profile that are not figures.
     public static let texts = ["profile", "about", "not_modelled"]
 }
 
-/// What reading a profile has found so far.
+/// The state of reading a profile.
 private struct ProfileReader {
     var profile = DeviceProfile()
     var errors: [ParameterError] = []
     var figures: [DeviceProfile.Figure] = []
-    /// Paths that are there, whether right or wrong.
+    /// Paths that are present, valid or not.
     var found: Set<String> = []
-    /// The sections that are there.
+    /// Sections that are present.
     var sections: [String: Mark] = [:]
 
     mutating func fail(_ message: String, at mark: Mark, suggestion: String? = nil) {
@@ -122,7 +122,7 @@ private struct ProfileReader {
         }
     }
 
-    /// Reads a map of figures and further maps.
+    /// Reads a map of figures and nested maps.
     mutating func section(_ value: Value, _ path: String) {
         guard case .map(let entries, let mark) = value else {
             return fail("expected \(path.isEmpty ? "the profile" : "'\(path)'") to be a map", at: value.mark)
@@ -197,7 +197,7 @@ private struct ProfileReader {
                 return
             }
             put(n, store)
-            // Nothing is as many times nothing, and nothing depends on a price.
+            // Scaling 0 changes nothing, and nothing depends on a price.
             isNumber = n != 0 && unit != .dollars
         case (.numbers(let unit, let among), let store):
             guard
@@ -225,7 +225,7 @@ private struct ProfileReader {
         }
     }
 
-    /// What an operation costs: cycles, and where they are given wait and accesses; `free` is 0 cycles.
+    /// The cost of an operation: cycles, and if given wait and accesses; `free` is 0 cycles.
     private mutating func cost(_ value: Value, _ type: FigureType) {
         guard case .cost(let place) = type.store else { return }
         if case .scalar(let text, _) = value, text.hasPrefix("free: ") {

@@ -3,7 +3,7 @@
 
 import Dataplane
 
-/// When the packets of all copies of a recording arrive, in order: in each window every packet comes once, from one copy or another.
+/// The arrivals of all copies of a recording, in order: in each window every packet comes once, from one copy or another.
 struct Arrivals: ~Copyable {
     /// One packet of one copy.
     struct Arrival: BitwiseCopyable {
@@ -14,28 +14,28 @@ struct Arrivals: ~Copyable {
         var copy: Int32
     }
 
-    /// The next to arrive.
+    /// The next arrival.
     var next: Arrival { arrivals[at] }
 
     private let schedule: Schedule
-    /// For each packet its number, the window of its copy in which it comes, and when in it.
+    /// For each packet its number, the window of its copy in which it comes, and its offset in that window.
     private let packets: [(number: Int32, window: Int, phase: Int64)]
-    /// The arrivals of the window under way, in order, and which comes next.
+    /// The arrivals of the current window, in order, and the index of the next.
     private let arrivals: Block<Arrival>
     private var count = 0
     private var at = 0
-    /// The same before they are in order, and where each part of the window begins among those that are.
+    /// The arrivals before sorting, and where each part of the window begins in the sorted ones.
     private var unordered: [Arrival] = []
     private let parts: Block<Int32>
-    /// How many of each part are in order so far.
+    /// How many of each part have been placed so far.
     private let placed: Block<Int32>
-    /// The window that comes next.
+    /// The index of the next window.
     private var windows = 0
 
-    /// `packets` are numbers and times, at least one, in units of which `period` has so many.
+    /// `packets` are numbers and times, at least one; `period` is the recording's length in the same units.
     init(_ packets: [(number: Int32, time: Int64)], _ schedule: Schedule, period: Int64) {
         self.schedule = schedule
-        // All copies together take one window for each of them.
+        // All copies together take one window each.
         let window = Int128(schedule.window)
         let slowed = window * Int128(schedule.copies)
         self.packets = packets.map { number, time in
@@ -49,26 +49,26 @@ struct Arrivals: ~Copyable {
         fill()
     }
 
-    /// When packet `k` of those given comes in a copy, in picoseconds; before the first arrival it is negative.
+    /// Arrival time of packet `k` of those given in a copy, in picoseconds; negative before the first arrival.
     func time(_ k: Int, copy: Int32) -> Int64 {
         let (_, window, phase) = packets[k]
         return schedule.start(Int(copy) &+ window) &+ phase &+ shift(Int(copy))
     }
 
-    /// Goes on to the next arrival.
+    /// Advances to the next arrival.
     mutating func advance() {
         at += 1
         if at == count { fill() }
     }
 
-    /// By how much a copy begins later than its window, so that copies are not in step with each other. A pattern of a few comes
-    /// again and again: a longer replay shows nothing that a shorter one does not.
+    /// How much later than its window a copy begins, so that copies do not run in step. A short pattern repeats: a longer
+    /// replay shows nothing that a shorter one does not.
     private func shift(_ copy: Int) -> Int64 {
         if schedule.copies == 1 { return 0 }
         return Int64(truncatingIfNeeded: mix64(UInt64(copy & (Schedule.pattern - 1)) &+ 1) % UInt64(schedule.window))
     }
 
-    /// Finds the arrivals of the next window: each packet comes once, on the average, from the copy that has come so far.
+    /// Computes the arrivals of the next window: each packet comes once on average, from the copy that has reached it.
     private mutating func fill() {
         unordered.removeAll(keepingCapacity: true)
         at = 0
@@ -93,8 +93,8 @@ struct Arrivals: ~Copyable {
         unordered.append(Arrival(time: time, number: number, copy: Int32(truncatingIfNeeded: copy)))
     }
 
-    /// Puts the arrivals of a window in order: into as many parts of it as there are packets, and in order within each. What comes at
-    /// one time keeps the order of the recording.
+    /// Sorts the arrivals of a window: into as many parts of it as there are packets, then within each. Arrivals at the same
+    /// time keep the order of the recording.
     private mutating func order() {
         count = unordered.count
         let last = packets.count
@@ -119,7 +119,7 @@ struct Arrivals: ~Copyable {
 
     private func part(_ time: Int64, _ scale: Double) -> Int { min(Int(Double(time) * scale), packets.count - 1) }
 
-    /// `time * slowed / period`; of recordings of many years to 15 digits.
+    /// `time * slowed / period`, to 15 digits for recordings of many years.
     private static func slow(_ time: Int64, _ slowed: Int128, _ period: Int64) -> Int128 {
         let (product, overflow) = Int128(time).multipliedReportingOverflow(by: slowed)
         return overflow ? Int128(Double(time) / Double(period) * Double(slowed)) : product / Int128(period)

@@ -3,35 +3,35 @@
 
 import Dataplane
 
-/// The packets that were recorded, for runs of the elements themselves: where a slow path leads across the channel, what becomes of a
-/// packet depends on when others come back, and no recording of another run knows.
+/// The recorded packets, for runs of the elements themselves: if a slow path crosses the channel, a packet's fate depends on
+/// when others come back, which no recording of another run can know.
 final class CapturedTraffic: @unchecked Sendable {
-    /// One packet, and where its addresses stand.
+    /// One packet, and the offsets of its addresses.
     struct Frame: BitwiseCopyable {
         var data: UnsafeMutableRawPointer
         var length: UInt32
         var wireLength: UInt32
         var linkType: UInt16
         var interface: UInt16
-        /// The wire that it came in by.
+        /// The wire by which it entered.
         var wire: Int32
-        /// The key of its flow; 0 where it belongs to none.
+        /// The key of its flow; 0 if it has none.
         var key: UInt32
-        /// Where the address begins that copies change: that of the end that sent first between the two; -1 where there is none.
+        /// Offset of the address that copies change: of the two ends, that of the first sender; -1 if there is none.
         var address: Int32 = -1
-        /// Where the checksums stand that cover it; -1 where there are none.
+        /// Offsets of the checksums that cover it; -1 if there are none.
         var headerSum: Int32 = -1
         var transportSum: Int32 = -1
         var isIPv6 = false
     }
 
     private(set) var frames: [Frame] = []
-    /// For each pair of hosts that of the two that sent first.
+    /// For each pair of hosts, which sent first.
     private var first: [[UInt8]: [UInt8]] = [:]
 
     deinit { for frame in frames { frame.data.deallocate() } }
 
-    /// Keeps a packet of flow `key` that came in at `wire`.
+    /// Stores a packet of flow `key` that entered at `wire`.
     func append(_ packet: Packet, wire: Int, key: UInt32) {
         let length = Int(packet.length)
         let data = UnsafeMutableRawPointer.allocate(byteCount: max(1, length), alignment: 16)
@@ -73,7 +73,7 @@ final class CapturedTraffic: @unchecked Sendable {
             }
         if let field, Int(packet.l4) + field + 2 <= Int(frame.length) {
             frame.transportSum = Int32(Int(packet.l4) + field)
-            // A UDP checksum of 0 is none.
+            // A UDP checksum of 0 means none.
             if packet.ipProtocol == 17,
                 frame.data.loadUnaligned(fromByteOffset: Int(frame.transportSum), as: UInt16.self) == 0
             {
@@ -82,7 +82,7 @@ final class CapturedTraffic: @unchecked Sendable {
         }
     }
 
-    /// Gives a packet the addresses of copy `copy`: the end that sent first is another host of the same net in each.
+    /// Rewrites a packet's addresses for copy `copy`: the end that sent first is a different host of the same net in each.
     static func readdress(_ data: UnsafeMutableRawPointer, _ frame: Frame, copy: Int32) {
         guard frame.address >= 0, copy != 0 else { return }
         let at = Int(frame.address) + (frame.isIPv6 ? 12 : 0)
@@ -102,9 +102,9 @@ final class CapturedTraffic: @unchecked Sendable {
     }
 }
 
-/// What comes in at one wire: packets of copies of the captured traffic, each copy with flows of its own.
+/// The source of one wire: packets from copies of the captured traffic, each copy with its own flows.
 final class CopiedTraffic: PacketSource {
-    /// A packet of a copy, and when it comes in functional nanoseconds.
+    /// A packet of a copy, and its functional arrival time in nanoseconds.
     struct Arrival: BitwiseCopyable {
         var time: Int64
         var number: Int32
@@ -114,10 +114,10 @@ final class CopiedTraffic: PacketSource {
     private let traffic: CapturedTraffic
     private let arrivals: [Arrival]
     private var next = 0
-    /// As many have come when the source ends.
+    /// The number of arrivals after which the source ends.
     var end: Int
 
-    /// `arrivals` are in order of time; the source ends behind the first `end` of them, until it is told that it goes on.
+    /// `arrivals` are in order of time; the source ends after the first `end` of them, until told to continue.
     init(_ traffic: CapturedTraffic, _ arrivals: [Arrival], end: Int) {
         self.traffic = traffic
         self.arrivals = arrivals
@@ -125,7 +125,7 @@ final class CopiedTraffic: PacketSource {
         super.init()
     }
 
-    /// All that is left comes.
+    /// Continues with all remaining arrivals.
     func goOn() { end = arrivals.count }
 
     override var nextTime: Int64 { next < end ? arrivals[next].time : .max }

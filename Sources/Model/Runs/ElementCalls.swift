@@ -3,9 +3,9 @@
 
 import Dataplane
 
-/// The elements of an instance, called one at a time: what a live run and a recording have in common.
+/// Calls to the elements of an instance, one at a time: the common part of live runs and recordings.
 struct ElementCalls: ~Copyable {
-    /// A call that is not an item.
+    /// A call without an item.
     enum Call {
         case timer(id: Int, due: Int64)
         case ended(EndedFlow)
@@ -16,19 +16,20 @@ struct ElementCalls: ~Copyable {
     let children: UnsafeMutablePointer<Child>
     private let emitted: UnsafeMutablePointer<StepRuntime.Emitted>
     private let items: UnsafeMutablePointer<Item>
-    /// For each edge the input it leads to, whether it leads back, and whether others lead there too.
+    /// For each edge its target input, whether it leads back, and whether that is a merge point.
     private let edges: Block<EdgeEnd>
-    /// Bytes of headers of each item of the pool.
+    /// Header bytes of each item of the pool.
     private let headers: Block<UInt16>
-    /// What each item of the pool was when it was held last: its place in the order of items tells whether it still is that.
+    /// The identity of each pool item when it was last held: its place in the order of items shows whether it is still the
+    /// same.
     private let held: Block<(sequence: UInt64, made: UInt32)>
-    /// The last call held the item that it was handed.
+    /// The last call held its item.
     private(set) var holds = false
     private var ticks: OperationTicks
     private let key = FlowKey.spreadKey
-    /// What the last call counted: only operations that occurred.
+    /// Counts of the last call: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
-    /// For each edge where the last item on it stands, in the service of this number: those behind it come no earlier.
+    /// For each edge the order of its last item, in this service: later items come no earlier.
     private let lastOrders: Block<(service: UInt64, order: Order)>
     private var service: UInt64 = 0
     /// `step` for calls without reference counting.
@@ -36,13 +37,13 @@ struct ElementCalls: ~Copyable {
     private var inlets: Inlets
     private let scratch = Block<Int32>(1, 0)
     private var limit: Int64 = .max
-    /// What comes next.
+    /// The state of the sources.
     private(set) var next = Poll.ended
-    /// Functional time of the next packet; ``Int64/max`` when none is known.
+    /// Functional time of the next packet; ``Int64/max`` if unknown.
     private(set) var nextTime = Int64.max
-    /// When sources that are idle are to be asked again, in functional nanoseconds; ``Int64/max`` for never.
+    /// When to ask idle sources again, in functional nanoseconds; ``Int64/max`` for never.
     private(set) var idleUntil = Int64.max
-    /// No timer is due before this functional time.
+    /// A lower bound on the functional due time of the next timer.
     var nextDue: Int64 { borrowed._withUnsafeGuaranteedRef { $0.nextDue } }
 
     private struct EdgeEnd: BitwiseCopyable {
@@ -51,11 +52,11 @@ struct ElementCalls: ~Copyable {
         var rank: Int32 = 0
         var isBack = false
         var isMerged = false
-        /// The cycle it leads into, from outside of it or within.
+        /// The cycle it leads into or is part of.
         var cycle: Int32 = -1
         var isRound = false
     }
-    /// For each cycle the place of its first element in the order in which elements run.
+    /// For each cycle the position of its first element in running order.
     private let firstRank: Block<Int32>
 
     init(_ instance: Instance) {
@@ -91,7 +92,7 @@ struct ElementCalls: ~Copyable {
 
     deinit { children.deallocate() }
 
-    /// Finds out what comes next.
+    /// Polls the sources.
     mutating func look() {
         (next, limit) = inlets.poll()
         nextTime = .max
@@ -103,7 +104,7 @@ struct ElementCalls: ~Copyable {
         }
     }
 
-    /// The next packet, at the wire it comes in; nil when no item is free for it, and it was dropped.
+    /// The next packet, at its wire; nil if no item was free and it was dropped.
     mutating func arrive() -> (item: Int32, wire: Int, key: UInt32, headers: UInt16)? {
         let wire = inlets.wire
         let taken = inlets.take(1, before: limit, into: scratch.base) == 1 ? scratch[0] : nil
@@ -114,23 +115,23 @@ struct ElementCalls: ~Copyable {
         return (i, wire, facts.key, facts.headers)
     }
 
-    /// What is called from now on belongs together: items of other services have an order of their own.
+    /// Begins a service: the calls from here on belong together, and items of other services have their own order.
     mutating func beginService() { service &+= 1 }
 
-    /// An item leaves now.
+    /// Records the time at which an item leaves.
     func stamp(_ item: Int32, _ time: Int64) { items[Int(item)].time = time }
 
     func time(of item: Int32) -> Int64 { items[Int(item)].time }
     func length(of item: Int32) -> UInt32 { items[Int(item)].wireLength }
     func node(at edge: Int32) -> Int32 { edges[Int(edge)].to }
 
-    /// Lets a packet in: its children are what leaves the wire.
+    /// Receives a packet: its children are what leaves the wire.
     mutating func receive(_ i: Int32, at wire: Int) -> Int {
         holds = false
         return collect(borrowed._withUnsafeGuaranteedRef { $0.receive(i, at: wire) }, from: i, round: 0)
     }
 
-    /// Hands an item to the element at the end of the edge it is on.
+    /// Hands an item to the element at the end of its edge.
     mutating func process(_ i: Int32, on edge: Int32, _ order: Order) -> Int {
         let end = edges[Int(edge)]
         let n = borrowed._withUnsafeGuaranteedRef {
@@ -158,7 +159,7 @@ struct ElementCalls: ~Copyable {
         }
     }
 
-    /// Puts what node `number` counted since it was last asked into `counts`; gives how many operations occurred.
+    /// Moves the counts of node `number` since the last call into `counts`; returns how many operations occurred.
     mutating func takeCounts(_ number: Int) -> Int {
         ticks.take(number) { given, n in
             counts.base.update(from: given, count: n)
@@ -166,7 +167,7 @@ struct ElementCalls: ~Copyable {
         }
     }
 
-    /// Whether an item that leaves is one that its element had held; it is not any more.
+    /// Whether a leaving item is one that its element had held; clears that.
     private func wasHeld(_ i: Int32) -> Bool {
         let item = Packet(items + Int(i))
         let before = held[Int(i)]
@@ -198,8 +199,8 @@ struct ElementCalls: ~Copyable {
         return n
     }
 
-    /// As a direct run: element after element, in a cycle round after round, and what goes round before what comes in; where edges
-    /// meet, input after input and by origin, on each edge first in, first out.
+    /// The order of a direct run: element by element, in a cycle round by round, and items going round before those that enter;
+    /// at merge points, input by input and by origin, on each edge first in, first out.
     private func place(_ item: Packet, _ edge: Int32, _ end: EdgeEnd, _ round: UInt64) -> Order {
         var order = Order()
         if end.cycle >= 0 {
@@ -224,9 +225,9 @@ struct ElementCalls: ~Copyable {
     }
 }
 
-/// What elements have counted since somebody last asked.
+/// The operations that elements have counted since the last query.
 struct OperationTicks: ~Copyable {
-    /// What each node had counted before, by operation.
+    /// The previous counts of each node, by operation.
     private let counted: Block<UInt64>
     private let counts = Block(Operation.allCases.count, OperationCount())
     private let width = Operation.allCases.count
@@ -235,11 +236,11 @@ struct OperationTicks: ~Copyable {
     init(_ instance: Instance) {
         tally = OperationTally(instance)
         counted = Block(instance.spec.nodes.count * Operation.allCases.count, 0)
-        // What was counted before nobody asks for.
+        // Discard earlier counts.
         for number in instance.spec.nodes.indices { take(number) { _, _ in } }
     }
 
-    /// Gives `body` what node `number` has counted since it was last asked: only operations that occurred.
+    /// Passes `body` the counts of node `number` since the last call: only operations that occurred.
     mutating func take<R>(_ number: Int, _ body: (UnsafePointer<OperationCount>, Int) -> R) -> R {
         var touched = tally.takeTouched(number)
         let now = tally.operations(number)

@@ -5,15 +5,15 @@ import Dataplane
 
 /// Runs of the elements themselves in the modelled machine, under the loads of a comparison.
 ///
-/// A run begins where the copies are under way: what its flows have sent before has passed the elements in no time, so that they know
-/// them. Flow tables have room for all of these, as a replay takes it that they have; what they would have to be is told elsewhere.
+/// A run begins with the copies under way: what its flows sent before has passed through the elements in no time, so that they
+/// know the flows. Flow tables have room for all of them, as replays assume; the size needed is reported elsewhere.
 struct LiveExperiment: Sendable {
     private let spec: GraphSpec
     private let options: Instance.Options
     private let services: any FilterServices
     private let traffic: CapturedTraffic
 
-    /// Packets that pass before a run at the most. Where its flows have sent more, the earliest of each are left out.
+    /// The most packets that pass before a run. If its flows have sent more, the earliest of each are left out.
     static let mostBefore = 4_000_000
 
     init(_ instance: Instance, _ traffic: CapturedTraffic) {
@@ -23,10 +23,10 @@ struct LiveExperiment: Sendable {
         self.traffic = traffic
     }
 
-    /// What one run came to.
+    /// The result of one run.
     struct Result {
         var outcome: Outcome
-        /// Flows whose beginning was left out: elements met them midway.
+        /// Flows whose beginning was left out, so that elements met them midway.
         var metMidway: Int64
     }
 
@@ -66,7 +66,7 @@ struct LiveExperiment: Sendable {
         return Result(outcome: runtime.runLoad(), metMidway: load.metMidway)
     }
 
-    /// The packets of a load, and those that their flows have sent before.
+    /// The packets of a load, and those that their flows sent before.
     private struct Load {
         var before: [CopiedTraffic.Arrival] = []
         var arrivals: [CopiedTraffic.Arrival] = []
@@ -110,7 +110,7 @@ struct LiveExperiment: Sendable {
             earlier.sort { ($0.time, $0.number, $0.copy) < ($1.time, $1.number, $1.copy) }
             self.metMidway = metMidway
             self.flows = flows.count
-            // All copies are slowed by one factor, and elements see none of that.
+            // All copies are slowed by one factor, which elements do not see.
             var (numerator, denominator) = times.functionalTime(schedule)
             let start = earlier.first?.time ?? 0
             func arrival(_ arrival: Arrivals.Arrival) -> CopiedTraffic.Arrival {
@@ -131,7 +131,7 @@ struct LiveExperiment: Sendable {
         spec.nodes.reduce(0) { min($0 + $1.element.heldItems, Instance.mostItemsHeld) }
     }
 
-    /// Items that queues, rings and buffers of a device hold at the most, twice: the pool is no limit of the model.
+    /// Twice the most items that queues, rings and buffers of a device hold, so that the pool does not limit the model.
     private static func items(_ profile: DeviceProfile) -> Int {
         func queued(_ executor: ExecutorProfile) -> Int {
             let queues = executor.dispatch == .shared ? 1 : executor.cores
@@ -144,7 +144,7 @@ struct LiveExperiment: Sendable {
 }
 
 extension GraphSpec {
-    /// The same graph with flow tables that have room for so many flows, where that can be set.
+    /// The same graph with flow tables that have room for this many flows, if they can be set.
     fileprivate func withRoom(for flows: Int) -> GraphSpec {
         var spec = self
         for (number, node) in nodes.enumerated() {
@@ -159,7 +159,7 @@ extension GraphSpec {
     }
 }
 
-/// Other services whose sinks keep nothing: what elements write in a trial is no result.
+/// Services that discard output: what elements write in a trial is not a result.
 private final class QuietServices: FilterServices {
     private let services: any Services
 

@@ -3,20 +3,20 @@
 
 import Dataplane
 
-/// When the packets of a live run arrive in virtual time. Their functional time, which elements see, stays the capture's.
+/// When the packets of a live run arrive in virtual time. Their functional time, which elements see, remains the capture's.
 public enum Pace: Sendable, Equatable {
     /// As they were captured.
     case captureTime
     /// As captured, but `numerator / denominator` times as fast.
     case factor(numerator: Int, denominator: Int)
-    /// At even distances, so many per second.
+    /// Evenly spaced, this many per second.
     case rate(Int)
-    /// When the sources say, in the time of the modelled machine, which is what elements see: so what arrives may depend on what was
-    /// sent before. Time begins at 0; a wire's destination is handed a packet when the last bit of it leaves.
+    /// When the sources say, in the time of the modelled machine, which is what elements see: so arrivals may depend on what
+    /// was sent before. Time begins at 0; a wire's destination gets a packet when its last bit leaves.
     case closedLoop
 
-    /// Arrival of the packet number `k` (from 0), in picoseconds, whose functional time is `elapsed` nanoseconds after
-    /// that of the first.
+    /// Arrival of packet number `k` (from 0), in picoseconds, if its functional time is `elapsed` nanoseconds after that of the
+    /// first.
     func arrival(_ k: Int, elapsed: Int64) -> Int64 {
         switch self {
         case .captureTime: scale(elapsed, by: 1_000, over: 1)
@@ -28,14 +28,14 @@ public enum Pace: Sendable, Equatable {
     }
 }
 
-/// How much traffic is offered: more of it is more users, never faster ones.
+/// How much traffic is offered: more means more users, never faster ones.
 ///
-/// A load is made of copies of the recorded traffic, each with flows of its own and shifted in time. There are as many as are needed,
-/// and all are slowed by one factor of at most 1, so that together they make the load exactly.
+/// A load consists of copies of the recorded traffic, each with its own flows and shifted in time: as many as needed, all
+/// slowed by one factor of at most 1, so that together they make the load exactly.
 public enum OfferedLoad: Sendable, Equatable {
     /// The recording as it was captured.
     case captureTime
-    /// So many times the recording's own rate.
+    /// This multiple of the recording's own rate.
     case factor(numerator: Int, denominator: Int)
     /// Packets per second.
     case rate(Int)
@@ -43,18 +43,18 @@ public enum OfferedLoad: Sendable, Equatable {
     case wireRate(Int)
 }
 
-/// The recorded packets in time, as the ports of a NIC can bring them.
+/// The recorded packets' arrival times, limited by what the ports of a NIC can carry.
 struct Traffic: Sendable {
-    /// When each packet comes, from the first, in units of `1 / perNanosecond`; those with one stamp follow each other at
-    /// the rate of their port.
+    /// Arrival time of each packet, from the first, in units of `1 / perNanosecond`; packets with the same timestamp follow
+    /// each other at the rate of their port.
     let times: [Int64]
-    /// How long the recording lasts until it could begin again, in the same units.
+    /// The length of the recording until it could begin again, in the same units.
     let period: Int64
-    /// Units of time in a nanosecond: 1000, or 1 for a recording of many days.
+    /// Time units per nanosecond: 1000, or 1 for a recording of many days.
     let perNanosecond: Int64
     /// Picoseconds that the busiest port needs for the recording.
     let portTime: Int64
-    /// Bytes that all packets take on the wire.
+    /// Bytes of all packets on the wire.
     let wireBytes: Int
 
     init(_ recording: Recording, _ mac: MACProfile) {
@@ -71,7 +71,7 @@ struct Traffic: Sendable {
             let length = Int(recording.visits[Int(root.visit)].length)
             let wireTime = mac.wireTime(length)
             bytes += MACProfile.wireBytes(length)
-            // Stamps that step back are as good as equal ones.
+            // Timestamps that step back count as equal.
             let time = max(max(0, root.time &- first) &* perNanosecond, free[root.node] ?? 0, times.last ?? 0)
             times.append(time)
             let units = perNanosecond == 1 ? (wireTime + 999) / 1_000 : wireTime
@@ -85,7 +85,7 @@ struct Traffic: Sendable {
         period = max(end, (span.length &+ span.gap) &* perNanosecond, 1)
     }
 
-    /// Copies and their pace for a load.
+    /// The number and spacing of copies for a load.
     func schedule(_ load: OfferedLoad) -> Schedule {
         let packets = Int128(max(1, times.count))
         let second = Int128(picosecondsPerSecond)
@@ -109,8 +109,8 @@ struct Traffic: Sendable {
         )
     }
 
-    /// Nanoseconds in which elements see a picosecond of the load, as a fraction: all copies are slowed by one factor, and elements see
-    /// none of that.
+    /// Functional nanoseconds per picosecond of the load, as a fraction: all copies are slowed by one factor, which elements do
+    /// not see.
     func functionalTime(_ schedule: Schedule) -> (numerator: Int128, denominator: Int128) {
         (Int128(period), Int128(schedule.window) * Int128(schedule.copies) * Int128(perNanosecond))
     }
@@ -119,27 +119,27 @@ struct Traffic: Sendable {
     var ownRate: Double { Double(times.count) * 1e9 * Double(perNanosecond) / Double(period) }
 }
 
-/// How many copies of a recording make a load, and how they follow each other: one begins every `window`, so in each window every
-/// recorded packet comes once.
+/// How many copies of a recording make a load, and their spacing: one begins every `window`, so each window holds every
+/// recorded packet once.
 struct Schedule: Sendable, Equatable {
-    /// Picoseconds between the beginnings of two copies, as a fraction.
+    /// Picoseconds between the starts of two copies, as a fraction.
     let numerator: Int128
     let denominator: Int128
-    /// Copies under way at one time.
+    /// Concurrent copies.
     let copies: Int64
-    /// The ports carry no more than this, and more was asked for.
+    /// More was asked for than the ports can carry; this is their limit.
     let isLimitedByPorts: Bool
 
-    /// After so many windows the same comes again, but for the cores that a hash chooses.
+    /// After this many windows the pattern repeats, except for the cores that a hash selects.
     static let pattern = 8
 
-    /// Picoseconds between the beginnings of two copies.
+    /// Picoseconds between the starts of two copies.
     var window: Int64 { max(1, Int64(clamping: numerator / denominator)) }
 
-    /// When window `k` begins, in picoseconds.
+    /// The start of window `k`, in picoseconds.
     func start(_ k: Int) -> Int64 { Int64(clamping: min(Int128(k) * numerator / denominator, Int128(latestTime))) }
 
-    /// Packets per second, for a recording of so many.
+    /// Packets per second, for a recording of this many packets.
     func rate(_ packets: Int) -> Double {
         Double(packets) * Double(picosecondsPerSecond) * Double(denominator) / Double(numerator)
     }
@@ -154,24 +154,24 @@ let latestTime: Int64 = 1 << 62
 func scale(_ x: Int64, by factor: Int64, over divisor: Int64) -> Int64 {
     let product = x.multipliedFullWidth(by: factor)
     if product.high == 0, product.low <= UInt64(Int64.max) { return min(Int64(product.low) / divisor, latestTime) }
-    // The quotient fits when the high half is smaller than the divisor.
+    // The quotient fits if the high half is smaller than the divisor.
     guard product.high >= 0, product.high < divisor / 2 else { return x < 0 ? 0 : latestTime }
     return min(divisor.dividingFullWidth(product).quotient, latestTime)
 }
 
-/// How far modelling has come.
+/// The progress of modelling.
 public enum ModelStep: Sendable, CustomStringConvertible {
     case recorded(packets: Int)
-    /// Bounds of so many placements are known.
+    /// The bounds of this many placements are known.
     case bounding(placement: Int, of: Int)
-    /// Work of the placement number `placement`, from 1, has begun.
+    /// Work on placement number `placement`, from 1, has begun.
     case scoring(placement: Int, of: Int)
-    /// So many of a plan's placements were replayed, and at most so many more may have to be.
+    /// This many of a plan's placements have been replayed, and at most so many more may have to be.
     case replaying(done: Int, atMost: Int)
-    /// Assumptions are drawn.
+    /// Assumptions are being drawn.
     case drawing
 
-    /// How much of this step is done; nil where nobody knows.
+    /// The completed share of this step; nil if unknown.
     public var fraction: Double? {
         switch self {
         case .recorded, .drawing: nil
@@ -192,21 +192,21 @@ public enum ModelStep: Sendable, CustomStringConvertible {
     }
 }
 
-/// Why a model cannot be run.
+/// The reason a model cannot be run.
 public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
-    /// Some element is on a side where it cannot be.
+    /// An element is on a side where it cannot be.
     case badPlacement(element: String, reason: String)
-    /// Too many inputs where paths of different length meet.
+    /// Too many inputs at which paths of different length meet.
     case tooManyMergePoints(Int)
     /// The graph has more wires than the NIC has ports.
     case tooManyWires(wires: Int, ports: Int, profile: String)
     /// There is nothing to replay.
     case noPackets
-    /// The input lasts longer, at the load offered, than virtual time can count.
+    /// At the load offered, the input lasts longer than virtual time can represent.
     case tooSlow
-    /// A planner has too many placements to try; `Int.max` where there are more than can be counted.
+    /// A planner has too many placements to try; `Int.max` if they cannot be counted.
     case tooManyPlacements(Int, most: Int)
-    /// No placement keeps to the constraints.
+    /// No placement satisfies the constraints.
     case noPlacement(String)
 
     public var description: String {

@@ -3,11 +3,11 @@
 
 import Dataplane
 
-/// What the model reads of a packet before any element does.
+/// What the model reads from a packet before any element does.
 ///
-/// `key` is the same for both directions of a flow, as FlowTable sees flows; packets with one key are kept in order. What
-/// belongs to no flow has the common key 0. `headers` are the bytes up to and including the transport header: what
-/// crosses where only headers are read. Elements find the headers that were found here.
+/// `key` is the same for both directions of a flow, as FlowTable defines flows; packets with one key are kept in order. Packets
+/// without a flow share the key 0. `headers` are the bytes up to and including the transport header: those that cross if only
+/// headers are read. Elements find the headers located here.
 func order(_ item: Packet, _ hashKey: HashKey) -> (key: UInt32, headers: UInt16) {
     guard Headers.locate(item) == .ip, FlowKey.isComplete(item) else {
         return (0, UInt16(clamping: min(item.length, mostUnknownHeaders)))
@@ -16,5 +16,5 @@ func order(_ item: Packet, _ hashKey: HashKey) -> (key: UInt32, headers: UInt16)
     return (FlowKey.of(item).key.spread(hashKey), UInt16(clamping: headers))
 }
 
-/// Bytes that count as headers where these are not known: those of Ethernet, IPv4 and TCP.
+/// Header bytes assumed if the headers are unknown: those of Ethernet, IPv4 and TCP.
 private let mostUnknownHeaders: UInt32 = 54

@@ -3,33 +3,33 @@
 
 import Dataplane
 
-/// The work of one run of a graph, which does not depend on where elements are placed: which item met which element,
-/// what was counted there, and what left on which edge.
+/// The work of one run of a graph, independent of placement: which item met which element, what was counted there, and what
+/// left on which edge.
 ///
-/// Replaying it scores any placement on any device without touching a packet again. What elements do at the end of the
-/// input is spread evenly over the packets: under a steady load as many flows end as begin, and no flow waits for the end of
-/// the capture to become a record.
+/// Replaying it scores any placement on any device without touching a packet again. The work at the end of the input is spread
+/// evenly over the packets: under a steady load as many flows end as begin, and no flow waits for the end of the capture to
+/// become a record.
 public struct Recording: Sendable {
     /// One item at one element.
     struct Visit: BitwiseCopyable, Sendable {
         var node: Int32
         /// The edge it came by; -1 for an arrival or a call.
         var edge: Int32
-        /// Which of `counts`.
+        /// Index into `counts`.
         var counts: Int32 = 0
         var length: UInt32
         var firstChild: Int32 = -1
         var nextSibling: Int32 = -1
-        /// Its place in the order in which visits were made.
+        /// Its position in the order in which visits were made.
         var turn: Int32 = 0
         var headers: UInt16
         var traits: Traits
     }
 
-    /// What a visit was of.
+    /// Properties of the item of a visit.
     struct Traits: OptionSet, BitwiseCopyable, Sendable {
         var rawValue: UInt8
-        /// The item is the one that came in before, at the visit that let it go.
+        /// The item is the one that entered at the visit that released it.
         static let same = Traits(rawValue: 1)
         /// It had been held there.
         static let released = Traits(rawValue: 2)
@@ -37,7 +37,7 @@ public struct Recording: Sendable {
         static let holds = Traits(rawValue: 4)
     }
 
-    /// An arrival, or a call with the visits it makes.
+    /// An arrival, or a call, with its visits.
     struct Root: BitwiseCopyable, Sendable {
         /// Functional time in nanoseconds.
         var time: Int64
@@ -50,34 +50,34 @@ public struct Recording: Sendable {
 
     /// Packets recorded.
     public private(set) var packets = 0
-    /// Bytes of those packets as they were before capturing cut them.
+    /// Bytes of those packets on the wire, before truncation by the capture.
     public private(set) var bytes = 0
-    /// The input went on when the recording was full: it is a prefix.
+    /// The input continued after the recording was full, so this is a prefix.
     public private(set) var isPrefix = false
-    /// For each node the bytes of its tables and buffers.
+    /// For each node the memory of its tables and buffers, in bytes.
     let memory: [Int]
     /// For each flow table the most flows that it held at one time; -1 for all other nodes.
     private(set) var flowPeaks: [Int] = []
-    /// For each node what flow tables held at the end.
+    /// For each node the flow counts at the end.
     private(set) var flowCounts: [FlowCounts] = []
-    /// What elements dropped of the recorded items, wherever they are placed; in the order of the graph.
+    /// Recorded items that elements dropped, whatever the placement; in the order of the graph.
     public private(set) var elementDrops: [(element: String, reason: String, count: UInt64)] = []
 
     private(set) var visits: [Visit] = []
     private(set) var roots: [Root] = []
-    /// The different counts of operations that occurred, each as long as there are operations.
+    /// The distinct operation counts that occurred, each an array over all operations.
     private(set) var counts: [UInt32] = []
     let spec: GraphSpec
     let shape: GraphShape
-    /// For placements in which packets go round by the channel: those are run, not replayed. Nil where the graph has none.
+    /// For placements with a slow path across the channel: those are run, not replayed. Nil if the graph can have none.
     let live: LiveExperiment?
 
-    /// Visits kept at most, unless told otherwise.
+    /// The default limit on recorded visits.
     public static let defaultLimit = 1_000_000
 
     /// Runs the sources of `instance` through its elements, up to about `limit` visits of elements.
     ///
-    /// Throws what elements throw when they write out. `progress` is told now and then how far it is.
+    /// Throws what elements throw when they are flushed. Calls `progress` now and then.
     public init(
         _ instance: Instance,
         limit: Int = Recording.defaultLimit,
@@ -89,7 +89,7 @@ public struct Recording: Sendable {
         let traffic = Recording.mayHaveSlowPath(instance) ? CapturedTraffic() : nil
         live = traffic.map { LiveExperiment(instance, $0) }
         try withoutActuallyEscaping(progress) { progress in
-            // Visits are named by 32-bit numbers.
+            // Visits are indexed by 32-bit numbers.
             let recorder = Recorder(
                 instance,
                 limit: min(max(1, limit), 1 << 30),
@@ -112,7 +112,7 @@ public struct Recording: Sendable {
         }
     }
 
-    /// Whether a placement may lead a cycle across the channel.
+    /// Whether some placement can lead a cycle across the channel.
     private static func mayHaveSlowPath(_ instance: Instance) -> Bool {
         let (nodes, shape) = (instance.spec.nodes, instance.shape)
         return (0..<shape.cycles).contains { cycle in
@@ -121,7 +121,7 @@ public struct Recording: Sendable {
         }
     }
 
-    /// Functional time from the first to the last packet, and the mean distance of packets, in nanoseconds.
+    /// Functional time from the first to the last packet, and the mean gap between packets, in nanoseconds.
     var span: (length: Int64, gap: Int64) {
         let times = roots.lazy.filter(\.isPacket).map(\.time)
         guard let first = times.first, let last = roots.last(where: \.isPacket)?.time else { return (0, 1) }
@@ -130,7 +130,7 @@ public struct Recording: Sendable {
     }
 }
 
-/// Makes a recording: it watches a direct run in which one packet follows the other.
+/// Makes a recording: it observes a direct run in which one packet follows the other.
 private final class Recorder: RunObserver {
     private let instance: Instance
     private(set) var visits: [Recording.Visit] = []
@@ -149,17 +149,18 @@ private final class Recorder: RunObserver {
     private var firstEnding: Int?
     private var ticks: OperationTicks
     private let key = FlowKey.spreadKey
-    /// For each item of the pool the visit that it is on its way to.
+    /// For each item of the pool the visit that it is heading for.
     private var visitOf: [Int32]
-    /// What each item of the pool was when it was held last: its place in the order of items tells whether it still is that.
+    /// The identity of each pool item when it was last held: its place in the order of items shows whether it is still the
+    /// same.
     private var held: [(sequence: UInt64, made: UInt32)]
-    /// The visit under way, the item it is of (-1 for a call), and the last of what it let go.
+    /// The current visit, its item (-1 for a call), and the last child it released.
     private var visit: Int32 = -1
     private var item: Int32 = -1
     private var lastChild: Int32 = -1
-    /// Calls announced and not yet made.
+    /// Calls announced but not yet made.
     private var nextCall: Int32 = 0
-    /// What the end of a flow makes elements let go is worked on between the calls, so these wait for their turn.
+    /// Items released at the end of a flow are processed between the calls, so these are kept until their turn.
     private var calls: [Int32] = []
 
     init(
@@ -190,7 +191,7 @@ private final class Recorder: RunObserver {
         try runtime.run()
     }
 
-    // MARK: What happens
+    // MARK: Events
 
     let mostPackets = 1
 
@@ -238,7 +239,7 @@ private final class Recorder: RunObserver {
                 visit: Int32(visits.count),
                 count: Int32(numbers.count),
                 key: key,
-                // A table tells of the ends of its flows.
+                // A table announces the ends of its flows.
                 node: Int32(numbers[numbers.count - 1]),
                 isPacket: false
             )
@@ -283,7 +284,7 @@ private final class Recorder: RunObserver {
         visitOf[Int(i)] = number
     }
 
-    /// Whether an item that leaves is one that its element had held; it is not any more.
+    /// Whether a leaving item is one that its element had held; clears that.
     private func wasHeld(_ i: Int32) -> Bool {
         let item = instance.pool[i]
         let before = held[Int(i)]
@@ -309,7 +310,7 @@ private final class Recorder: RunObserver {
 
     // MARK: The end of the input
 
-    /// The roots in the order of replay: those of the end of input stand evenly between the packets.
+    /// The roots in replay order: those of the end of input are spread evenly between the packets.
     func spreadRoots() -> [Recording.Root] {
         let firstEnding = firstEnding ?? roots.count
         // Most elements have nothing to do at the end.
@@ -344,8 +345,8 @@ private final class Recorder: RunObserver {
         return spread
     }
 
-    /// What an element lets go at the end of the input it would let go bit by bit if the input went on: so each item has a call of its
-    /// own.
+    /// Items that an element releases at the end of the input it would release gradually if the input went on: so each item
+    /// gets its own call.
     private func apart(_ root: Recording.Root) -> [Recording.Root] {
         guard root.count == 1, visits[Int(root.visit)].firstChild >= 0 else { return [root] }
         var calls = [root]
@@ -366,13 +367,13 @@ private final class Recorder: RunObserver {
     }
 }
 
-/// Counts of operations, each different one once.
+/// Distinct operation counts, each stored once.
 private struct CountTable {
     private(set) var counts: [UInt32] = []
     private var slots: [Int32] = Array(repeating: -1, count: 1024)
     private let width = Operation.allCases.count
 
-    /// Where nothing was counted.
+    /// The index of empty counts.
     var indexOfNone: Int { mutating get { withUnsafePointer(to: OperationCount()) { index(of: $0, 0) } } }
 
     mutating func index(of given: UnsafePointer<OperationCount>, _ n: Int) -> Int {

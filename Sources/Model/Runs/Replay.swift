@@ -4,11 +4,11 @@
 import Dataplane
 
 extension Recording {
-    /// Puts the recorded work on a device in a placement, under a load of copies of the recording, until about `packets` have
-    /// arrived.
+    /// Replays the recorded work on a device in a placement, under a load of copies of the recording, until about `packets`
+    /// have arrived.
     ///
-    /// The traffic goes on for ever: a copy that ends is followed by another one, and those that began before the first packet of the
-    /// replay are under way when it begins. So a packet costs the same however many there are, and nothing has to warm up but queues.
+    /// The traffic never ends: a copy that ends is followed by another, and those that began before the first packet of the
+    /// replay are already under way. So the cost per packet does not depend on their number, and only queues need to warm up.
     public func replay(
         placement sides: [Side],
         profile: DeviceProfile,
@@ -36,10 +36,10 @@ extension Recording {
         return simulation.result
     }
 
-    /// About as many packets as wanted, fewer where each leads to very much work.
+    /// About the number of packets wanted, fewer if each causes very much work.
     ///
-    /// Of a short recording these are whole windows, so that what a packet costs does not depend on how many are wanted; and they end
-    /// before the latest virtual time, since all arrivals after it would come at once.
+    /// Of a short recording these are whole windows, so that the cost per packet does not depend on how many are wanted; and
+    /// they end before the latest virtual time, since all arrivals after it would come at once.
     func howMany(_ wanted: Int, _ schedule: Schedule) throws(ModelError) -> Int {
         let affordable = max(1, min(wanted, Recording.mostReplayed / max(1, visits.count / packets)))
         let possible = Int(latestTime / 2 / schedule.window)
@@ -48,13 +48,13 @@ extension Recording {
         return windows == 0 ? affordable : windows * packets
     }
 
-    /// Visits of elements in one replay at most, about: loops can make hundreds for each packet.
+    /// The approximate maximum of visits in one replay: loops can make hundreds per packet.
     private static let mostReplayed = 4_000_000
 
-    /// The work is that of a recorded run.
+    /// The work of a recorded run.
     struct ReplayedWork: Work, ~Copyable {
         private let recording: Recording
-        /// For each of the recorded counts its cost on each side.
+        /// The cost of each recorded count on each side.
         private let nicCosts: [Cost]
         private let hostCosts: [Cost]
         private let isHost: [Bool]
@@ -115,7 +115,7 @@ extension Recording {
             return (job, key(root.key), 0)
         }
 
-        /// The key of a flow in the copy under way: each copy goes to the next entry of the table by which a hash chooses a core, so
+        /// The key of a flow in the current copy: each copy uses the next entry of the table by which a hash selects a core, so
         /// that many copies load all cores alike.
         private func key(_ key: UInt32) -> UInt32 {
             if copy == 0 { return key }
@@ -175,7 +175,7 @@ extension Recording {
                 count: root.count,
                 key: key(root.key),
                 time: 0,
-                // What it does is known, so it need not wait until all before it is done, as a call of elements must.
+                // Its effects are known, so it need not wait until all before it is done, as a call of elements must.
                 after: -1
             )
         }
@@ -185,7 +185,7 @@ extension Recording {
         mutating func done(_ control: Control) {}
     }
 
-    /// The cost of each of the different counts.
+    /// The cost of each distinct count.
     fileprivate func costs(_ table: borrowing CostTable) -> [Cost] {
         let width = Operation.allCases.count
         return (0..<counts.count / width).map { index in

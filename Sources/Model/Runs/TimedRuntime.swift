@@ -5,17 +5,17 @@ import Dataplane
 
 /// Runs a graph in the modelled machine: the same elements as ``DirectRuntime``, in virtual time, on two sides.
 ///
-/// Below overload it emits what a direct run emits, in the same order within each flow. The input is run once; where a
-/// longer run is needed to measure a steady load, a ``Recording`` of it is replayed.
+/// Below overload it emits what a direct run emits, in the same order within each flow. The input is run once; if a longer run
+/// is needed to measure a steady load, a ``Recording`` of it is replayed.
 public final class TimedRuntime {
-    /// What is run; its counters can be read afterwards.
+    /// The graph being run; its counters can be read afterwards.
     public let instance: Instance
     private var simulation: Simulation<LiveWork>
 
-    /// Throws ``ModelError`` when the placement is not possible.
+    /// Throws ``ModelError`` if the placement is not possible.
     ///
-    /// Items in flight come from the instance's pool: when it is empty the next packet is dropped, as `no_items`. So the pool should
-    /// be larger than queues and rings together.
+    /// Items in flight come from the instance's pool: if it is empty the next packet is dropped, as `no_items`. So the pool
+    /// should be larger than queues and rings together.
     public convenience init(
         _ instance: Instance,
         placement sides: [Side],
@@ -32,9 +32,9 @@ public final class TimedRuntime {
         simulation = Simulation(work, instance.spec, routes, profile)
     }
 
-    /// Runs until all sources end, then ends the elements and writes out what they have buffered.
+    /// Runs until all sources end, then finishes the elements and flushes their buffers.
     ///
-    /// The outcome is that of the input: what its end makes elements do is done, but is no part of the load.
+    /// The outcome covers the input only: work that its end causes is done, but is not part of the load.
     public func run() throws -> Outcome {
         let outcome = runLoad()
         for number in instance.shape.order {
@@ -45,13 +45,13 @@ public final class TimedRuntime {
         return outcome
     }
 
-    /// Runs until all sources end, and no further.
+    /// Runs until all sources end, without finishing the elements.
     func runLoad() -> Outcome {
         simulation.run()
         return simulation.result
     }
 
-    /// The work is the elements themselves.
+    /// The work of the elements themselves.
     struct LiveWork: Work, ~Copyable {
         private var elements: ElementCalls
         private let load: Pace
@@ -63,18 +63,18 @@ public final class TimedRuntime {
         private var arrived = 0
         /// When the last packet arrived, in virtual and in functional time.
         private var last: (arrival: Int64, time: Int64) = (0, .min)
-        /// The functional time that has come.
+        /// The functional time reached.
         private var reached = Int64.min
         private let firstTime: Int64
         private(set) var nextArrival: Int64 = .max
         var holds: Bool { !isSending && elements.holds }
-        /// The last visit was that of a packet that is about to be sent.
+        /// The last visit was that of a packet about to be sent.
         private var isSending = false
-        /// As many as a batch of a direct run, for what they make takes items.
+        /// As many as a batch of a direct run, since items they make come from the pool.
         let mostCalls = 64
         let children: UnsafeMutablePointer<Child>
 
-        /// Calls that are planned or under way: `stride` places for each control.
+        /// Calls planned or under way: `stride` places for each control.
         private var calls: [(call: ElementCalls.Call, node: Int32)?] = []
         private var freeCalls: [Int32] = []
         private let stride: Int
@@ -86,7 +86,7 @@ public final class TimedRuntime {
         private var visited: Int32 = 0
         private(set) var awaited: Int64 = -1
 
-        /// A flow of a table that is being cut over.
+        /// A flow being cut over, and its table.
         private struct CutOver: Hashable {
             var table: Int32
             var index: Int32
@@ -98,7 +98,7 @@ public final class TimedRuntime {
                 generation = flow.generation
             }
         }
-        /// The input has ended: no timer fires any more.
+        /// The input has ended: no more timers fire.
         private var isEnding = false
         private var ended: [EndedFlow] = []
         private var nextEnded = 0
@@ -119,7 +119,7 @@ public final class TimedRuntime {
             let step = elements.step
             stride = max(1, instance.spec.nodes.indices.map { step.told(by: $0).count }.max() ?? 1)
             elements.look()
-            // In a closed loop time is that of the machine.
+            // In a closed loop time is the machine's.
             firstTime = load == .closedLoop ? 0 : elements.nextTime
             plan()
         }
@@ -130,11 +130,11 @@ public final class TimedRuntime {
                 ? .max : load.arrival(arrived, elapsed: elements.nextTime &- firstTime)
         }
 
-        /// Between two arrivals time goes on evenly. Behind the last nobody says what time it is.
+        /// Time advances evenly between two arrivals. After the last, nothing defines it.
         var nextTimer: Int64 {
             let due = elements.nextDue
             if awaitsSending {
-                // An idle source is asked again when it said so.
+                // An idle source is asked again at the time it gave.
                 let next = min(due > reached ? due : .max, elements.idleUntil)
                 return next == .max || isEnding ? .max : scale(next, by: 1_000, over: 1)
             }
@@ -204,7 +204,7 @@ public final class TimedRuntime {
                 }
             }
             if n < 0, let flow = elements.step.takeAwaited() {
-                // One whose marker nobody knows waits for none.
+                // If the marker is unknown there is nothing to wait for.
                 awaited = numbers[CutOver(visited, flow)] ?? .max
             }
             let counted = elements.takeCounts(Int(job.pointee.node))
@@ -238,7 +238,7 @@ public final class TimedRuntime {
                     ended.removeAll(keepingCapacity: true)
                     nextEnded = 0
                 }
-                // Items of the flow may be anywhere, so all that are in flight must be through.
+                // Items of the flow may be anywhere, so everything in flight must be through.
                 return control(
                     at: Int(flow.table),
                     .ended(flow),
@@ -299,17 +299,17 @@ public final class TimedRuntime {
     }
 }
 
-/// The key of calls to an element that belong to no flow.
+/// The key of calls to an element that have no flow.
 func timerKey(_ number: Int) -> UInt32 { UInt32(truncatingIfNeeded: mix64(UInt64(number) &+ 1)) }
 
 extension EndedFlow {
-    /// The key of the calls that tell of a flow's end: spread over cores as flows are.
+    /// The key of calls for a flow's end: spread over cores like flows.
     var key: UInt32 {
         UInt32(truncatingIfNeeded: mix64(UInt64(UInt32(bitPattern: flow.index)) &<< 32 | UInt64(flow.generation)))
     }
 }
 
-/// Elements are where their types, the graph and the device allow.
+/// Checks that each element is where its type, the graph and the device allow.
 func checkPlacement(_ spec: GraphSpec, _ sides: [Side], _ profile: DeviceProfile) throws(ModelError) {
     let wires = spec.nodes.count { $0.isWire }
     if wires > profile.mac.ports {

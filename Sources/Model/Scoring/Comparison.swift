@@ -3,57 +3,57 @@
 
 import Dataplane
 
-/// What the model says of one placement.
+/// The model's results for one placement.
 public struct PlacementResult: Sendable {
     /// The placement's name.
     public var name: String
-    /// For each node of the graph the side it is on.
+    /// For each node of the graph its side.
     public var sides: [Side]
     /// The name of the device it was modelled on.
     public var profile: String
-    /// The price that the device's profile gives, in US dollars; nil where it gives none.
+    /// The price in the device's profile, in US dollars; nil if there is none.
     public var price: Int?
-    /// Packets per second, all ports together, that the placement serves for ever without losing one; to 0.1 %.
+    /// Packets per second, all ports together, that the placement sustains forever without losing one; to 0.1 %.
     public var sustainableRate: Int
-    /// Bits per second that then come in on the wires, all ports together: frames, and the 24 bytes around each.
+    /// Bits per second that then arrive on the wires, all ports together: frames, plus the 24 bytes around each.
     public var wireRate: Double
-    /// Packets per second that no resource is too slow for. The sustainable rate is less where a queue overflows before.
+    /// Packets per second at which no resource is too slow. The sustainable rate is lower if a queue overflows first.
     public var bound: Double
-    /// The queue that overflows in bursts just above the sustainable rate, before any resource is full; nil where a resource is.
+    /// The queue that overflows in bursts just above the sustainable rate, before any resource is full; nil if a resource is.
     public var firstDrop: Outcome.Drop?
-    /// How busy each resource is at the sustainable rate, 0 to 1, the busiest first.
+    /// How busy each resource is at the sustainable rate, 0 to 1, busiest first.
     public var utilisation: [(resource: Resource, share: Double)]
     /// The load at which latency was modelled.
     public var load: Load
-    /// Copies of the recording that make the sustainable rate.
+    /// Copies of the recording that make up the sustainable rate.
     public var copies: Int64
-    /// For each flow table what that rate needs.
+    /// For each flow table the flows at that rate.
     public var flows: [FlowNeed]
-    /// Latency at the load, in picoseconds, from the last bit in to the last work, or the last bit out; nil when no packet came
+    /// Latency at the load, in picoseconds, from the last bit in to the last work, or the last bit out; nil if no packet came
     /// through.
     public var latency: Percentiles?
-    /// Items lost at that load, by reason; those that did not occur are left out.
+    /// Items lost at that load, by reason; reasons that did not occur are left out.
     public var drops: [(reason: Outcome.Drop, count: UInt64)]
-    /// Packets that were offered at that load, and those of which nothing was lost.
+    /// Packets offered at that load, and those of which nothing was lost.
     public var packets: (offered: UInt64, completed: UInt64)
-    /// Core cycles of the host per packet of which nothing is lost.
+    /// Host core cycles per packet of which nothing is lost.
     public var hostCyclesPerPacket: Double
-    /// Cores of the host that are busy at the sustainable rate.
+    /// Host cores that are busy at the sustainable rate.
     public var hostCoresBusy: Double
-    /// Core cycles of the NIC per packet of which nothing is lost.
+    /// NIC core cycles per packet of which nothing is lost.
     public var nicCyclesPerPacket: Double
-    /// What the device writes to the host's memory, per packet.
+    /// Writes of the device to host memory, per packet.
     public var toHost: Crossing
-    /// What the device reads from the host's memory, per packet.
+    /// Reads of the device from host memory, per packet.
     public var toNIC: Crossing
-    /// Where packets go round by the channel, how many do; nil where none can. Such a placement is simulated with its elements, and
-    /// its figures per packet are those at the sustainable rate.
+    /// The share of packets on a slow path across the channel; nil if there is none. Such a placement is simulated with its
+    /// elements, and its figures per packet are those at the sustainable rate.
     public var slowPath: SlowPath?
 
     /// The resource that is busiest at the sustainable rate.
     public var busiest: Resource { utilisation[0].resource }
 
-    /// What keeps the rate from being higher, in words.
+    /// What limits the rate, in words.
     public var bottleneck: String { firstDrop.map { "\($0.place) (bursts)" } ?? busiest.rawValue }
 
     /// Latencies in picoseconds, to three digits.
@@ -68,56 +68,56 @@ public struct PlacementResult: Sendable {
 
     /// One direction of the channel, per packet.
     public struct Crossing: Sendable, Equatable {
-        /// Bytes of items and descriptors, without the headers of the link.
+        /// Bytes of items and descriptors, without link headers.
         public var bytes: Double
-        /// DMAs, those of descriptors included.
+        /// DMAs, including those of descriptors.
         public var transfers: Double
     }
 
-    /// Packets that go round a cycle that crosses the channel.
+    /// Packets on a cycle that crosses the channel.
     public struct SlowPath: Sendable, Equatable {
-        /// Items that set out on it for each packet offered, at the sustainable rate.
+        /// Items that enter it per packet offered, at the sustainable rate.
         public var share: Double
-        /// The same at the load at which latency is modelled.
+        /// ``share`` at the load at which latency is modelled.
         public var shareAtLoad: Double
-        /// Flows whose beginning was left out, since they had sent too many packets to run them all before: elements met them midway.
+        /// Flows whose beginning was left out, since they had sent too many packets to run them all beforehand: elements met them midway.
         public var metMidway: Int64
     }
 
-    /// What a rate needs of a flow table.
+    /// Flows in a table at some rate, compared with its capacity.
     public struct FlowNeed: Sendable, Equatable {
         /// The table's name in the graph.
         public var table: String
-        /// Where it is.
+        /// The table's side.
         public var side: Side
-        /// Flows under way at one time: those of the recording, times the copies.
+        /// Concurrent flows: those of the recording, times the copies.
         public var needed: Int64
-        /// The same at the load at which latency is modelled.
+        /// ``needed`` at the load at which latency is modelled.
         public var neededAtLoad: Int64
-        /// Flows that have had their last packet and stay until they have idled out; nil where they stay for ever.
+        /// Flows past their last packet that have not idled out yet; nil if they stay forever.
         public var staying: Int64?
-        /// Nanoseconds for which they stay; 0 for ever.
+        /// Nanoseconds for which they stay; 0 means forever.
         public var stays: Int64
-        /// Flows the table has room for.
+        /// The table's capacity in flows.
         public var room: Int64
-        /// Entries that tables on its side can have together; nil where the profile does not say.
+        /// The most entries that tables on its side can have together; nil if the profile does not say.
         public var limit: Int64?
     }
 }
 
 /// A load as it was offered.
 public struct Load: Sendable, Equatable {
-    /// What was asked for.
+    /// The load asked for.
     public var asked: OfferedLoad
     /// Packets per second, all ports together.
     public var rate: Double
-    /// Copies of the recording that make it.
+    /// Copies of the recording that make it up.
     public var copies: Int64
-    /// More was asked for than the ports carry; this is what they do.
+    /// More was asked for than the ports can carry; this is their limit.
     public var isLimitedByPorts: Bool
 }
 
-/// What can be busy.
+/// A resource that can be busy.
 public enum Resource: String, Sendable, CaseIterable {
     case portRx = "port rx"
     case portTx = "port tx"
@@ -128,23 +128,23 @@ public enum Resource: String, Sendable, CaseIterable {
     case hostCores = "host cores"
     case hostThreads = "host threads"
     case hostMemory = "host memory"
-    /// Bytes from the NIC to the host, requests of reads included.
+    /// Bytes from the NIC to the host, including read requests.
     case linkToHost = "to-host link"
-    /// Bytes from the host to the NIC, doorbells included.
+    /// Bytes from the host to the NIC, including doorbells.
     case linkToNIC = "to-NIC link"
     /// Starts of DMAs.
     case writeIssue = "DMA writes"
     case readIssue = "DMA reads"
     /// Commands across the channel.
     case controlPath = "control path"
-    /// DMAs under way.
+    /// DMAs in progress.
     case writesInFlight = "DMA writes in flight"
     case readsInFlight = "DMA reads in flight"
 }
 
 /// A placement on a device.
 public struct Contender: Sendable {
-    /// Which side each element is on.
+    /// The side of each element.
     public var placement: GraphSpec.Placement
     /// The device.
     public var profile: DeviceProfile
@@ -157,49 +157,49 @@ public struct Contender: Sendable {
 
 /// Several placements of one graph, on one device or several, under the same packets.
 ///
-/// What is said of a placement does not depend on which others it is compared with.
+/// The results for a placement do not depend on which others it is compared with.
 public struct Comparison: Sendable {
-    /// In the order given; without those that cannot be modelled.
+    /// In the order given, without those that cannot be modelled.
     public var results: [PlacementResult]
-    /// The placements that cannot be modelled, and why.
+    /// The placements that cannot be modelled, and the reasons.
     public var infeasible: [(name: String, reason: String)]
-    /// The placement the others are held against. It need not be among ``results``.
+    /// The placement that others are compared with. It need not be among ``results``.
     public var baseline: PlacementResult
-    /// Numbers of ``results`` by sustainable rate, the best first; those that the search cannot tell apart by fewer host cycles,
+    /// Indices into ``results`` by sustainable rate, best first; those that the search cannot distinguish by fewer host cycles,
     /// bytes that cross, p99, rate, and elements on the NIC.
     public var ranking: [Int]
-    /// One sentence: which is best, and by what.
+    /// One sentence: which is best, and in what.
     public var verdict: String
-    /// The best two sustain the same rate, as far as the search resolves it.
+    /// The best two sustain the same rate, within the resolution of the search.
     public var isTie: Bool
-    /// What becomes of the verdict when assumptions are others.
+    /// What happens to the verdict if assumptions change.
     public var sensitivity: Sensitivity
-    /// What was recorded.
+    /// Facts about the recording.
     public var recorded: Recorded
     /// The devices, each once.
     public var profiles: [DeviceProfile]
-    /// The devices have hosts that differ.
+    /// The devices' hosts differ.
     public var hostsDiffer: Bool
 
-    /// How a comparison is made.
+    /// Options of a comparison.
     public struct Options: Sendable {
         /// Packets for each replay; the recording is repeated as often as needed.
         public var packets = 100_000
-        /// Visits of elements recorded at most.
+        /// The most visits of elements to record.
         public var recordLimit = Recording.defaultLimit
         /// The load at which latency is modelled; nil for half the sustainable rate of the baseline.
         public var load: OfferedLoad?
-        /// The name of the placement that others are held against; nil for `host-only`, or all on the host.
+        /// The name of the baseline placement; nil for `host-only`, or everything on the host.
         public var baseline: String?
-        /// The seed of the draws of assumptions.
+        /// The seed for drawing assumptions.
         public var seed: UInt64 = 1
         public init() {}
     }
 
     /// Runs the graph once and scores the recorded work in each placement on one device.
     ///
-    /// `makeInstance` gives the graph ready to run, its wires bound. Throws ``ModelError`` when no placement is
-    /// possible, and what running the graph throws.
+    /// `makeInstance` returns the graph ready to run, its wires bound. Throws ``ModelError`` if no placement is possible, and
+    /// what running the graph throws.
     public static func run(
         _ placements: [GraphSpec.Placement],
         profile: DeviceProfile,
@@ -228,7 +228,7 @@ public struct Comparison: Sendable {
         )
     }
 
-    /// The placement others are held against: the one named, else `host-only`, else all on the host that can be.
+    /// The baseline: the placement named, or `host-only`, or everything on the host that can be.
     public static func baseline(
         _ spec: GraphSpec,
         _ placements: [GraphSpec.Placement],
@@ -238,7 +238,7 @@ public struct Comparison: Sendable {
         return all.first { $0.name == name ?? "host-only" } ?? spec.allHost
     }
 
-    /// Scores a recording in each placement on its device; `progress` is told now and then how far that is.
+    /// Scores a recording in each placement on its device; calls `progress` now and then.
     public init(
         _ recording: Recording,
         _ contenders: [Contender],
@@ -262,7 +262,7 @@ public struct Comparison: Sendable {
                 let candidate = try scorer.candidate(contender.placement.sides)
                 scored.append((contender, scorer, candidate, .init(rate: 0)))
             } catch {
-                // A baseline that was asked for must be; another one is replaced by the first that can be.
+                // A baseline that was asked for must be possible; any other is replaced by the first that is.
                 if options.baseline != nil, Comparison.isSame(contender, baseline) { throw error }
                 firstError = firstError ?? error
                 if k < contenders.count || !isShown { infeasible.append((contender.placement.name, error.description)) }
@@ -274,7 +274,7 @@ public struct Comparison: Sendable {
                 progress(.scoring(placement: k + 1, of: scored.count))
             }
         }
-        // A baseline that cannot be is replaced by the first that can.
+        // An impossible baseline is replaced by the first placement that is possible.
         let base = scored.firstIndex { Comparison.isSame($0.contender, baseline) } ?? 0
         let load = options.load ?? .rate(max(1, scored[base].capacity.rate / 2))
         let every = try scored.map {
@@ -312,7 +312,7 @@ public struct Comparison: Sendable {
             return Merits.best(
                 results.indices.map { k in
                     let (variant, candidate) = (variants[device[k]], shown[k].candidate)
-                    // Where a queue overflows before, it is taken to do so at the same share of the bound.
+                    // If a queue overflows first, it is assumed to do so at the same share of the bound.
                     let rate = variant.bound(candidate) * Double(results[k].sustainableRate) / max(1, results[k].bound)
                     return Merits(
                         objective: -rate,
@@ -358,7 +358,7 @@ public struct Comparison: Sendable {
             : equal.count == 2
                 ? "'\(best.name)' and '\(results[others[0]].name)' sustain the same rate"
                 : "\(equal.count) of \(results.count) sustain the same rate"
-        // What decides in turn, among those that are still equal.
+        // The criteria in order, each applied to those still equal.
         let stages: [(words: String, figure: (PlacementResult) -> Double)] = [
             ("needs the fewest host cycles", { $0.hostCyclesPerPacket }),
             ("moves the fewest bytes", { $0.toHost.bytes + $0.toNIC.bytes }),
@@ -379,7 +379,7 @@ public struct Comparison: Sendable {
         return (true, "\(who); '\(best.name)' \(by)")
     }
 
-    /// A number with two digits behind the point.
+    /// A number with two decimal places.
     private static func hundredths(_ x: Double) -> String {
         let n = Int((min(x, 1e12) * 100).rounded())
         let digits = "\(n % 100)"
@@ -387,24 +387,24 @@ public struct Comparison: Sendable {
     }
 }
 
-/// What is said of a recording in reports.
+/// What reports say about a recording.
 public struct Recorded: Sendable {
     /// Packets recorded.
     public var packets: Int
-    /// The capture went on after them.
+    /// The capture continued after them.
     public var isPrefix: Bool
     /// Bytes per packet as captured.
     public var bytesPerPacket: Double
-    /// Bytes per packet on the wire: with all that stands around a frame.
+    /// Bytes per packet on the wire, including everything around a frame.
     public var wireBytesPerPacket: Double
     /// Packets per second of the recording itself.
     public var ownRate: Double
-    /// What elements dropped of the recorded items, the same in every placement.
+    /// Recorded items that elements dropped, the same in every placement.
     public var elementDrops: [(element: String, reason: String, count: UInt64)]
-    /// Elements whose state flows share: what they did is what they did for the recording alone, not for merged copies of it.
+    /// Elements with state shared between flows: their behaviour is that for the recording alone, not for merged copies of it.
     public var sharedState: [String]
 
-    /// What is said of the recording of a scorer.
+    /// The facts about a scorer's recording.
     package init(_ scorer: Scorer) { self.init(scorer.recording, scorer.traffic) }
 
     init(_ recording: Recording, _ traffic: Traffic) {
@@ -419,15 +419,15 @@ public struct Recorded: Sendable {
 }
 
 extension GraphSpec {
-    /// Everything on the host that can be.
+    /// All elements on the host that can be.
     public var allHost: Placement { extreme("all-host", .host) }
 
-    /// Everything on the NIC that can be.
+    /// All elements on the NIC that can be.
     public var allNIC: Placement { extreme("all-nic", .nic) }
 
     private func extreme(_ name: String, _ side: Side) -> Placement {
         var sides = nodes.map { $0.isWire ? .nic : $0.pin?.side ?? side }
-        // What must stay together goes where one of it must be.
+        // A set to be kept together goes where one of its members must be.
         for set in together {
             if let pinned = set.first(where: { nodes[$0].pin != nil }) {
                 for member in set { sides[member] = sides[pinned] }

@@ -3,33 +3,33 @@
 
 import Dataplane
 
-/// The recorded work, added up: visits of packets that took the same way are one. From it follows what any placement asks of
-/// each resource, exactly and in microseconds, since nothing of that depends on when packets come.
+/// The recorded work, summed: visits of packets that took the same path become one. From it follows any placement's demand on
+/// each resource, exactly and in microseconds, since none of that depends on arrival times.
 struct WorkSummary: Sendable {
-    /// Visits at one place of a way.
+    /// Visits at one point of a path.
     private struct Visit {
-        /// Where in the way the visit is that let the item go; -1 for an arrival or a call.
+        /// The visit, within the path, that released the item; -1 for an arrival or a call.
         var parent: Int32
         var node: Int32
-        /// The edge it came by; -1 for an arrival or a call.
+        /// The edge the items came by; -1 for an arrival or a call.
         var edge: Int32
         var traits: Recording.Traits
-        /// How many visits.
+        /// The number of visits.
         var count = 0.0
-        /// Their items when headers, and when all of them, cross.
+        /// Costs of their items if headers cross, and if everything does.
         var headers = Bytes()
         var whole = Bytes()
-        /// What the items take on a wire.
+        /// Bytes of the items on a wire.
         var wireBytes = 0.0
     }
 
-    /// Items that cross.
+    /// Costs of items that cross.
     struct Bytes {
         /// Their bytes.
         var data = 0.0
         /// DMAs for them: none for an empty item.
         var dmas = 0.0
-        /// Their bytes on the link, written and read.
+        /// Bytes on the link to write them and to read them.
         var written = 0.0
         var requested = 0.0
         var completed = 0.0
@@ -44,9 +44,9 @@ struct WorkSummary: Sendable {
         }
     }
 
-    /// What packets, or calls, went through that took the same way.
+    /// The visits of packets, or calls, that took the same path.
     private struct Way {
-        /// Its visits are `first ..< first + count`, each behind its parent.
+        /// Its visits are `first ..< first + count`, each after its parent.
         var first: Int
         var count: Int
         /// The element that made the call; -1 for packets.
@@ -57,9 +57,9 @@ struct WorkSummary: Sendable {
     let packets: Double
     private var ways: [Way] = []
     private var visits: [Visit] = []
-    /// For each visit its operations, as many as there are.
+    /// For each visit the counts of all operations.
     private var operations: [Double] = []
-    /// Bytes that came in at each wire, by node.
+    /// Bytes that arrived at each wire, by node.
     let received: [Double]
     private let spec: GraphSpec
     private static let width = Operation.allCases.count
@@ -125,10 +125,10 @@ struct WorkSummary: Sendable {
         self.received = received
     }
 
-    /// Bytes of the command that tells the other side of the end of a flow.
+    /// Bytes of the command that tells the other side about the end of a flow.
     static let callBytes = 16
 
-    /// What a placement asks of each resource, for all recorded packets.
+    /// A placement's demand on each resource, for all recorded packets.
     func demand(_ routes: Routes) -> Demand {
         var demand = Demand(packets: packets, isPlain: routes.isPlain, received: received)
         demand.sent = Array(repeating: 0, count: spec.nodes.count)
@@ -185,17 +185,17 @@ struct WorkSummary: Sendable {
     }
 }
 
-/// What a placement asks of each resource for some packets, in operations, items and bytes.
+/// A placement's demand on each resource for some packets, in operations, items and bytes.
 struct Demand: Sendable {
     /// Work of one side.
     struct Work: Sendable {
         var operations = Array(repeating: 0.0, count: Operation.allCases.count)
-        /// Items that come in.
+        /// Items that enter.
         var items = 0.0
         /// Items handed to the channel.
         var sends = 0.0
     }
-    /// What crosses in one direction.
+    /// Traffic in one direction.
     struct Crossing: Sendable {
         var items = 0.0
         var data = 0.0
@@ -223,7 +223,7 @@ struct Demand: Sendable {
         self.received = received
     }
 
-    /// Items come to the other side by a way of their own.
+    /// Items that reach the other side by a path of their own.
     mutating func pass(to side: Side, _ count: Double) {
         if side == .host { host.items += count } else { nic.items += count }
     }
@@ -246,7 +246,7 @@ struct Demand: Sendable {
     }
 }
 
-/// What a device charges, worked out once for many placements.
+/// The charges of a device, computed once for many placements.
 struct Tariff: Sendable {
     /// One side: picoseconds of computing and of waiting, and accesses.
     private struct Charges {
@@ -287,7 +287,7 @@ struct Tariff: Sendable {
     /// Picoseconds per byte on the link, and per byte on the wire.
     private let linkByte: Double
     private let wireByte: Double
-    /// Link bytes and DMAs of the driver for each item, by direction.
+    /// Link bytes and DMAs of the driver per item, by direction.
     private let steps: (toHost: Steps, toNIC: Steps)
 
     private struct Steps {
@@ -332,7 +332,7 @@ struct Tariff: Sendable {
         steps = (Steps(driver.toHost, profile.channel.link), Steps(driver.toNIC, profile.channel.link))
     }
 
-    /// Packets per second that each resource can serve for ever.
+    /// Packets per second that each resource can sustain forever.
     func limits(_ demand: Demand) -> [(resource: Resource, rate: Double)] {
         var limits: [(resource: Resource, rate: Double)] = []
         let second = demand.packets * 1e12
@@ -379,8 +379,8 @@ struct Tariff: Sendable {
         return limits
     }
 
-    /// The part of its time for which each resource is busy with what came in a run at `rate` packets a second, 0 to 1: what
-    /// ``limits(_:)`` says of replays, seen.
+    /// The share of time for which each resource is busy, 0 to 1, with the traffic of a run at `rate` packets per second: what
+    /// ``limits(_:)`` computes for replays, observed.
     func shares(_ run: Outcome, _ rate: Int) -> [(Resource, Double)] {
         // The run itself took a little longer: it ends when the last packet has left.
         let time = Double(max(1, run.offered)) * 1e12 / Double(max(1, rate))
@@ -416,7 +416,7 @@ struct Tariff: Sendable {
         return shares
     }
 
-    /// What one packet uses.
+    /// Resources used per packet.
     struct Use {
         var hostCycles: Double
         var nicCycles: Double
@@ -424,7 +424,7 @@ struct Tariff: Sendable {
         var toNIC: PlacementResult.Crossing
     }
 
-    /// What one packet of a run used.
+    /// Resources used per packet of a run.
     func use(_ run: Outcome) -> Use {
         let packets = Double(max(1, run.offered))
         func cycles(_ tally: Outcome.ExecutorTally, _ executor: ExecutorProfile) -> Double {
@@ -441,7 +441,7 @@ struct Tariff: Sendable {
         )
     }
 
-    /// What one packet of a replay uses.
+    /// Resources used per packet of a replay.
     func use(_ demand: Demand) -> Use {
         func crossing(_ sum: (dmas: Double, bytes: Double)) -> PlacementResult.Crossing {
             .init(bytes: sum.bytes / demand.packets, transfers: sum.dmas / demand.packets)
@@ -457,7 +457,7 @@ struct Tariff: Sendable {
     /// Picoseconds of the host's cores.
     private func hostBusy(_ demand: Demand) -> Double {
         var busy = host.busy(demand.host)
-        // As few interrupts as there can be: one for as many items as wait at the most.
+        // The fewest possible interrupts: one per maximum number of waiting items.
         if let interrupt = profile.channel.interrupt {
             busy +=
                 demand.toHost.items / Double(interrupt.after) * Double(interrupt.cycles) * 1e9
@@ -466,7 +466,7 @@ struct Tariff: Sendable {
         return busy
     }
 
-    /// The rate that no resource is too slow for.
+    /// The highest rate at which no resource is too slow.
     func bound(_ demand: Demand) -> Double { limits(demand).map(\.rate).min() ?? 0 }
 
     /// Core cycles per packet.
@@ -478,7 +478,7 @@ struct Tariff: Sendable {
         (demand.isPlain ? plain : nic).busy(demand.nic) * Double(profile.nic.clock) / 1e12 / demand.packets
     }
 
-    /// DMAs that write to the host's memory, and their bytes, descriptors included.
+    /// DMAs that write to host memory, and their bytes, including descriptors.
     func writes(_ demand: Demand) -> (dmas: Double, bytes: Double) {
         let (a, b) = (demand.toHost, demand.toNIC)
         return (
@@ -487,7 +487,7 @@ struct Tariff: Sendable {
         )
     }
 
-    /// DMAs that read the host's memory, and their bytes, descriptors included.
+    /// DMAs that read host memory, and their bytes, including descriptors.
     func reads(_ demand: Demand) -> (dmas: Double, bytes: Double) {
         let (a, b) = (demand.toHost, demand.toNIC)
         return (

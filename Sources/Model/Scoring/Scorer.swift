@@ -3,36 +3,36 @@
 
 import Dataplane
 
-/// A placement that can be modelled, with what it asks of each resource.
+/// A placement that can be modelled, with its demand on each resource.
 package struct Candidate: Sendable {
     /// For each node of the graph its side.
     package let sides: [Side]
     let routes: Routes
     let footprint: Footprint
     let demand: Demand
-    /// Packets per second that no resource is too slow for: no placement sustains more.
+    /// Packets per second at which no resource is too slow: no placement sustains more than its bound.
     package let bound: Double
-    /// Core cycles of the host per packet.
+    /// Host core cycles per packet.
     package let hostCycles: Double
-    /// Bytes that cross per packet, both ways, descriptors included.
+    /// Bytes that cross per packet, both ways, including descriptors.
     package let dmaBytes: Double
-    /// Elements on the NIC, wires aside.
+    /// Elements on the NIC, excluding wires.
     package let nicElements: Int
 }
 
 /// Scores placements of one recording on one device.
 package struct Scorer: Sendable {
-    /// What was recorded.
+    /// The recorded run.
     package let recording: Recording
     /// The device.
     package let profile: DeviceProfile
     let traffic: Traffic
     let tariff: Tariff
     private let summary: WorkSummary
-    /// Packets for each replay.
+    /// Packets per replay.
     private let packets: Int
 
-    /// Adds up what was recorded; `packets` is about how many each replay has.
+    /// Sums up the recording; `packets` is the approximate length of each replay.
     package init(_ recording: Recording, _ profile: DeviceProfile, packets: Int) {
         self.recording = recording
         self.profile = profile
@@ -42,7 +42,7 @@ package struct Scorer: Sendable {
         self.packets = max(1, packets)
     }
 
-    /// Works out what a placement asks for; throws why it cannot be modelled.
+    /// Computes a placement's demand; throws the reason if it cannot be modelled.
     package func candidate(_ sides: [Side]) throws(ModelError) -> Candidate {
         try checkPlacement(recording.spec, sides, profile)
         let routes = try Routes(recording.spec, recording.shape, sides, profile)
@@ -63,40 +63,40 @@ package struct Scorer: Sendable {
         )
     }
 
-    /// The largest rate that a placement sustains.
+    /// The highest rate that a placement sustains.
     package struct Capacity: Sendable {
         /// Packets per second.
         package var rate: Int
-        /// The queue that overflows in bursts just above, before any resource is full; nil where a resource is full.
+        /// The queue that overflows in bursts just above it, before any resource is full; nil if a resource is full.
         package var firstDrop: Outcome.Drop?
     }
 
-    /// Why a rate is too high.
+    /// The reason a rate is too high.
     private enum Excess {
         case drop(Outcome.Drop)
-        /// A resource would be asked for more than there is of it, though no queue is long enough to show it.
+        /// More of a resource would be needed than exists, though no queue is long enough to show it.
         case demand
     }
 
-    /// Packets of a run that shows all that would be seen by looking longer, unless the recording is a long one.
+    /// Packets of a run after which a longer one would show nothing new, unless the recording is long.
     private var enough: Int { max(packets / 2, min(2 * packets, Schedule.pattern * recording.packets), 1) }
 
-    /// Finds the largest rate without a drop, to 0.1 %; calls `progress` before each replay.
+    /// Finds the highest rate without a drop, to 0.1 %; calls `progress` before each replay.
     package func capacity(_ candidate: Candidate, progress: () throws -> Void = {}) throws -> Capacity {
         func excess(_ rate: Int) throws -> Excess? {
             try progress()
             let run = try self.run(candidate, .rate(rate), enough)
             if let drop = Outcome.Drop.allCases.first(where: { run.drops[$0.rawValue] > 0 }) { return .drop(drop) }
-            // What packets ask for that go round depends on the rate; what others do, the bound knows.
+            // The demand of packets on a slow path depends on the rate; that of others is in the bound.
             return candidate.routes.hasSlowPath && tariff.shares(run, rate).contains { $0.1 > 1 } ? .demand : nil
         }
-        // Copies of a recording that goes on for ever ask no resource for more than its share, so if nothing overflows on the way
-        // there, the bound is the rate.
+        // Endless copies of a recording ask no resource for more than its share, so if nothing overflows on the way there, the
+        // bound is the rate.
         var high = max(1, Int(min(candidate.bound, 1e12)))
         guard var reason = try excess(high) else { return Capacity(rate: high, firstDrop: nil) }
         let full = high
         var low = 0
-        // Mostly it is nearly the bound.
+        // Usually it is nearly the bound.
         let near = high - high / 500
         if near > 0, near < high {
             if let found = try excess(near) {
@@ -119,12 +119,12 @@ package struct Scorer: Sendable {
         return Capacity(rate: low, firstDrop: drop)
     }
 
-    /// Latency at a load; nil when no packet comes through.
+    /// Latency at a load; nil if no packet comes through.
     package func latency(_ candidate: Candidate, _ load: OfferedLoad) throws -> PlacementResult.Percentiles? {
         try run(candidate, load, packets).percentiles
     }
 
-    /// A run of about so many packets: a replay, or where packets go round by the channel one of the elements themselves.
+    /// A run of about this many packets: a replay, or, with a slow path across the channel, a run of the elements themselves.
     private func run(_ candidate: Candidate, _ load: OfferedLoad, _ packets: Int) throws -> Outcome {
         try run(candidate, profile, load, packets).outcome
     }
@@ -144,12 +144,12 @@ package struct Scorer: Sendable {
         return (result.outcome, result.metMidway)
     }
 
-    /// Latency when packets are so rare that none waits for another; no load has a lower one.
+    /// Latency if packets are so rare that none waits for another; no load has a lower one.
     package func unloadedLatency(_ candidate: Candidate, packets: Int) throws -> PlacementResult.Percentiles? {
         try unloadedLatency(candidate, profile, packets)
     }
 
-    /// The same on a device with other numbers.
+    /// Unloaded latency on a device with other numbers.
     package func unloadedLatency(
         _ candidate: Candidate,
         _ variant: Variant,
@@ -163,7 +163,7 @@ package struct Scorer: Sendable {
         _ profile: DeviceProfile,
         _ packets: Int
     ) throws -> PlacementResult.Percentiles? {
-        // Interrupts that wait for more would make rare packets slower than those under load.
+        // Interrupts that wait for more items would make rare packets slower than those under load.
         var quick = profile
         quick.channel.interrupt?.within = 0
         return try run(candidate, quick, .rate(100), min(self.packets, packets)).outcome.percentiles
@@ -174,7 +174,7 @@ package struct Scorer: Sendable {
         let profile: DeviceProfile
         private let tariff: Tariff
 
-        /// Works out what the device charges.
+        /// Computes the device's charges.
         package init(_ profile: DeviceProfile) {
             self.profile = profile
             tariff = Tariff(profile)
@@ -182,15 +182,15 @@ package struct Scorer: Sendable {
 
         /// The placement does not fit.
         package func isMisfit(_ candidate: Candidate) -> Bool { candidate.footprint.misfit(profile) != nil }
-        /// Packets per second that no resource is too slow for; 0 where the placement does not fit.
+        /// Packets per second at which no resource is too slow; 0 if the placement does not fit.
         package func bound(_ candidate: Candidate) -> Double {
             isMisfit(candidate) ? 0 : tariff.bound(candidate.demand)
         }
-        /// Core cycles of the host per packet.
+        /// Host core cycles per packet.
         package func hostCycles(_ candidate: Candidate) -> Double { tariff.hostCycles(candidate.demand) }
     }
 
-    /// All that is said of a placement.
+    /// The complete result for a placement.
     package func result(
         _ name: String,
         _ candidate: Candidate,
@@ -199,7 +199,7 @@ package struct Scorer: Sendable {
     ) throws -> PlacementResult {
         let run = try run(candidate, profile, load, packets)
         let demand = candidate.demand
-        // What packets ask for where they go round depends on the load, and is seen at it.
+        // With a slow path the demand of packets depends on the load, and is measured at it.
         let full = candidate.routes.hasSlowPath ? try self.run(candidate, .rate(max(1, capacity.rate)), enough) : nil
         let shares =
             full.map { tariff.shares($0, capacity.rate) }
@@ -233,7 +233,7 @@ package struct Scorer: Sendable {
                 guard recording.flowPeaks[n] >= 0, recording.flowCounts[n].most > 0 else { return nil }
                 let counts = recording.flowCounts[n]
                 let peak = Double(recording.flowPeaks[n])
-                // Little's law: so many are created in a second, and stay for so long after their last packet.
+                // Little's law: flows are created at this rate, and stay this long after their last packet.
                 func staying(_ rate: Double) -> Double? {
                     counts.stays == 0
                         ? nil : rate / demand.packets * Double(counts.created) * Double(counts.stays) / 1e9
@@ -270,7 +270,7 @@ package struct Scorer: Sendable {
 }
 
 extension Outcome {
-    /// Latency of half, 99 % and 99.9 % of packets, in picoseconds; nil when no packet came through.
+    /// Latency of half, 99 % and 99.9 % of packets, in picoseconds; nil if no packet came through.
     public var percentiles: PlacementResult.Percentiles? {
         guard latency.totalCount > 0 else { return nil }
         func at(_ percent: Double) -> Int64 { Int64(latency.valueAtPercentile(percent)) }
@@ -278,11 +278,11 @@ extension Outcome {
     }
 }
 
-/// What a placement needs of the memories and tables of a device, whatever the rest of its numbers is.
+/// A placement's use of a device's memories and tables, whatever its other numbers are.
 struct Footprint: Sendable {
-    /// For each side and node on it the bytes of tables, buffers and state of flows, and the entries of flow tables.
+    /// For each side and node on it the bytes of tables, buffers and flow state, and the entries of flow tables.
     private var parts: [(side: Side, node: Int, bytes: Int, flows: Int)] = []
-    /// A program is on the NIC: its buffer for parked packets is taken, whether or not it is full.
+    /// A program is on the NIC: its buffer for parked packets is allocated, full or not.
     private let parks: Bool
 
     init(_ recording: Recording, _ routes: Routes) {
@@ -297,7 +297,7 @@ struct Footprint: Sendable {
         }
     }
 
-    /// What does not fit on a device: the node, and why; nil when all does.
+    /// The node that does not fit on a device, and the reason; nil if all fit.
     func misfit(_ profile: DeviceProfile) -> (node: Int, reason: String)? {
         for side in Side.allCases {
             let parking = side == .nic && parks ? profile.plain.parking ?? 0 : 0
@@ -326,7 +326,7 @@ struct Footprint: Sendable {
     }
 }
 
-/// Bytes in the unit that suits `whole`, with one digit behind the point, rounded up.
+/// Bytes in the unit that suits `whole`, with one decimal place, rounded up.
 private func size(_ bytes: Int, of whole: Int) -> String {
     let (unit, name) = whole < 10 << 20 ? (whole < 10 << 10 ? (1.0, "B") : (1_024.0, "KiB")) : (1_048_576.0, "MiB")
     let tenths = Int((min(Double(bytes), 1e17) * 10 / unit).rounded(.up))

@@ -3,22 +3,22 @@
 
 import Dataplane
 
-/// What decides between placements, in this order. Smaller is better, but for the rate.
+/// The criteria between placements, in this order. Smaller is better, except for the rate.
 package struct Merits: Sendable {
-    /// What they are compared by: smaller is better.
+    /// The figure being optimised: smaller is better.
     package var objective: Double
-    /// Core cycles of the host per packet.
+    /// Host core cycles per packet.
     package var hostCycles: Double
     /// Bytes that cross per packet.
     package var dmaBytes: Double
-    /// Picoseconds; infinite where nobody knows.
+    /// Latency of 99 % of packets in picoseconds; infinite if unknown.
     package var p99: Double
     /// Packets per second.
     package var rate: Double
-    /// Elements on the NIC, wires aside.
+    /// Elements on the NIC, excluding wires.
     package var nicElements: Int
 
-    /// All of them.
+    /// The merits of a placement.
     package init(
         objective: Double,
         hostCycles: Double,
@@ -35,10 +35,10 @@ package struct Merits: Sendable {
         self.nicElements = nicElements
     }
 
-    /// Objectives that differ by less than this share are equal: it is what the search for a rate resolves.
+    /// Objectives that differ by less than this share are equal: it is the resolution of the search for a rate.
     package static let resolution = 0.001
 
-    /// The numbers of placements, the best first: those equal in the objective by fewer host cycles, then fewer bytes that cross, a
+    /// The indices of placements, best first: those equal in the objective by fewer host cycles, then fewer bytes that cross, a
     /// lower p99, a higher rate, and fewer elements on the NIC. So the first is never dominated by another.
     package static func ranking(_ all: [Merits]) -> [Int] {
         let sorted = all.indices.sorted { (all[$0].objective, $0) < (all[$1].objective, $1) }
@@ -64,14 +64,14 @@ package struct Merits: Sendable {
         return max(best, 0)
     }
 
-    /// The search cannot tell two values of an objective apart.
+    /// Whether two values of an objective are equal within the resolution of the search.
     package static func isEqual(_ x: Double, _ y: Double) -> Bool {
         x == y || x.isFinite && y.isFinite && abs(x - y) <= resolution * max(abs(x), abs(y))
     }
 
-    /// Whether it comes first among those with the same objective; nil where nothing decides.
+    /// Whether it comes first among those with the same objective; nil if nothing decides.
     private func precedes(_ other: Merits) -> Bool? {
-        // Sums are the same whatever the order in which they were added up.
+        // Makes sums equal whatever the order of addition.
         func tidy(_ x: Double) -> Double { x.isFinite ? (x * 1e6).rounded() : x }
         for (x, y) in [
             (tidy(hostCycles), tidy(other.hostCycles)), (tidy(dmaBytes), tidy(other.dmaBytes)), (p99, other.p99),
@@ -81,36 +81,36 @@ package struct Merits: Sendable {
     }
 }
 
-/// How far a verdict carries: what becomes of it when the numbers that nobody measured are others.
+/// How robust a verdict is: what happens if the numbers that nobody measured are different.
 ///
-/// It is worked out from what placements ask of each resource, so queues, rings and latencies have no part in it unless latency is
-/// what placements are compared by.
+/// It is computed from the demand of placements on each resource, so queues, rings and latencies play no part in it unless
+/// latency is the objective.
 public struct Sensitivity: Sendable {
-    /// How often all assumptions were drawn together, each by a factor that is log-uniform in [1/2, 2].
+    /// The number of times all assumptions were drawn together, each scaled by a factor that is log-uniform in [1/2, 2].
     public var draws: Int
     /// In how many draws each placement was best; those that never were are left out.
     public var wins: [(placement: String, count: Int)]
-    /// The numbers that alone, halved or doubled, make another placement the best.
+    /// Numbers that alone, halved or doubled, make another placement the best.
     public var turnedBy: [Turn]
-    /// Paths of the numbers that were drawn.
+    /// Paths of the numbers that were varied.
     public var drawn: [String]
-    /// Paths of the assumptions that were not: choices, and what is free.
+    /// Paths of the assumptions that were not: choices, and figures marked free.
     public var notDrawn: [String]
 
-    /// A number that turns the verdict.
+    /// A number that changes the verdict.
     public struct Turn: Sendable, Equatable {
         /// Its path in the profile.
         public var number: String
         /// 0.5 or 2.
         public var factor: Double
-        /// The placement that is best then.
+        /// The placement that is then best.
         public var best: String
     }
 
-    /// Draws of all assumptions together, unless told otherwise.
+    /// The default number of draws.
     public static let defaultDraws = 100
 
-    /// Nothing was drawn.
+    /// A sensitivity without draws.
     package init() {
         (draws, wins, turnedBy, drawn, notDrawn) = (0, [], [], [], [])
     }
@@ -122,7 +122,7 @@ public struct Sensitivity: Sendable {
         var numbers: [(path: String, name: String)]
     }
 
-    /// - Parameter best: the number of the best placement when the devices are these; as many as were given, in their order.
+    /// - Parameter best: the index of the best placement on the given devices, which correspond to `profiles` in order.
     package init(
         _ profiles: [DeviceProfile],
         _ names: [String],
@@ -184,7 +184,7 @@ public struct Sensitivity: Sendable {
 
     /// 2 to the power of a number in [-1, 1), from 20 random bits.
     private static func factor(_ bits: UInt64) -> Double {
-        // Sums of powers of two, since the library's functions may round in another way on another machine.
+        // Sums of powers of two, since library functions may round differently on another machine.
         let x = Int(bits >> 44)
         var result = 0.5
         for (k, root) in roots.enumerated() where x >> (19 - k) & 1 == 1 { result *= root }
@@ -198,7 +198,7 @@ public struct Sensitivity: Sendable {
         return roots
     }()
 
-    /// All profiles have the same figures for the host.
+    /// Whether all profiles have the same figures for the host.
     package static func haveOneHost(_ profiles: [DeviceProfile]) -> Bool {
         func host(_ profile: DeviceProfile) -> [DeviceProfile.Figure] {
             profile.figures.filter { $0.path.hasPrefix("host.") }

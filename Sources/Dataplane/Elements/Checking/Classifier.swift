@@ -1,10 +1,10 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sends each packet to the output of the first rule that takes it, and to `other` when none does.
+/// Sends each packet to the output of the first rule that matches, or to `other` if none does.
 ///
-/// A rule is a name and a filter in the syntax of pcap-filter(7), as tcpdump has it; each is an output of that name.
-/// Rules are tried in the order they are written and the first that matches wins, so the special ones come first:
+/// A rule is a name and a filter in pcap-filter(7) syntax, as in tcpdump; each rule is an output of that name. Rules are tried
+/// in written order and the first match wins, so put specific rules first:
 ///
 /// ```yaml
 /// graph: sort-packets
@@ -24,22 +24,22 @@
 ///   - sort.other -> Discard
 /// ```
 ///
-/// All rules are made into one decision: what several rules ask is asked once, and the answer is that of the filters
-/// run one after the other. Filters are compiled for the link type of each packet, so one graph serves captures of any
-/// kind; a filter that a link type does not have, such as `ether host` on raw IP, takes none of its packets. When a filter
-/// cannot be compiled for a link type that comes, for another reason, its rule takes none of its packets either, and the run
+/// All rules are compiled into one decision: a test that several rules share is made once, and the result is that of running
+/// the filters one after another. Filters are compiled for the link type of each packet, so one graph serves captures of any
+/// kind; a filter that does not exist for a link type, such as `ether host` on raw IP, matches none of its packets. If a filter
+/// cannot be compiled for an arriving link type for another reason, its rule matches none of its packets either, and the run
 /// ends with that error.
 ///
-/// Things that surprise, all as in tcpdump:
-/// - A test of bytes that were not captured fails, also under `not`: the rule as a whole does not match.
-/// - `tcp`, `port 80` and the like look at untagged packets only; packets with a VLAN tag need `vlan and tcp`.
-///   The word `vlan` moves all that is written behind it by one tag.
-/// - IPv6 extension headers are not followed: ports are looked for right behind the IPv6 header only (`tcp` without a
-///   port looks behind one fragment header), and `tcp[...]` and `udp[...]` look at IPv4 alone.
-/// - Ports are looked for in first fragments only; `less` and `greater` mean the length on the wire.
+/// Common surprises, all as in tcpdump:
+/// - A test of bytes that were not captured fails, even under `not`: the rule as a whole does not match.
+/// - `tcp`, `port 80` and the like see untagged packets only; packets with a VLAN tag need `vlan and tcp`. The word `vlan`
+///   shifts everything written after it by one tag.
+/// - IPv6 extension headers are not followed: ports are expected right after the IPv6 header (`tcp` without a port looks behind
+///   one fragment header), and `tcp[...]` and `udp[...]` apply to IPv4 only.
+/// - Ports are matched in first fragments only; `less` and `greater` mean the length on the wire.
 ///
-/// Names of hosts and networks are not looked up; write addresses. Filters that look behind the headers, such as
-/// `tcp[20:4]`, work wherever the bytes are at hand, but the model of the channel counts headers only.
+/// Names of hosts and networks are not looked up; write addresses. Filters that look beyond the headers, such as `tcp[20:4]`,
+/// work wherever the bytes are available, but the channel model counts headers only.
 public final class Classifier: Element {
     public struct Config: ElementConfig {
         /// The outputs in order, each with its filter; the first that matches wins.
@@ -83,21 +83,20 @@ public final class Classifier: Element {
             ]
         )
     ]
-    /// How many rules there may be.
+    /// The maximum number of rules.
     public static let maximumRules = 256
-    /// How many bytes the filters of all rules may have together: the time to compile them grows with that.
+    /// The maximum total length of all filters in bytes, as their compile time grows with it.
     public static let maximumBytes = 32_768
 
     private let rules: [NamedFilter]
     private let services: any Services
-    /// One decision for each link type; the first is the one for Ethernet.
+    /// One decision per link type; the first is for Ethernet.
     private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
-    /// Why a filter could not be compiled while packets came.
+    /// The first error in compiling a filter while packets arrived.
     private var failure: (any Error)?
-    /// Packets sorted together, and room for their rules.
+    /// The number of packets classified together, and room for their results.
     private static let stage = 64
     private let found = UnsafeMutablePointer<UInt16>.allocate(capacity: stage)
-    /// The decision used last.
     private var linkType: UInt16
     private var tables: UnsafePointer<DecisionTables>
 
@@ -118,7 +117,7 @@ public final class Classifier: Element {
 
     deinit { found.deallocate() }
 
-    /// Checks what each rule alone cannot know: how many there are, and whether their names can name ports.
+    /// Checks what no rule can check alone: the number of rules, and whether their names are valid port names.
     private static func check(_ rules: [NamedFilter]) throws(ParameterError) {
         guard let first = rules.first else { throw ParameterError("there are no rules", at: 0) }
         guard rules.count <= maximumRules else {
@@ -175,9 +174,9 @@ public final class Classifier: Element {
         context.did(.test, tests)
     }
 
-    /// Finds the rules of packets as long as they are usual ones of this link type; returns where it stopped. A function of its
-    /// own: a loop without calls keeps what it needs in registers. And one that does not append to the outputs: where the
-    /// next packet's place in a queue is read depends on this packet's rule, which the processor would have to guess.
+    /// Classifies packets as long as they are common ones of this link type; returns where it stopped. A separate function,
+    /// since a loop without calls keeps its state in registers. And it does not append to the outputs: the address of the next
+    /// packet's place in a queue would depend on this packet's rule, which the processor would have to predict.
     @inline(never)
     private static func findUsual(
         _ tables: UnsafePointer<DecisionTables>,
@@ -203,7 +202,7 @@ public final class Classifier: Element {
 
     // MARK: Decisions
 
-    /// The program of a rule for a link type; nil when it takes none of its packets.
+    /// The program of a rule for a link type; nil if it matches none of its packets.
     private static func compile(
         _ rule: NamedFilter,
         _ linkType: UInt16,
@@ -215,13 +214,13 @@ public final class Classifier: Element {
         }
     }
 
-    /// The decision among the programs of all rules, shared with others that have the same.
+    /// The decision among the programs of all rules, shared with other classifiers that have the same.
     private static func decision(_ programs: [[BPFInstruction]?], _ services: any Services) -> DecisionProgram {
         (services as? any FilterServices)?.filters?.decision(among: programs) ?? DecisionProgram(programs)
     }
 
-    /// Sets the decision for packets of another link type, compiled when the first of them comes unless it was known that
-    /// they would.
+    /// Switches to the decision for another link type, compiled when its first packet arrives unless that type was known in
+    /// advance.
     @inline(never)
     private func change(to linkType: UInt16) {
         let program: DecisionProgram
@@ -235,7 +234,7 @@ public final class Classifier: Element {
         tables = program.tables
     }
 
-    /// Packets cannot wait for an error to be dealt with; it is thrown when they are through.
+    /// Packets cannot wait for an error to be handled; it is thrown once they are through.
     private func compileNow(_ rule: NamedFilter, _ linkType: UInt16) -> [BPFInstruction]? {
         do { return try Classifier.compile(rule, linkType, services) } catch {
             failure = failure ?? error

@@ -1,18 +1,17 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Lets well-formed IPv4 and IPv6 packets pass and drops the others, each with its reason.
+/// Passes well-formed IPv4 and IPv6 packets and drops all others, each with its reason.
 ///
-/// Link headers are skipped (Ethernet with VLAN tags, raw IP, Linux cooked, BSD loopback, PPP). The IP version, header
-/// length, total length and, for IPv4, the header checksum (RFC 791, RFC 1071) must be right. An IPv4 header that is not
-/// wholly captured cannot be checked and is dropped. With `checksum: count` packets with a wrong checksum are only
-/// counted: captures taken at a sender often hold checksums that the NIC was to fill in. The checksums of TCP and UDP
-/// are not looked at.
+/// Link headers are skipped (Ethernet with VLAN tags, raw IP, Linux cooked, BSD loopback, PPP). The IP version, header length,
+/// total length and, for IPv4, the header checksum (RFC 791, RFC 1071) must be correct. An IPv4 header that was not captured
+/// completely cannot be checked and is dropped. With `checksum: count` packets with a wrong checksum are only counted: captures
+/// taken at a sender often hold checksums that the NIC had yet to fill in. TCP and UDP checksums are not checked.
 public final class IPCheck: Element {
     public struct Config: ElementConfig {
-        /// What becomes of a packet with a wrong IPv4 header checksum: it is dropped, or passes and is counted.
+        /// A packet with a wrong IPv4 header checksum is dropped (`verify`), or passes and is counted (`count`).
         public enum Policy: String, CaseIterable, Sendable { case verify, count }
-        /// What is done about wrong IPv4 header checksums.
+        /// How wrong IPv4 header checksums are handled.
         public var checksum = Policy.verify
         public init() {}
     }
@@ -29,7 +28,7 @@ public final class IPCheck: Element {
     public static let category = Category.checking
     public static let depends = Depends.item
     public static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .headers, "any packets")] }
-    /// Packets also where a stream comes in: headers are found anew, and what of a payload is new is forgotten.
+    /// Packets, even if a stream comes in: headers are parsed again, which loses which payload bytes are new.
     public static func outputs(_: Config) -> [Output] { [Output("out", .kind(.packet), "IP packets")] }
     public static let parameters: [Parameter<Config>] = [
         .init("checksum", \.checksum, "drop packets with a wrong IPv4 header checksum, or only count them")
@@ -60,11 +59,11 @@ public final class IPCheck: Element {
         super.init()
     }
 
-    /// What a batch adds up to, beside what is nearly always the case.
+    /// Counts for a batch beyond those of the common case.
     private struct Tally {
-        /// Where the packets begin that have passed and not been emitted yet.
+        /// Start of the run of packets that have passed but not been emitted yet.
         var start = 0
-        /// Bytes summed beyond 20 for each packet; less than 0 where fewer were.
+        /// Bytes summed beyond 20 per packet; negative if fewer were.
         var extraSummed = 0
         var bad: UInt64 = 0
     }
@@ -82,7 +81,7 @@ public final class IPCheck: Element {
         context.did(.checksumBytes, batch.count &* 20 &+ tally.extraSummed)
     }
 
-    /// The first packet from `k` on that is not a usual one with a right checksum. A function of its own: a loop without calls
+    /// The first packet from `k` on that is not a common one with a correct checksum. A separate function: a loop without calls
     /// keeps its constants in registers.
     @inline(never)
     private static func firstUnusual(_ batch: Batch, from k: Int) -> Int {
@@ -96,7 +95,7 @@ public final class IPCheck: Element {
         return k
     }
 
-    /// Looks closer at packet `k`; when it must go, those before it are emitted and it is dropped.
+    /// Checks packet `k` in full; if it fails, emits those before it and drops it.
     @inline(never)
     private func look(_ k: Int, of batch: Batch, _ tally: inout Tally, _ context: borrowing Context) {
         let (wrong, summed) = check(batch[k])
@@ -108,7 +107,7 @@ public final class IPCheck: Element {
         context.drop(batch.index[k], wrong)
     }
 
-    /// What is wrong with a packet, and how many bytes were summed to know; nil when nothing is.
+    /// The fault of a packet, nil if there is none, and the number of bytes summed to find out.
     private func check(_ p: Packet) -> (Drop?, Int) {
         let status = Headers.locate(p)
         guard status == .ip else { return (Drop(status), 0) }

@@ -55,7 +55,7 @@ public final class VLANStrip: Element {
         context.forEach(batch) { p, context in
             guard p.linkType == LinkType.ethernet else { return .emit(0) }
             var tags = 0
-            // A tag is four bytes, and an EtherType must follow it.
+            // A tag is four bytes and must be followed by an EtherType.
             while tags < levels, 18 &+ 4 &* tags <= Int(p.length), EtherType.isTag(p.data.be16(12 &+ 4 &* tags)) {
                 tags &+= 1
             }
@@ -71,7 +71,7 @@ public final class VLANStrip: Element {
         context.did(.copyBytes, copied)
     }
 
-    /// Removes `count` bytes behind the addresses of a frame; returns how many bytes were copied for it.
+    /// Removes `count` bytes after the addresses of a frame; returns how many bytes were copied to do so.
     private func remove(_ count: Int, from p: Packet, _ context: borrowing Context) -> Int {
         var copied = 12
         if !p.isWritable {
@@ -81,7 +81,7 @@ public final class VLANStrip: Element {
         let data = p.writableData
         let length = Int(p.length) &- count
         if p.flags.contains(.large) {
-            // The block is given back by its first byte, so that must stay where it is.
+            // The block is freed by its first byte, so that must stay in place.
             (data + 12).copyMemory(from: data + 12 + count, byteCount: length &- 12)
             copied &+= length &- 24
         } else {
@@ -89,7 +89,7 @@ public final class VLANStrip: Element {
             p.writableData = data + count
         }
         p.length = UInt32(truncatingIfNeeded: length)
-        // A capture may state less than it holds.
+        // A capture may state a smaller wire length than it holds.
         p.wireLength -= min(p.wireLength, UInt32(truncatingIfNeeded: count))
         if p.ipVersion == 4 || p.ipVersion == 6 {
             let shift = UInt16(truncatingIfNeeded: count)

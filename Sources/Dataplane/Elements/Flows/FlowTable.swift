@@ -5,48 +5,49 @@ import CLinux
 
 /// Finds the flow of every packet: one conversation, both directions, by addresses, ports and protocol.
 ///
-/// The look-up is done once; the flow then travels with the packet, and elements downstream keep their state in arrays.
-/// The side whose packet came first is the forward side.
+/// The look-up is done once; the flow then travels with the packet, and elements downstream keep their state in arrays. The
+/// side whose packet came first is the forward side.
 ///
-/// Where `miss` is connected, packets of unknown flows leave there, and flows are created by packets that arrive at
-/// `insert`. Otherwise an unknown packet creates its flow and leaves on `hit`.
+/// If `miss` is connected, packets of unknown flows leave there, and packets that arrive at `insert` create flows. Otherwise an
+/// unknown packet creates its flow and leaves on `hit`.
 ///
-/// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is used again, or when the table is full
-/// and makes room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose
-/// initial sequence number differs from the one its direction began with (the first sequence number minus one, where the
-/// flow was picked up midway) belongs to a new connection and ends the old flow. With `checksum: verify` a SYN whose TCP
-/// checksum is wrong does not, and with `min_ttl` none that lives shorter: no receiver takes it, so the old connection goes on.
+/// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is reused, or when the table is full and needs
+/// room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose initial sequence number
+/// differs from the one its direction began with (the first sequence number minus one, if the flow was picked up midway)
+/// belongs to a new connection and ends the old flow. With `checksum: verify` a SYN with a wrong TCP checksum does not, nor,
+/// with `min_ttl`, one with a smaller TTL: no receiver accepts it, so the old connection goes on.
 ///
-/// Where the way from `miss` to `insert` leads across the channel, packets of a flow are still on that slow path when its first one
-/// comes back and the flow is there. None may overtake them, so the flow is cut over in two phases: a marker goes the slow path behind
-/// the last of them, and the fast path is taken when it has returned. Until then further packets wait in the buffer that keeps flows
-/// in order (`cut_over: wait`), or go the slow path as well (`cut_over: slow_path`): then another marker follows those, and a flow whose
-/// packets come faster than markers return stays on the slow path. On one executor nothing is on its way when the flow is there.
+/// If the path from `miss` to `insert` crosses the channel, packets of a flow are still on that slow path when its first one
+/// returns and creates the flow. None may overtake them, so the flow is cut over in two phases: a marker takes the slow path
+/// behind the last of them, and the fast path opens when it has returned. Until then further packets wait in the reorder buffer
+/// (`cut_over: wait`), or take the slow path too (`cut_over: slow_path`): then another marker follows those, and a flow whose
+/// packets arrive faster than markers return stays on the slow path. On one executor nothing is under way when the flow is
+/// created.
 ///
-/// The table is bounded. When it is full, `on_full: evict` ends the flow that was unused longest, as far as a second-chance
-/// list tells; `on_full: drop` drops the packet.
+/// The table is bounded. When it is full, `on_full: evict` ends the flow unused for longest, according to a second-chance list;
+/// `on_full: drop` drops the packet.
 public final class FlowTable: Element {
     public struct Config: ElementConfig {
-        /// What gives way when the table is full: the flow unused longest, or the packet.
+        /// What a full table gives up: the flow unused for longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
-        /// Whether the TCP checksums of SYNs are looked at.
+        /// Whether the TCP checksums of SYNs are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
-        /// What packets of a flow do while it is cut over from the slow path to the fast one.
+        /// What packets of a flow do while it is cut over from the slow path to the fast path.
         public enum CutOver: String, CaseIterable, Sendable {
             case wait
             case slowPath = "slow_path"
         }
-        /// Flows the table has room for.
+        /// The maximum number of flows.
         public var capacity = 65_536
         /// Nanoseconds without a packet after which a flow ends; 0 for never.
         public var idle: Int64 = 300_000_000_000
-        /// What gives way when the table is full.
+        /// What a full table gives up.
         public var onFull = Policy.evict
-        /// Whether a SYN with a wrong TCP checksum ends a flow.
+        /// Whether a SYN with a wrong TCP checksum is ignored.
         public var checksum = ChecksumPolicy.ignore
-        /// The least TTL or hop limit of SYNs that end a flow.
+        /// SYNs with a smaller TTL or hop limit do not end a flow.
         public var minTTL = 0
-        /// What packets of a flow do while those before them are still on the slow path.
+        /// What packets of a flow do while earlier ones are still on the slow path.
         public var cutOver = CutOver.wait
         public init() {}
     }
@@ -163,15 +164,15 @@ public final class FlowTable: Element {
     private var armed = false
     private let keys: UnsafeMutablePointer<Looked>
 
-    /// What a packet is looked up by. IPv6 keys are longer; they are made again when they are needed.
+    /// The look-up key of a packet. IPv6 keys are longer; they are recomputed when needed.
     private struct Looked {
         var ends: UInt64
         var a0: UInt64
         var hash: UInt64
-        /// 1 where the source is the upper end of the key.
+        /// 1 if the source is the upper end of the key.
         var upper: UInt8
     }
-    /// Packets looked up together: their slots and records are fetched while others are worked on.
+    /// The number of packets looked up together: their slots and records are fetched while others are processed.
     private static let stage = 64
 
     public init(_ config: Config, _ setup: Setup) throws {
@@ -223,8 +224,8 @@ public final class FlowTable: Element {
         context.did(.lookup, start)
     }
 
-    /// Commands, until one of them must be through before the next. Commands and packets come on edges of their own, and so in
-    /// batches of their own.
+    /// Handles commands, until one of them must be through before the next. Commands and packets arrive on separate edges, and
+    /// so in separate batches.
     private func obey(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         var k = 0
         while k < batch.count, !context.mustWait {
@@ -240,7 +241,7 @@ public final class FlowTable: Element {
         context.did(.lookup, k)
     }
 
-    /// Creates the flow that a command asks for, or finds it, and writes it to the command.
+    /// Creates, or finds, the flow that a command asks for, and writes it to the command.
     private func open(_ i: Int32, _ context: borrowing Context) {
         guard var command = FlowOpenCommand(context[i]) else { return context.drop(i, Drop.badCommand) }
         let (key, isUpper) = FlowKey.of(command.ends)
@@ -267,17 +268,17 @@ public final class FlowTable: Element {
         if context.isConnected(2) { context.emitRound(i, 2) } else { context.use(i) }
     }
 
-    /// Ends the flow that a command names, if it is still there.
+    /// Ends the flow that a command names, if it still exists.
     private func close(_ i: Int32, _ context: borrowing Context) {
         guard let command = FlowEndCommand(context[i]) else { return context.drop(i, Drop.badCommand) }
         if isThere(command.flow) { end(command.flow.index, command.isReset ? .reset : .finished, because: i, context) }
         context.use(i)
     }
 
-    /// A packet that misses may come back and create its flow; what follows it is handed over again then.
+    /// A packet that misses may come back and create its flow; the packets after it are then handed over again.
     public override var outputsThatStop: Set<Int>? { [1] }
 
-    /// Finds the flows of packets until one of them must be through before the next; returns how many were looked up.
+    /// Looks up packets until one of them must be through before the next; returns how many were looked up.
     private func look(_ batch: Batch, inserts: Bool, returns: Bool, output: Int, _ context: borrowing Context) -> Int {
         let map = self.map
         let records = map.records
@@ -286,7 +287,7 @@ public final class FlowTable: Element {
         let hashKey = map.key
         let keys = self.keys
         let idle = self.idle
-        // First the keys of all packets, then all slots, then all records: each fetched while the others are worked on.
+        // First the keys of all packets, then all slots, then all records: each prefetched while others are processed.
         for k in 0..<batch.count {
             let p = batch[k]
             if p.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
@@ -312,7 +313,7 @@ public final class FlowTable: Element {
         }
         for k in 0..<batch.count {
             let slot = slots[Int(truncatingIfNeeded: keys[k].hash & mask)]
-            // An empty slot names the address before the first record; a prefetch there does no harm.
+            // An empty slot yields the address before the first record; prefetching that is harmless.
             clinux_prefetch_for_write(records + (Int(slot & 0xff_ffff) &- 1))
         }
         var others = 0
@@ -338,7 +339,7 @@ public final class FlowTable: Element {
                     continue
                 }
             }
-            // Not just one more packet of a flow that is there.
+            // Not simply another packet of a known flow.
             context.emit(batch, from: start, to: k, output)
             start = k &+ 1
             others &+= 1
@@ -376,7 +377,7 @@ public final class FlowTable: Element {
             return Looked(ends: 0, a0: 0, hash: 0, upper: 0)
         }
         let (key, upper) = FlowKey.of(p)
-        // Words of IPv6 keys do not fit here: 0 sends the packet to the general search.
+        // IPv6 keys do not fit here: 0 sends the packet to the general search.
         return Looked(
             ends: key.ends,
             a0: p.ipVersion == 4 ? key.a0 : 0,
@@ -385,13 +386,12 @@ public final class FlowTable: Element {
         )
     }
 
-    /// The general search, behind the first slot and for all kinds of keys.
+    /// The general search, past the first slot and for all kinds of keys.
     @inline(never)
     private func find(_ p: Packet, _ looked: Looked) -> Int32 {
         p.ipVersion == Item.noIP || !FlowKey.isComplete(p) ? -1 : map.find(FlowKey.of(p).key, looked.hash)
     }
 
-    /// Writes the flow and the direction to the packet.
     @inline(__always)
     private func mark(
         _ p: Packet,
@@ -405,8 +405,8 @@ public final class FlowTable: Element {
         p.flags = ItemFlags(rawValue: p.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
-    /// A TCP segment can change what is known of its flow: an initial SYN, or the first of its direction. So can all of a flow that is
-    /// cut over.
+    /// Whether a TCP segment can change what is known of its flow: an initial SYN, or the first of its direction. So can any
+    /// packet of a flow that is being cut over.
     @inline(__always)
     private func needsSlowPath(_ p: Packet, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
         if marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0 { return true }
@@ -414,7 +414,7 @@ public final class FlowTable: Element {
         return TCPView(known: p).flags.isInitialSYN
     }
 
-    /// A packet that is not just one more of a flow that is there: it may end a flow, create one, or be none of ours.
+    /// Handles a packet that is not simply another one of a known flow: it may end a flow, create one, or be dropped.
     @inline(never)
     private func lookSlowly(
         _ i: Int32,
@@ -427,7 +427,7 @@ public final class FlowTable: Element {
     ) {
         let p = context[i]
         guard Headers.locate(p) == .ip else {
-            // It is some reason: the headers were just found not to be right.
+            // A reason exists: its headers were just found to be faulty.
             context.drop(i, Drop(Headers.locateSlowly(p))!)
             return
         }
@@ -436,7 +436,7 @@ public final class FlowTable: Element {
             return
         }
         let time = p.time
-        // As far as it says something about a connection.
+        // Cleared if it says nothing about a connection.
         var isTCP = p.ipProtocol == IPProtocol.tcp && p.hasTransport
         if isTCP { isTCP = isTaken(p, context) }
         let isUpper = looked.upper != 0
@@ -482,7 +482,7 @@ public final class FlowTable: Element {
         context.emit(i, output)
     }
 
-    /// Whether a receiver takes a TCP segment, as far as is looked at; else it says nothing about its connection.
+    /// Whether a receiver would accept a TCP segment, as far as checked; if not, it says nothing about its connection.
     private func isTaken(_ p: Packet, _ context: borrowing Context) -> Bool {
         guard TCPReach.hasHops(p, least: minTTL) else { return false }
         guard verifies else { return true }
@@ -506,7 +506,7 @@ public final class FlowTable: Element {
         context.endFlow(reference, reason, because: i)
     }
 
-    /// Where this direction's sequence numbers begin.
+    /// Records the initial sequence number of this direction.
     @inline(never)
     private func setBase(
         _ p: Packet,
@@ -531,7 +531,7 @@ public final class FlowTable: Element {
     ) -> Int32 {
         if map.count == map.capacity {
             if !evicts { return -1 }
-            // A flow used since it was put at the back gets a second chance, but the search is bounded.
+            // A flow used since it was moved to the back gets a second chance, but the search is bounded.
             for _ in 0..<64 {
                 let candidate = map.oldest
                 if map.records[Int(candidate)].last <= map.checked(candidate) { break }
@@ -553,7 +553,7 @@ public final class FlowTable: Element {
         return flow
     }
 
-    /// Looks at the flows that stood in the list for the idle time, and ends those that were not used since.
+    /// Checks the flows that have been in the list for the idle time, and ends those not used since.
     public override func timer(_ id: Int, due: Int64, _ context: borrowing Context) {
         context.did(.timer, 1)
         while map.oldest >= 0 {
@@ -571,10 +571,10 @@ public final class FlowTable: Element {
         }
         armed = false
         guard map.oldest >= 0 else { return }
-        // Not a timer for each flow: a sixteenth of the idle time late is early enough to give memory back. Whether a flow
-        // has idled out is decided by its own packets' times, so lateness never shows in a result.
+        // Not one timer per flow: a sixteenth of the idle time late is early enough to reclaim memory. Whether a flow has idled
+        // out is decided by its own packets' times, so lateness never shows in a result.
         let next = max(adding(map.checked(map.oldest), idle), adding(due, idle / 16))
-        // At the end of representable time nothing is later; `finish` ends the flows that are left.
+        // At the end of representable time nothing is later; `finish` ends the remaining flows.
         armed = next > due
         if armed { context.arm(0, at: next) }
     }
@@ -593,7 +593,7 @@ public final class FlowTable: Element {
 
     // MARK: Cutting over
 
-    /// Sends a marker behind the packets of a new flow that are still on the slow path; false where none can be.
+    /// Sends a marker behind the packets of a new flow that are still on the slow path; false if none is needed.
     private func beginCutOver(_ flow: Int32, _ context: borrowing Context) -> Bool {
         let record = map.records + Int(flow)
         guard
@@ -608,7 +608,8 @@ public final class FlowTable: Element {
         return true
     }
 
-    /// No packet of the flow is on the slow path any more, unless some went there behind the marker: then another one follows those.
+    /// No packet of the flow is on the slow path any more, unless some took it behind the marker: then another marker follows
+    /// those.
     public override func markerReturned(_ flow: FlowRef, _ context: borrowing Context) {
         guard isThere(flow) else { return }
         let record = map.records + Int(flow.index)
@@ -624,7 +625,7 @@ public final class FlowTable: Element {
         context.did(.update, 1)
     }
 
-    /// Whether a reference still names a flow of the table.
+    /// Whether a reference still refers to a flow in the table.
     private func isThere(_ flow: FlowRef) -> Bool {
         flow.index >= 0 && flow.index < map.capacity + FlowMap.spare
             && map.records[Int(flow.index)].marks.contains(.live) && map.reference(flow.index) == flow
@@ -645,7 +646,7 @@ public final class FlowTable: Element {
         return counts
     }
 
-    /// `time` + `span` + 1, the first moment later than the span; far-off times saturate.
+    /// `time` + `span` + 1, the first moment later than the span; saturates.
     private func adding(_ time: Int64, _ span: Int64) -> Int64 {
         let (sum, overflow) = time.addingReportingOverflow(span + 1)
         return overflow ? Int64.max - 1 : sum

@@ -3,17 +3,17 @@
 
 /// Packs records into larger items, so that fewer and larger transfers cross between NIC and host.
 ///
-/// Records of one layout stand side by side in a transfer. It goes on when no further record fits in `size`, when it holds
-/// `count` records, when its first record is `timeout` old, when a record of another layout arrives, and at the end of the
-/// input. A record larger than `size` goes on alone; so does a record for which the pool has no free item to begin a
-/// transfer with, counted as `passed_alone`.
+/// A transfer holds consecutive records of one layout. It is sent when no further record fits in `size`, when it holds `count`
+/// records, when its first record is `timeout` old, when a record of another layout arrives, and at the end of the input. A
+/// record larger than `size` is sent alone; so is a record for which the pool has no free item to start a transfer, counted as
+/// `passed_alone`.
 public final class Coalescer: Element {
     public struct Config: ElementConfig {
         /// The most bytes of records in one transfer.
         public var size = 1536
         /// The most records in one transfer.
         public var count = 64
-        /// Nanoseconds a record waits at most.
+        /// The longest a record waits, in nanoseconds.
         public var timeout: Int64 = 1_000_000
         public init() {}
     }
@@ -42,7 +42,7 @@ public final class Coalescer: Element {
     private let limit: Int
     private let timeout: Int64
     private let layouts: LayoutTable
-    /// The transfer being filled, -1 when there is none; the element holds it.
+    /// The held transfer being filled; -1 if there is none.
     private var open: Int32 = -1
     private var filled = 0
     private var count = 0
@@ -87,7 +87,7 @@ public final class Coalescer: Element {
         }
         (context[open].writableData + filled).copyMemory(from: p.data, byteCount: length)
         filled &+= length
-        // A record that is a transfer itself counts as one.
+        // A record that is itself a transfer counts as one.
         count &+= 1
         records &+= 1
         context.did(.record, 1)
@@ -99,7 +99,7 @@ public final class Coalescer: Element {
         context.use(i)
     }
 
-    /// Sends the transfer on, because of record `i`, or of what the runtime works on where `i` is -1.
+    /// Sends the transfer because of record `i`, or, if `i` is -1, of whatever the runtime is handling.
     private func close(at time: Int64, because i: Int32 = -1, _ context: borrowing Context) {
         if i >= 0 { context.resume(open, because: i) } else { context.resume(open) }
         let transfer = context[open]

@@ -1,27 +1,27 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Makes records of what it sees: one for each packet, or one for each flow when the flow has ended.
+/// Makes records of packets or flows: one per packet, or one per flow once the flow has ended.
 ///
-/// Records hold the `fields` in the order listed. For each flow: `proto`, `src`, `dst`, `sport`, `dport`, `first_ns`,
-/// `last_ns`, `packets_fwd`, `packets_rev`, `bytes_fwd`, `bytes_rev`, `flags_fwd`, `flags_rev`, `end`. For each packet:
-/// `time_ns`, `proto`, `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`.
-/// `all` stands for all fields in this order.
+/// Records have the `fields` in the order listed. Per flow: `proto`, `src`, `dst`, `sport`, `dport`, `first_ns`, `last_ns`,
+/// `packets_fwd`, `packets_rev`, `bytes_fwd`, `bytes_rev`, `flags_fwd`, `flags_rev`, `end`. Per packet: `time_ns`, `proto`,
+/// `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`. `all` stands for all
+/// fields in this order.
 ///
-/// Forward is the direction of the side that was seen first, and `src` is that side. Times are nanoseconds since 1970.
-/// Bytes are those of the IP packets, headers included; `length` is that of the frame on the wire. TCP flags are those
-/// that were seen, letters of `FSRPAUEC`. Ports are 0 where there are none, also when a fragment without ports came first.
+/// Forward is the direction from the side seen first, and `src` is that side. Times are nanoseconds since 1970. Bytes are those
+/// of the IP packets, including headers; `length` is that of the frame on the wire. TCP flags are all flags seen, as letters of
+/// `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports came first.
 ///
-/// `end` is the first of these that holds: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow
-/// table ended the flow), `eof` (the input ended, or the 4-tuple was used again by a new connection).
+/// `end` is the first of these that applies: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow
+/// table ended the flow), `eof` (the input ended, or a new connection reused the 4-tuple).
 ///
-/// Packets leave unchanged on `out`; when nothing is connected there they end here. When the pool has no free item the
-/// record is left out and counted as `records_missed`.
+/// Packets leave unchanged on `out`; if that is not connected they end here. If the pool has no free item the record is skipped
+/// and counted as `records_missed`.
 public final class MetadataExtractor: Element {
     public struct Config: ElementConfig {
-        /// What a record is about.
+        /// The subject of a record.
         public enum Per: String, CaseIterable, Sendable { case flow, packet }
-        /// What a record can say, in the names that records have; `all` stands for every field of its kind.
+        /// The fields a record can have, under the names used in records; `all` stands for every field of its kind.
         public enum Field: String, CaseIterable, Sendable {
             case all, proto, src, dst, sport, dport
             case firstNs = "first_ns"
@@ -39,7 +39,7 @@ public final class MetadataExtractor: Element {
             case payloadLength = "payload_length"
             case ttl, flags, direction
         }
-        /// What a record is about.
+        /// The subject of a record.
         public var per = Per.flow
         /// The fields of a record, in order.
         public var fields: [Field] = [.all]
@@ -114,7 +114,7 @@ public final class MetadataExtractor: Element {
         ),
     ]
 
-    /// What every packet of a flow changes, in one cache line; index 0 is forward and 1 reverse.
+    /// State updated by every packet of a flow, in one cache line; index 0 is forward and 1 reverse.
     struct Counts: BitwiseCopyable {
         var flags: (UInt8, UInt8) = (0, 0)
         var first: Int64 = 0
@@ -122,7 +122,7 @@ public final class MetadataExtractor: Element {
         var packets: (UInt64, UInt64) = (0, 0)
         var bytes: (UInt64, UInt64) = (0, 0)
     }
-    /// What the first packet of a flow sets.
+    /// State set by the first packet of a flow.
     struct Ends: BitwiseCopyable {
         var source = IPAddress(v4: 0)
         var destination = IPAddress(v4: 0)
@@ -136,7 +136,7 @@ public final class MetadataExtractor: Element {
     private let recordSize: Int
     private let fields: [(field: Config.Field, offset: Int)]
     private let counts: FlowArray<Counts>
-    /// By index of flow, beside ``counts``.
+    /// By flow index, beside ``counts``.
     private let ends: ZeroedMemory<Ends>
     private var records: UInt64 = 0
     private var missed: UInt64 = 0
@@ -193,7 +193,7 @@ public final class MetadataExtractor: Element {
         pass(batch, context)
     }
 
-    /// The packets go on where `out` is connected; else their way ends here.
+    /// Emits the packets if `out` is connected; otherwise they end here.
     @inline(__always)
     private func pass(_ batch: Batch, _ context: borrowing Context) {
         if context.isConnected(1) { context.emit(batch, 1) } else { context.use(batch) }
@@ -222,7 +222,7 @@ public final class MetadataExtractor: Element {
         }
     }
 
-    /// Begins the state of a flow with its first packet here.
+    /// Begins the state of a flow at its first packet here.
     @inline(never)
     private func begin(_ p: Packet) -> UnsafeMutablePointer<Counts>? {
         var start = Counts()
@@ -344,7 +344,7 @@ public final class MetadataExtractor: Element {
 }
 
 extension MetadataExtractor.Ends {
-    /// Stores one of the fields that tell who talks to whom.
+    /// Stores one of the fields that identify the two ends.
     fileprivate func store(_ field: MetadataExtractor.Config.Field, to out: UnsafeMutableRawPointer) {
         switch field {
         case .proto: out.storeBytes(of: proto, as: UInt8.self)

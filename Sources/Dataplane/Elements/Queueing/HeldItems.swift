@@ -1,12 +1,12 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Items that an element holds back, in order, each until a due time: a ring of fixed size.
+/// Held items, in order, each with a due time: a ring of fixed size.
 final class HeldItems {
     private struct Entry {
         var due: Int64
         var item: Int32
-        /// How many items the element had seen when this one came.
+        /// How many items the element had seen when this one arrived.
         var seen: UInt64
     }
     private let entries: UnsafeMutablePointer<Entry>
@@ -25,7 +25,7 @@ final class HeldItems {
     var isFull: Bool { count == capacity }
     var isEmpty: Bool { count == 0 }
 
-    /// Puts an item behind the others; there must be room.
+    /// Appends an item; there must be room.
     func push(_ item: Int32, due: Int64, seen: UInt64 = 0) {
         precondition(!isFull, "more items held than there is room for")
         var place = head &+ count
@@ -34,12 +34,12 @@ final class HeldItems {
         count &+= 1
     }
 
-    /// When the first item is due; nil when there is none.
+    /// The due time of the first item; nil if there is none.
     var due: Int64? { count > 0 ? entries[head].due : nil }
-    /// How many items had been seen when the first one came; nil when there is none.
+    /// How many items had been seen when the first one arrived; nil if there is none.
     var seen: UInt64? { count > 0 ? entries[head].seen : nil }
 
-    /// Takes the first item; there must be one.
+    /// Removes and returns the first item; there must be one.
     func pop() -> Int32 {
         let item = entries[head].item
         head = head &+ 1 == capacity ? 0 : head &+ 1

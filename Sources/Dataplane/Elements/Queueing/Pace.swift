@@ -1,17 +1,17 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A rate as whole numbers: a packet costs `cost(of:)` shares, and `perNanosecond` shares accrue each nanosecond. With
-/// shares of a billionth of a packet or bit nothing is ever rounded.
+/// A rate in whole numbers: a packet costs `cost(of:)` shares, and `perNanosecond` shares accrue each nanosecond. With shares
+/// of a billionth of a packet or bit, nothing is ever rounded.
 struct Pace {
-    /// The rate in packets or bits per second, which is the same number of shares per nanosecond.
+    /// The rate in packets or bits per second, equal to the number of shares per nanosecond.
     let perNanosecond: UInt64
     private let isPackets: Bool
 
     /// The rates that leave room for 64-bit arithmetic with the longest packets: up to 10^15 per second.
     static let range = 1...1_000_000_000_000_000
 
-    /// Nil when the rate is out of ``range``.
+    /// Nil if the rate is outside ``range``.
     init?(_ rate: Rate) {
         switch rate {
         case .packets(let n):
@@ -25,7 +25,7 @@ struct Pace {
         }
     }
 
-    /// Reads the rate of an element, or says why not.
+    /// The pace for an element's rate parameter; throws if the rate is out of range.
     init(_ rate: Rate, of parameter: String) throws(ParameterError) {
         guard let pace = Pace(rate) else {
             throw ParameterError("'\(parameter)' is out of range, 1 to 10^15 packets or bits per second", at: 0)

@@ -1,18 +1,18 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Holds packets in order of arrival and lets them go as time passes.
+/// Holds packets in order of arrival and releases them as time passes.
 ///
-/// With a `rate` the queue is a link of that speed: a packet leaves when the one before it has been sent, and its time
-/// becomes the moment it leaves. Without, a packet leaves unchanged as soon as time has moved past its arrival, so the
-/// queue holds what arrives at one moment.
+/// With a `rate` the queue is a link of that speed: a packet leaves when the one before it has been sent, and its time becomes
+/// the moment it leaves. Without, a packet leaves unchanged as soon as time has moved past its arrival, so the queue holds
+/// whatever arrives at one moment.
 ///
 /// Packets that find the queue full are dropped (tail drop). At the end of the input the queue empties at its rate.
 public final class Queue: Element {
     public struct Config: ElementConfig {
-        /// Packets the queue has room for.
+        /// The most packets the queue can hold.
         public var capacity = 1024
-        /// The rate at which packets leave; 0 for as soon as time has passed.
+        /// The rate at which packets leave; 0 releases them as soon as time has passed.
         public var rate = Rate.packets(0)
         public init() {}
     }
@@ -43,7 +43,7 @@ public final class Queue: Element {
     ]
     public static let operations: [Operation] = [.update, .timer]
     public static func heldItems(_ config: Config) -> Int { config.capacity }
-    // A packet that finds the link busy may have to wait for as little as that.
+    // A packet that finds the link busy may have to wait as little as that.
     public static func shortestTimer(_ config: Config) -> ShortestTimer? { .after(1) }
     public static let examples = [
         Example(
@@ -74,7 +74,7 @@ public final class Queue: Element {
     private let capacity: Int
     private let ring: HeldItems
     private let pace: Pace?
-    /// When the last packet that left was sent to its end, as whole nanoseconds and a rest in shares.
+    /// When the last packet that left was fully sent, as whole nanoseconds and a remainder in shares.
     private var free = Int64.min
     private var rest: UInt64 = 0
     private var count: Int { ring.count }
@@ -100,7 +100,7 @@ public final class Queue: Element {
             let now = context.now(i)
             let due = due(batch[k], now)
             if due <= now {
-                // The link is free, so the packet is the only one in the queue, for no time.
+                // The link is free, so the packet is alone in the queue, for no time.
                 highest = max(highest, 1)
                 if pace != nil { batch[k].time = due }
                 context.did(.timer, 1)
@@ -120,12 +120,12 @@ public final class Queue: Element {
         if let next = ring.due { context.arm(0, at: next) }
     }
 
-    /// A buffer of 2 KiB for each packet.
+    /// A 2 KiB buffer per packet.
     public override var memoryBytes: Int { capacity * 2048 }
 
     public override func finish(_ context: borrowing Context) { release(until: .max, context) }
 
-    /// When a packet that arrives now is to leave.
+    /// When a packet that arrives now will leave.
     private func due(_ p: Packet, _ now: Int64) -> Int64 {
         guard let pace else { return later(now, by: 1) }
         if now > free {

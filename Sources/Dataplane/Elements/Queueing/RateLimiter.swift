@@ -1,18 +1,18 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Lets packets pass up to a rate: a token bucket in the packets' own time.
+/// Passes packets up to a rate: a token bucket in the packets' own time.
 ///
 /// The bucket holds `burst` packets for a rate in packets per second, and `burst` bytes for a rate in bits per second; it
-/// begins full. A packet passes when the bucket holds what it needs, or is full. Bytes are those on the wire. The
-/// arithmetic is in whole numbers, so a rate is met exactly over any time.
+/// starts full. A packet passes if the bucket holds what it needs, or is full. Bytes are those on the wire. Arithmetic is in
+/// whole numbers, so a rate is met exactly over any time.
 ///
-/// Packets over the rate leave on `excess` where that is connected, and are dropped otherwise.
+/// Packets over the rate leave on `excess` if that is connected, and are dropped otherwise.
 public final class RateLimiter: Element {
     public struct Config: ElementConfig {
-        /// The rate that passes.
+        /// The maximum rate.
         public var rate = Rate.packets(0)
-        /// Packets, or bytes for a rate in bits, that pass at once; 0 for what the rate gives in 10 ms.
+        /// Packets, or bytes for a rate in bits, that may pass at once; 0 means 10 ms at the rate.
         public var burst = 0
         public init() {}
     }
@@ -63,9 +63,9 @@ public final class RateLimiter: Element {
     private let pace: Pace
     /// The bucket's size in shares.
     private let capacity: Int64
-    /// What the bucket holds; below zero after a packet larger than the bucket.
+    /// The bucket's content; negative after a packet larger than the bucket.
     private var level: Int64
-    /// When the level was brought up to date.
+    /// When the level was last updated.
     private var last = Int64.min
     private var passed: UInt64 = 0
     private var exceeded: UInt64 = 0

@@ -3,7 +3,7 @@
 
 /// Counts items and their bytes and passes them on.
 ///
-/// Bytes are those the packet had on the wire, also where the capture holds fewer.
+/// Bytes are those the packet had on the wire, even if the capture holds fewer.
 public final class Counter: Element {
     public typealias Config = NoConfig
     public static let summary = "counts items and bytes"

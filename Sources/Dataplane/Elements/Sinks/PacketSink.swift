@@ -1,15 +1,15 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Writes packets to a capture file, stamped with their own time in nanoseconds.
+/// Writes packets to a capture file, timestamped with their own time in nanoseconds.
 ///
 /// `format: auto` writes pcapng to a file whose name ends in `.pcapng`, and pcap otherwise. `file: -` is standard output. A
-/// pcap file holds one link type, that of its first packet; packets of another are dropped. pcapng holds any.
+/// pcap file holds one link type, that of its first packet; packets of others are dropped. pcapng holds any.
 ///
-/// When writing fails, later packets are dropped and the run ends with the error.
+/// After a write error, later packets are dropped and the run ends with the error.
 public final class PacketSink: Element {
     public struct Config: ElementConfig {
-        /// The format of the file; `auto` goes by its name.
+        /// The format of the file; `auto` chooses by its name.
         public enum Format: String, CaseIterable, Sendable { case auto, pcap, pcapng }
         /// The file's name; `-` is standard output.
         public var file = ""
@@ -77,7 +77,7 @@ public final class PacketSink: Element {
         context.did(.copyBytes, copied)
     }
 
-    /// Writes a packet; gives why not.
+    /// Writes a packet; returns the drop reason if that fails.
     @inline(never)
     private func write(_ p: Packet) -> Drop? {
         if failure != nil { return .writeFailed }
@@ -93,7 +93,7 @@ public final class PacketSink: Element {
         }
     }
 
-    /// Opens the file, unless it is.
+    /// Opens the file unless it is open.
     public override func open() throws {
         if encoder != nil { return }
         let format: CaptureFormat =
@@ -107,7 +107,7 @@ public final class PacketSink: Element {
 
     public override func flush() throws {
         if let failure { throw failure }
-        // Also without a packet, so that the file is there.
+        // Even without packets, so that the file exists.
         try open()
         try encoder!.finish()
     }

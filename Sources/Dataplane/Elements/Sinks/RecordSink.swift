@@ -3,16 +3,16 @@
 
 /// Writes records as text: JSON lines, or CSV with a header line.
 ///
-/// `file: -` is standard output. In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is
-/// `"tcp"`, `"udp"` or a number. Addresses are written as RFC 5952 says. CSV is that of RFC 4180,
-/// where none of these values needs quotation marks; a file has one header, so records of a second layout are dropped.
+/// `file: -` is standard output. In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`,
+/// `"udp"` or a number. Addresses follow RFC 5952. CSV follows RFC 4180, where none of these values needs quotation marks; a
+/// file has one header, so records of a second layout are dropped.
 ///
-/// When writing fails, later records are dropped and the run ends with the error.
+/// After a write error, later records are dropped and the run ends with the error.
 public final class RecordSink: Element {
     public struct Config: ElementConfig {
-        /// How records are written.
+        /// The text format of records.
         public enum Format: String, CaseIterable, Sendable { case json, csv }
-        /// How records are written.
+        /// The text format of records.
         public var format = Format.json
         /// The file's name; `-` is standard output.
         public var file = "-"
@@ -46,7 +46,7 @@ public final class RecordSink: Element {
     ]
     public static let operations: [Operation] = [.textBytes]
 
-    /// Text is handed on in pieces of at least this size.
+    /// Text is passed to the sink in pieces of at least this size.
     private static let piece = 1 << 16
 
     private let config: Config
@@ -54,9 +54,9 @@ public final class RecordSink: Element {
     private let services: any Services
     private var sink: (any ByteSink)?
     private var failure: (any Error)?
-    /// By layout number; nil until a record of it arrives.
+    /// By layout number; nil until a record of that layout arrives.
     private var texts: [RecordText?] = []
-    /// The one used last.
+    /// The layout number used last.
     private var number: UInt16 = 0
     @exclusivity(unchecked) private var text: RecordText?
     /// The layout of a CSV file.
@@ -64,7 +64,7 @@ public final class RecordSink: Element {
     private var buffer: UnsafeMutablePointer<UInt8>
     private var capacity = 2 * piece
     private var filled = 0
-    /// Bytes of text that the present batch became.
+    /// Bytes of text written for the current batch.
     private var written = 0
     private var records: UInt64 = 0
     private var bytes: UInt64 = 0
@@ -89,13 +89,13 @@ public final class RecordSink: Element {
         context.did(.textBytes, written)
     }
 
-    /// Writes the records of one item; gives why not.
+    /// Writes the records of one item; returns the drop reason if that fails.
     private func write(_ p: Packet) -> Drop? {
         if p.layout != number || text == nil { change(to: p.layout) }
         guard let text else { return .unknownLayout }
         let data = p.data
         let length = Int(p.length)
-        // All or nothing: what is not whole records is not written in part.
+        // All or nothing: bytes that are not whole records are not written in part.
         var at = 0
         while at < length {
             guard let size = text.layout.length(of: data + at, available: length &- at) else { return .malformed }
@@ -125,7 +125,7 @@ public final class RecordSink: Element {
         return nil
     }
 
-    /// Makes ready to write records of another layout.
+    /// Prepares to write records of another layout.
     @inline(never)
     private func change(to number: UInt16) {
         self.number = number
@@ -144,7 +144,7 @@ public final class RecordSink: Element {
         filled += text.count
     }
 
-    /// Makes room for `count` bytes: the text so far is handed on, and the buffer grows for a layout with long lines.
+    /// Makes room for `count` bytes: flushes the text so far, and enlarges the buffer for a layout with long lines.
     private func makeRoom(_ count: Int) {
         handOn()
         if capacity < count {
@@ -156,12 +156,12 @@ public final class RecordSink: Element {
 
     public override var memoryBytes: Int { capacity }
 
-    /// Opens the file, unless it is.
+    /// Opens the file unless it is open.
     public override func open() throws {
         if sink == nil { sink = try services.openSink(config.file) }
     }
 
-    /// Hands the text so far to the sink. After a failure the text is gone.
+    /// Passes the text so far to the sink. After a failure the text is lost.
     private func handOn() {
         do {
             try open()
@@ -174,7 +174,7 @@ public final class RecordSink: Element {
     }
 
     public override func flush() throws {
-        // Also without a record, so that the file is there.
+        // Even without records, so that the file exists.
         if failure == nil { handOn() }
         if let failure { throw failure }
         try sink?.flush()

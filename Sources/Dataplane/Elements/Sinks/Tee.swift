@@ -3,11 +3,11 @@
 
 /// Sends every item to all outputs: the item itself to `out1`, copies of it to the others.
 ///
-/// A copy has bytes of its own, so what one branch changes the other does not see. When the pool has no free item the copy
-/// is left out and counted as `copies_missed`; the item itself always goes on.
+/// A copy has its own bytes, so changes in one branch are not seen in another. If the pool has no free item the copy is skipped
+/// and counted as `copies_missed`; the item itself always goes on.
 public final class Tee: Element {
     public struct Config: ElementConfig {
-        /// How many outputs there are.
+        /// The number of outputs.
         public var outputs = 2
         public init() {}
     }
@@ -61,7 +61,7 @@ public final class Tee: Element {
                     missed &+= 1
                     continue
                 }
-                // Copies that meet again further on are told apart by this number.
+                // Distinguishes copies that meet again further on.
                 context[copy].made = p.made &+ UInt16(truncatingIfNeeded: output)
                 copied &+= Int(p.length)
                 context.emit(copy, output)

@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What everyone who follows streams knows of a connection.
+/// The part of a connection's state common to all followers of streams.
 struct Connection: BitwiseCopyable {
-    /// Connections are counted from 0 in the order of their first packets.
+    /// Number of the connection, from 0 in order of first packets.
     fileprivate(set) var number: UInt32 = 0
     fileprivate(set) var ends = StreamEnds()
 
@@ -14,7 +14,7 @@ struct Connection: BitwiseCopyable {
 }
 
 extension RecordWriter {
-    /// Writes ``Connection/columns``; `source` is the direction whose sender is `src`.
+    /// Writes ``Connection/columns``; `source` is the direction whose sender becomes `src`.
     mutating func put(_ connection: Connection, source: Int) {
         let ends = source == 0 ? connection.ends : connection.ends.reversed
         put(connection.number)
@@ -25,21 +25,21 @@ extension RecordWriter {
     }
 }
 
-/// What an element keeps of a connection that it follows.
+/// An element's state for a connection that it follows.
 protocol ConnectionState: BitwiseCopyable {
     var connection: Connection { get set }
     init()
 }
 
-/// The connections that an element follows, by number of flow: a state begins with the first packet, and ends with the flow.
+/// The connections that an element follows, by flow number: a state begins with the first packet, and ends with the flow.
 final class Connections<State: ConnectionState> {
     let states: FlowArray<State>
-    /// How many have begun.
+    /// Connections begun so far.
     @exclusivity(unchecked) private(set) var count: UInt32 = 0
 
     init(_ setup: Setup) throws { states = try FlowArray(flows: setup.flows) }
 
-    /// The state of the connection that a packet belongs to, begun where there is none; nil where it belongs to none.
+    /// The state of the connection that a packet belongs to, begun if necessary; nil if it has no flow.
     @inline(__always)
     func find(_ p: Packet) -> UnsafeMutablePointer<State>? {
         guard p.ipProtocol == IPProtocol.tcp, p.hasTransport else { return nil }
@@ -58,10 +58,10 @@ final class Connections<State: ConnectionState> {
     @inline(__always)
     func peek(_ flow: FlowRef) -> UnsafeMutablePointer<State>? { states[flow] }
 
-    /// Ends the connection of a flow; its state, if there was one, is to be read at once.
+    /// Ends the connection of a flow; its state, if any, must be read at once.
     func end(_ flow: FlowRef) -> UnsafeMutablePointer<State>? { states.end(flow) }
 
-    /// Asks the cache for the states that a batch needs.
+    /// Prefetches the states that a batch needs.
     @inline(__always)
     func prefetch(_ batch: Batch) {
         for k in 0..<batch.count { states.prefetch(batch[k].flow) }

@@ -3,26 +3,26 @@
 
 /// Sorts the records of an HTTPParser by method, host, path, header fields and status.
 ///
-/// Each parameter is a list. An empty list, the default, asks for nothing; of every other one value must hold, whichever. For
-/// several that must hold together there are several HTTPFilters in a row. A record that lacks what is asked for (there is
-/// no response, no host, no such field) leaves on `other`.
+/// Each parameter is a list. An empty list, the default, accepts everything; of any other, one value must match. To require
+/// several values together, put several HTTPFilters in a row. A record without the tested field (there is no response, no host,
+/// no such header field) leaves on `other`.
 ///
-/// - `method`: names. Case counts (RFC 9110 section 9.1).
-/// - `host`: patterns for the host that the request is for (RFC 9112 section 3.3): that of the target where it names one, as in
-///   requests to a proxy, else that of Host. Case does not count. A pattern with a port, such as `*:8080`, is compared with
-///   host and port as they were sent, any other with the host alone. IPv6 addresses stand in brackets.
-/// - `path`: patterns for the path of the target, which is what is before the query, without scheme and host. Case counts, and
-///   percent-encoding is compared as it was sent. `CONNECT` and `OPTIONS *` have no path.
-/// - `header`: a name and a pattern for the value, as in `User-Agent: *curl*`. Case counts in neither. `*` alone takes every
-///   value, the empty one too. Several fields of one name are one value, joined by `, `.
+/// - `method`: names, case-sensitive (RFC 9110 section 9.1).
+/// - `host`: patterns for the host that the request is for (RFC 9112 section 3.3): that of the target if it names one, as in
+///   requests to a proxy, otherwise that of Host. Case-insensitive. A pattern with a port, such as `*:8080`, is compared with
+///   host and port as sent, any other with the host alone. IPv6 addresses are in brackets.
+/// - `path`: patterns for the path of the target: the part before the query, without scheme and host. Case-sensitive;
+///   percent-encoding is compared as sent. `CONNECT` and `OPTIONS *` have no path.
+/// - `header`: a name and a pattern for the value, as in `User-Agent: *curl*`. Both case-insensitive. `*` alone accepts every
+///   value, even an empty one. Several fields of one name are one value, joined by `, `.
 /// - `response_header`: likewise for the response.
 /// - `status`: numbers, ranges such as `500-599`, and classes such as `5xx`.
 ///
-/// In a pattern `*` stands for any bytes, none among them, and `?` for one; a pattern is compared with the whole.
+/// In a pattern `*` stands for any number of bytes, including none, and `?` for one; a pattern must match the whole value.
 ///
 /// Header fields are compared as records hold them: an HTTPParser has a column for each name in its `request_headers` and
-/// `response_headers`, and keeps the first `header_bytes` of a value. Records that a Coalescer packed are sorted one by one,
-/// each into an item of its own.
+/// `response_headers`, and keeps the first `header_bytes` of a value. Records packed by a Coalescer are sorted one by one, each
+/// into an item of its own.
 ///
 /// ```yaml
 /// graph: failed-uploads
@@ -149,7 +149,7 @@ public final class HTTPFilter: Element {
         var name: String
         var pattern: String
 
-        /// Nil when there is no colon.
+        /// Nil if there is no colon.
         init?(_ text: String) {
             guard let colon = text.firstIndex(of: ":") else { return nil }
             name = String(text[..<colon])
@@ -158,7 +158,7 @@ public final class HTTPFilter: Element {
         }
     }
 
-    /// The codes that a value of `status` names; nil when it is none.
+    /// The status codes that a value of `status` stands for; nil if it is invalid.
     private static func codes(_ text: String) -> ClosedRange<UInt16>? {
         func code(_ text: Substring) -> UInt16? {
             guard text.count == 3, let number = UInt16(text), number >= 100 else { return nil }
@@ -217,7 +217,7 @@ public final class HTTPFilter: Element {
 
     // MARK: Matching
 
-    /// What is asked for, the same for all layouts.
+    /// The conditions, the same for all layouts.
     private final class Question {
         let method: GlobList
         let host: GlobList
@@ -225,10 +225,10 @@ public final class HTTPFilter: Element {
         /// The patterns of `header`, then those of `response_header`.
         let header: GlobList
         let requestHeaders: Int
-        /// Bit by code.
+        /// Indexed by status code.
         let status: UnsafeMutablePointer<Bool>
         let asksStatus: Bool
-        /// For each pattern of `host` whether it has a port.
+        /// For each pattern of `host`, whether it has a port.
         let hasPort: UnsafeMutablePointer<Bool>
         /// The columns of the header patterns.
         let columns: [String]
@@ -261,17 +261,17 @@ public final class HTTPFilter: Element {
         }
     }
 
-    /// Where the columns that are asked for are in one layout.
+    /// The tested columns in one layout.
     private final class Columns {
         let layout: Layout
         let method: Int
         let target: Int
         let host: Int
         let status: Int
-        /// For each pattern of a header field the column it is compared with.
+        /// For each pattern of a header field, the column it is compared with.
         let headers: UnsafeMutablePointer<Int>
 
-        /// Nil when the layout lacks one.
+        /// Nil if the layout lacks one.
         init?(_ layout: Layout, _ question: Question) {
             func offset(_ name: String, _ type: Layout.FieldType) -> Int? {
                 layout.fields.first { $0.name == name && $0.type == type }?.offset
@@ -297,7 +297,7 @@ public final class HTTPFilter: Element {
             layout.text(at: column, of: record)
         }
     }
-    /// What was counted for one batch.
+    /// Operations counted for one batch.
     private struct Work: BitwiseCopyable {
         var tests = 0
         var scanned = 0
@@ -311,7 +311,7 @@ public final class HTTPFilter: Element {
 
     private let question: Question
     private let layouts: LayoutTable
-    /// By layout number; nil until a record of it arrives.
+    /// By layout number; nil until a record of that layout arrives.
     private var known: [Columns?] = []
     @exclusivity(unchecked) private var work = Work()
     @exclusivity(unchecked) private var counters = Counters()
@@ -326,7 +326,7 @@ public final class HTTPFilter: Element {
         work = Work()
         var k = 0
         while k < batch.count {
-            // Columns are counted references: one is taken for all records of a layout in a row, not for each.
+            // Columns are reference-counted: retained once for consecutive records of a layout, not for each.
             let number = batch[k].layout
             guard let columns = columns(of: number) else {
                 context.drop(batch.index[k], layouts[number] == nil ? Drop.unknownLayout : .noColumn)
@@ -356,7 +356,7 @@ public final class HTTPFilter: Element {
         return known[Int(number)]
     }
 
-    /// Lets each record of a transfer go on its own.
+    /// Emits each record of a transfer separately.
     @inline(never)
     private func split(
         _ i: Int32,
@@ -385,7 +385,7 @@ public final class HTTPFilter: Element {
         context.use(i)
     }
 
-    /// The output by which a record leaves.
+    /// The output for a record.
     private func sort(_ record: UnsafeRawPointer, _ columns: Columns) -> Int {
         if matches(record, columns) {
             counters.matched += 1
@@ -431,7 +431,7 @@ public final class HTTPFilter: Element {
         return false
     }
 
-    /// Also when nothing is asked for.
+    /// True also if there are no conditions.
     private func isAny(headers: Range<Int>, _ record: UnsafeRawPointer, _ columns: Columns) -> Bool {
         if headers.isEmpty { return true }
         for number in headers {

@@ -1,49 +1,48 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads HTTP/1.0 and 1.1 in both directions of connections and makes a record of each request with its response
-/// (RFC 9110, RFC 9112).
+/// Reads HTTP/1.0 and 1.1 in both directions of connections and makes a record of each request with its response (RFC 9110, RFC
+/// 9112).
 ///
-/// A connection is HTTP when the first bytes of a direction are a request or response line; others are passed over. The
-/// direction of the requests is that of the client, which is `src` in records. `stream` counts the connections, HTTP or not,
-/// from 0 in the order of their first packets. Bytes of bodies are counted after dechunking and before decompression. Interim
-/// responses (1xx but 101) are counted in `interim`; after CONNECT or an Upgrade that was agreed to, the rest is a tunnel.
+/// A connection is HTTP if the first bytes of a direction are a request or response line; others are skipped. The direction of
+/// the requests is the client's, which is `src` in records. `stream` numbers the connections, HTTP or not, from 0 in order of
+/// their first packets. Bytes of bodies are counted after dechunking and before decompression. Interim responses (1xx except
+/// 101) are counted in `interim`; after a CONNECT or Upgrade that was accepted, the rest is a tunnel.
 ///
-/// With `mode: strict` a message that two readers could take for different ones is an error: that is what request smuggling
-/// lives on. With `mode: lenient` what common servers take is taken. A message that cannot be read gives a record with
-/// `error`, and the rest of its direction is passed over. Missing bytes within a body are survived where the framing says
-/// where it ends; elsewhere they are the error `gap`, and reading goes on with the next head behind the hole.
+/// With `mode: strict` a message that two readers could interpret differently is an error: that is what request smuggling
+/// relies on. `mode: lenient` accepts what common servers accept. A message that cannot be read gives a record with `error`,
+/// and the rest of its direction is skipped. Missing bytes within a body are tolerated if the framing says where it ends;
+/// elsewhere they are the error `gap`, and reading resumes with the next head after the gap.
 ///
 /// Each name in `request_headers` adds a column with the value of that field to the records, `request_user_agent` for
-/// `User-Agent`, and each in `response_headers` one such as `response_content_type`. It is empty where a head has no such
-/// field, and fields of one name are joined by `, ` (RFC 9110 section 5.3). Of a value only the first `header_bytes` are
-/// kept; `cut` counts the longer ones. Fields of interim responses, of trailers and of heads that cannot be read are not
-/// looked at.
+/// `User-Agent`, and each in `response_headers` one such as `response_content_type`. It is empty if a head has no such field,
+/// and fields of one name are joined by `, ` (RFC 9110 section 5.3). Only the first `header_bytes` of a value are kept; `cut`
+/// counts the longer ones. Fields of interim responses, of trailers and of unreadable heads are ignored.
 ///
-/// Heads that come in several pieces, requests until their response, and values of fields until their record is made are kept
-/// for all connections together in at most `memory`. When less than an eighth of it is left, the connection that has kept
-/// something for the longest time gives way: what it has begun gets the error `no_memory`, and the rest of it is passed over.
+/// Heads that come in several pieces, requests awaiting their response, and field values awaiting their record are kept for all
+/// connections together in at most `memory`. When less than an eighth of it is left, the connection that has kept something for
+/// longest gives way: its unfinished messages get the error `no_memory`, and the rest of it is skipped.
 public final class HTTPParser: Element {
     public struct Config: ElementConfig {
         /// How strictly messages are read.
         public enum Mode: String, CaseIterable, Sendable { case strict, lenient }
         /// How strictly messages are read.
         public var mode = Mode.strict
-        /// Bytes that unfinished heads and requests without response may take.
+        /// The most bytes for unfinished heads and requests without response.
         public var memory = 64 << 20
-        /// Bytes of one head.
+        /// The most bytes of one head.
         public var head = 65_536
-        /// Bytes of one header line.
+        /// The most bytes of one header line.
         public var line = 16_384
-        /// Header lines of one head.
+        /// The most header lines of one head.
         public var fields = 256
-        /// Requests of one connection that wait for their responses.
+        /// The most requests of one connection that await their responses.
         public var requests = 4096
-        /// Names of request fields whose values records hold.
+        /// Names of request fields whose values records include.
         public var requestHeaders: [String] = []
-        /// Names of response fields whose values records hold.
+        /// Names of response fields whose values records include.
         public var responseHeaders: [String] = []
-        /// Bytes kept of one such value.
+        /// The most bytes kept of one such value.
         public var headerBytes = 1024
         public init() {}
     }
@@ -111,23 +110,22 @@ public final class HTTPParser: Element {
     public static let operations: [Operation] = [.update, .payloadBytes, .copyBytes, .record]
     public static let stateBytesPerFlow = FlowArray<State>.bytesPerFlow
 
-    /// One connection.
     struct State: ConnectionState {
         enum Kind: BitwiseCopyable {
-            /// Not told yet.
+            /// Not decided yet.
             case unknown
             case http, other
         }
         var connection = Connection()
         var kind = Kind.unknown
-        /// The direction of the requests, once it is HTTP.
+        /// The direction of the requests, if it is HTTP.
         var client: Int8 = 0
-        /// Whether the first bytes of a direction are none of HTTP.
+        /// For each direction, whether its first bytes are not HTTP.
         var isOther = (false, false)
         var positions = (StreamPosition(), StreamPosition())
         var detections = (HTTP1Detection(), HTTP1Detection())
         var http = HTTP1Connection()
-        /// Its place among those that keep memory.
+        /// Its link in the list of connections that keep memory.
         var link = IndexList.Link()
     }
     private struct Tally: BitwiseCopyable {
@@ -148,10 +146,10 @@ public final class HTTPParser: Element {
             ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
             ("error", .text),
         ]
-    /// The values of fields may take so much of a record that the rest of a usual one has room, too.
+    /// The most bytes of field values in a record, so that the rest of a usual one fits too.
     private static let mostHeaderBytes = 32_768
 
-    /// The column for a header field.
+    /// The column name for a header field.
     static func column(_ side: HTTP1Side, _ name: String) -> String {
         (side == .request ? "request_" : "response_")
             + String(name.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
@@ -165,10 +163,10 @@ public final class HTTPParser: Element {
         isToken($0) ? nil : "'\($0)' cannot be the name of a header field"
     }
 
-    /// Whether a text is a token (RFC 9110 section 5.6.2), as names of fields and methods are.
+    /// Whether a text is a token (RFC 9110 section 5.6.2), as field names and methods are.
     static func isToken(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy(HTTP1Bytes.isToken) }
 
-    /// Columns that cannot stand beside each other, or would make records too long.
+    /// Rejects columns whose names clash, or that would make records too long.
     private static func check(_ config: Config, _ layout: Layout) throws(ParameterError) {
         var names: Set<String> = []
         for field in layout.fields where !names.insert(field.name).inserted {
@@ -184,12 +182,11 @@ public final class HTTPParser: Element {
         }
     }
 
-    /// Ports on which a first word that is no known method counts as one all the same.
+    /// Ports on which an unknown first word is accepted as a method.
     private static let usualPorts: [UInt16] = [80, 8000, 8008, 8080, 8088, 3128]
 
     private let connections: Connections<State>
     private let layout: UInt16
-    /// Bytes of a record without its texts.
     private let recordSize: Int
     private let headers: (request: Int, response: Int)
     private let parser: HTTP1Parser
@@ -197,7 +194,7 @@ public final class HTTPParser: Element {
     private let shortage: Int
     private let memoryLimit: Int
     @exclusivity(unchecked) private var tally = Tally()
-    /// Connections that keep memory, the one that has for the longest time first.
+    /// Connections that keep memory, the one that has done so for longest first.
     private var keepers = IndexList()
     private let links: IndexList.Links
 
@@ -242,7 +239,7 @@ public final class HTTPParser: Element {
         context.did(.update, batch.count)
     }
 
-    /// Counts what the parser read and made since it was last asked.
+    /// Counts what the parser read and made since the last call.
     private func count(_ context: borrowing Context) {
         if tally.headBytes > 0 { context.did(.payloadBytes, tally.headBytes) }
         if tally.made > 0 { context.did(.record, tally.made) }
@@ -278,7 +275,7 @@ public final class HTTPParser: Element {
         end(piece, side, state, &emitter)
     }
 
-    /// What a FIN or RST means.
+    /// Handles a FIN or RST.
     private func end(
         _ piece: StreamPiece,
         _ side: HTTP1Side,
@@ -293,7 +290,7 @@ public final class HTTPParser: Element {
         }
     }
 
-    /// Looks at the first bytes of both directions, until those of one are of HTTP or neither are.
+    /// Examines the first bytes of both directions, until those of one are HTTP or neither are.
     @inline(never)
     private func detect(
         _ piece: StreamPiece,
@@ -307,7 +304,7 @@ public final class HTTPParser: Element {
         let port = own == 0 ? ends.destinationPort : ends.sourcePort
         let isUsual = HTTPParser.usualPorts.contains(port)
         let before: Int
-        // What waits and what came now are no word together.
+        // Bytes from before a gap and after it form no word together.
         let isCut: Bool
         let answer: HTTP1Detection.Answer
         if own == 0 {
@@ -329,7 +326,7 @@ public final class HTTPParser: Element {
         state.pointee.client = Int8(answer == .request ? own : 1 - own)
         tally.connections &+= 1
         var emitter = Emitter(self, state, i, context)
-        // What waited on this side, the rest of its piece, then what waited on the other side.
+        // First what waited on this side, then the rest of its piece, then what waited on the other side.
         let (mine, others) =
             own == 0 ? state.pointee.detections : (state.pointee.detections.1, state.pointee.detections.0)
         let side: HTTP1Side = answer == .request ? .request : .response
@@ -360,7 +357,7 @@ public final class HTTPParser: Element {
 
     // MARK: Memory
 
-    /// Gives others up until memory is not short any more.
+    /// Gives up other connections until memory is no longer short.
     @inline(never)
     private func makeRoom(for newcomer: UnsafeMutablePointer<State>, _ i: Int32, _ context: borrowing Context) {
         while parser.memory.used > shortage {
@@ -376,7 +373,7 @@ public final class HTTPParser: Element {
         }
     }
 
-    /// Puts a connection behind those that keep memory, or takes it out where it is among them.
+    /// Appends a connection to those that keep memory, or removes it if it no longer does.
     @inline(never)
     private func list(_ state: UnsafeMutablePointer<State>) {
         let index = connections.states.index(of: state)
@@ -389,7 +386,7 @@ public final class HTTPParser: Element {
     private struct Emitter: HTTP1Handler {
         private let element: Unmanaged<HTTPParser>
         private let state: UnsafeMutablePointer<State>
-        /// The item that causes them, -1 for the end of a flow; and whether it is of this connection.
+        /// The item that causes them, -1 for the end of a flow; and whether it belongs to this connection.
         private let parent: Int32
         private let isOfItsFlow: Bool
         private let context: Context

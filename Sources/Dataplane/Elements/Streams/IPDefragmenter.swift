@@ -1,57 +1,57 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Joins the fragments of IPv4 and IPv6 packets (RFC 791, RFC 815; RFC 8200 section 4.5): what leaves is whole.
+/// Reassembles fragmented IPv4 and IPv6 packets (RFC 791, RFC 815; RFC 8200 section 4.5): only whole packets leave.
 ///
-/// Packets that are no fragments pass unchanged, whatever they are. When the last missing fragment of a packet has come, the
-/// packet leaves as a new one in its place: with its time and sequence, the headers of the fragment that brings the first
-/// byte, fragment fields cleared, and length and IPv4 header checksum made right. In IPv6 the fragment header is removed;
-/// also from atomic fragments, which leave alone (RFC 6946). A fragment header behind the one that was removed is
-/// refused. The link header stays as it was, the lengths that those of 802.3 and PPPoE state included. Whether header checksums
-/// are right must be looked at before, by IPCheck.
+/// Packets that are not fragments pass unchanged, whatever they are. When the last missing fragment of a packet has arrived,
+/// the packet leaves as a new one in its place: with its time and sequence, the headers of the fragment that holds the first
+/// byte, fragment fields cleared, and length and IPv4 header checksum corrected. In IPv6 the fragment header is removed, also
+/// from atomic fragments, which leave alone (RFC 6946). A second fragment header behind the removed one is rejected. The link
+/// header is unchanged, including the lengths in those of 802.3 and PPPoE. Header checksums must be checked beforehand, by
+/// IPCheck.
 ///
-/// Fragments belong together by addresses and identification, in IPv4 by protocol too. Where IPv4 fragments overlap,
-/// `overlap` says whose bytes count: a piece that is there gives way to a new fragment
+/// Fragments belong together by addresses and identification, in IPv4 by protocol too. If IPv4 fragments overlap, `overlap`
+/// decides whose bytes count: an existing piece yields to a new fragment
 /// - `first`: never;
 /// - `last`: always;
-/// - `bsd`: when the new one begins before it;
-/// - `linux`: when the new one begins before it or with it;
-/// - `windows`: when the new one begins before it and ends behind it;
-/// - `solaris`: when the new one begins before it and ends with it or behind it.
+/// - `bsd`: if the new one begins before it;
+/// - `linux`: if the new one begins before it or with it;
+/// - `windows`: if the new one begins before it and ends after it;
+/// - `solaris`: if the new one begins before it and ends with it or after it.
 ///
 /// These are the rules of Shankar and Paxson (2003) and Novak ("Target-Based Fragmentation Reassembly", 2005). Linux has
-/// dropped packets with overlaps since 2018: that is `drop`, and what is done in IPv6 always, with the fragments that are
-/// still to come (RFC 5722, RFC 8200). A fragment that came before with the same bytes is dropped as `duplicate` and is no
+/// dropped packets with overlaps since 2018: that is `drop`, and what always happens in IPv6, including the fragments still to
+/// come (RFC 5722, RFC 8200). A fragment that repeats an earlier one byte for byte is dropped as `duplicate` and is not an
 /// overlap, as RFC 8200 allows.
 ///
-/// `tiny: drop` drops fragments that could lead filters astray: first ones that do not hold the headers up to that of the
-/// transport, and TCP fragments that begin 8 bytes into it (RFC 1858, RFC 3128). Receivers take them in IPv4, so who wants
-/// what a receiver sees says `join`. A fragment of which the capture holds only a part is dropped: the bytes that are missing
-/// would stand in the middle of a packet, and nobody behind could tell.
+/// `tiny: drop` drops fragments that could mislead filters: first ones that do not include all headers up to the transport
+/// header, and TCP fragments that begin 8 bytes into it (RFC 1858, RFC 3128). Receivers accept them in IPv4, so to see what a
+/// receiver sees use `join`. A fragment that was not captured completely is dropped: the missing bytes would be in the middle
+/// of a packet, and no later element could tell.
 ///
-/// A packet that is not complete `timeout` after its first fragment is given up, as is what waits at the end of the input.
-/// What waits is bounded; when `datagrams`, `fragments` or `bytes` is reached, `on_full: evict` gives the packet up that has
+/// A packet that is incomplete `timeout` after its first fragment is given up, as is whatever waits at the end of the input.
+/// Waiting is bounded; when `datagrams`, `fragments` or `bytes` is reached, `on_full: evict` gives up the packet that has
 /// waited longest, and `on_full: drop` drops the fragment. A packet in more fragments than `datagram_fragments` is dropped,
-/// with those that are still to come.
+/// including the fragments still to come.
 public final class IPDefragmenter: Element {
     public struct Config: ElementConfig {
         /// What gives way when no more may wait: the packet that has waited longest, or the fragment.
         public enum FullPolicy: String, CaseIterable, Sendable { case evict, drop }
-        /// What becomes of fragments made to get around filters.
+        /// What happens to fragments made to evade filters.
         public enum TinyPolicy: String, CaseIterable, Sendable { case drop, join }
-        /// Whose bytes count where IPv4 fragments overlap and differ.
+        /// Whose bytes count if IPv4 fragments overlap and differ.
         public var overlap = FragmentOverlap.first
-        /// What becomes of fragments made to get around filters.
+        /// What happens to fragments made to evade filters.
         public var tiny = TinyPolicy.drop
-        /// Nanoseconds that a packet may take to become complete (60 s in RFC 8200 section 4.5); 0 for ever.
+        /// Nanoseconds in which a packet must become complete (60 s in RFC 8200 section 4.5); 0 for no limit.
         public var timeout: Int64 = 60_000_000_000
-        /// Packets that may be incomplete at one time.
+        /// The most packets that may be incomplete at one time.
         public var datagrams = 4096
-        /// Fragments of one packet.
+        /// The most fragments of one packet.
         public var datagramFragments = 1024
-        /// Fragments that may wait; never more than a part of half the pool.
+        /// The most fragments that may wait; at most this element's share of half the pool.
         public var fragments = 8192
-        /// Bytes that may wait.
+        /// The most bytes that may wait.
         public var bytes = 16 << 20
         /// What gives way when no more may wait.
         public var onFull = FullPolicy.evict
@@ -192,7 +192,7 @@ public final class IPDefragmenter: Element {
         var atomic: UInt64 = 0
         var overlaps: UInt64 = 0
     }
-    /// Operations beyond the test that every packet costs.
+    /// Operations beyond the one test that every packet costs.
     private struct Work: BitwiseCopyable {
         var parsed = 0
         var looked = 0
@@ -203,14 +203,14 @@ public final class IPDefragmenter: Element {
     }
 
     private let config: Config
-    /// Packets that are not complete, and those dropped of which more may come, in the order in which they began.
+    /// Incomplete packets, and dropped ones of which more may come, in the order in which they began.
     private let map: FlowMap
     private let held: HeldFragments
-    /// For each packet of the map the number of the reason for which what comes of it is dropped, plus one; 0 for none.
+    /// For each packet in the map, the drop reason for its fragments still to come, plus one; 0 for none.
     private let refused: ZeroedMemory<UInt8>
     private var counters = Counters()
     private var work = Work()
-    /// A timer is armed, for no later time than any packet has waited too long.
+    /// A timer is armed, for no later than the first packet's time-out.
     private var isArmed = false
 
     public init(_ config: Config, _ setup: Setup) throws {
@@ -241,7 +241,7 @@ public final class IPDefragmenter: Element {
         count(context)
     }
 
-    /// Whether a packet is no fragment, as nearly all. An atomic fragment does not count as one, but has extension headers.
+    /// Whether a packet is no fragment, as nearly all are. An atomic fragment is not counted as one, but has extension headers.
     @inline(__always)
     private static func isUsual(_ p: Packet) -> Bool {
         !p.isFragment
@@ -261,7 +261,7 @@ public final class IPDefragmenter: Element {
         work = Work()
     }
 
-    /// A fragment, or an IPv6 packet with other extension headers.
+    /// Handles a fragment, or an IPv6 packet with other extension headers.
     @inline(never)
     private func take(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
@@ -287,7 +287,7 @@ public final class IPDefragmenter: Element {
         if held.list(place).isComplete { join(place, i, context) }
     }
 
-    /// What is wrong with a fragment by itself; nil when nothing is.
+    /// The fault of a fragment by itself; nil if there is none.
     private func fault(of fragment: IPFragment, _ p: Packet) -> Drop? {
         if p.length < p.ipEnd { return .truncated }
         if fragment.size <= 0 { return .empty }
@@ -297,7 +297,8 @@ public final class IPDefragmenter: Element {
         return nil
     }
 
-    /// Why a fragment of a packet that has begun is dropped; nil when it is not. The whole packet may have been with it.
+    /// The reason for dropping a fragment of a packet already begun; nil if it is kept. The whole packet may have been dropped
+    /// with it.
     private func refusal(
         of fragment: IPFragment,
         _ i: Int32,
@@ -335,8 +336,7 @@ public final class IPDefragmenter: Element {
         return one.elementsEqual(other)
     }
 
-    /// Makes room for a fragment by the policy; `place` becomes -1 where its own packet had to give way. False when there
-    /// is none.
+    /// Makes room for a fragment by the policy; `place` becomes -1 if its own packet had to give way. False if there is none.
     private func makeRoom(for fragment: IPFragment, _ place: inout Int32, _ context: borrowing Context) -> Bool {
         if fragment.size > config.bytes { return false }
         while held.isFull || held.bytes + fragment.size > config.bytes || place < 0 && map.count == config.datagrams {
@@ -349,7 +349,7 @@ public final class IPDefragmenter: Element {
 
     // MARK: Whole packets
 
-    /// Makes a packet of its fragments, of which item `i` was the last to come.
+    /// Reassembles a packet, whose last missing fragment was item `i`.
     private func join(_ place: Int32, _ i: Int32, _ context: borrowing Context) {
         let total = Int(held.list(place).total)
         let head = context[held.arrange(place, config.overlap).item]
@@ -412,14 +412,14 @@ public final class IPDefragmenter: Element {
             ip.payloadLength &-= UInt16(header)
         }
         p.length -= header
-        // A capture may state less than it holds.
+        // A capture may state a smaller wire length than it holds.
         p.wireLength -= min(p.wireLength, header)
         p.forgetHeaders()
         counters.atomic &+= 1
         pass(i, context)
     }
 
-    /// A packet without the fragment header that it had leaves, unless another one comes to light.
+    /// Emits a packet whose fragment header was removed, unless that reveals another one.
     private func pass(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
         if Headers.locate(p) == .ip, IPFragment(p) != nil {
@@ -431,15 +431,15 @@ public final class IPDefragmenter: Element {
 
     // MARK: Packets that do not become whole
 
-    /// Drops what waits of a packet, and lets the map know it until its time is over: so what still comes of it is dropped
-    /// for the same reason.
+    /// Drops the waiting fragments of a packet, but keeps it in the map until its time is up, so that fragments still to come
+    /// are dropped for the same reason.
     private func giveUp(_ place: Int32, _ reason: Drop, _ context: borrowing Context) -> Drop {
         clear(place, reason, context)
         refused.base[Int(place)] = UInt8(reason.rawValue + 1)
         return reason
     }
 
-    /// Drops what waits of a packet, and forgets it.
+    /// Drops the waiting fragments of a packet, and forgets it.
     private func end(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
         clear(place, reason, context)
         remove(place)
@@ -447,7 +447,7 @@ public final class IPDefragmenter: Element {
 
     private func clear(_ place: Int32, _ reason: Drop, _ context: borrowing Context) {
         while let node = held.removeFirst(from: place) {
-            // Whose turn it takes does not matter, for it goes nowhere.
+            // Whose turn it takes does not matter, since it is dropped.
             context.resume(node.item, context.turn(of: node.item))
             context.drop(node.item, reason)
         }
@@ -466,7 +466,7 @@ public final class IPDefragmenter: Element {
         return later(map.checked(map.oldest), by: config.timeout + 1)
     }
 
-    /// Arms the timer for the packet that began first. One that became whole since may have been that.
+    /// Arms the timer for the packet that began first, as the one it was armed for may have been completed.
     private func arm(_ context: borrowing Context) {
         let due = self.due
         isArmed = due < .max

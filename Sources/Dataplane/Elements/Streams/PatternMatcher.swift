@@ -1,33 +1,30 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Looks for many fixed byte strings at once in streams, also where they cross from one packet into the next.
+/// Searches streams for many fixed byte strings at once, even across packet boundaries.
 ///
-/// Each direction of a connection is a text of its own; where bytes are missing the search begins anew behind them.
-/// Every occurrence is found, those that overlap or contain others too: several that end at one byte count the longest
-/// first.
+/// Each direction of a connection is searched separately; after missing bytes the search starts afresh. Every occurrence is
+/// found, including those that overlap or contain others: of several that end at the same byte, the longest counts first.
 ///
-/// `patterns` and the lines of `file` together are the patterns, numbered from 0 in this order. `\xNN` stands for any
-/// byte, `\n`, `\r`, `\t` and `\\` for what they are elsewhere; in YAML such a pattern is best written between single
-/// quotes. There may be 65536 patterns of at most 1024 bytes, together 256 KiB, none twice. `case: insensitive` takes
-/// the ASCII letters of both cases as one.
+/// `patterns` and the lines of `file` together are the patterns, numbered from 0 in this order. `\xNN` stands for any byte,
+/// `\n`, `\r`, `\t` and `\\` have their usual meanings; in YAML such a pattern is best written in single quotes. There may be
+/// 65536 patterns of at most 1024 bytes, together 256 KiB, none twice. `case: insensitive` ignores the case of ASCII letters.
 ///
 /// What `action` does where a pattern ends:
-/// - `count`: nothing more than counting;
+/// - `count`: only counts;
 /// - `mark`: the packet leaves on `matched` instead of `out`;
-/// - `drop`: that packet and all that still comes of its connection is dropped, both directions.
+/// - `drop`: that packet and everything further of its connection is dropped, in both directions.
 ///
-/// A firewall that drops must stop packets that bring no new bytes as well, or the receiver gets what was dropped when
-/// it is sent again: they come by `rest` and leave on `passed`, until their connection is dropped.
+/// A firewall that drops must also stop packets without new bytes, or the receiver gets the dropped bytes when they are sent
+/// again: such packets come by `rest` and leave on `passed`, until their connection is dropped.
 ///
-/// A record for each occurrence leaves on `records`, at most `records_per_flow` for each connection: `stream` counts
-/// connections from 0 in the order of their first packets, `src` is the sender, `direction` says whether that is the
-/// side seen first, `offset` is where the occurrence begins in what the sender sent, counted as if nothing were
-/// missing. When the input ends, `totals` tells of each pattern that was found how often it was, and in how many
-/// packets.
+/// A record for each occurrence leaves on `records`, at most `records_per_flow` per connection: `stream` numbers connections
+/// from 0 in order of their first packets, `src` is the sender, `direction` says whether that is the side seen first, `offset`
+/// is where the occurrence begins in what the sender sent, counted as if nothing were missing. At the end of the input,
+/// `totals` gives for each pattern found the number of occurrences and of packets with them.
 public final class PatternMatcher: Element {
     public struct Config: ElementConfig {
-        /// Whether case counts.
+        /// Whether case matters.
         public enum Case: String, CaseIterable, Sendable { case sensitive, insensitive }
         /// Which directions are searched.
         public enum Direction: String, CaseIterable, Sendable { case both, forward, reverse }
@@ -35,15 +32,15 @@ public final class PatternMatcher: Element {
         public enum Action: String, CaseIterable, Sendable { case count, mark, drop }
         /// The patterns, in text form.
         public var patterns: [String] = []
-        /// A file with more, one a line; none when empty.
+        /// A file with more patterns, one per line; none if empty.
         public var file = ""
-        /// Whether case counts.
+        /// Whether case matters.
         public var letterCase = Case.sensitive
         /// Which directions are searched.
         public var direction = Direction.both
         /// What happens where a pattern ends.
         public var action = Action.count
-        /// Records made of one connection.
+        /// The most records made for one connection.
         public var recordsPerFlow = 16
         public init() {}
     }
@@ -109,15 +106,13 @@ public final class PatternMatcher: Element {
 
     // MARK: State
 
-    /// One direction.
     struct Side: BitwiseCopyable {
-        /// What the automaton remembers of the bytes so far.
+        /// The automaton's state after the bytes so far.
         var state: UInt32 = 0
         var position = StreamPosition()
         /// Bytes so far, captured or not.
         var offset: UInt64 = 0
     }
-    /// One connection.
     struct State: ConnectionState {
         var connection = Connection()
         var isDropped = false
@@ -131,11 +126,11 @@ public final class PatternMatcher: Element {
         var connections: UInt64 = 0
         var missed: UInt64 = 0
     }
-    /// What is counted of one pattern.
+    /// Counts of one pattern.
     private struct Total: BitwiseCopyable {
         var matches: UInt64 = 0
         var packets: UInt64 = 0
-        /// The number of the packet in which it was found last, counted from 1.
+        /// The number of the last packet in which it was found, counted from 1.
         var packet: UInt64 = 0
     }
     private static let matchLayout = Layout(
@@ -200,7 +195,7 @@ public final class PatternMatcher: Element {
         let marks = config.action == .mark
         let drops = config.action == .drop
         var scanned = 0
-        // Its own loop: in the body of `forEach` the search takes more instructions.
+        // A loop of its own: in the body of `forEach` the search takes more instructions.
         for k in 0..<batch.count {
             let p = batch[k]
             guard let state = connections.find(p) else {
@@ -232,7 +227,7 @@ public final class PatternMatcher: Element {
         context.did(.scanned, scanned)
     }
 
-    /// Searches the bytes of a piece; true when a pattern ends in them.
+    /// Searches the bytes of a piece; true if a pattern ends in them.
     @inline(__always)
     private func search(
         _ piece: StreamPiece,
@@ -256,7 +251,7 @@ public final class PatternMatcher: Element {
         return hasMatch
     }
 
-    /// Counts what ends where the search stands, and whatever else ends in the piece.
+    /// Counts the match at the current position, and all others that end in the piece.
     @inline(never)
     private func note(
         _ search: inout PatternSearch,
@@ -286,7 +281,7 @@ public final class PatternMatcher: Element {
                 suffix = automaton.suffix(of: suffix)
                 if suffix == 0 { break }
             }
-            // What is dropped is not looked at further.
+            // Dropped packets are not searched further.
         } while config.action != .drop && search.next()
     }
 
@@ -318,7 +313,7 @@ public final class PatternMatcher: Element {
         context.emit(j, 1)
     }
 
-    /// Packets that bring no new bytes.
+    /// Handles packets that bring no new bytes.
     private func pass(_ batch: Batch, _ context: borrowing Context) {
         context.forEach(batch) { p in
             if let state = connections.peek(p.flow), state.pointee.isDropped { return .drop(Drop.flowDropped) }

@@ -1,15 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// One packet of a stream, as a TCPReassembler lets it go: what of it are the next bytes of its direction.
+/// One packet of a stream, as emitted by a TCPReassembler: the next bytes of its direction.
 struct StreamPiece {
-    /// The bytes, as far as they were captured.
+    /// The bytes that were captured.
     let bytes: UnsafeRawBufferPointer
     /// The sequence number of the first of them.
     let sequence: UInt32
-    /// The TCP flags; none where a receiver takes nothing of the packet.
+    /// The TCP flags; none if a receiver accepts nothing in the packet.
     let flags: TCPFlags
-    /// Bytes before it are missing.
     let hasGap: Bool
     /// 0 for the direction seen first, 1 for the other.
     let direction: Int
@@ -21,8 +20,8 @@ struct StreamPiece {
         bytes = UnsafeRawBufferPointer(start: p.data + payload, count: max(0, end &- payload))
         let tcp = TCPView(known: p)
         flags = p.isRefused ? [] : tcp.flags
-        // Bytes may have been cut from the front; a SYN takes the number before the first byte. A payload that begins
-        // before the end of the header was not captured.
+        // Bytes may have been cut from the front; a SYN occupies the number before the first byte. A payload that begins before
+        // the end of the header was not captured.
         let cut = max(0, payload &- Int(p.l4) &- tcp.headerLength)
         sequence = tcp.sequenceNumber &+ UInt32(truncatingIfNeeded: cut) &+ (flags.isSYN ? 1 : 0)
         hasGap = p.isBehindGap
@@ -30,18 +29,17 @@ struct StreamPiece {
     }
 
     var isSYN: Bool { flags.isSYN }
-    /// It ends its direction.
     var isFIN: Bool { flags.isFIN }
     var isRST: Bool { flags.isRST }
 }
 
-/// Where a direction of a stream stands, for who follows it.
+/// A follower's position in one direction of a stream.
 struct StreamPosition: BitwiseCopyable {
-    /// The sequence number of the next byte, when it is known.
+    /// The sequence number of the next byte, if known.
     private var next: UInt32 = 0
     private var isKnown = false
 
-    /// Moves on over a piece; returns how many bytes are missing before it, 0 also where that cannot be told.
+    /// Advances past a piece; returns how many bytes are missing before it, or 0 if that is unknown.
     @inline(__always)
     mutating func move(over piece: StreamPiece) -> Int {
         if piece.bytes.isEmpty, !piece.isSYN, !piece.hasGap { return 0 }
@@ -52,7 +50,7 @@ struct StreamPosition: BitwiseCopyable {
     }
 }
 
-/// Who talks to whom on a connection, from its first packet.
+/// The two ends of a connection, from its first packet.
 struct StreamEnds: BitwiseCopyable {
     var source = IPAddress(v4: 0)
     var destination = IPAddress(v4: 0)
@@ -61,7 +59,7 @@ struct StreamEnds: BitwiseCopyable {
 
     init() {}
 
-    /// The ends of the connection that a packet belongs to, the side whose packet came first as the source.
+    /// The ends of a packet's connection, with the side whose packet came first as the source.
     init(_ p: Packet) {
         if let ip = IPv4View(p) {
             (source, destination) = (ip.source, ip.destination)
@@ -72,7 +70,7 @@ struct StreamEnds: BitwiseCopyable {
         if p.isReverse { self = reversed }
     }
 
-    /// The same, seen from the other side.
+    /// The same ends, seen from the other side.
     var reversed: StreamEnds {
         var other = self
         (other.source, other.destination) = (destination, source)

@@ -1,21 +1,21 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Counts and hashes the bytes of both directions of each connection, and may write them to files.
+/// Counts and hashes the bytes of both directions of each connection, and can write them to files.
 ///
-/// When a connection ends, a record of each direction leaves on `records`, that of the side seen first before the other.
-/// `stream` counts connections from 0 in the order of their first packets, `src` is the sender of the direction, and
-/// `sha256` is the digest of its bytes (FIPS 180-4) without what is missing. `gaps` and `gap_bytes` count what is missing;
-/// `overlaps` the packets of which bytes had come before, and `overlap_conflicts` those whose bytes differed there. `end` is
-/// the strongest cause seen, as in flow records.
+/// When a connection ends, a record of each direction leaves on `records`, first that of the side seen first. `stream` numbers
+/// connections from 0 in order of their first packets, `src` is the sender of the direction, and `sha256` is the digest of its
+/// bytes (FIPS 180-4) without what is missing. `gaps` and `gap_bytes` count what is missing; `overlaps` counts packets with
+/// bytes that had come before, and `overlap_conflicts` those in which such bytes differed. `end` is the strongest cause seen,
+/// as in flow records.
 ///
-/// With `directory` the bytes of a direction are written to the file `N-SRC-SPORT-DST-DPORT` there, N being the number of
-/// the stream; a direction without bytes has no file. A few files are open at one time, and opened again when more comes.
+/// With `directory` the bytes of a direction are written to the file `N-SRC-SPORT-DST-DPORT` there, N being the number of the
+/// stream; a direction without bytes has no file. Only a few files are open at a time; they are reopened when more bytes come.
 public final class StreamSink: Element {
     public struct Config: ElementConfig {
-        /// Where files are written; nowhere when empty.
+        /// The directory for the files; none are written if empty.
         public var directory = ""
-        /// Whether digests are made; without, they are those of no bytes.
+        /// Whether digests are computed; if not, they are those of no bytes.
         public var hash = true
         public init() {}
     }
@@ -51,7 +51,6 @@ public final class StreamSink: Element {
     public static let operations: [Operation] = [.update, .payloadBytes, .record]
     public static let stateBytesPerFlow = FlowArray<State>.bytesPerFlow
 
-    /// One direction.
     struct Side: BitwiseCopyable {
         var position = StreamPosition()
         var hasFIN = false
@@ -64,7 +63,6 @@ public final class StreamSink: Element {
         var gapBytes: UInt64 = 0
         var hash = SHA256()
     }
-    /// One connection.
     struct State: ConnectionState {
         var connection = Connection()
         var sides = (Side(), Side())
@@ -136,7 +134,7 @@ public final class StreamSink: Element {
         }
     }
 
-    /// The file of a direction.
+    /// The file name for a direction.
     private func name(_ state: UnsafeMutablePointer<State>, _ direction: Int) -> String {
         let connection = state.pointee.connection
         let ends = direction == 0 ? connection.ends : connection.ends.reversed
@@ -184,11 +182,11 @@ public final class StreamSink: Element {
     public override func flush() throws { try files?.close() }
 }
 
-/// Files of streams, of which a few are open at one time.
+/// Files of streams, a few of which are open at a time.
 private final class StreamFiles {
     private let directory: String
     private let services: any Services
-    /// The open ones, the one used longest ago first.
+    /// The open files, least recently used first.
     private var open: [(name: String, sink: any ByteSink)] = []
     private var failure: (any Error)?
     private static let mostOpen = 64
@@ -198,7 +196,7 @@ private final class StreamFiles {
         self.services = services
     }
 
-    /// Appends to a file, which is made anew first where `isNew`. After a failure nothing is written.
+    /// Appends to a file, which is first created or truncated if `isNew`. After a failure nothing is written.
     func write(_ bytes: UnsafeRawBufferPointer, _ name: String, isNew: Bool) {
         if failure != nil { return }
         do {

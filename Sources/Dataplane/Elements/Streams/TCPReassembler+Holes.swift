@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Segments behind holes: they wait until the hole is filled, or `on_gap` says what becomes of it.
+// Segments behind holes: they wait until the hole is filled, or until `on_gap` decides.
 extension TCPReassembler {
-    /// A segment waits for those before it.
+    /// Holds a segment until those before it have arrived.
     func hold(
         _ i: Int32,
         _ segment: TCPSegment,
@@ -29,7 +29,7 @@ extension TCPReassembler {
                 return giveUp(i, segment, ending, at: place, context)
             }
             if own.pointee.marks.contains(.dropped) { return context.drop(i, Drop.flowDropped) }
-            // What it waits for may have come to an end now.
+            // The direction it waits in may have ended by now.
             switch own.pointee.place(of: segment) {
             case .early: continue
             case .next where segment.isACK && isAhead(segment.acknowledgment, at: place): continue
@@ -46,13 +46,13 @@ extension TCPReassembler {
         context.hold(i)
     }
 
-    /// Segments wait for bytes before them, not for those of the other side.
+    /// Whether segments wait for bytes before them, not for those of the other side.
     func hasHole(_ direction: UnsafeMutablePointer<TCPDirection>) -> Bool {
         guard let start = held.start(of: direction.pointee.waiting) else { return false }
         return TCPSequence.precedes(direction.pointee.next, start)
     }
 
-    /// A segment's bytes would be skipped together with the hole that has to be, behind which others of its direction wait.
+    /// Whether a segment's bytes would be skipped together with the hole that others of its direction wait behind.
     private func isSkipped(_ segment: TCPSegment, at place: Int32, with blocked: Int32) -> Bool {
         let own = directions.state(at: place)
         guard blocked == place || blocked == place ^ 1 && !hasHole(directions.state(at: blocked)), hasHole(own),
@@ -61,7 +61,7 @@ extension TCPReassembler {
         return config.onGap != .wait && TCPSequence.precedes(segment.start, start)
     }
 
-    /// There is no room for a segment that has to wait.
+    /// Handles a segment that has to wait when there is no room.
     private func giveUp(
         _ i: Int32,
         _ segment: TCPSegment,
@@ -86,7 +86,7 @@ extension TCPReassembler {
         drain(place, at: context[i].time, context)
     }
 
-    /// Goes on without the bytes that come before `start`.
+    /// Continues without the bytes before `start`.
     private func skipGap(of own: UnsafeMutablePointer<TCPDirection>, upTo start: UInt32) {
         counters.gaps &+= 1
         counters.gapBytes &+= UInt64(start &- own.pointee.next)
@@ -106,7 +106,7 @@ extension TCPReassembler {
         }
     }
 
-    /// Applies `on_gap` to what the first waiting segment of a direction waits for. False when the policy is to keep waiting.
+    /// Applies `on_gap` to the oldest hole of a direction. Returns false if the policy is to keep waiting.
     func unblock(_ place: Int32, at time: Int64, _ context: borrowing Context) -> Bool {
         for side in [place, place ^ 1] {
             let own = directions.state(at: side)
@@ -125,7 +125,7 @@ extension TCPReassembler {
         return true
     }
 
-    /// Lets go what waits no longer, on both sides: what leaves on one may be what the other waits for.
+    /// Releases segments that no longer wait, on both sides: those that leave on one may be what the other waits for.
     func drain(_ place: Int32, at time: Int64, _ context: borrowing Context) {
         var isMoving = true
         while isMoving {
@@ -134,7 +134,7 @@ extension TCPReassembler {
         }
     }
 
-    /// Lets go what waits no longer in a direction; false when all of it still waits.
+    /// Releases segments of a direction that no longer wait; false if all still wait.
     private func advance(_ place: Int32, at time: Int64, _ context: borrowing Context) -> Bool {
         let own = directions.state(at: place)
         var isMoving = false
@@ -164,7 +164,7 @@ extension TCPReassembler {
         return true
     }
 
-    /// Drops what waits, and all that still comes of the connection.
+    /// Drops all waiting segments, and everything further of the connection.
     private func dropFlow(_ place: Int32, _ context: borrowing Context) {
         for side in [place, place ^ 1] {
             directions.state(at: side).pointee.marks.insert(.dropped)
@@ -172,7 +172,7 @@ extension TCPReassembler {
         }
     }
 
-    /// Drops what waits in a direction.
+    /// Drops the waiting segments of a direction.
     func clear(_ place: Int32, for reason: Drop, _ context: borrowing Context) {
         let own = directions.state(at: place)
         while let node = held.first(of: own.pointee.waiting) {
@@ -185,13 +185,13 @@ extension TCPReassembler {
 
     // MARK: The list of holes
 
-    /// Puts a direction behind the others that have holes.
+    /// Appends a direction to the list of those with holes.
     private func addToHoleList(_ place: Int32, since time: Int64) {
         directions.state(at: place).pointee.since = time
         holes.append(place, links)
     }
 
-    /// Takes a direction off the list, if it is on it.
+    /// Removes a direction from the list, if it is on it.
     private func removeFromHoleList(_ place: Int32) {
         if directions.state(at: place).pointee.link.isListed { holes.remove(place, links) }
     }

@@ -1,11 +1,11 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Segments that overlap while they wait.
+// Overlapping segments among those that wait.
 extension TCPReassembler {
-    /// Makes a segment and those that wait agree on every byte they share. True when it brings nothing: the same bytes wait
-    /// already, with the same range. One that `leaves` at once keeps its bytes against those that acknowledge what was not
-    /// sent yet: these the receiver may never take.
+    /// Makes a segment and the waiting ones agree on every byte they share. True if it brings nothing: the same bytes are
+    /// already waiting, with the same range. A segment that `leaves` at once keeps its bytes against those that acknowledge
+    /// bytes not yet sent: the receiver may never accept these.
     @discardableResult
     func resolveOverlap(
         _ i: Int32,
@@ -20,8 +20,8 @@ extension TCPReassembler {
         var isKnown = false
         var isConflict = false
         var isOverlap = false
-        // First the segments that keep their bytes write them to the new one, then the new one writes to those that yield: a
-        // byte that any segment keeps is kept by all.
+        // First the segments that keep their bytes write them to the new one, then the new one writes to those that yield, so
+        // that a byte kept by any segment is kept by all.
         for keeps in [true, false] {
             var n = own.pointee.waiting.first
             while n >= 0, TCPSequence.precedes(held.nodes[Int(n)].start, segment.end) {
@@ -52,7 +52,7 @@ extension TCPReassembler {
         return isKnown && !isConflict
     }
 
-    /// Gives the bytes that two segments share the values they have in `source`; true when they had others in `target`.
+    /// Sets the bytes that two segments share to the values in `source`; true if `target` had others.
     private func copySharedBytes(
         from source: HeldSegments.Node,
         to target: HeldSegments.Node,
@@ -92,6 +92,6 @@ extension TCPReassembler {
 }
 
 extension Packet {
-    /// The first byte of the payload. The caller checks how many bytes are there.
+    /// The first byte of the payload. The caller must check how many bytes are there.
     fileprivate var payloadBytes: UnsafeRawPointer { data + Int(payload) }
 }

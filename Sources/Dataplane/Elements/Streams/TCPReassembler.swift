@@ -1,66 +1,66 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Puts the segments of TCP connections in order: what leaves on `stream` carries, in its payload, the next bytes of its
+/// Puts the segments of TCP connections in order: packets on `stream` carry, as their payload, the next bytes of their
 /// direction and nothing else (RFC 9293 section 3.10.7.4).
 ///
 /// A segment that brings the next bytes leaves at once, unchanged and without copying. One that comes early waits for those
-/// before it; one that brings known bytes again is cut to what is new, or leaves on `rest` when nothing is. A FIN or RST
-/// leaves behind the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty
-/// payload where it brings no bytes, marked where no receiver takes it: so whoever follows sees each connection begin. All
-/// other packets, those of other protocols among them, leave on `rest`. Where bytes are missing the packet behind the hole
-/// is marked; how many they are its sequence number tells.
+/// before it; one that repeats known bytes is cut to what is new, or leaves on `rest` if nothing is. A FIN or RST leaves after
+/// the last byte before it, and the first packet of every connection leaves on `stream` too, with an empty payload if it brings
+/// no bytes, and marked if no receiver accepts it: so every follower sees each connection begin. All other packets, including
+/// those of other protocols, leave on `rest`. If bytes are missing, the packet after the gap is marked; its sequence number
+/// tells how many.
 ///
-/// A direction begins at its SYN; at the number that the other side's SYN-ACK acknowledges, where the SYN was not captured;
-/// else at its first packet. Only what the receiver would take counts:
+/// A direction begins at its SYN; if the SYN was not captured, at the number that the other side's SYN-ACK acknowledges;
+/// otherwise at its first packet. Only what the receiver would accept counts:
 /// - segments with bytes or FIN must carry ACK or SYN, and lie in the window as far as it is known;
 /// - SYN must open its direction: segments with a later one bring nothing (RFC 5961 section 4);
-/// - timestamps must not run backwards (PAWS, RFC 7323 section 5), where both SYNs had one or were not captured;
-/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); where that is not known, only when it
-///   acknowledges all that was sent, begins where the other side's acknowledgments are, or is the first packet of its
-///   connection and has ACK and payload; its payload belongs to the stream;
-/// - with `checksum: verify` the TCP checksum must be right, and with `min_ttl` the packet must live so long.
+/// - timestamps must not run backwards (PAWS, RFC 7323 section 5), if both SYNs had one or were not captured;
+/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); if that is unknown, only if it
+///   acknowledges everything sent, begins where the other side's acknowledgments are, or is the first packet of its connection
+///   and has ACK and payload; its payload belongs to the stream;
+/// - with `checksum: verify` the TCP checksum must be correct, and with `min_ttl` the packet's TTL must be at least that.
 ///
-/// Packets may have been captured in another order than they were sent in, an answer before its question for instance. So a
-/// packet that acknowledges bytes of the other side waits, as if behind a hole, until these have left: what leaves is in the
-/// order of cause and effect. Bytes that the capture lost so hold both sides back, for `gap_timeout` at most. Not so where
-/// `on_gap` is wait, and nothing is awaited of a side that was not captured.
+/// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
+/// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
+/// and effect. Bytes that the capture lost thus hold both sides back, for `gap_timeout` at most. This does not apply if
+/// `on_gap` is wait, and nothing is awaited from a side that was not captured.
 ///
-/// Where waiting segments overlap and differ, `overlap` says whose bytes count; bytes that have left cannot change. What
-/// becomes of missing bytes is said by `on_gap`:
+/// If waiting segments overlap and differ, `overlap` decides whose bytes count; bytes that have left cannot change. `on_gap`
+/// decides about missing bytes:
 /// - `skip`: when a direction has waited for `gap_timeout`, holds more than `flow_bytes` or `flow_segments`, or ends, the hole
-///   is left out and the packet behind it is marked;
-/// - `wait`: holes are waited for; what does not fit any more, and what waits at the end, is dropped;
-/// - `drop_flow`: where `skip` would leave out a hole, the rest of the connection is dropped.
+///   is skipped and the packet after it is marked;
+/// - `wait`: holes are waited for; what no longer fits, and what waits at the end, is dropped;
+/// - `drop_flow`: where `skip` would skip a hole, the rest of the connection is dropped.
 ///
-/// All connections together hold at most `bytes` and `segments`: beyond that the hole that has been open longest is treated
-/// by the policy at once, so that one connection cannot take the room of the others.
+/// All connections together hold at most `bytes` and `segments`: beyond that the policy is applied to the oldest hole at once,
+/// so that no connection can crowd out the others.
 public final class TCPReassembler: Element {
     public struct Config: ElementConfig {
-        /// What becomes of a hole.
+        /// What happens to a hole.
         public enum GapPolicy: String, CaseIterable, Sendable {
             case skip, wait
             case dropFlow = "drop_flow"
         }
-        /// Whether TCP checksums are looked at.
+        /// Whether TCP checksums are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
-        /// Whose bytes count where waiting segments differ.
+        /// Whose bytes count if waiting segments differ.
         public var overlap = OverlapPolicy.first
-        /// What becomes of a hole.
+        /// What happens to a hole.
         public var onGap = GapPolicy.skip
-        /// Whether TCP checksums are looked at.
+        /// Whether TCP checksums are verified.
         public var checksum = ChecksumPolicy.ignore
-        /// The least TTL or hop limit of packets that reach the receiver.
+        /// Packets with a smaller TTL or hop limit do not reach the receiver.
         public var minTTL = 0
-        /// Nanoseconds that a hole may stay open while packets of its connection come; 0 for ever.
+        /// Nanoseconds that a hole may stay open while packets of its connection arrive; 0 for no limit.
         public var gapTimeout: Int64 = 120_000_000_000
-        /// Bytes that one direction may hold.
+        /// The most bytes that one direction may hold.
         public var flowBytes = 1 << 20
-        /// Segments that one direction may hold.
+        /// The most segments that one direction may hold.
         public var flowSegments = 1024
-        /// Bytes that all connections may hold.
+        /// The most bytes that all connections may hold.
         public var bytes = 64 << 20
-        /// Segments that all connections may hold; never more than a part of half the pool.
+        /// The most segments that all connections may hold; at most this element's share of half the pool.
         public var segments = 8192
         public init() {}
     }
@@ -187,7 +187,7 @@ public final class TCPReassembler: Element {
         var resetsIgnored: UInt64 = 0
         var urgent: UInt64 = 0
     }
-    /// Bytes counted by operations, beside those of every packet.
+    /// Bytes counted by operations, beyond those of every packet.
     struct Work: BitwiseCopyable {
         var summed = 0
         var compared = 0
@@ -195,19 +195,19 @@ public final class TCPReassembler: Element {
     }
 
     let config: Config
-    /// Both directions of each flow, as flows of their own: 2 * index for the forward one, the reverse one behind it. So
-    /// `place ^ 1` is the direction the other way.
+    /// Both directions of each flow, as flows of their own: 2 * index for forward, the next for reverse. So `place ^ 1` is the
+    /// opposite direction.
     let directions: FlowArray<TCPDirection>
     let held: HeldSegments
-    /// Neither checksum nor TTL is looked at.
+    /// Neither checksum nor TTL is checked.
     private let isPlain: Bool
     /// Packets wait for the bytes that they acknowledge.
     let isCausal: Bool
     var counters = Counters()
     var work = Work()
-    /// Whose turn it is: what waits and may go takes that of what it waited for.
+    /// The current turn: a waiting segment that is released takes the turn of what it waited for.
     var turn = Turn(number: 0, now: 0)
-    /// Directions with holes, the one open longest first.
+    /// Directions with holes, the oldest hole first.
     var holes = IndexList()
     let links: IndexList.Links
 
@@ -221,7 +221,7 @@ public final class TCPReassembler: Element {
         super.init()
     }
 
-    /// One direction of a flow, as the flow that it is in `directions`: 0 forward, 1 reverse.
+    /// One direction of a flow, as its flow in `directions`: 0 forward, 1 reverse.
     @inline(__always)
     private static func direction(_ side: Int32, of flow: FlowRef) -> FlowRef {
         FlowRef(index: flow.index &<< 1 | side, generation: flow.generation)
@@ -230,13 +230,13 @@ public final class TCPReassembler: Element {
     // MARK: The fast path
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        // It has ports, and no reassembler before this one has cut bytes from its front.
+        // It has ports, and no earlier reassembler has cut bytes from its front.
         let asked = ItemFlags.transport.rawValue | ItemFlags.overlapped.rawValue
         for k in 0..<batch.count {
             directions.prefetch(TCPReassembler.direction(0, of: batch[k].flow))
         }
         var streamBytes: UInt64 = 0
-        // Where more is looked at than the header, no packet is as usual.
+        // If more than the header is checked, no packet takes the fast path.
         let usual = isPlain ? batch.count : 0
         for k in usual..<batch.count { accept(batch.index[k], context) }
         for k in 0..<usual {
@@ -271,11 +271,11 @@ public final class TCPReassembler: Element {
         count(context)
     }
 
-    /// The next bytes of a direction are waited for by packets that acknowledge them.
+    /// Whether packets that acknowledge the direction's next bytes are waiting for them.
     @inline(__always)
     private func isAwaited(_ direction: TCPDirection) -> Bool { isCausal && direction.isAwaited }
 
-    /// Counts what was worked on beyond the usual.
+    /// Counts operations beyond the usual ones.
     private func count(_ context: borrowing Context) {
         if work.summed > 0 { context.did(.checksumBytes, work.summed) }
         if work.compared > 0 { context.did(.payloadBytes, work.compared) }
@@ -285,7 +285,7 @@ public final class TCPReassembler: Element {
 
     // MARK: The slow path
 
-    /// A packet that is not just the next bytes of a connection that is there.
+    /// Handles a packet that is not simply the next bytes of a known connection.
     @inline(never)
     private func accept(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
@@ -316,7 +316,7 @@ public final class TCPReassembler: Element {
         dispatch(i, segment, at: place, isFirst: isFirst, context)
     }
 
-    /// Begins the state of a connection at its first packet here; true when this is that, nil where there is no flow.
+    /// Begins the state of a connection at its first packet here; true if this is that packet, nil if there is no flow.
     @inline(__always)
     private func begin(_ flow: FlowRef) -> Bool? {
         if directions[TCPReassembler.direction(0, of: flow)] != nil { return false }
@@ -327,7 +327,7 @@ public final class TCPReassembler: Element {
         return true
     }
 
-    /// Why the receiver would not even look at the sequence number; nil when it would.
+    /// The reason for which the receiver would not even look at the sequence number; nil if it would.
     private func inspect(
         _ p: Packet,
         _ segment: TCPSegment,
@@ -339,7 +339,7 @@ public final class TCPReassembler: Element {
         return own.pointee.inspect(segment, other: other.pointee, isCausal: isCausal).map { Drop($0) }
     }
 
-    /// Does with a segment what its place in its direction asks for.
+    /// Handles a segment according to its place in its direction.
     func dispatch(
         _ i: Int32,
         _ segment: TCPSegment,
@@ -367,7 +367,7 @@ public final class TCPReassembler: Element {
 
     // MARK: Cause and effect
 
-    /// A packet that acknowledges up to `number` has to wait for bytes of the other side.
+    /// Whether a packet that acknowledges up to `number` has to wait for bytes of the other side.
     func isAhead(_ number: UInt32, at place: Int32) -> Bool {
         let own = directions.state(at: place)
         let other = directions.state(at: place ^ 1)
@@ -380,44 +380,44 @@ public final class TCPReassembler: Element {
         return !own.pointee.marks.contains(.unawaited) || hasHole(other)
     }
 
-    /// A segment that waits acknowledges bytes of the other side that have not left.
+    /// Whether a waiting segment acknowledges bytes of the other side that have not left.
     func isAhead(_ node: HeldSegments.Node, at place: Int32, _ context: borrowing Context) -> Bool {
         let tcp = TCPView(known: context[node.item])
         return tcp.flags.isACK && isAhead(tcp.acknowledgmentNumber, at: place)
     }
 
-    // MARK: Letting packets go
+    // MARK: Emitting packets
 
-    /// A packet that brings no bytes of a stream.
+    /// Emits a packet that brings no bytes of a stream.
     func bypass(_ i: Int32, _ context: borrowing Context) {
         if context.isConnected(1) { context.emit(i, 1) } else { context.use(i) }
     }
 
-    /// A segment that brings nothing leaves; it has changed no state but what it told of the other side.
+    /// Emits a segment that brings nothing; it has only changed what it tells about the other side.
     private func bringsNothing(_ i: Int32, _ segment: TCPSegment, isFirst: Bool, _ context: borrowing Context) {
         if segment.size > 0 { counters.again &+= 1 }
         if isFirst { emitWithoutPayload(i, context) } else { bypass(i, context) }
     }
 
-    /// The first packet of a connection leaves on `stream` whatever it is; its payload counts as empty.
+    /// The first packet of a connection leaves on `stream` whatever it is, with an empty payload.
     private func emitWithoutPayload(_ i: Int32, _ context: borrowing Context) {
         let p = context[i]
         p.ipLength = UInt32(p.payload) &- UInt32(p.l3)
         context.emit(i, 0)
     }
 
-    /// The first packet of a connection, of which nothing counts.
+    /// Emits the first packet of a connection if none of it counts.
     private func emitRefused(_ i: Int32, _ context: borrowing Context) {
         context[i].flags.insert(.refused)
         emitWithoutPayload(i, context)
     }
 
-    /// A packet that no receiver takes is dropped, unless a connection begins with it.
+    /// Drops a packet that no receiver accepts, unless a connection begins with it.
     private func reject(_ i: Int32, for reason: Drop, isFirst: Bool, _ context: borrowing Context) {
         if isFirst { emitRefused(i, context) } else { context.drop(i, reason) }
     }
 
-    /// Lets the part of a segment go that begins with the next byte.
+    /// Emits the part of a segment that begins with the next byte.
     func deliver(
         _ segment: HeldSegments.Node,
         _ own: UnsafeMutablePointer<TCPDirection>,
@@ -435,7 +435,7 @@ public final class TCPReassembler: Element {
         }
         let size = segment.end &- segment.start
         if max(segment.captured, known) < size {
-            // The capture was cut: what follows comes behind a hole that nothing will fill.
+            // The capture was truncated: what follows comes after a gap that nothing will fill.
             counters.gaps &+= 1
             counters.gapBytes &+= UInt64(size &- max(segment.captured, known))
             own.pointee.marks.insert(.gap)
@@ -448,7 +448,7 @@ public final class TCPReassembler: Element {
         context.emit(segment.item, 0)
     }
 
-    /// Cuts bytes from the beginning of a payload.
+    /// Removes bytes from the beginning of a payload.
     private func cutFront(of i: Int32, by count: UInt32, _ context: borrowing Context) {
         if count == 0 { return }
         let p = context[i]
@@ -457,7 +457,7 @@ public final class TCPReassembler: Element {
             p.payload = UInt16(payload + count)
             return
         }
-        // Behind offsets of 16 bits: then the bytes move, and the sequence number with them.
+        // Offsets have 16 bits: beyond that the bytes move, and the sequence number with them.
         context.own(i)
         let start = p.writableData + Int(payload)
         let left = max(0, Int(p.length) - Int(payload + count))

@@ -1,35 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tells of each TLS connection whom the client calls and what it offers, from its ClientHello.
+/// Reports server name, protocols and version of each TLS connection, from its ClientHello.
 ///
-/// A hello may come in any number of segments and TLS records (RFC 8446 section 5.1). It is looked for where a
-/// direction begins, and in the first `search` bytes of it: there it may stand behind what a proxy (CONNECT, SOCKS) or
-/// another protocol (STARTTLS) said before. Either direction may be the client's. SSL 3.0 and all versions of TLS are
-/// read, and the hello of SSL 2.0 is recognised (RFC 5246 appendix E.2).
+/// A hello may come in any number of segments and TLS records (RFC 8446 section 5.1). It is searched for where a direction
+/// begins, and in its first `search` bytes: it may follow what a proxy (CONNECT, SOCKS) or another protocol (STARTTLS) said
+/// before. Either direction may be the client's. SSL 3.0 and all versions of TLS are read, and the hello of SSL 2.0 is
+/// recognised (RFC 5246 appendix E.2).
 ///
-/// One record for each such connection, with its first hello, leaves on `records`; other connections have none.
-/// `stream` counts all connections from 0 in the order of their first packets, `src` is the client, and `time_ns` is
-/// when the hello was recognised. `version` is the highest offered (`TLS 1.3`, `TLS 1.3 draft 28`, `SSL 3.0` ...),
-/// `sni` the host name (RFC 6066 section 3), `alpn` the protocols in the client's order, divided by commas (RFC 7301),
-/// each without what means nothing (GREASE, RFC 8701). `form` is `ssl2` for a hello in the form of SSL 2.0, which has
-/// neither name nor protocols. `error` says why a hello was not read as a whole; what was read of it before stands in
-/// the record:
-/// - `malformed`: lengths do not fit, an extension stands twice, or something else came between its parts;
+/// One record for each such connection, with its first hello, leaves on `records`; other connections have none. `stream`
+/// numbers all connections from 0 in order of their first packets, `src` is the client, and `time_ns` is when the hello was
+/// recognised. `version` is the highest offered (`TLS 1.3`, `TLS 1.3 draft 28`, `SSL 3.0` ...), `sni` the host name (RFC 6066
+/// section 3), `alpn` the protocols in the client's order, separated by commas (RFC 7301), each without meaningless values
+/// (GREASE, RFC 8701). `form` is `ssl2` for a hello in SSL 2.0 format, which has neither name nor protocols. `error` says why a
+/// hello was not read completely; what was read before is in the record:
+/// - `malformed`: lengths do not fit, an extension appears twice, or something else came between its parts;
 /// - `too_long`: it has more than `hello_bytes`;
 /// - `truncated`: its direction or connection ended first;
 /// - `gap`: bytes of it are missing;
-/// - `no_room`: hellos that have begun and not ended took `buffer_bytes`, and this one was given up, as `when_full`
-///   says.
+/// - `no_room`: unfinished hellos took up `buffer_bytes`, and this one was given up, as `when_full` says.
 public final class TLSClientHello: Element {
     public struct Config: ElementConfig {
         /// Which hello is given up when there is no room for all.
         public enum WhenFull: String, CaseIterable, Sendable { case oldest, newest }
-        /// Bytes of a direction in which its beginning is looked for.
+        /// How many bytes of a direction are searched for the beginning of a hello.
         public var search = 4096
-        /// Bytes a hello may have.
+        /// The most bytes of a hello.
         public var helloBytes = 16_384
-        /// Bytes for hellos that have begun and not ended.
+        /// The most bytes of unfinished hellos.
         public var bufferBytes = 16 << 20
         /// Which hello is given up when there is no room for all.
         public var whenFull = WhenFull.oldest
@@ -83,24 +81,21 @@ public final class TLSClientHello: Element {
 
     enum Phase: UInt8, BitwiseCopyable { case searching, reading, over }
 
-    /// One direction.
     struct Side: BitwiseCopyable {
         var phase = Phase.searching
         /// Bytes that may be the beginning of a hello, if more come.
         var tailCount: UInt8 = 0
         var tail: (UInt64, UInt64) = (0, 0)
-        /// Bytes before these.
+        /// Bytes searched before these.
         var searched: UInt32 = 0
         var assembler = HelloAssembler()
         /// The buffer while `phase` is `reading`.
         var buffer: Int32 = -1
     }
-    /// One connection.
     struct State: ConnectionState {
         var connection = Connection()
-        /// Its record was made, or neither direction is looked at any more.
+        /// Its record was made, or both directions have been given up.
         var isOver = false
-        /// When the hello was recognised.
         var time: Int64 = 0
         var sides = (Side(), Side())
     }
@@ -120,7 +115,7 @@ public final class TLSClientHello: Element {
     private let config: Config
     private let connections: Connections<State>
     private let buffers: HelloBuffers
-    /// Room for the bytes that decide whether a hello begins, where they come in several packets.
+    /// Room for the bytes that decide whether a hello begins, if they span several packets.
     private let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 32, alignment: 8)
     private let layout: UInt16
     private var hellos: UInt64 = 0
@@ -159,7 +154,7 @@ public final class TLSClientHello: Element {
         copied = 0
     }
 
-    /// Follows a connection whose hello is not known; returns how many bytes were looked at.
+    /// Follows a connection whose hello has not been found; returns how many bytes were examined.
     private func look(_ i: Int32, _ state: UnsafeMutablePointer<State>, _ context: borrowing Context) -> Int {
         let piece = StreamPiece(context[i])
         let side = TLSClientHello.side(piece.direction, of: state)
@@ -169,7 +164,7 @@ public final class TLSClientHello: Element {
                 giveUp(.gap, piece.direction, state, i, context)
                 return 0
             }
-            // What follows is no beginning.
+            // What follows is not a beginning.
             side.pointee.searched &+= UInt32(side.pointee.tailCount) &+ 1
             side.pointee.tailCount = 0
         }
@@ -195,7 +190,7 @@ public final class TLSClientHello: Element {
         return sides.assumingMemoryBound(to: Side.self) + direction
     }
 
-    /// Looks for the beginning of a hello.
+    /// Searches for the beginning of a hello.
     private func search(
         _ bytes: UnsafeRawBufferPointer,
         _ direction: Int,
@@ -231,7 +226,7 @@ public final class TLSClientHello: Element {
         if searched + at > config.search { end(side, state) }
     }
 
-    /// Looks where a hello may begin in bytes that came before; true when `bytes` need not be looked at any more.
+    /// Looks for a hello that begins in earlier bytes; true if `bytes` needs no further search.
     private func searchTail(
         _ bytes: UnsafeRawBufferPointer,
         _ direction: Int,
@@ -273,13 +268,13 @@ public final class TLSClientHello: Element {
         return false
     }
 
-    /// Keeps what may be the beginning of a hello, fewer bytes than decide.
+    /// Keeps a possible beginning of a hello, too short to decide.
     private func keep(_ bytes: UnsafeRawBufferPointer, _ side: UnsafeMutablePointer<Side>) {
         side.pointee.tailCount = UInt8(bytes.count)
         withUnsafeMutableBytes(of: &side.pointee.tail) { $0.copyMemory(from: bytes) }
     }
 
-    /// A direction is looked at no more.
+    /// Stops examining a direction.
     private func end(_ side: UnsafeMutablePointer<Side>, _ state: UnsafeMutablePointer<State>) {
         side.pointee.phase = .over
         side.pointee.tailCount = 0
@@ -288,7 +283,7 @@ public final class TLSClientHello: Element {
 
     // MARK: Hellos
 
-    /// Reads a hello from its beginning; false when there is no more to be read of it.
+    /// Reads a hello from its beginning; false if nothing more of it is to be read.
     @discardableResult
     private func start(
         _ bytes: UnsafeRawBufferPointer,
@@ -302,7 +297,7 @@ public final class TLSClientHello: Element {
         if bytes.count >= 9, let length = HelloAssembler.length(bytes.baseAddress! + 5, 4),
             length <= config.helloBytes, length <= Int(bytes.baseAddress!.be16(3)), length <= bytes.count - 5
         {
-            // Nearly always it is all there, in one record: then it is read where it stands.
+            // Nearly always it is complete, in one record, and is then read in place.
             report(
                 UnsafeRawBufferPointer(rebasing: bytes[5..<5 + length]),
                 failure: nil,
@@ -329,7 +324,7 @@ public final class TLSClientHello: Element {
         return !state.pointee.isOver
     }
 
-    /// Reads the next bytes of a hello that has begun.
+    /// Reads the next bytes of an unfinished hello.
     private func read(
         _ bytes: UnsafeRawBufferPointer,
         _ direction: Int,
@@ -351,8 +346,7 @@ public final class TLSClientHello: Element {
         }
     }
 
-    /// Makes the record of a hello that is not there as a whole. `i` is the packet that shows it, nil when a flow has
-    /// ended.
+    /// Makes the record of an incomplete hello. `i` is the packet that shows it to be incomplete, nil if a flow has ended.
     private func giveUp(
         _ failure: Failure,
         _ direction: Int,
@@ -375,7 +369,7 @@ public final class TLSClientHello: Element {
         report(UnsafeRawBufferPointer(rebasing: message), failure: failure, from: direction, state, i, context)
     }
 
-    /// Makes the record of a hello from its message, as much of that as is there.
+    /// Makes the record of a hello from as much of its message as there is.
     private func report(
         _ message: UnsafeRawBufferPointer,
         failure: Failure?,
@@ -390,7 +384,7 @@ public final class TLSClientHello: Element {
         record(form: 0, version: version, hello, failure: failure, from: direction, state, i, context)
     }
 
-    /// Makes the record of a hello in the form of SSL 2.0.
+    /// Makes the record of a hello in SSL 2.0 format.
     private func report(
         ssl2 bytes: UnsafeRawPointer,
         from direction: Int,
@@ -413,7 +407,7 @@ public final class TLSClientHello: Element {
         _ i: Int32?,
         _ context: borrowing Context
     ) {
-        // Buffers are given back when the record is written, and before another hello asks for one.
+        // Buffers are freed once the record is written, and before another hello asks for one.
         defer { close(state) }
         if failure == nil { hellos &+= 1 } else { errors &+= 1 }
         let error = failure.map { Array($0.rawValue.utf8) }
@@ -459,7 +453,7 @@ public final class TLSClientHello: Element {
         }
     }
 
-    /// Looks at neither direction any more.
+    /// Stops examining both directions.
     private func close(_ state: UnsafeMutablePointer<State>) {
         for direction in 0...1 {
             let side = TLSClientHello.side(direction, of: state)

@@ -1,15 +1,15 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Loses, doubles, corrupts, reorders and delays items, each with a probability of its own.
+/// Loses, duplicates, corrupts, reorders and delays items, each with its own probability.
 ///
-/// Which items are hit follows from the run's seed, the element's name and the item's place in the input alone: the same
-/// run has the same faults, and a change elsewhere in the graph does not move them.
+/// Which items are affected depends only on the run's seed, the element's name and the item's place in the input: the same run
+/// has the same faults, and a change elsewhere in the graph does not move them.
 ///
-/// What happens to one item, in this order: it is lost; one bit of it is flipped; a copy is made, which goes on at once; it
-/// is held back until `reorder_by` later items have passed, or `reorder_within` has gone by; or it is held back for
-/// `delay_by`. An item held back leaves with the time at which it leaves. Up to 4096 items are held back for each reason;
-/// further ones pass, counted as `not_held`.
+/// The faults of one item happen in this order: it is lost; one bit of it is flipped; a copy is made, which leaves at once; it
+/// is held until `reorder_by` later items have passed, or `reorder_within` has elapsed; or it is held for `delay_by`. A held
+/// item leaves with the time at which it leaves. Up to 4096 items are held for each reason; further ones pass, counted as
+/// `not_held`.
 public final class FaultInjector: Element {
     public struct Config: ElementConfig {
         /// Share of items that are lost, 0 to 1.
@@ -22,11 +22,11 @@ public final class FaultInjector: Element {
         public var reorder = 0.0
         /// How many items overtake one that is reordered.
         public var reorderBy = 3
-        /// Nanoseconds a reordered item waits at most.
+        /// The longest a reordered item waits, in nanoseconds.
         public var reorderWithin: Int64 = 10_000_000
         /// Share of items that are delayed, 0 to 1.
         public var delay = 0.0
-        /// Nanoseconds a delayed item is held back.
+        /// How long a delayed item is held, in nanoseconds.
         public var delayBy: Int64 = 1_000_000
         public init() {}
     }
@@ -96,12 +96,12 @@ public final class FaultInjector: Element {
         ),
     ]
 
-    /// What a random number is for; part of what it is made from.
+    /// The purpose of a random number; part of its seed.
     private enum Purpose: UInt64 {
         case loss = 1
         case duplicate, corrupt, bit, reorder, delay
     }
-    /// The most items held back for one reason.
+    /// The most items held for one reason.
     private static let heldAtMost = 4096
     private static let reorderTimer = 0
     private static let delayTimer = 1
@@ -110,9 +110,9 @@ public final class FaultInjector: Element {
     private let seed: UInt64
     private let waiting = HeldItems(capacity: heldAtMost)
     private let delaying = HeldItems(capacity: heldAtMost)
-    /// Items that passed without being held back.
+    /// Items that passed because no more could be held.
     private var passed: UInt64 = 0
-    /// Place in the input of the last item, and how many items before it had the same.
+    /// Sequence of the last item, and how many items before it had the same.
     private var lastSequence = UInt64.max
     private var lastMade: UInt16 = 0
     private var sameOrigin: UInt64 = 0
@@ -142,7 +142,7 @@ public final class FaultInjector: Element {
         context.did(.update, batch.count)
     }
 
-    /// Does to one item what it was chosen for.
+    /// Applies the chosen faults to one item.
     private func take(_ i: Int32, _ p: Packet, _ now: Int64, _ context: borrowing Context) {
         note(p)
         if chosen(p, .loss, config.loss) {
@@ -183,13 +183,13 @@ public final class FaultInjector: Element {
     private func held(_ id: Int) -> HeldItems { id == FaultInjector.reorderTimer ? waiting : delaying }
 
     public override func finish(_ context: borrowing Context) {
-        // The earliest first.
+        // Earliest first.
         while let due = [waiting.due, delaying.due].compactMap({ $0 }).min() {
             release(waiting.due == due ? waiting : delaying, until: due, context)
         }
     }
 
-    /// Whether an item is hit, from the seed and the item's place in the input: never from the order of calls.
+    /// Whether an item is affected, from the seed and the item's place in the input, never from the order of calls.
     @inline(__always)
     private func chosen(_ p: Packet, _ purpose: Purpose, _ probability: Double) -> Bool {
         // 53 bits, as many as a Double holds: 1 is always and 0 never.
@@ -200,7 +200,7 @@ public final class FaultInjector: Element {
         mix64(mix64(mix64(seed ^ purpose.rawValue) ^ p.sequence) ^ (UInt64(p.made) | sameOrigin &<< 16))
     }
 
-    /// Tells items of one origin apart: records of all flows that end with the input have the last packet's.
+    /// Distinguishes items of one origin: records of all flows that end with the input have the last packet's sequence.
     @inline(__always)
     private func note(_ p: Packet) {
         let isSame = p.sequence == lastSequence && p.made == lastMade
@@ -209,7 +209,7 @@ public final class FaultInjector: Element {
         lastMade = p.made
     }
 
-    /// Flips one bit; what was known of the headers may not hold any more.
+    /// Flips one bit; the headers may not be what they were found to be.
     private func flip(_ i: Int32, _ p: Packet, _ context: borrowing Context) {
         if !p.isWritable { context.did(.copyBytes, Int(p.length)) }
         context.own(i)
@@ -233,7 +233,7 @@ public final class FaultInjector: Element {
         return true
     }
 
-    /// Lets go what is due.
+    /// Releases the items that are due.
     private func release(_ held: HeldItems, until time: Int64, _ context: borrowing Context) {
         while let due = held.due, due <= time {
             letGo(held, Turn(number: context.origin.turn, now: due), context)

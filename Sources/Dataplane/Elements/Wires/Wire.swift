@@ -1,11 +1,11 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A port of the NIC: what the graph calls the outside world.
+/// A port of the NIC: the graph's connection to the outside world.
 ///
-/// A run binds each wire to a capture with `--wire NAME=FILE`; packets of the capture leave on `rx`. What arrives at
-/// `tx` is written to the capture named with `write=FILE`, and is counted and released where there is none.
-/// A wire is always on the NIC side.
+/// A run binds each wire to a capture with `--wire NAME=FILE`; the capture's packets leave on `rx`. Packets that arrive at `tx`
+/// are written to the capture named with `write=FILE`; without one they are counted and released. A wire is always on the NIC
+/// side.
 public final class Wire: Element {
     public typealias Config = NoConfig
     public enum Drop: Int, DropReason {
@@ -27,7 +27,7 @@ public final class Wire: Element {
         Handler<Wire>("bytes_out", "bytes sent") { Int($0.bytes) },
     ]
 
-    /// Where sent packets go; bound by the runtime.
+    /// The destination of sent packets; bound by the runtime.
     var destination: (any PacketDestination)?
     private(set) var packets: UInt64 = 0
     private(set) var bytes: UInt64 = 0

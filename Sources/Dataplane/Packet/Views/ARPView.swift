@@ -22,7 +22,7 @@ public struct ARPView: HeaderView {
         self.count = count
     }
 
-    /// The message at the beginning of `bytes`; nil when they end before the four addresses, whose lengths it states.
+    /// The message at the beginning of `bytes`; nil if they end before the four addresses, whose lengths it states.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= 8 else { return nil }
@@ -30,7 +30,7 @@ public struct ARPView: HeaderView {
         guard bytes.count >= 8 &+ 2 &* (hardwareLength &+ protocolLength) else { return nil }
     }
 
-    /// The ARP message of an Ethernet frame; nil when it holds none.
+    /// The ARP message of an Ethernet frame; nil if it holds none.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
         guard let content = EthernetView(p)?.content, content.etherType == EtherType.arp else { return nil }
@@ -54,12 +54,12 @@ public struct ARPView: HeaderView {
     /// The sender's protocol address.
     @inlinable @inline(__always)
     public var senderProtocol: UnsafeRawBufferPointer { address(8 &+ hardwareLength, protocolLength) }
-    /// The hardware address that is asked for, or of whom the answer is for.
+    /// The target's hardware address: the one asked for, or the recipient of the answer.
     @inlinable @inline(__always)
     public var targetHardware: UnsafeRawBufferPointer {
         address(8 &+ hardwareLength &+ protocolLength, hardwareLength)
     }
-    /// The protocol address that is asked about, or of whom the answer is for.
+    /// The target's protocol address: the one asked about, or the recipient of the answer.
     @inlinable @inline(__always)
     public var targetProtocol: UnsafeRawBufferPointer {
         address(8 &+ 2 &* hardwareLength &+ protocolLength, protocolLength)
@@ -75,7 +75,7 @@ public struct ARPView: HeaderView {
     public var isIPv4: Bool {
         count >= ARPView.sizeForIPv4 && base.be32(0) == 0x0001_0800 && base.be16(4) == 0x0604
     }
-    /// The lengths of addresses decide where those are: only ``isIPv4`` messages are written.
+    /// The address lengths decide where the addresses are, so only ``isIPv4`` messages can be written.
     @inlinable @inline(__always) public var isRegular: Bool { isIPv4 }
 
     /// The sender's Ethernet address; nil when the message is not about IPv4 over Ethernet.
@@ -92,12 +92,12 @@ public struct ARPView: HeaderView {
     public var targetIPv4: IPAddress? { isIPv4 ? IPAddress(v4: base.be32(24)) : nil }
 }
 
-/// An ARP message about IPv4 over Ethernet (RFC 826) that is written.
+/// A writable ARP message about IPv4 over Ethernet (RFC 826).
 public typealias MutableARPView = MutableView<ARPView>
 
 extension MutableView<ARPView> {
-    /// A new message about IPv4 over Ethernet at the beginning of `bytes`, whose operation and addresses are zeros; nil when
-    /// they are fewer than 28.
+    /// A new message about IPv4 over Ethernet at the beginning of `bytes`, with operation and addresses zero; nil if there are
+    /// fewer than 28 bytes.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.cleared(ARPView.sizeForIPv4) else { return nil }
@@ -107,7 +107,7 @@ extension MutableView<ARPView> {
         base.put(0x0604 as UInt16, 4)
     }
 
-    /// The same message, to be read.
+    /// The same message, read-only.
     @inlinable @inline(__always) public var view: ARPView { ARPView(base, count) }
 
     /// ``ARPView/request``, ``ARPView/reply`` or another.

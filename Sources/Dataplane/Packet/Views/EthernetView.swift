@@ -11,10 +11,10 @@ public struct EthernetAddress: BitwiseCopyable, Hashable, Sendable, CustomString
     @inlinable @inline(__always)
     public init(_ number: UInt64) { self.number = number & 0xffff_ffff_ffff }
 
-    /// All stations.
+    /// The broadcast address.
     @inlinable @inline(__always) public static var broadcast: EthernetAddress { EthernetAddress(.max) }
 
-    /// Whether the address is of a group; broadcast is one of them.
+    /// Whether this is a group address; broadcast is one.
     @inlinable @inline(__always) public var isMulticast: Bool { number &>> 40 & 1 != 0 }
 
     /// Six pairs of hexadecimal digits with colons between them.
@@ -22,10 +22,9 @@ public struct EthernetAddress: BitwiseCopyable, Hashable, Sendable, CustomString
         octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }
 
-    /// The six bytes in network order.
     var octets: [UInt8] { (0..<6).map { UInt8(truncatingIfNeeded: number >> UInt64(40 - 8 * $0)) } }
 
-    /// The address whose six bytes stand at `offset`. The caller has checked that they are there.
+    /// The address in the six bytes at `offset`. The caller has checked that they are there.
     @inlinable @inline(__always)
     init(_ bytes: UnsafeRawPointer, _ offset: Int) {
         number = UInt64(bytes.be16(offset)) &<< 32 | UInt64(bytes.be32(offset &+ 2))
@@ -56,14 +55,14 @@ public struct EthernetView: HeaderView {
         self.count = count
     }
 
-    /// The header at the beginning of `bytes`; nil when they are fewer than 14.
+    /// The header at the beginning of `bytes`; nil if there are fewer than 14.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= EthernetView.size else { return nil }
         self.init(base, bytes.count)
     }
 
-    /// The Ethernet header of a packet; nil when its link type is another.
+    /// The Ethernet header of a packet; nil for any other link type.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
         guard p.linkType == LinkType.ethernet else { return nil }
@@ -76,7 +75,7 @@ public struct EthernetView: HeaderView {
     @inlinable @inline(__always) public var source: EthernetAddress { EthernetAddress(base, 6) }
     /// An ``EtherType``, perhaps of a tag; below 0x0600 the length of an IEEE 802.2 frame.
     @inlinable @inline(__always) public var etherType: UInt16 { base.be16(12) }
-    /// The bytes behind the header, tags included.
+    /// The bytes after the header, including tags.
     @inlinable @inline(__always)
     public var payload: UnsafeRawBufferPointer { base.slice(EthernetView.size, count, within: count) }
 
@@ -84,7 +83,7 @@ public struct EthernetView: HeaderView {
     @inlinable @inline(__always)
     public var tags: VLANTags { VLANTags(base + 14, count &- 14, etherType) }
 
-    /// What the frame holds behind all tags, and its bytes; nil when the frame ends within a tag.
+    /// The frame's content after all tags; nil if the frame ends within a tag.
     @inlinable
     public var content: (etherType: UInt16, bytes: UnsafeRawBufferPointer)? {
         var tags = self.tags
@@ -93,11 +92,11 @@ public struct EthernetView: HeaderView {
     }
 }
 
-/// An Ethernet header that is written.
+/// A writable Ethernet header.
 public typealias MutableEthernetView = MutableView<EthernetView>
 
 extension MutableView<EthernetView> {
-    /// A new header of zeros at the beginning of `bytes`; nil when they are fewer than 14.
+    /// A new zeroed header at the beginning of `bytes`; nil if there are fewer than 14.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.cleared(EthernetView.size) else { return nil }
@@ -105,7 +104,7 @@ extension MutableView<EthernetView> {
         count = bytes.count
     }
 
-    /// The same header, to be read.
+    /// The same header, read-only.
     @inlinable @inline(__always) public var view: EthernetView { EthernetView(base, count) }
 
     /// Destination address.

@@ -1,48 +1,48 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Header views: what a header's bytes say, field by field.
+// Header views give field-by-field access to the bytes of a header.
 //
-// A view is a pointer and a count. Its initializer is for bytes that came from outside: it checks once that the header, with the
-// lengths it states of itself, is there, and gives nil when not. After that no accessor reads beyond the bytes or traps; where
-// an accessor follows a length field it is bounded by the bytes again, so that bytes which were changed after the check are no
-// danger either. Views own nothing and are valid as long as the bytes are. Bytes may be more than the header: what is behind
-// it is `payload`.
+// A view is a pointer and a count. Its initializer is for bytes from outside: it checks once that the header, with the lengths
+// it states for itself, is complete, and returns nil if not. After that no accessor reads beyond the bytes or traps; an
+// accessor that follows a length field bounds it by the bytes again, so that bytes changed after the check are no danger
+// either. Views own nothing and are valid as long as the bytes are. There may be more bytes than the header; the rest is
+// `payload`.
 //
-// For each view there is a mutable one. `init(_:)` takes a header that is there, as above; `init(writing:)` is for output: it
-// looks at no old byte and sets every byte of the header, to zero where the header's own shape does not say otherwise.
+// Each view has a mutable counterpart. `init(_:)` takes an existing header, as above; `init(writing:)` is for output: it
+// ignores the old bytes and sets every byte of the header, to zero unless the header's format requires another value.
 //
-// `init(_:)` with an item takes the header of a packet, whose headers are looked for unless that was done before. The bytes
-// then end with the IP packet, without the padding of its frame.
+// `init(_:)` with a packet takes that packet's header, and looks for its headers first if necessary. The bytes then end with
+// the IP packet, without the frame's padding.
 
-/// What a header's bytes say, field by field; see ``MutableView`` for writing.
+/// Field-by-field access to a header's bytes; see ``MutableView`` for writing.
 public protocol HeaderView: BitwiseCopyable {
     /// The first byte of the header.
     var base: UnsafeRawPointer { get }
-    /// Bytes at `base`, at least those of the header.
+    /// Bytes at `base`, at least the header's.
     var count: Int { get }
-    /// Whether every field stands where a mutable view writes it.
+    /// Whether every field is where a mutable view writes it.
     var isRegular: Bool { get }
-    /// The header at the beginning of `bytes`; nil when it is not whole.
+    /// The header at the beginning of `bytes`; nil if it is incomplete.
     init?(_ bytes: UnsafeRawBufferPointer)
-    /// The header of a packet; nil when it has none.
+    /// The header of a packet; nil if it has none.
     init?(_ p: Packet)
 }
 
 extension HeaderView {
-    /// True, for headers whose fields always stand at the same places.
+    /// True: by default fields have fixed places.
     @inlinable @inline(__always) public var isRegular: Bool { true }
 }
 
-/// A header that is written: its fields are in extensions beside those of the view that reads it.
+/// A writable header: its fields are in extensions beside those of the view that reads it.
 @frozen
 public struct MutableView<View: HeaderView>: BitwiseCopyable {
     /// The first byte of the header.
     public let base: UnsafeMutableRawPointer
-    /// Bytes at `base`, at least those of the header.
+    /// Bytes at `base`, at least the header's.
     public let count: Int
 
-    /// The header that stands at the beginning of `bytes`; nil as for `View`, or where it is not regular.
+    /// The header at the beginning of `bytes`; nil as for `View`, or if it is not regular.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.baseAddress, View(UnsafeRawBufferPointer(bytes))?.isRegular == true else { return nil }
@@ -50,7 +50,7 @@ public struct MutableView<View: HeaderView>: BitwiseCopyable {
         count = bytes.count
     }
 
-    /// The header of a packet; nil as for `View`, where it is not regular, and where its bytes may not be written: call
+    /// The header of a packet; nil as for `View`, if it is not regular, or if its bytes may not be written: call
     /// ``Context/own(_:)`` first.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
@@ -61,21 +61,21 @@ public struct MutableView<View: HeaderView>: BitwiseCopyable {
 }
 
 extension Packet {
-    /// Whether the packet has an IP header; looks for it unless that was done before.
+    /// Whether the packet has an IP header; looks for it first if necessary.
     @inlinable @inline(__always)
     func hasIP() -> Bool {
         if ipVersion == 0 { return Headers.locate(self) == .ip }
         return ipVersion != Item.noIP
     }
 
-    /// The bytes from `offset` to the end of the IP packet, as far as they were captured. The headers have been found.
+    /// The captured bytes from `offset` to the end of the IP packet. The headers must have been found.
     @inlinable @inline(__always)
     func bytesOfIP(from offset: UInt16) -> UnsafeRawBufferPointer {
         let end = min(Int(length), Int(l3) &+ Int(ipLength))
         return data.slice(Int(offset), end, within: end)
     }
 
-    /// The bytes of the transport header with number `proto` and what is behind it; empty when there is no such header.
+    /// The bytes of the transport header with number `proto` and everything after it; empty if there is no such header.
     @inlinable @inline(__always)
     func bytesOfTransport(_ proto: UInt8) -> UnsafeRawBufferPointer {
         guard hasIP(), ipProtocol == proto, hasTransport else {
@@ -86,7 +86,7 @@ extension Packet {
 }
 
 extension UnsafeRawPointer {
-    /// The bytes `from ..< to` of `count` bytes here, as far as they are there. No number is negative.
+    /// The bytes `from ..< to`, bounded by the `count` bytes here. No argument may be negative.
     @inlinable @inline(__always)
     func slice(_ from: Int, _ to: Int, within count: Int) -> UnsafeRawBufferPointer {
         let end = min(to, count)
@@ -96,7 +96,7 @@ extension UnsafeRawPointer {
 }
 
 extension UnsafeMutableRawBufferPointer {
-    /// Sets the first `size` bytes to zero and gives their address; nil when there are fewer.
+    /// Zeroes the first `size` bytes and returns their address; nil if there are fewer.
     @inlinable @inline(__always)
     func cleared(_ size: Int) -> UnsafeMutableRawPointer? {
         guard let base = baseAddress, count >= size else { return nil }

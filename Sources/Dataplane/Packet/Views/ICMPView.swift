@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The first 8 bytes of an ICMP message, which those for IPv4 (RFC 792) and IPv6 (RFC 4443) share, and what is behind them.
+/// The first 8 bytes of an ICMP message, common to IPv4 (RFC 792) and IPv6 (RFC 4443), and what follows.
 @frozen
 public struct ICMPView: HeaderView {
     /// The first byte of the header.
@@ -18,14 +18,14 @@ public struct ICMPView: HeaderView {
         self.count = count
     }
 
-    /// The header at the beginning of `bytes`; nil when they are fewer than 8.
+    /// The header at the beginning of `bytes`; nil if there are fewer than 8.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= ICMPView.size else { return nil }
         self.init(base, bytes.count)
     }
 
-    /// The ICMP header of a packet: ICMP in IPv4, ICMPv6 in IPv6; nil when it has none.
+    /// The ICMP header of a packet: ICMP in IPv4, ICMPv6 in IPv6; nil if it has none.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
         self.init(p.bytesOfTransport(p.hasIP() && p.ipVersion == 4 ? IPProtocol.icmp : IPProtocol.icmpV6))
@@ -37,22 +37,22 @@ public struct ICMPView: HeaderView {
     @inlinable @inline(__always) public var code: UInt8 { base.byte(1) }
     /// The checksum field.
     @inlinable @inline(__always) public var checksum: UInt16 { base.be16(2) }
-    /// The second word of the header, whose meaning depends on the type.
+    /// The second word of the header; its meaning depends on the type.
     @inlinable @inline(__always) public var rest: UInt32 { base.be32(4) }
     /// The identifier of an echo request or reply: the first half of `rest`.
     @inlinable @inline(__always) public var identifier: UInt16 { base.be16(4) }
     /// The sequence number of an echo request or reply: the second half of `rest`.
     @inlinable @inline(__always) public var sequence: UInt16 { base.be16(6) }
-    /// The bytes behind the header.
+    /// The bytes after the header.
     @inlinable @inline(__always)
     public var payload: UnsafeRawBufferPointer { base.slice(ICMPView.size, count, within: count) }
 
-    /// Whether the checksum of a message in IPv4 is right. The message must be wholly there.
+    /// Whether the checksum of a message in IPv4 is correct. The message must be complete.
     @inlinable
     public var isChecksumRight: Bool { Checksum.fold(Checksum.sum(base, count)) == 0xffff }
 
-    /// Whether the checksum of a message in IPv6 with these addresses (``IPv6View/addressSum``) is right. The message must be
-    /// wholly there.
+    /// Whether the checksum of a message in IPv6 with these addresses (``IPv6View/addressSum``) is correct. The message must be
+    /// complete.
     @inlinable
     public func isChecksumRight(_ addressSum: UInt64) -> Bool {
         let pseudo = Checksum.pseudoHeader(addressSum, proto: IPProtocol.icmpV6, length: count)
@@ -60,11 +60,11 @@ public struct ICMPView: HeaderView {
     }
 }
 
-/// The first 8 bytes of an ICMP message that is written.
+/// The first 8 bytes of an ICMP message, writable.
 public typealias MutableICMPView = MutableView<ICMPView>
 
 extension MutableView<ICMPView> {
-    /// A new header of zeros at the beginning of `bytes`; nil when they are fewer than 8.
+    /// A new zeroed header at the beginning of `bytes`; nil if there are fewer than 8.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.cleared(ICMPView.size) else { return nil }
@@ -72,7 +72,7 @@ extension MutableView<ICMPView> {
         count = bytes.count
     }
 
-    /// The same header, to be read.
+    /// The same header, read-only.
     @inlinable @inline(__always) public var view: ICMPView { ICMPView(base, count) }
 
     /// Message type.
@@ -100,11 +100,12 @@ extension MutableView<ICMPView> {
         nonmutating set { base.put(newValue, 4) }
     }
 
-    /// Sets the checksum to that of the message as it is, in IPv4.
+    /// Sets the checksum for the current bytes of the message, in IPv4.
     @inlinable
     public func fillChecksum() { fill(0) }
 
-    /// Sets the checksum to that of the message as it is, in an IPv6 packet with these addresses (``IPv6View/addressSum``).
+    /// Sets the checksum for the current bytes of the message, in an IPv6 packet with these addresses
+    /// (``IPv6View/addressSum``).
     @inlinable
     public func fillChecksum(_ addressSum: UInt64) {
         fill(Checksum.pseudoHeader(addressSum, proto: IPProtocol.icmpV6, length: count))

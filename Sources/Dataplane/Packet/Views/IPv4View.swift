@@ -1,12 +1,12 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// An IPv4 header with its options (RFC 791), and the packet behind it.
+/// An IPv4 header with its options (RFC 791), and the packet after it.
 @frozen
 public struct IPv4View: HeaderView {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
-    /// Bytes at `base`, at least the header.
+    /// Bytes at `base`, at least the header's.
     public let count: Int
 
     /// The size in bytes of a header without options.
@@ -18,8 +18,8 @@ public struct IPv4View: HeaderView {
         self.count = count
     }
 
-    /// The header at the beginning of `bytes`; nil when its version is not 4, its length is below 20, or the bytes end before
-    /// it does. Its total length may be anything, as captures are cut short.
+    /// The header at the beginning of `bytes`; nil if its version is not 4, its length is below 20, or the bytes end before it
+    /// does. Its total length is not checked, as captures may be truncated.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= IPv4View.size else { return nil }
@@ -27,14 +27,14 @@ public struct IPv4View: HeaderView {
         guard version == 4, headerLength >= IPv4View.size, headerLength <= count else { return nil }
     }
 
-    /// The IPv4 header of a packet; nil when it has none.
+    /// The IPv4 header of a packet; nil if it has none.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
         guard p.hasIP(), p.ipVersion == 4 else { return nil }
         self.init(p.bytesOfIP(from: p.l3))
     }
 
-    /// The IPv4 header of a packet in which it was found.
+    /// The IPv4 header of a packet whose header has been found.
     @inlinable @inline(__always)
     init(known p: Packet) {
         assert(p.ipVersion == 4, "no IPv4 header was found")
@@ -43,15 +43,15 @@ public struct IPv4View: HeaderView {
 
     /// 4.
     @inlinable @inline(__always) public var version: UInt8 { base.byte(0) &>> 4 }
-    /// Bytes of the header, options included.
+    /// Bytes of the header, including options.
     @inlinable @inline(__always) public var headerLength: Int { Int(base.byte(0) & 15) &* 4 }
-    /// The byte that was once the type of service: `dscp` and `ecn`.
+    /// The former type-of-service byte: `dscp` and `ecn`.
     @inlinable @inline(__always) public var typeOfService: UInt8 { base.byte(1) }
     /// Differentiated services code point (RFC 2474), 0...63.
     @inlinable @inline(__always) public var dscp: UInt8 { typeOfService &>> 2 }
     /// Explicit congestion notification (RFC 3168), 0...3.
     @inlinable @inline(__always) public var ecn: UInt8 { typeOfService & 3 }
-    /// Bytes of header and payload; 0 where a NIC was to set it (segmentation offload).
+    /// Bytes of header and payload; 0 if left for a NIC to fill in (segmentation offload).
     @inlinable @inline(__always) public var totalLength: UInt16 { base.be16(2) }
     /// The same in all fragments of one packet.
     @inlinable @inline(__always) public var identification: UInt16 { base.be16(4) }
@@ -59,11 +59,11 @@ public struct IPv4View: HeaderView {
     @inlinable @inline(__always) public var dontFragment: Bool { base.byte(6) & 0x40 != 0 }
     /// MF: another fragment follows.
     @inlinable @inline(__always) public var moreFragments: Bool { base.byte(6) & 0x20 != 0 }
-    /// Place of this fragment's payload in that of the whole packet, in bytes.
+    /// Offset of this fragment's payload in that of the whole packet, in bytes.
     @inlinable @inline(__always) public var fragmentOffset: Int { Int(base.be16(6) & 0x1fff) &* 8 }
     /// Whether the packet is a fragment: first, middle or last.
     @inlinable @inline(__always) public var isFragment: Bool { base.be16(6) & 0x3fff != 0 }
-    /// Hops that are left.
+    /// Remaining hops.
     @inlinable @inline(__always) public var timeToLive: UInt8 { base.byte(8) }
     /// Protocol of the payload, an ``IPProtocol``.
     @inlinable @inline(__always) public var proto: UInt8 { base.byte(9) }
@@ -73,29 +73,29 @@ public struct IPv4View: HeaderView {
     @inlinable @inline(__always) public var source: IPAddress { IPAddress(v4: base.be32(12)) }
     /// Destination address.
     @inlinable @inline(__always) public var destination: IPAddress { IPAddress(v4: base.be32(16)) }
-    /// The bytes of the options, padding included.
+    /// The bytes of the options, including padding.
     @inlinable @inline(__always)
     public var options: UnsafeRawBufferPointer { base.slice(IPv4View.size, headerLength, within: count) }
-    /// The bytes behind the header: as far as the total length says and bytes are there, all when it says 0.
+    /// The bytes after the header, bounded by the total length and the bytes that are there; all of them if it is 0.
     @inlinable @inline(__always)
     public var payload: UnsafeRawBufferPointer {
         base.slice(headerLength, totalLength == 0 ? count : Int(totalLength), within: count)
     }
 
-    /// Whether the header's checksum is right (RFC 1071).
+    /// Whether the header's checksum is correct (RFC 1071).
     @inlinable @inline(__always)
     public var isChecksumRight: Bool { Checksum.fold(Checksum.sum(base, min(headerLength, count))) == 0xffff }
 
-    /// The sum of both addresses, for the checksums of what the packet holds.
+    /// The sum of both addresses, for the checksums of the payload.
     @inlinable @inline(__always) public var addressSum: UInt64 { Checksum.sum(base + 12, 8) }
 }
 
-/// An IPv4 header (RFC 791) that is written.
+/// A writable IPv4 header (RFC 791).
 public typealias MutableIPv4View = MutableView<IPv4View>
 
 extension MutableView<IPv4View> {
     /// A new header at the beginning of `bytes` with room for options: version and header length are set, all else is zero. Nil
-    /// when there are too few bytes, or `optionBytes` is not a multiple of 4 from 0 to 40.
+    /// if there are too few bytes, or `optionBytes` is not a multiple of 4 from 0 to 40.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer, optionBytes: Int = 0) {
         guard (0...40).contains(optionBytes), optionBytes & 3 == 0,
@@ -106,10 +106,10 @@ extension MutableView<IPv4View> {
         base.put(0x45 &+ UInt8(truncatingIfNeeded: optionBytes &>> 2), 0)
     }
 
-    /// The same header, to be read.
+    /// The same header, read-only.
     @inlinable @inline(__always) public var view: IPv4View { IPv4View(base, count) }
 
-    /// The byte that was once the type of service.
+    /// The former type-of-service byte.
     @inlinable @inline(__always)
     public var typeOfService: UInt8 {
         get { view.typeOfService }
@@ -139,13 +139,13 @@ extension MutableView<IPv4View> {
         get { view.moreFragments }
         nonmutating set { base.put(newValue ? 0x20 : 0 as UInt8, mask: 0x20, 6) }
     }
-    /// Place of this fragment's payload in that of the whole packet, in bytes; a multiple of 8 below 65536 is stored.
+    /// Offset of this fragment's payload in that of the whole packet, in bytes; must be a multiple of 8 below 65536.
     @inlinable @inline(__always)
     public var fragmentOffset: Int {
         get { view.fragmentOffset }
         nonmutating set { base.put(UInt16(truncatingIfNeeded: newValue &>> 3), mask: 0x1fff, 6) }
     }
-    /// Hops that are left.
+    /// Remaining hops.
     @inlinable @inline(__always)
     public var timeToLive: UInt8 {
         get { view.timeToLive }
@@ -175,11 +175,11 @@ extension MutableView<IPv4View> {
         get { view.destination }
         nonmutating set { newValue.storeIPv4(base, 16) }
     }
-    /// The bytes of the options, padding included.
+    /// The bytes of the options, including padding.
     @inlinable @inline(__always)
     public var options: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(mutating: view.options) }
 
-    /// Sets the checksum to that of the header as it is (RFC 1071).
+    /// Sets the checksum for the current bytes of the header (RFC 1071).
     @inlinable @inline(__always)
     public func fillChecksum() {
         checksum = 0
@@ -190,11 +190,11 @@ extension MutableView<IPv4View> {
         )
     }
 
-    /// Keeps the checksum right when a 16-bit word of the header changes (RFC 1624).
+    /// Updates the checksum for a changed 16-bit word of the header (RFC 1624).
     @inlinable @inline(__always)
     public func updateChecksum(_ old: UInt16, _ new: UInt16) { checksum = Checksum.update(checksum, old, new) }
 
-    /// Keeps the checksum right when a 32-bit word of the header changes, for example an address (RFC 1624).
+    /// Updates the checksum for a changed 32-bit word of the header, for example an address (RFC 1624).
     @inlinable @inline(__always)
     public func updateChecksum(_ old: UInt32, _ new: UInt32) { checksum = Checksum.update(checksum, old, new) }
 }

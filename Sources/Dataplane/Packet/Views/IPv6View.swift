@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The fixed IPv6 header (RFC 8200 section 3), 40 bytes, and the packet behind it.
+/// The fixed IPv6 header (RFC 8200 section 3), 40 bytes, and the packet after it.
 @frozen
 public struct IPv6View: HeaderView {
     /// The first byte of the header.
@@ -18,8 +18,8 @@ public struct IPv6View: HeaderView {
         self.count = count
     }
 
-    /// The header at the beginning of `bytes`; nil when its version is not 6, or they are fewer than 40. Its payload length may
-    /// be anything, as captures are cut short.
+    /// The header at the beginning of `bytes`; nil if its version is not 6, or there are fewer than 40. Its payload length is
+    /// not checked, as captures may be truncated.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= IPv6View.size else { return nil }
@@ -27,14 +27,14 @@ public struct IPv6View: HeaderView {
         guard version == 6 else { return nil }
     }
 
-    /// The IPv6 header of a packet; nil when it has none.
+    /// The IPv6 header of a packet; nil if it has none.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
         guard p.hasIP(), p.ipVersion == 6 else { return nil }
         self.init(p.bytesOfIP(from: p.l3))
     }
 
-    /// The IPv6 header of a packet in which it was found.
+    /// The IPv6 header of a packet whose header has been found.
     @inlinable @inline(__always)
     init(known p: Packet) {
         assert(p.ipVersion == 6, "no IPv6 header was found")
@@ -52,18 +52,18 @@ public struct IPv6View: HeaderView {
     @inlinable @inline(__always) public var ecn: UInt8 { trafficClass & 3 }
     /// Flow label (RFC 6437), 20 bits.
     @inlinable @inline(__always) public var flowLabel: UInt32 { base.be32(0) & 0x000f_ffff }
-    /// Bytes behind this header; 0 in a jumbogram (RFC 2675), and where a NIC was to set it (segmentation offload).
+    /// Bytes after this header; 0 in a jumbogram (RFC 2675), and if left for a NIC to fill in (segmentation offload).
     @inlinable @inline(__always) public var payloadLength: UInt16 { base.be16(4) }
-    /// Number of the header behind this one, an ``IPProtocol``; perhaps an extension header.
+    /// Number of the header after this one, an ``IPProtocol``; may be an extension header.
     @inlinable @inline(__always) public var nextHeader: UInt8 { base.byte(6) }
-    /// Hops that are left.
+    /// Remaining hops.
     @inlinable @inline(__always) public var hopLimit: UInt8 { base.byte(7) }
     /// Source address.
     @inlinable @inline(__always) public var source: IPAddress { IPAddress(v6: base + 8) }
-    /// Whom the packet is for; with a routing header the next stop.
+    /// Destination address; with a routing header that of the next stop.
     @inlinable @inline(__always) public var destination: IPAddress { IPAddress(v6: base + 24) }
-    /// The bytes behind the header, extension headers included: as far as the payload length says and bytes are there, all when
-    /// it says 0 although something follows.
+    /// The bytes after the header, including extension headers, bounded by the payload length and the bytes that are there; all
+    /// of them if it is 0 although something follows.
     @inlinable @inline(__always)
     public var payload: UnsafeRawBufferPointer {
         let isUnknown = payloadLength == 0 && nextHeader != IPProtocol.noNextHeader
@@ -77,8 +77,8 @@ public struct IPv6View: HeaderView {
         return IPv6Extensions(base + IPv6View.size, payload.count, nextHeader)
     }
 
-    /// The header behind all extension headers, and the bytes from there on; nil when an extension header is not whole, and in
-    /// a fragment that is not the first.
+    /// The header after all extension headers, and the bytes from there on; nil if an extension header is incomplete, and in a
+    /// fragment that is not the first.
     @inlinable
     public var content: (proto: UInt8, bytes: UnsafeRawBufferPointer)? {
         var extensions = self.extensions
@@ -87,14 +87,14 @@ public struct IPv6View: HeaderView {
         return (extensions.proto, UnsafeRawBufferPointer(start: extensions.base, count: extensions.count))
     }
 
-    /// The sum of both addresses, for the checksums of what the packet holds.
+    /// The sum of both addresses, for the checksums of the payload.
     @inlinable @inline(__always) public var addressSum: UInt64 { Checksum.sum(base + 8, 32) }
 }
 
 /// An IPv6 extension header (RFC 8200 section 4).
 @frozen
 public struct IPv6Extension: BitwiseCopyable {
-    /// What header this is: ``IPProtocol/hopByHop``, ``IPProtocol/routing``, ``IPProtocol/fragment``,
+    /// The header's number: ``IPProtocol/hopByHop``, ``IPProtocol/routing``, ``IPProtocol/fragment``,
     /// ``IPProtocol/authentication``, ``IPProtocol/destinationOptions``, or mobility, HIP, shim6.
     public let kind: UInt8
     /// The whole header, at least 8 bytes.
@@ -106,9 +106,9 @@ public struct IPv6Extension: BitwiseCopyable {
         self.bytes = bytes
     }
 
-    /// Number of the header behind this one.
+    /// Number of the header after this one.
     @inlinable @inline(__always) public var nextHeader: UInt8 { bytes.baseAddress?.byte(0) ?? 0 }
-    /// The header as a fragment header; nil when it is another.
+    /// The header as a fragment header; nil if it is another.
     @inlinable @inline(__always)
     public var fragment: IPv6Fragment? {
         guard kind == IPProtocol.fragment, let base = bytes.baseAddress else { return nil }
@@ -119,7 +119,7 @@ public struct IPv6Extension: BitwiseCopyable {
 /// An IPv6 fragment header (RFC 8200 section 4.5).
 @frozen
 public struct IPv6Fragment: BitwiseCopyable, Equatable, Sendable {
-    /// Place of this fragment's bytes in the fragmentable part, in bytes.
+    /// Offset of this fragment's bytes in the fragmentable part, in bytes.
     public let offset: Int
     /// M flag: another fragment follows.
     public let more: Bool
@@ -134,9 +134,9 @@ public struct IPv6Fragment: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// The extension headers of an IPv6 packet, in order (RFC 8200 section 4, RFC 4302 section 2), and where they lead to.
+/// The extension headers of an IPv6 packet, in order (RFC 8200 section 4, RFC 4302 section 2), and the header they lead to.
 ///
-/// Nothing is allocated, and there are no more than bytes for them: each has at least 8. In which order they should stand is not
+/// Nothing is allocated, and iteration ends with the bytes: each header has at least 8. Their order is not checked.
 /// checked.
 @frozen
 public struct IPv6Extensions: Sequence, IteratorProtocol, BitwiseCopyable {
@@ -147,15 +147,14 @@ public struct IPv6Extensions: Sequence, IteratorProtocol, BitwiseCopyable {
     /// Bytes at `base`.
     @inlinable @inline(__always) public var count: Int { _count }
     @usableFromInline var _proto: UInt8
-    /// What header begins at `base`: after the last extension header what the packet holds.
+    /// The number of the header at `base`: after the last extension header, the packet's content.
     @inlinable @inline(__always) public var proto: UInt8 { _proto }
     @usableFromInline var _isMalformed = false
-    /// Whether there was an extension header that is not wholly there, or whose length leads out of the packet. The headers
-    /// end before it.
+    /// Whether an extension header is incomplete, or its length leads out of the packet. Iteration ends before it.
     @inlinable @inline(__always) public var isMalformed: Bool { _isMalformed }
     @usableFromInline var _isLaterFragment = false
-    /// Whether the packet is a fragment that is not the first, so that no header but a part of the whole packet stands at
-    /// `base`.
+    /// Whether the packet is a fragment other than the first, so that `base` points not at a header but into the middle of the
+    /// original packet.
     @inlinable @inline(__always) public var isLaterFragment: Bool { _isLaterFragment }
 
     @inlinable @inline(__always)
@@ -165,7 +164,7 @@ public struct IPv6Extensions: Sequence, IteratorProtocol, BitwiseCopyable {
         _proto = proto
     }
 
-    /// The next extension header; nil behind the last.
+    /// The next extension header; nil after the last.
     @inlinable
     public mutating func next() -> IPv6Extension? {
         guard !_isMalformed, !_isLaterFragment, let size = size else { return nil }
@@ -181,26 +180,26 @@ public struct IPv6Extensions: Sequence, IteratorProtocol, BitwiseCopyable {
         return header
     }
 
-    /// The size of the header at `base`, 8 when not even so much is there; nil when it is no extension header.
+    /// The size of the header at `base`, or 8 if fewer bytes are there; nil if it is no extension header.
     @inlinable @inline(__always)
     var size: Int? {
         switch _proto {
         case IPProtocol.hopByHop, IPProtocol.routing, IPProtocol.destinationOptions, 135, 139, 140:
-            // Also mobility (RFC 6275), HIP (RFC 7401) and shim6 (RFC 5533): units of 8 bytes, less one.
+            // Also mobility (RFC 6275), HIP (RFC 7401) and shim6 (RFC 5533): units of 8 bytes, minus one.
             _count < 8 ? 8 : (Int(_base.byte(1)) &+ 1) &* 8
         case IPProtocol.fragment: 8
-        // RFC 4302 section 2.2: units of 4 bytes, less two. Fewer than 8 bytes would not hold the fixed part.
+        // RFC 4302 section 2.2: units of 4 bytes, minus two. Fewer than 8 bytes would not hold the fixed part.
         case IPProtocol.authentication: _count < 8 ? 8 : (Int(_base.byte(1)) &+ 2) &* 4
         default: nil
         }
     }
 }
 
-/// A fixed IPv6 header (RFC 8200 section 3) that is written.
+/// A writable fixed IPv6 header (RFC 8200 section 3).
 public typealias MutableIPv6View = MutableView<IPv6View>
 
 extension MutableView<IPv6View> {
-    /// A new header at the beginning of `bytes`: the version is set, all else is zero. Nil when they are fewer than 40.
+    /// A new header at the beginning of `bytes`: the version is set, all else is zero. Nil if there are fewer than 40.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.cleared(IPv6View.size) else { return nil }
@@ -209,7 +208,7 @@ extension MutableView<IPv6View> {
         base.put(0x60 as UInt8, 0)
     }
 
-    /// The same header, to be read.
+    /// The same header, read-only.
     @inlinable @inline(__always) public var view: IPv6View { IPv6View(base, count) }
 
     /// Traffic class.
@@ -227,19 +226,19 @@ extension MutableView<IPv6View> {
             base.put(UInt16(truncatingIfNeeded: newValue), 2)
         }
     }
-    /// Bytes behind this header.
+    /// Bytes after this header.
     @inlinable @inline(__always)
     public var payloadLength: UInt16 {
         get { view.payloadLength }
         nonmutating set { base.put(newValue, 4) }
     }
-    /// Number of the header behind this one, an ``IPProtocol``.
+    /// Number of the header after this one, an ``IPProtocol``.
     @inlinable @inline(__always)
     public var nextHeader: UInt8 {
         get { view.nextHeader }
         nonmutating set { base.put(newValue, 6) }
     }
-    /// Hops that are left.
+    /// Remaining hops.
     @inlinable @inline(__always)
     public var hopLimit: UInt8 {
         get { view.hopLimit }

@@ -1,20 +1,20 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The two ports with which the headers of TCP, UDP, DCCP, SCTP and UDP-Lite begin, for those who ask nothing else.
+/// The two ports at the beginning of TCP, UDP, DCCP, SCTP and UDP-Lite headers, when nothing else is needed.
 @frozen
 public struct PortsView: BitwiseCopyable {
     /// The first byte of the header.
     public let base: UnsafeRawPointer
 
-    /// The ports at the beginning of `bytes`; nil when they are fewer than 4.
+    /// The ports at the beginning of `bytes`; nil if there are fewer than 4.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= 4 else { return nil }
         self.base = base
     }
 
-    /// The ports of a packet; nil when its protocol has none, they are cut off, or it is a fragment without them.
+    /// The ports of a packet; nil if its protocol has none, they are cut off, or it is a fragment without them.
     @inlinable @inline(__always)
     public init?(_ p: Packet) {
         guard p.hasIP(), IPProtocol.hasPorts(p.ipProtocol), !p.isLaterFragment else {

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// EtherTypes, the numbers by which a frame says what it holds (IEEE 802 registration authority).
+/// EtherTypes, which identify the content of a frame (IEEE 802 registration authority).
 public enum EtherType {
     /// IPv4 (RFC 894).
     @inlinable @inline(__always) public static var ipv4: UInt16 { 0x0800 }
@@ -11,10 +11,10 @@ public enum EtherType {
     @inlinable @inline(__always) public static var ipv6: UInt16 { 0x86dd }
     /// A VLAN tag (IEEE 802.1Q).
     @inlinable @inline(__always) public static var vlan: UInt16 { 0x8100 }
-    /// A service VLAN tag, outside of others (IEEE 802.1ad, QinQ).
+    /// A service VLAN tag, outside other tags (IEEE 802.1ad, QinQ).
     @inlinable @inline(__always) public static var serviceVLAN: UInt16 { 0x88a8 }
 
-    /// Whether a VLAN tag follows: 802.1Q, 802.1ad, and the types 0x9100 and 0x9200 from before 802.1ad.
+    /// Whether a VLAN tag follows: 802.1Q, 802.1ad, and the types 0x9100 and 0x9200 that predate 802.1ad.
     @inlinable @inline(__always)
     public static func isTag(_ type: UInt16) -> Bool {
         type == vlan || type == serviceVLAN || type == 0x9100 || type == 0x9200
@@ -46,7 +46,7 @@ public enum IPProtocol {
     @inlinable @inline(__always) public static var fragment: UInt8 { 44 }
     /// Authentication header (RFC 4302).
     @inlinable @inline(__always) public static var authentication: UInt8 { 51 }
-    /// Nothing follows (RFC 8200 section 4.7).
+    /// No next header (RFC 8200 section 4.7).
     @inlinable @inline(__always) public static var noNextHeader: UInt8 { 59 }
     /// IPv6 destination options (RFC 8200 section 4.6).
     @inlinable @inline(__always) public static var destinationOptions: UInt8 { 60 }

@@ -6,7 +6,7 @@
 public struct TCPOption: BitwiseCopyable {
     /// Option kind (https://www.iana.org/assignments/tcp-parameters).
     public let kind: UInt8
-    /// Bytes from the beginning of the options to its kind.
+    /// Offset of the option's kind byte from the beginning of the options.
     public let offset: Int
     /// Option data, without kind and length.
     public let bytes: UnsafeRawBufferPointer
@@ -18,26 +18,26 @@ public struct TCPOption: BitwiseCopyable {
         self.bytes = bytes
     }
 
-    /// The first byte of data, for an option of this kind and size alone.
+    /// The option's data, if it has this kind and size.
     @inlinable @inline(__always)
     func data(_ kind: UInt8, _ count: Int) -> UnsafeRawPointer? {
         self.kind == kind && bytes.count == count ? bytes.baseAddress : nil
     }
 
-    /// Maximum segment size (RFC 9293 section 3.7.1); nil when this is another option, or its length is wrong.
+    /// Maximum segment size (RFC 9293 section 3.7.1); nil if this is another option or its length is wrong.
     @inlinable @inline(__always) public var mss: UInt16? { data(2, 2)?.be16(0) }
-    /// Window scale shift (RFC 7323 section 2.2); nil when this is another option, or its length is wrong.
+    /// Window scale shift (RFC 7323 section 2.2); nil if this is another option or its length is wrong.
     @inlinable @inline(__always) public var windowScale: UInt8? { data(3, 1)?.byte(0) }
     /// Whether the option permits selective acknowledgments (RFC 2018 section 2).
     @inlinable @inline(__always) public var isSACKPermitted: Bool { data(4, 0) != nil }
-    /// Blocks of a selective acknowledgment (RFC 2018 section 3); nil when this is another option, or it does not hold one to
-    /// four whole blocks.
+    /// Blocks of a selective acknowledgment (RFC 2018 section 3); nil if this is another option, or does not hold one to four
+    /// whole blocks.
     @inlinable @inline(__always)
     public var sackBlocks: TCPSACKBlocks? {
         guard kind == 5, bytes.count & 7 == 0, bytes.count > 0, let base = bytes.baseAddress else { return nil }
         return TCPSACKBlocks(base, bytes.count &>> 3)
     }
-    /// Timestamps (RFC 7323 section 3.2); nil when this is another option, or its length is wrong.
+    /// Timestamps (RFC 7323 section 3.2); nil if this is another option or its length is wrong.
     @inlinable @inline(__always)
     public var timestamps: TCPTimestamps? {
         guard let base = data(8, 8) else { return nil }
@@ -47,7 +47,8 @@ public struct TCPOption: BitwiseCopyable {
 
 /// The options of a TCP header, in order (RFC 9293 section 3.1). Nothing is allocated.
 ///
-/// No-operations are passed over. The options end with the header, at an end of list, and before an option whose length is
+/// No-operations are skipped. The options end with the header, at an end-of-list option, and before an option with an
+/// impossible length; ``isMalformed`` reports the latter.
 /// impossible; ``isMalformed`` tells the latter.
 @frozen
 public struct TCPOptions: Sequence, IteratorProtocol, BitwiseCopyable {
@@ -56,14 +57,14 @@ public struct TCPOptions: Sequence, IteratorProtocol, BitwiseCopyable {
     /// Bytes read so far.
     @inlinable @inline(__always) public var offset: Int { _offset }
     @usableFromInline var _isMalformed = false
-    /// Whether there was an option without a length, with one below 2, or with one beyond the header.
+    /// Whether an option had no length, a length below 2, or one beyond the header.
     @inlinable @inline(__always) public var isMalformed: Bool { _isMalformed }
 
     /// The options in these bytes.
     @inlinable @inline(__always)
     public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    /// The next option; nil behind the last.
+    /// The next option; nil after the last.
     @inlinable
     public mutating func next() -> TCPOption? {
         guard let base = bytes.baseAddress else { return nil }
@@ -94,7 +95,7 @@ public struct TCPOptions: Sequence, IteratorProtocol, BitwiseCopyable {
 public struct TCPTimestamps: BitwiseCopyable, Equatable, Sendable {
     /// The sender's clock, TSval.
     public var value: UInt32
-    /// The value that is echoed, TSecr.
+    /// The echoed value, TSecr.
     public var echo: UInt32
 
     /// Both values.
@@ -105,15 +106,15 @@ public struct TCPTimestamps: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// One block of a selective acknowledgment (RFC 2018 section 3): bytes that were received.
+/// One block of a selective acknowledgment (RFC 2018 section 3): received bytes.
 @frozen
 public struct TCPSACKBlock: BitwiseCopyable, Equatable, Sendable {
-    /// The number of the first byte.
+    /// The sequence number of the first byte.
     public var left: UInt32
-    /// The number behind the last byte.
+    /// The sequence number after the last byte.
     public var right: UInt32
 
-    /// The bytes from `left` to before `right`.
+    /// The bytes from `left` up to, but not including, `right`.
     @inlinable @inline(__always)
     public init(left: UInt32, right: UInt32) {
         self.left = left
@@ -126,7 +127,7 @@ public struct TCPSACKBlock: BitwiseCopyable, Equatable, Sendable {
 public struct TCPSACKBlocks: Sequence, IteratorProtocol, BitwiseCopyable {
     @usableFromInline var base: UnsafeRawPointer
     @usableFromInline var _count: Int
-    /// Blocks that ``next()`` still gives.
+    /// The number of blocks left.
     @inlinable @inline(__always) public var count: Int { _count }
 
     @inlinable @inline(__always)
@@ -135,7 +136,7 @@ public struct TCPSACKBlocks: Sequence, IteratorProtocol, BitwiseCopyable {
         _count = count
     }
 
-    /// The next block; nil behind the last.
+    /// The next block; nil after the last.
     @inlinable @inline(__always)
     public mutating func next() -> TCPSACKBlock? {
         guard _count > 0 else { return nil }
@@ -146,7 +147,7 @@ public struct TCPSACKBlocks: Sequence, IteratorProtocol, BitwiseCopyable {
     }
 }
 
-/// Writes options one behind the other. Each gives false, and writes nothing, when there is no room for it.
+/// Writes options one after another. Each call returns false, and writes nothing, if there is no room.
 @frozen
 public struct TCPOptionWriter {
     /// Room for options.
@@ -155,12 +156,12 @@ public struct TCPOptionWriter {
     /// Bytes written so far.
     @inlinable @inline(__always) public var count: Int { _count }
 
-    /// Writes from the beginning of `bytes`, as ``MutableTCPView/optionBytes`` gives them. What is left behind the last option
-    /// stays as it is: zeros, the end of the options, in a new header.
+    /// Writes from the beginning of `bytes`, usually ``MutableTCPView/optionBytes``. Bytes after the last option are unchanged:
+    /// in a new header they are zeros, which end the options.
     @inlinable @inline(__always)
     public init(_ bytes: UnsafeMutableRawBufferPointer) { self.bytes = bytes }
 
-    /// Room for a whole option, of which kind and length are written; nil when there is none.
+    /// Room for a whole option, with kind and length written; nil if there is none.
     @inlinable @inline(__always)
     mutating func add(_ kind: UInt8, _ size: Int) -> UnsafeMutableRawPointer? {
         guard let base = bytes.baseAddress, size <= bytes.count &- _count else { return nil }
@@ -191,7 +192,7 @@ public struct TCPOptionWriter {
         return true
     }
 
-    /// Selective acknowledgments are permitted, 2 bytes.
+    /// SACK-permitted, 2 bytes.
     @inlinable @discardableResult
     public mutating func sackPermitted() -> Bool { add(4, 2) != nil }
 
@@ -204,7 +205,7 @@ public struct TCPOptionWriter {
         return true
     }
 
-    /// A selective acknowledgment, 2 bytes and 8 for each block; false also for no block.
+    /// A selective acknowledgment, 2 bytes and 8 per block; also false if there are no blocks.
     @inlinable @discardableResult
     public mutating func sackBlocks(_ blocks: some Collection<TCPSACKBlock>) -> Bool {
         guard (1...4).contains(blocks.count), let option = add(5, 2 &+ 8 &* blocks.count) else { return false }

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A UDP header (RFC 768), 8 bytes, and the datagram behind it.
+/// A UDP header (RFC 768), 8 bytes, and the datagram after it.
 @frozen
 public struct UDPView: HeaderView {
     /// The first byte of the header.
@@ -18,15 +18,15 @@ public struct UDPView: HeaderView {
         self.count = count
     }
 
-    /// The header at the beginning of `bytes`; nil when they are fewer than 8. Its length may be anything, as captures are cut
-    /// short; `payload` heeds it.
+    /// The header at the beginning of `bytes`; nil if there are fewer than 8. Its length is not checked, as captures may be
+    /// truncated; `payload` respects it.
     @inlinable @inline(__always)
     public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, bytes.count >= UDPView.size else { return nil }
         self.init(base, bytes.count)
     }
 
-    /// The UDP header of a packet; nil when it has none.
+    /// The UDP header of a packet; nil if it has none.
     @inlinable @inline(__always)
     public init?(_ p: Packet) { self.init(p.bytesOfTransport(IPProtocol.udp)) }
 
@@ -36,18 +36,18 @@ public struct UDPView: HeaderView {
     @inlinable @inline(__always) public var destinationPort: UInt16 { base.be16(2) }
     /// Bytes of header and payload; 0 in a jumbogram (RFC 2675).
     @inlinable @inline(__always) public var length: UInt16 { base.be16(4) }
-    /// The checksum field, 0 when the sender made none.
+    /// The checksum field, 0 if the sender computed none.
     @inlinable @inline(__always) public var checksum: UInt16 { base.be16(6) }
-    /// The bytes of the datagram, as far as they are there and `length` says, all when it says 0.
+    /// The bytes of the datagram, bounded by `length` and the bytes that are there; all of them if it is 0.
     @inlinable @inline(__always)
     public var payload: UnsafeRawBufferPointer { base.slice(UDPView.size, covered, within: count) }
 
-    /// Bytes that `length` speaks of.
+    /// Bytes that `length` covers.
     @inlinable @inline(__always)
     var covered: Int { length == 0 ? count : Int(length) }
 
-    /// Whether the checksum is right, or the sender made none, in a packet with these addresses
-    /// (``IPv4View/addressSum``). False when the datagram is not wholly there.
+    /// Whether the checksum is correct, or the sender computed none, in a packet with these addresses
+    /// (``IPv4View/addressSum``). False if the datagram is incomplete.
     @inlinable
     public func isChecksumRight(_ addressSum: UInt64) -> Bool {
         if checksum == 0 { return true }
@@ -58,11 +58,11 @@ public struct UDPView: HeaderView {
     }
 }
 
-/// A UDP header (RFC 768) that is written.
+/// A writable UDP header (RFC 768).
 public typealias MutableUDPView = MutableView<UDPView>
 
 extension MutableView<UDPView> {
-    /// A new header of zeros at the beginning of `bytes`; nil when they are fewer than 8.
+    /// A new zeroed header at the beginning of `bytes`; nil if there are fewer than 8.
     @inlinable @inline(__always)
     public init?(writing bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.cleared(UDPView.size) else { return nil }
@@ -70,7 +70,7 @@ extension MutableView<UDPView> {
         count = bytes.count
     }
 
-    /// The same header, to be read.
+    /// The same header, read-only.
     @inlinable @inline(__always) public var view: UDPView { UDPView(base, count) }
 
     /// The sender's port.
@@ -98,8 +98,8 @@ extension MutableView<UDPView> {
         nonmutating set { base.put(newValue, 6) }
     }
 
-    /// Sets the checksum to that of the datagram as it is, in a packet with these addresses (``IPv4View/addressSum``). A
-    /// computed zero is stored as all ones, for zero means that there is none.
+    /// Sets the checksum for the current bytes of the datagram, in a packet with these addresses (``IPv4View/addressSum``). A
+    /// computed zero is stored as all ones, since zero means that there is none.
     @inlinable
     public func fillChecksum(_ addressSum: UInt64) {
         checksum = 0
@@ -109,12 +109,12 @@ extension MutableView<UDPView> {
         base.storeBytes(of: field == 0 ? 0xffff : field, toByteOffset: 6, as: UInt16.self)
     }
 
-    /// Keeps the checksum right when a 16-bit word it covers changes, for example a port (RFC 1624). A checksum that the
-    /// sender did not make stays so.
+    /// Updates the checksum for a changed 16-bit word that it covers, for example a port (RFC 1624). An absent checksum stays
+    /// absent.
     @inlinable @inline(__always)
     public func updateChecksum(_ old: UInt16, _ new: UInt16) { store(Checksum.update(checksum, old, new)) }
 
-    /// Keeps the checksum right when a 32-bit word it covers changes, for example an address (RFC 1624).
+    /// Updates the checksum for a changed 32-bit word that it covers, for example an address (RFC 1624).
     @inlinable @inline(__always)
     public func updateChecksum(_ old: UInt32, _ new: UInt32) { store(Checksum.update(checksum, old, new)) }
 

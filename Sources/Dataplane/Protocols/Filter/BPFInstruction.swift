@@ -4,13 +4,13 @@
 /// One instruction of classic BPF (`struct bpf_insn`).
 @frozen
 public struct BPFInstruction: Equatable, Hashable, Sendable {
-    /// What it does: class, size, mode, as the kernel numbers them.
+    /// Opcode: class, size, mode, as numbered by the kernel.
     public var code: UInt16
-    /// Instructions to skip when a test holds.
+    /// Instructions to skip if a test holds.
     public var jt: UInt8
-    /// Instructions to skip when it does not.
+    /// Instructions to skip if it does not.
     public var jf: UInt8
-    /// A constant: what to compare with, where to load from, what to return.
+    /// A constant: comparand, load offset or return value.
     public var k: UInt32
 
     public init(code: UInt16, jt: UInt8, jf: UInt8, k: UInt32) {

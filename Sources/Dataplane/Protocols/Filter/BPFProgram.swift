@@ -1,11 +1,11 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the code of a classic BPF instruction says (McCanne and Jacobson, "The BSD Packet Filter", 1993).
+/// The meaning of a classic BPF opcode (McCanne and Jacobson, "The BSD Packet Filter", 1993).
 ///
-/// Instructions that the code does not know have no operation, and no program with them is run.
+/// Unknown opcodes have no operation, and programs with them are not run.
 enum BPFOperation: Equatable, BitwiseCopyable {
-    /// Where an operand comes from.
+    /// The source of an operand.
     enum Source: Equatable, BitwiseCopyable {
         case k
         case x
@@ -37,10 +37,10 @@ enum BPFOperation: Equatable, BitwiseCopyable {
     case negate
     case copyToX
     case copyToA
-    /// Skips `k` instructions; backwards when `k` is negative as an Int32.
+    /// Skips `k` instructions; backwards if `k` is negative as an Int32.
     case jump
     case branch(Comparison, Source)
-    /// Ends the program with the value `k`; the packet is taken when it is not 0.
+    /// Ends the program with the value `k`; the packet matches if it is not 0.
     case end
     /// Ends the program with the value of A.
     case endA
@@ -94,9 +94,9 @@ struct BPFProgram {
     struct Step: BitwiseCopyable {
         var operation: BPFOperation
         var k: UInt32
-        /// The instruction that follows: where a branch holds or a jump leads, else the next.
+        /// The next instruction: the target of a jump or of a branch taken, otherwise the one after.
         var next: Int32
-        /// The instruction that follows where a branch does not hold.
+        /// The next instruction if a branch is not taken.
         var otherwise: Int32
     }
     let steps: [Step]
@@ -104,8 +104,8 @@ struct BPFProgram {
     /// Words of memory a program has.
     static let memoryWords = 16
 
-    /// Checks and decodes `instructions`. Nil when an instruction is unknown, leads out of the program, names memory
-    /// that does not exist or divides by a constant 0.
+    /// Checks and decodes `instructions`. Nil if an instruction is unknown, leads out of the program, names memory that does
+    /// not exist or divides by a constant 0.
     init?(_ instructions: [BPFInstruction]) {
         var steps: [Step] = []
         steps.reserveCapacity(instructions.count)
@@ -133,11 +133,11 @@ struct BPFProgram {
         self.steps = steps
     }
 
-    /// What the program at `steps` says of a packet, 0 to reject it; and how many branches it came by.
+    /// The result of the program at `steps` for a packet, 0 to reject it; and the number of branches executed.
     ///
-    /// A load that is not wholly among the captured bytes, and a division by 0, reject the packet. A program that jumps
-    /// back more often than the packet has bytes (libpcap's loops over header chains consume some each time) rejects
-    /// it too, so none can hang.
+    /// A load that is not entirely within the captured bytes, and a division by 0, reject the packet. A program that jumps back
+    /// more often than the packet has bytes (libpcap's loops over header chains consume some each time) rejects it too, so none
+    /// can hang.
     @inline(never)
     static func run(
         _ steps: UnsafePointer<Step>,
@@ -194,7 +194,7 @@ struct BPFProgram {
         }
     }
 
-    /// The big-endian number of `size` bytes at `offset`; nil when it is not wholly captured.
+    /// The big-endian number of `size` bytes at `offset`; nil if it was not fully captured.
     @inline(__always)
     static func load(_ data: UnsafeRawPointer, _ captured: UInt32, at offset: Int, _ size: Int) -> UInt32? {
         if offset &+ size > Int(captured) { return nil }

@@ -1,33 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a decision goes on: at a node, or it has ended with an answer.
+/// Where a decision continues: at a node, or at an answer.
 enum DecisionTarget: Hashable {
     case node(Int)
-    /// The rule of this number takes the packet; the number of rules stands for none.
+    /// The rule with this number matches the packet; the number of rules stands for none.
     case answer(Int)
 }
 
 /// One step of a decision.
 enum Decision: Hashable {
-    /// Goes to `short` unless `needed` bytes are captured (behind the header at `behind`), then makes the test.
+    /// Goes to `short` unless `needed` bytes are captured (after the header at `behind`), otherwise makes the test.
     case test(FieldTest, needed: Int, behind: Int?, yes: DecisionTarget, no: DecisionTarget, short: DecisionTarget)
-    /// Only asks whether `needed` bytes are captured.
+    /// Only checks whether `needed` bytes are captured.
     case extent(needed: Int, behind: Int?, yes: DecisionTarget, no: DecisionTarget)
     /// Runs the program of a rule.
     case run(rule: Int, yes: DecisionTarget, no: DecisionTarget)
 }
 
-/// Turns the programs of several rules into one graph of decisions.
+/// Turns the programs of several rules into one decision graph.
 ///
-/// The programs are walked as if run one behind the other, with symbolic values for what a packet would give. Where a
-/// branch depends on the packet the walk goes both ways, each with the fact learned there; a branch or load that the
-/// facts decide costs nothing. Equal states and equal steps are shared.
+/// The programs are walked as if run one after another, with symbolic values for data from the packet. Where a branch depends
+/// on the packet the walk continues both ways, each with the fact learned there; a branch or load that known facts decide costs
+/// nothing. Equal states and equal steps are shared.
 ///
-/// Two things end a walk early: a value that is not followed (sums and products of packet bytes, loops), and the bounds
-/// on the size of the graph. Programs have no effects, so the rule can then be run from its beginning.
+/// Two things end a walk early: a value that is not tracked (sums and products of packet bytes, loops), and the bounds on the
+/// size of the graph. Programs have no side effects, so the rule can then be run from its beginning.
 struct DecisionBuilder {
-    /// Bounds on the graph and on the work to build it; rules beyond are run one by one.
+    /// Bounds on the graph and on the work to build it; rules beyond them are run one by one.
     static let maximumNodes = 8_192
     static let maximumWork = 1 << 20
     static let maximumDepth = 1_024
@@ -44,16 +44,16 @@ struct DecisionBuilder {
 
     private let programs: [BPFProgram]
     private(set) var nodes: [Decision] = []
-    /// Where the rules ask for an EtherType of IPv4; nil when they do not.
+    /// Offset at which the rules test for the EtherType of IPv4; nil if they do not.
     private(set) var etherTypeOffset: Int?
     /// The values that one-byte fields are compared with.
     private(set) var comparedBytes: [Int: Set<UInt8>] = [:]
     private var shared: [Decision: DecisionTarget] = [:]
     private var visited: [State: DecisionTarget] = [:]
-    /// Instructions walked and facts compared, what both cost being much the same.
+    /// Instructions walked plus facts compared, which cost about the same.
     private var work = 0
     private var depth = 0
-    /// For each rule the decision that runs it and those behind it, one by one.
+    /// For each rule, the decision that runs it and later ones, one by one.
     private var fallback: [DecisionTarget] = []
 
     init(_ programs: [BPFProgram]) {
@@ -65,7 +65,7 @@ struct DecisionBuilder {
         fallback.reverse()
     }
 
-    /// The decision for a packet of which `facts` are known.
+    /// The decision for a packet with known `facts`.
     mutating func decide(_ facts: PacketFacts) -> DecisionTarget { firstRule(from: 0, facts) }
 
     /// The decision among the rules from `rule` on.
@@ -91,7 +91,7 @@ struct DecisionBuilder {
         return target
     }
 
-    /// Walks the programs until the packet decides where to go on.
+    /// Walks the programs until the next step depends on the packet.
     private mutating func walk(_ start: State) -> DecisionTarget {
         var state = start
         while state.rule < programs.count {
@@ -125,7 +125,7 @@ struct DecisionBuilder {
             case .arithmetic(let operation, let source):
                 let operand = source == .k ? .constant(k) : state.facts.resolve(state.x)
                 if operation == .divide || operation == .modulo {
-                    // A divisor that depends on the packet may be 0.
+                    // A divisor from the packet may be 0.
                     guard case .constant(let divisor) = operand else { return runRule(state) }
                     if divisor == 0 {
                         state = State(rule: state.rule + 1, facts: state.facts)
@@ -166,14 +166,14 @@ struct DecisionBuilder {
                 case nil: return load(state, offset + size, behind)
                 }
             }
-            // Only loops lead back, and what they do depends on the packet.
+            // Only loops lead back, and their effect depends on the packet.
             if next <= state.pc { return runRule(state) }
             state.pc = next
         }
         return .answer(state.rule)
     }
 
-    /// Goes both ways from a test.
+    /// Continues both ways from a test.
     private mutating func branch(
         _ state: State,
         _ step: BPFProgram.Step,
@@ -192,7 +192,7 @@ struct DecisionBuilder {
         }
     }
 
-    /// Goes both ways from a load, which needs so many captured bytes.
+    /// Continues both ways from a load that needs this many captured bytes.
     private mutating func load(_ state: State, _ needed: Int, _ behind: Int?) -> DecisionTarget {
         if isExhausted { return fallback[state.rule] }
         return remember(state) { builder in
@@ -207,7 +207,7 @@ struct DecisionBuilder {
         }
     }
 
-    /// The field that an indexed load reads; nil when it is not followed where that is.
+    /// The field that an indexed load reads; nil if its offset is not tracked.
     private func indexed(_ size: Int, _ x: SymbolicValue, _ k: UInt32) -> Field? {
         switch x {
         case .constant(let x): .bytes(size: size, offset: Int(x) + Int(k), behind: nil)
@@ -217,7 +217,7 @@ struct DecisionBuilder {
         }
     }
 
-    /// Runs the rule from its beginning; the rules behind it are walked on.
+    /// Runs the rule from its beginning; the walk continues with later rules.
     private mutating func runRule(_ state: State) -> DecisionTarget {
         if isExhausted { return fallback[state.rule] }
         return remember(state) { builder in
@@ -226,7 +226,7 @@ struct DecisionBuilder {
         }
     }
 
-    /// Notes what tells usual IPv4 packets apart.
+    /// Records tests that characterise common IPv4 packets.
     private mutating func note(_ test: FieldTest) {
         guard test.span == 0, case .bytes(let size, let offset, behind: nil) = test.field else { return }
         if size == 2, test.mask == 0xffff, test.low == 0x0800, etherTypeOffset == nil, offset < 1 << 16 {
@@ -245,7 +245,7 @@ struct DecisionBuilder {
         return node(.test(test, needed: offset + size, behind: behind, yes: yes, no: no, short: no))
     }
 
-    /// Asks whether bytes are captured; a test of such bytes that follows takes the question over.
+    /// Checks whether bytes are captured; a test of these bytes that follows absorbs the check.
     private mutating func extent(
         _ needed: Int,
         _ behind: Int?,
@@ -272,7 +272,7 @@ struct DecisionBuilder {
 }
 
 extension SymbolicValue {
-    /// The value of an operation that cannot reject the packet: its divisor, if any, is a constant other than 0.
+    /// The value of an operation that cannot reject the packet: its divisor, if any, is a nonzero constant.
     fileprivate static func calculated(
         _ operation: BPFOperation.Arithmetic,
         _ a: SymbolicValue,

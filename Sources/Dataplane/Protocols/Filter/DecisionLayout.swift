@@ -1,29 +1,29 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The nodes of a decision in the order they lie in memory.
+/// The nodes of a decision in memory order.
 struct DecisionLayout {
-    /// The rules' programs, one behind the other.
+    /// The rules' programs, one after another.
     private var steps: [BPFProgram.Step] = []
     private(set) var nodes: [DecisionNode] = []
     private(set) var special: [SpecialNode] = []
     private(set) var cases: [DecisionCase] = []
     private(set) var root: UInt32 = 0
-    /// Where usual IPv4 packets go on, by protocol; empty when no rule asks for IPv4.
+    /// Entry points for common IPv4 packets, by protocol; empty if no rule tests for IPv4.
     private(set) var byProtocol: [UInt32] = []
     private(set) var etherType = 0
-    /// How many tests from `byProtocol` on are made in step, and the last byte that they read.
+    /// How many tests from `byProtocol` on are made in lockstep, and the last byte that they read.
     private(set) var levels = 0
     private(set) var levelsEnd = UInt32.max
-    /// Rules, and the answer of none.
+    /// The number of answers: the rules, and none.
     private let answers: Int
 
-    /// More tests than these would make packets that need few of them wait for those that need many.
+    /// More lockstep tests than this would make packets that need few wait for those that need many.
     private static let mostLevels = 4
-    /// Bytes behind the IPv4 header that tests made in step may read: the fixed header of TCP.
+    /// Bytes after the IPv4 header that lockstep tests may read: the fixed TCP header.
     private static let transportBytes: UInt32 = 20
 
-    /// Equalities on one field that follow each other become a choice from this many on.
+    /// At least this many consecutive equalities on one field become a choice.
     private static let fewestCases = 4
 
     init(_ programs: [BPFProgram]) {
@@ -45,18 +45,18 @@ struct DecisionLayout {
         findLevels()
     }
 
-    /// The place of the node of this number.
+    /// The place of node `number`.
     static func place(_ number: Int) -> UInt32 { UInt32(number * MemoryLayout<DecisionNode>.stride) }
-    /// The number of the node at this place.
+    /// The number of the node at a place.
     static func number(_ place: UInt32) -> Int { Int(place) / MemoryLayout<DecisionNode>.stride }
 
-    /// The rule whose answer stands at this place, the number of rules for that of none; nil where a test stands.
+    /// The rule whose answer is at this place, or the number of rules for none; nil if a test is there.
     func answer(at place: UInt32) -> Int? {
         let number = DecisionLayout.number(place)
         return number < answers ? number : nil
     }
 
-    /// Finds how many tests can be made in step: as long as each compares a field of the headers at a fixed offset.
+    /// Finds how many tests can be made in lockstep: as long as each compares a header field at a fixed offset.
     private mutating func findLevels() {
         if byProtocol.isEmpty { return }
         var reached = Set(byProtocol)
@@ -66,7 +66,7 @@ struct DecisionLayout {
             end = max(end, tests.map(\.last).max() ?? .max)
             if end > UInt32(etherType) + 21 + DecisionLayout.transportBytes { return }
             reached = Set(tests.flatMap { [$0.yes, $0.no] })
-            // Never fewer than two; more only where they are needed.
+            // At least two; more only if needed.
             if level < 2 { continue }
             levels = level
             levelsEnd = end
@@ -74,7 +74,7 @@ struct DecisionLayout {
         }
     }
 
-    /// The decisions for IPv4 packets without options that are not fragments, by protocol.
+    /// The decisions by protocol for IPv4 packets without options that are not fragments.
     private static func usualPackets(_ builder: inout DecisionBuilder, _ etherType: Int) -> [DecisionTarget] {
         func equal(_ size: Int, _ offset: Int, _ mask: UInt32, _ value: UInt32) -> FieldTest {
             FieldTest(field: .bytes(size: size, offset: offset, behind: nil), mask: mask, low: value, span: 0)
@@ -97,7 +97,7 @@ struct DecisionLayout {
         }
     }
 
-    /// Gives the nodes that can be reached from `targets` their places, those of a path near each other.
+    /// Places the nodes reachable from `targets`, keeping those of a path close together.
     private mutating func place(_ targets: [DecisionTarget], _ decisions: [Decision], _ starts: [Int]) {
         var places: [Int: Int] = [:]
         var order: [Int] = []
@@ -135,7 +135,7 @@ struct DecisionLayout {
         byProtocol = Array(links.dropFirst())
     }
 
-    /// Equalities on one field of which each is asked when the one before does not hold.
+    /// Equalities on one field, each tested when the one before does not hold.
     private struct Choice {
         var test: FieldTest
         var needed: Int
@@ -144,7 +144,7 @@ struct DecisionLayout {
         var otherwise: DecisionTarget
         var short: DecisionTarget
 
-        /// The chain that begins at a node; nil when it is too short to gain from being looked up.
+        /// The chain that begins at a node; nil if it is too short to gain from a look-up.
         init?(_ number: Int, _ decisions: [Decision]) {
             guard case .test(let test, let needed, let behind, _, _, let short) = decisions[number], test.span == 0,
                 test.field != .wireLength
@@ -155,7 +155,7 @@ struct DecisionLayout {
             self.short = short
             otherwise = .node(number)
             var values: Set<UInt32> = []
-            // A later test may ask for more captured bytes, when it took over what a load behind it needs: it stays a node.
+            // A later test may need more captured bytes, because it absorbed the check of a load behind it: it remains a node.
             while case .node(let next) = otherwise,
                 case .test(let other, let more, _, let yes, let no, _) = decisions[next], more <= needed,
                 other.span == 0, other.field == test.field, other.mask == test.mask, values.insert(other.low).inserted

@@ -1,21 +1,21 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Several filters made into one decision: which of them is the first to take a packet.
+/// Several filters compiled into one decision: which of them is the first to match a packet.
 ///
-/// The answer is exactly that of running the filters' BPF programs one after the other; tests that filters have in
-/// common are made once, and what one test says of another is used.
+/// The result is exactly that of running the filters' BPF programs one after the other; tests that filters share are made once,
+/// and what one test implies for another is used.
 ///
-/// Nothing of it changes once it is made, so elements of several graphs and threads may use it.
+/// Immutable once made, so elements of several graphs and threads may share it.
 public final class DecisionProgram: @unchecked Sendable {
-    /// How many rules there are; also the answer for packets that no rule takes.
+    /// The number of rules; also the answer for packets that no rule matches.
     public let ruleCount: Int
     let tables: UnsafePointer<DecisionTables>
-    /// The steps, for the listing.
+    /// The layout, kept for ``description``.
     private let listing: DecisionLayout
 
-    /// Builds the decision from one program for each rule, in order. Nil stands for a rule that takes no packet, and so
-    /// does a program that is not valid: an unknown instruction, a jump out of the program, a division by a constant 0.
+    /// Builds the decision from one program per rule, in order. Nil stands for a rule that matches no packet, as does an
+    /// invalid program: an unknown instruction, a jump out of the program, a division by a constant 0.
     public init(_ rules: [[BPFInstruction]?]) {
         let nothing = BPFInstruction(code: 6, jt: 0, jf: 0, k: 0)
         let programs = rules.map { $0.flatMap(BPFProgram.init) ?? BPFProgram([nothing])! }
@@ -31,9 +31,9 @@ public final class DecisionProgram: @unchecked Sendable {
         tables.deallocate()
     }
 
-    /// The number of the first rule that takes the packet at `data`, else ``ruleCount``; and how many tests that took.
+    /// The number of the first rule that matches the packet at `data`, or ``ruleCount``; and how many tests that took.
     ///
-    /// `wireLength` is what filters see as `len`.
+    /// Filters see `wireLength` as `len`.
     public func classify(_ data: UnsafeRawBufferPointer, wireLength: UInt32) -> (rule: Int, tests: Int) {
         // An empty buffer may have no address; nothing is read from it.
         let start = data.baseAddress ?? UnsafeRawPointer(tables)
@@ -45,14 +45,14 @@ public final class DecisionProgram: @unchecked Sendable {
         return (found.rule, found.tests + 1)
     }
 
-    /// How many nodes the decision has.
+    /// The number of nodes in the decision.
     public var nodeCount: Int { listing.nodes.count - ruleCount - 1 }
 }
 
 // MARK: Listing
 
 extension DecisionProgram: CustomStringConvertible {
-    /// The nodes of the decision, one a line: what is tested, and where it goes on.
+    /// The nodes of the decision, one per line: the test, and where it leads.
     public var description: String {
         var text = ""
         if !listing.byProtocol.isEmpty {

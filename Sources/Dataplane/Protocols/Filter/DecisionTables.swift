@@ -1,18 +1,18 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether a field at a fixed offset has a value; or, where `last` is `UInt32.max`, a step of another kind.
+/// A test of a field at a fixed offset for a value; or, if `last` is `UInt32.max`, another kind of step.
 struct DecisionNode: BitwiseCopyable {
-    /// The last byte of the field, which must be captured, else the decision goes on at `short`. The four bytes that
-    /// end there are compared.
+    /// The last byte of the field, which must be captured, or else the decision continues at `short`. The four bytes that end
+    /// there are compared.
     var last: UInt32
-    /// The bits of these bytes that count, and their value, in the order of the packet's bytes.
+    /// The relevant bits of these bytes, and their value, in packet byte order.
     var mask: UInt32
     var value: UInt32
-    /// Where to go on: the place of a node, in bytes from the first.
+    /// Where to continue: the place of a node, in bytes from the first.
     var yes: UInt32
     var no: UInt32
-    /// The same; for a step of another kind its number.
+    /// Where to continue if the field is not captured; for another kind of step its number.
     var short: UInt32
     /// Makes the size a power of two, so that a place becomes a number by a shift.
     private let padding: UInt64 = 0
@@ -26,7 +26,7 @@ struct DecisionNode: BitwiseCopyable {
         self.short = short
     }
 
-    /// The node that stands for an answer: a test that always holds and leads to itself.
+    /// The node for an answer: a test that always holds and leads to itself.
     static func answer(_ place: UInt32) -> DecisionNode {
         DecisionNode(last: 3, mask: 0, value: 0, yes: place, no: place, short: place)
     }
@@ -45,12 +45,12 @@ struct SpecialNode: BitwiseCopyable {
         case run
     }
     var kind: Kind
-    /// How many bytes the field has; 0 asks for nothing but `needed`.
+    /// The number of bytes in the field; 0 to check nothing but `needed`.
     var size = 0
     var offset = 0
-    /// How many bytes must be captured.
+    /// The number of bytes that must be captured.
     var needed = 0
-    /// Where the IPv4 header begins from whose end bytes are counted; -1 for the first byte of the packet.
+    /// Start of the IPv4 header from whose end offsets are counted; -1 to count from the first byte of the packet.
     var behind = -1
     var mask: UInt32 = 0
     var low: UInt32 = 0
@@ -68,25 +68,24 @@ struct DecisionCase: BitwiseCopyable {
     var next: UInt32
 }
 
-/// The memory of a ``DecisionProgram``, as per-packet code reads it.
+/// The memory of a ``DecisionProgram``, as read by per-packet code.
 struct DecisionTables {
-    /// First come the answers, the rules' and that of none, in their order; then the tests.
+    /// The answers, in the order of the rules and then none; then the tests.
     let nodes: UnsafePointer<DecisionNode>
     let special: UnsafePointer<SpecialNode>
     let cases: UnsafePointer<DecisionCase>
     let steps: UnsafePointer<BPFProgram.Step>
-    /// Where the decision begins.
+    /// The entry point of the decision.
     let root: UInt32
-    /// Where it begins for usual IPv4 packets, by protocol.
+    /// The entry points for common IPv4 packets, by protocol.
     let byProtocol: UnsafePointer<UInt32>
-    /// Where the EtherType stands, and the last byte of the IPv4 header behind it; `UInt32.max` where no rule asks for
-    /// one.
+    /// Offset of the EtherType, and the last byte of the IPv4 header after it; `UInt32.max` if no rule tests it.
     let etherType: Int
     let headerEnd: UInt32
     /// The place of the first node that is not an answer.
     let firstTest: UInt32
-    /// How many tests from `byProtocol` on are made in step, 2 to 4; and the last byte that is read for that, `UInt32.max`
-    /// where it cannot be done.
+    /// How many tests from `byProtocol` on are made in lockstep, 2 to 4; and the last byte they read, `UInt32.max` if they
+    /// cannot be.
     let levels: Int
     let levelsEnd: UInt32
 
@@ -98,21 +97,21 @@ struct DecisionTables {
         byProtocol.deallocate()
     }
 
-    /// Where usual IPv4 packets go on by protocol: EtherType 0x0800 or what stands in its place, no options, no fragment,
-    /// which three loads tell; nil for all others. The IPv4 header must be captured.
+    /// The entry point for a common IPv4 packet, by protocol: EtherType 0x0800 or its equivalent, no options, no fragment,
+    /// checked with three loads; nil for all others. The IPv4 header must be captured.
     @inline(__always)
     static func usualStart(_ tables: UnsafePointer<DecisionTables>, _ data: UnsafeRawPointer) -> UInt? {
         let header = data + tables.pointee.etherType
         guard _fastPath(header.isUsualIPv4(0)), _fastPath(header.be16(8) & 0x1fff == 0) else { return nil }
-        // Places are widened where they are loaded, which costs nothing there.
+        // Places are widened as they are loaded, which costs nothing.
         return UInt(tables.pointee.byProtocol[Int(header.byte(11))])
     }
 
-    /// The place of the answer for a usual IPv4 packet; nil where that takes more than the tests that are made in step.
+    /// The place of the answer for a common IPv4 packet; nil if that takes more tests than are made in lockstep.
     ///
-    /// All packets go through as many of these, those that are through stay where they are, and nothing depends on a branch
-    /// that could only be guessed. It works on a pointer: what the loop over packets does not need in a register stays
-    /// where it is.
+    /// All packets go through the same number of tests, those that have an answer stay there, and nothing depends on an
+    /// unpredictable branch. It works on a pointer: state that the loop over packets does not need in a register stays in
+    /// memory.
     @inline(__always)
     static func classifyUsual(
         _ tables: UnsafePointer<DecisionTables>,
@@ -129,12 +128,12 @@ struct DecisionTables {
         return _fastPath(next < UInt(tables.pointee.firstTest)) ? next : nil
     }
 
-    /// The rule whose answer stands at a place.
+    /// The rule whose answer is at a place.
     @inline(__always)
     static func rule(_ place: UInt) -> Int { Int(bitPattern: place / UInt(MemoryLayout<DecisionNode>.stride)) }
 
-    /// The rule that takes a packet, found one test after the other; the number of rules when none does. And how many tests
-    /// that took, without the first, which every packet takes: telling usual packets from others.
+    /// The rule that matches a packet, found one test after another, or the number of rules if none does; and how many tests
+    /// that took, without the first, which every packet takes to tell common packets from others.
     @inline(never)
     static func classify(
         _ tables: UnsafePointer<DecisionTables>,
@@ -164,7 +163,7 @@ struct DecisionTables {
         return (rule(next), count)
     }
 
-    /// Where to go on from a test of a field whose bytes are captured.
+    /// The next place after a test of a field whose bytes are captured.
     @inline(__always)
     private static func test(_ nodes: UnsafeRawPointer, _ place: UInt, _ data: UnsafeRawPointer) -> UInt {
         let node = (nodes + Int(bitPattern: place)).assumingMemoryBound(to: DecisionNode.self)
@@ -172,8 +171,7 @@ struct DecisionTables {
         return UInt(bytes & node.pointee.mask == node.pointee.value ? node.pointee.yes : node.pointee.no)
     }
 
-    /// Where to go on from a step that is not a test of a field at a fixed offset; and the branches that a program took
-    /// there.
+    /// The next place after a step other than a test of a field at a fixed offset; and the branches that a program took in it.
     @inline(never)
     private static func follow(
         _ tables: UnsafePointer<DecisionTables>,
@@ -189,7 +187,7 @@ struct DecisionTables {
         return (value != 0 ? node.pointee.yes : node.pointee.no, branches)
     }
 
-    /// Where to go on from a test of the length, of a field behind an IPv4 header, or among many values.
+    /// The next place after a test of the length, of a field behind an IPv4 header, or among many values.
     @inline(__always)
     private static func test(
         _ node: UnsafePointer<SpecialNode>,

@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the tests on a path have shown about a packet, so that none is made twice.
+/// Facts that the tests on a path have established about a packet, so that none is made twice.
 struct PacketFacts: Hashable {
-    /// What is known of one field.
+    /// Knowledge about one field.
     private struct Knowledge: Hashable {
         /// The bits that are known, and their values.
         var knownBits: UInt32 = 0
@@ -12,18 +12,18 @@ struct PacketFacts: Hashable {
         var low: UInt32 = 0
         var high: UInt32
     }
-    /// How many captured bytes there are behind some place: at least `minimum`, and fewer than `limit`.
+    /// Bounds on the number of captured bytes from some place on: at least `minimum`, and fewer than `limit`.
     private struct Extent: Hashable {
         var minimum = 0
         var limit = Int.max
     }
 
     private var fields: [Field: Knowledge] = [:]
-    /// Equalities that do not hold.
+    /// Equalities known not to hold.
     private var excluded: Set<FieldTest> = []
     private var extents: [Int?: Extent] = [:]
 
-    /// How much there is to copy and compare.
+    /// The size of the facts, for bounding the work of copying and comparing them.
     var count: Int { fields.count + excluded.count + extents.count }
 
     /// Whether `count` bytes are captured, from the first byte or behind the IPv4 header at `behind`; nil when unknown.
@@ -41,7 +41,7 @@ struct PacketFacts: Hashable {
         }
     }
 
-    /// The constant that `value` is known to be, else `value`.
+    /// The constant that `value` is known to equal, otherwise `value`.
     func resolve(_ value: SymbolicValue) -> SymbolicValue {
         guard case .field(let field, let mask, let shift) = value, let known = fields[field],
             mask & ~known.knownBits == 0
@@ -88,7 +88,7 @@ struct PacketFacts: Hashable {
         } else if whole && high >= known.high {
             known.high = min(known.high, test.low - 1)
         }
-        // Where the field is known, what it is not adds nothing: equal knowledge must compare equal.
+        // If the field is known, excluded values add nothing: equal knowledge must compare equal.
         if known.knownBits == test.field.mask, answer { excluded = excluded.filter { $0.field != test.field } }
         fields[test.field] = known
     }

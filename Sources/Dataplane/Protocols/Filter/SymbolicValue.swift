@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Something a filter looks at: bytes of the packet, or its length.
+/// An input of a filter: bytes of the packet, or its length.
 enum Field: Hashable {
     case wireLength
-    /// The big-endian number of `size` bytes at `offset`; counted from the end of the IPv4 header that begins at
-    /// `behind`, else from the first byte.
+    /// The big-endian number of `size` bytes at `offset`, counted from the end of the IPv4 header that begins at `behind`, or
+    /// from the first byte.
     case bytes(size: Int, offset: Int, behind: Int?)
 
-    /// The bits the field can have.
+    /// The bits that the field can have set.
     var mask: UInt32 {
         switch self {
         case .bytes(1, _, _): 0xff
@@ -18,18 +18,18 @@ enum Field: Hashable {
     }
 }
 
-/// What is known of a register while a program is walked without a packet.
+/// Knowledge about a register while a program is walked without a packet.
 enum SymbolicValue: Hashable {
     case constant(UInt32)
-    /// `(field & mask) << shift`; to the right where `shift` is negative. No bit of `mask` is shifted out.
+    /// `(field & mask) << shift`; to the right if `shift` is negative. No bit of `mask` is shifted out.
     case field(Field, mask: UInt32, shift: Int)
-    /// A calculation that is not followed.
+    /// A calculation that is not tracked.
     case opaque
 
     /// The field itself.
     init(_ field: Field) { self = .field(field, mask: field.mask, shift: 0) }
 
-    /// The value of an arithmetic operation. Nil when it rejects the packet: a division by 0.
+    /// The value of an arithmetic operation. Nil if it rejects the packet: a division by 0.
     static func calculate(
         _ operation: BPFOperation.Arithmetic,
         _ a: SymbolicValue,
@@ -53,9 +53,9 @@ enum SymbolicValue: Hashable {
         mask == 0 ? .constant(0) : .field(field, mask: mask, shift: shift)
     }
 
-    /// Shifts further to the left, or to the right where `n` is negative, losing the bits that fall out.
+    /// Shifts further left, or right if `n` is negative, dropping the bits that fall out.
     private static func shifted(_ field: Field, _ mask: UInt32, _ shift: Int, by n: Int) -> SymbolicValue {
-        // The bits that are still there when the value has moved.
+        // The bits that remain after the shift.
         let kept = (((mask << shift) << n) >> n) >> shift
         return masked(field, mask & kept, shift + n)
     }
@@ -63,7 +63,7 @@ enum SymbolicValue: Hashable {
 
 /// A test of a field: whether `low <= field & mask <= low + span`.
 ///
-/// With a span of 0 it is an equality. All comparisons of BPF with a constant come down to this.
+/// With a span of 0 it is an equality. All BPF comparisons with a constant reduce to this.
 struct FieldTest: Hashable {
     var field: Field
     var mask: UInt32
@@ -74,12 +74,12 @@ struct FieldTest: Hashable {
     func holds(_ value: UInt32) -> Bool { (value & mask) &- low <= span }
 }
 
-/// What a branch comes down to.
+/// The condition of a branch.
 enum Condition {
     case always(Bool)
-    /// The branch holds when the test does, or when it does not where `negated`.
+    /// The branch is taken if the test holds, or, if `negated`, if it does not.
     case test(FieldTest, negated: Bool)
-    /// The operands are not followed.
+    /// The operands are not tracked.
     case unknown
 
     init(_ comparison: BPFOperation.Comparison, _ a: SymbolicValue, _ b: SymbolicValue) {
@@ -126,7 +126,7 @@ enum Condition {
                 self = .always(true)
                 return
             }
-            // The smallest value of the field that is moved to k or beyond.
+            // The smallest field value that is k or more after the shift.
             let low = shift >= 0 ? ((k - 1) >> shift) + 1 : k << -shift
             if low > mask || (shift < 0 && low << shift != k) {
                 self = .always(false)

@@ -1,10 +1,10 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finding the byte that ends a run of allowed ones: sixteen at a time, then eight, then one by one.
+/// Finds the byte that ends a run of allowed ones: sixteen at a time, then eight, then one by one.
 ///
-/// Each function reads bytes `from ..< to` of `base` only, and gives `to` when all are allowed. In a word the lowest byte
-/// comes first; the tricks with borrows are exact for the first hit, which is all that is asked.
+/// Each function reads only bytes `from ..< to` of `base`, and returns `to` if all are allowed. In a word the lowest byte comes
+/// first; the borrow tricks are exact for the first hit, which is all that is needed.
 enum HTTP1Bytes {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highs: UInt64 = 0x8080_8080_8080_8080
@@ -56,12 +56,12 @@ enum HTTP1Bytes {
         return byte < 128 && mask &>> UInt64(byte & 63) & 1 != 0
     }
 
-    /// The first byte that may not stand in a token.
+    /// The first byte not allowed in a token.
     @inline(__always)
     static func tokenEnd(_ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Int {
         var at = from
         while at &+ 16 <= to {
-            // Letters, digits and hyphens are nearly all there is; the others are judged one by one.
+            // Nearly all are letters, digits and hyphens; others are checked one by one.
             let bytes = vector(base, at)
             let small = bytes | SIMD16(repeating: 0x20)
             let letters = atLeast(small, 0x61) & ~atLeast(small, 0x7b)
@@ -91,7 +91,7 @@ enum HTTP1Bytes {
         return at
     }
 
-    /// The first control byte other than HTAB: what a field value ends with (RFC 9110 §5.5).
+    /// The first control byte other than HTAB: the end of a field value (RFC 9110 §5.5).
     @inline(__always)
     static func valueEnd(_ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Int {
         var at = from
@@ -122,7 +122,7 @@ enum HTTP1Bytes {
         return at
     }
 
-    /// The first byte that is no visible ASCII character: what a request-target ends with (RFC 9112 §3.2).
+    /// The first byte that is not a visible ASCII character: the end of a request-target (RFC 9112 §3.2).
     @inline(__always)
     static func visibleEnd(_ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Int {
         var at = from
@@ -165,13 +165,13 @@ enum HTTP1Bytes {
         return at
     }
 
-    /// The word with its capital letters made small.
+    /// The word with capital letters converted to lower case.
     @inline(__always)
     private static func lowered(_ word: UInt64) -> UInt64 {
         word | (within(word & ~highs, 0x41, 0x5a) & ~word & highs) &>> 2
     }
 
-    /// Whether the bytes are `text`, which is in lower case, letters in either case.
+    /// Whether the bytes equal `text`, which must be in lower case, ignoring the case of letters.
     @inline(__always)
     static func isSame(_ base: UnsafeRawPointer, _ from: Int, _ count: Int, as text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
@@ -185,15 +185,15 @@ enum HTTP1Bytes {
             if lowered(word(base, from &+ at)) != word(text, at) { return false }
             at &+= 8
         }
-        // The last eight, some of them again.
+        // The last eight, some of them a second time.
         return lowered(word(base, from &+ count &- 8)) == word(text, count &- 8)
     }
 
-    /// White space of RFC 9110 §5.6.3; no other byte counts as such.
+    /// White space as in RFC 9110 §5.6.3, which is no other byte.
     @inline(__always)
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// The range without white space at its ends.
+    /// The range with white space trimmed from its ends.
     @inline(__always)
     static func trimmed(_ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Range<Int> {
         var from = from

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads chunk-size lines, and the line ends after chunks' data, in whatever pieces they come (RFC 9112 §7.1).
+/// Parses chunk-size lines, and the line ends after chunks' data, in pieces of any size (RFC 9112 §7.1).
 struct HTTP1Chunks: BitwiseCopyable {
     private enum Place: UInt8 {
         case sizeStart
@@ -16,17 +16,17 @@ struct HTTP1Chunks: BitwiseCopyable {
         case afterQuoted
         case anything
         case lineLF
-        // Behind a chunk's data; bytes from here on are not of a chunk-size line.
+        // After a chunk's data; bytes in these states are not part of a chunk-size line.
         case dataCR
         case dataLF
     }
 
     enum Outcome {
-        /// All bytes were taken.
+        /// All bytes were consumed.
         case more
         /// The line ends before `end`, and the size is known.
         case size(end: Int)
-        /// The byte `at` is wrong, which may be the one before those given.
+        /// The byte `at` is wrong; it may be the one before those given.
         case error(HTTP1Error, at: Int)
     }
 
@@ -34,15 +34,15 @@ struct HTTP1Chunks: BitwiseCopyable {
     /// Bytes of the chunk-size line so far.
     private var lineBytes: UInt16 = 0
 
-    /// No byte of a chunk-size line has come.
+    /// No byte of a chunk-size line has arrived.
     var isAtStart: Bool { place == .sizeStart && lineBytes == 0 }
 
-    /// The data of a chunk has come to its end; a line end follows.
+    /// A chunk's data has ended; a line end follows.
     mutating func dataEnded() { place = .dataCR }
 
-    /// Reads on, up to the end of a chunk-size line.
+    /// Continues up to the end of a chunk-size line.
     ///
-    /// - Parameter soFar: the size as far as it was read; kept by the caller, who needs the place for what is left of it.
+    /// - Parameter soFar: the part of the size already read; kept by the caller, who needs its storage for the remaining count.
     mutating func read(
         _ base: UnsafeRawPointer,
         from start: Int,
@@ -92,8 +92,8 @@ struct HTTP1Chunks: BitwiseCopyable {
                 } else if !HTTP1Bytes.isSpace(byte) {
                     (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkSize)
                 }
-            // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ), without the white space that it may have for
-            // historical reasons: recipients differ in what they take it for.
+            // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ), without the white space allowed for historical
+            // reasons: recipients interpret it differently.
             case .nameStart, .valueStart:
                 if HTTP1Bytes.isToken(byte) {
                     place = place == .nameStart ? .name : .value
@@ -126,7 +126,7 @@ struct HTTP1Chunks: BitwiseCopyable {
                     (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkExtension)
                 }
             case .lineLF:
-                // The CR is what is wrong, perhaps the last byte of the piece before.
+                // The CR is the error, perhaps the last byte of the piece before.
                 guard byte == 0x0a else { return .error(.bareCR, at: index &- 1) }
                 ends = true
             case .dataCR:
@@ -155,7 +155,7 @@ struct HTTP1Chunks: BitwiseCopyable {
         return .more
     }
 
-    /// A byte that may only begin the end of the line: where that leads, whether the line ends with it, what is wrong.
+    /// Handles a byte that may only begin the line's end: the next state, whether the line ends here, or the error.
     private static func lineEnd(
         _ byte: UInt8,
         _ place: Place,
@@ -171,7 +171,7 @@ struct HTTP1Chunks: BitwiseCopyable {
         byte == 0x0a ? .bareLF : error
     }
 
-    /// 0 to 15, or more where `byte` is no hexadecimal digit.
+    /// 0 to 15, or more if `byte` is no hexadecimal digit.
     @inline(__always)
     private static func hexDigit(_ byte: UInt8) -> UInt8 {
         let digit = byte &- 0x30

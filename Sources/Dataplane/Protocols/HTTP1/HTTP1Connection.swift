@@ -1,35 +1,35 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where both directions of a connection stand, and which requests wait: of fixed size, so that an element can keep an
-/// array of them by flow index.
+/// The state of both directions of a connection, and its queue of requests: of fixed size, so that an element can keep an array
+/// of them by flow index.
 ///
-/// It may own memory of its parser, which `HTTP1Parser.close` gives back.
+/// It may own memory of its parser, which `HTTP1Parser.close` frees.
 public struct HTTP1Connection: BitwiseCopyable {
     @usableFromInline var request = HTTP1Direction()
     @usableFromInline var response = HTTP1Direction()
 
-    /// Transactions that are not over, oldest first, each followed by the text that it points to: bytes
-    /// `queueStart ..< queueEnd` of a block of `queueCapacity`.
+    /// Unfinished transactions, oldest first, each followed by the text that it points to: bytes `queueStart ..< queueEnd` of a
+    /// block of `queueCapacity`.
     private var queue: UnsafeMutableRawPointer?
     private var queueStart: Int32 = 0
     private var queueEnd: Int32 = 0
     private var queueCapacity: Int32 = 0
     private var count: Int32 = 0
-    /// Where the transaction is whose request has not ended; negative when there is none.
+    /// The transaction whose request has not ended; negative if there is none.
     private var open: Int32 = -1
-    /// Requests that were read and not kept, and are not answered yet.
+    /// Requests that were read but not kept, and are not answered yet.
     private var forgotten: UInt32 = 0
-    /// A response is read that has no transaction.
+    /// The current response has no transaction.
     private var isUntracked = false
 
     public init() {}
 
     /// One transaction in the queue.
     private struct Entry: BitwiseCopyable {
-        /// First, so that it stands where the entry does.
+        /// First, so that it has the entry's address.
         var record: HTTP1Transaction
-        /// With its text, rounded up.
+        /// Including its text, rounded up.
         var size: Int32 = 0
         var methodCount: Int32 = 0
         var targetCount: Int32 = 0
@@ -48,7 +48,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         queue.map { ($0 + Int(offset)).assumingMemoryBound(to: Entry.self) }
     }
 
-    /// The transaction whose response comes next, or is coming.
+    /// The transaction of the next or current response.
     private var answered: UnsafeMutablePointer<Entry>? {
         var offset = queueStart
         while offset < queueEnd, let entry = entry(offset) {
@@ -63,7 +63,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         return answered?.pointee.context ?? .other
     }
 
-    /// Keeps a transaction and its text; nil when it would exceed a limit.
+    /// Stores a transaction and its text; the error if it would exceed a limit.
     private mutating func push(_ entry: inout Entry, _ head: HTTP1Head, _ parser: HTTP1Parser) -> HTTP1Error? {
         let method = head.method
         let target = head.target
@@ -97,8 +97,8 @@ public struct HTTP1Connection: BitwiseCopyable {
         at += text.count
     }
 
-    /// Moves the queue to the start of its block, or to a larger one. In a block of twice the size that is rare, however
-    /// many requests wait.
+    /// Moves the queue to the start of its block, or to a larger one. With a block of twice the size that is rare, however many
+    /// requests wait.
     private mutating func makeRoom(_ needed: Int, _ parser: HTTP1Parser) -> Bool {
         let used = Int(queueEnd - queueStart)
         if 2 * needed > Int(queueCapacity), let new = parser.memory.allocate(2 * needed) {
@@ -119,12 +119,12 @@ public struct HTTP1Connection: BitwiseCopyable {
         return true
     }
 
-    /// The oldest transaction, when it is over: nothing can be added to it any more. It stays where it is until it is removed.
+    /// The oldest transaction, if it is finished. It stays in place until it is removed.
     @usableFromInline
     mutating func finished(_ parser: HTTP1Parser) -> UnsafePointer<HTTP1Transaction>? {
         guard count > 0, let entry = entry(queueStart), entry.pointee.requestIsDone else { return nil }
         if !entry.pointee.responseIsDone, !response.isOver {
-            // Of responses that were lost, only the one to the newest request can still come.
+            // Of lost responses, only the one to the newest request can still come.
             guard response.isLost, count > 1 else { return nil }
             entry.pointee.record.fail(.response, .gap, response.position)
         }
@@ -161,8 +161,8 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     // MARK: Requests
 
-    /// A request began. What an early response said of it is kept. The error when it cannot be kept; `orphan` is its
-    /// transaction then.
+    /// A request began. Anything recorded by an early response is kept. Returns the error if the request cannot be stored;
+    /// `orphan` is then its transaction.
     @usableFromInline
     mutating func requestBegan(
         _ head: HTTP1Head,
@@ -205,8 +205,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         open = -1
     }
 
-    /// A request cannot be read. What is known of it may still be answered: nil, or the transaction when it cannot be
-    /// kept.
+    /// A request cannot be read. The part known may still be answered: returns nil, or the transaction if it cannot be stored.
     @usableFromInline
     mutating func requestFailed(
         _ error: HTTP1Error,
@@ -235,7 +234,7 @@ public struct HTTP1Connection: BitwiseCopyable {
     /// Removes the transaction of a request that was answered before its head was complete, now that it is.
     private mutating func takeBackPartial() -> Entry? {
         guard let queue, open >= 0, let entry = entry(open)?.pointee else { return nil }
-        // Responses without request may have come after it.
+        // Responses without request may have been queued after it.
         let place = queue + Int(open)
         place.copyMemory(from: place + Int(entry.size), byteCount: Int(queueEnd - open - entry.size))
         queueEnd -= entry.size
@@ -260,9 +259,9 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     // MARK: Responses
 
-    /// The transaction of the response that comes, made if no request waits; nil when there is no memory for it.
+    /// The transaction of the current response, created if no request waits; nil if there is no memory for it.
     ///
-    /// A request of whose head only a part has come may be what is answered: with 408, 414, or another refusal.
+    /// It may answer a request whose head is still incomplete: with 408, 414, or another refusal.
     private mutating func answering(_ parser: HTTP1Parser) -> UnsafeMutablePointer<Entry>? {
         if let answered { return answered }
         var entry = Entry(record: HTTP1Transaction())
@@ -275,7 +274,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         return push(&entry, HTTP1Head(), parser) == nil ? answered : nil
     }
 
-    /// A response began. The error of a request whose judgement waited for it, if any.
+    /// A response began. Returns the error of a request whose verdict depended on it, if any.
     @usableFromInline
     mutating func responseBegan(_ head: HTTP1Head, _ parser: HTTP1Parser) -> (error: HTTP1Error, position: UInt64)? {
         let entry = answering(parser)
@@ -329,7 +328,7 @@ public struct HTTP1Connection: BitwiseCopyable {
 
     var keepsMemory: Bool { queue != nil || request.keepsMemory || response.keepsMemory }
 
-    /// The transactions that wait fail, without a fault of the connection.
+    /// Fails the waiting transactions, though the connection is not at fault.
     @usableFromInline
     mutating func failAll(_ error: HTTP1Error) {
         var offset = queueStart
@@ -339,7 +338,7 @@ public struct HTTP1Connection: BitwiseCopyable {
         }
     }
 
-    /// Nothing more will come: what is left is over.
+    /// Nothing more will come: finishes all transactions.
     mutating func endAll(_ parser: HTTP1Parser) {
         requestEnded(parser)
         request.stop(parser)

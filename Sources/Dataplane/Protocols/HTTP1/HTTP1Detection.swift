@@ -1,26 +1,26 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether the first bytes of a direction are those of HTTP/1, decided as soon as they can be.
+/// Decides whether the first bytes of a direction are HTTP/1, as early as possible.
 ///
-/// A response begins with `HTTP/`, a request with a method and a space (RFC 9112 sections 3 and 4). A method is known when it
-/// is registered (RFC 9110 section 16.1.1); other protocols have words followed by a space too, so on other ports than those
-/// of HTTP an unknown one is none.
+/// A response begins with `HTTP/`, a request with a method and a space (RFC 9112 sections 3 and 4). A method is known if it is
+/// registered (RFC 9110 section 16.1.1); other protocols also have words followed by a space, so on non-HTTP ports unknown
+/// methods are not accepted.
 struct HTTP1Detection: BitwiseCopyable {
     enum Answer: BitwiseCopyable {
         case undecided, request, response, other
     }
-    /// The first bytes, as many as came before the answer.
+    /// The first bytes, up to the decision.
     private var bytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     private var count: UInt8 = 0
 
-    /// More bytes than any method and the space behind it, with empty lines before them.
+    /// Longer than any method with its space and preceding empty lines.
     private static let most = 32
 
-    /// How many bytes wait for the answer.
+    /// The number of bytes awaiting the decision.
     var waiting: Int { Int(count) }
 
-    /// Looks at the next bytes; those it takes are kept until the answer.
+    /// Examines the next bytes, and keeps those it needs until the decision.
     mutating func look(_ piece: UnsafeRawBufferPointer, isUsualPort: Bool) -> Answer {
         let before = Int(count)
         let n = min(piece.count, HTTP1Detection.most - before)
@@ -31,13 +31,13 @@ struct HTTP1Detection: BitwiseCopyable {
         return withUnsafeBytes(of: bytes) { HTTP1Detection.answer($0[..<(before + n)], isUsualPort) }
     }
 
-    /// The bytes that wait.
+    /// The bytes awaiting the decision.
     func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
         withUnsafeBytes(of: bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(count)])) }
     }
 
     private static func answer(_ all: Slice<UnsafeRawBufferPointer>, _ isUsualPort: Bool) -> Answer {
-        // Empty lines before a request line are passed over (RFC 9112 section 2.2).
+        // Skip empty lines before a request line (RFC 9112 section 2.2).
         let text = all.drop { $0 == 0x0d || $0 == 0x0a }
         let end = text.firstIndex { !HTTP1Bytes.isToken($0) } ?? text.endIndex
         let word = text[text.startIndex..<end]
@@ -47,7 +47,7 @@ struct HTTP1Detection: BitwiseCopyable {
         return isUsualPort || methods.contains { word.elementsEqual($0.utf8) } ? .request : .other
     }
 
-    /// The registered methods, and some in use that are not.
+    /// The registered methods, and some unregistered ones in use.
     private static let methods: [String] = [
         "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "ACL", "BASELINE-CONTROL",
         "BIND",

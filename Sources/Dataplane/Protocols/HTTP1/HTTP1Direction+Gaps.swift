@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Where bytes are missing: what of a direction can still be read, and where it is taken up again.
+// Missing bytes: which part of a direction can still be read, and where reading resumes.
 extension HTTP1Direction {
-    /// `count` bytes are missing, or an unknown number. The caller goes on with `next`, without bytes.
+    /// Handles `count` missing bytes, or an unknown number. The caller continues with `next`, without bytes.
     mutating func gap(_ count: UInt64?, _ time: Int64, _ parser: HTTP1Parser) -> HTTP1Step? {
         if count == 0 || flags.contains(.ended) { return nil }
         if state == .idle || state == .idleCR { self.time = time }
@@ -32,7 +32,7 @@ extension HTTP1Direction {
         return step
     }
 
-    /// Bytes are missing without which the place of the next message is not known.
+    /// Handles missing bytes without which the next message cannot be located.
     private mutating func lose(_ parser: HTTP1Parser) -> HTTP1Step? {
         releasePart(parser.memory)
         let isFirstLoss = !flags.contains(.lost)
@@ -47,7 +47,7 @@ extension HTTP1Direction {
         return isFirstLoss ? .failed(.gap, at: position) : nil
     }
 
-    /// Whether reading is taken up again at the beginning of a piece.
+    /// Whether reading resumes at the beginning of a piece.
     @inline(never)
     mutating func resumes(
         _ base: UnsafeRawPointer,

@@ -10,12 +10,12 @@
 }
 
 @usableFromInline enum HTTP1Step {
-    /// All bytes given were taken.
+    /// All bytes given were consumed.
     case more
     case head
     case interim
     case body(UnsafeRawBufferPointer)
-    /// Bytes of a body that are missing; 0 when it is not known how many.
+    /// Missing bytes of a body; 0 if their number is unknown.
     case bodyGap(UInt64)
     case trailers
     case complete
@@ -24,39 +24,39 @@
     case failed(HTTP1Error, at: UInt64)
 }
 
-/// One direction of a connection: small, of fixed size, and without memory of its own but for a head or
-/// trailer section of which a part has come.
+/// One direction of a connection: small, of fixed size, and without memory of its own except for an incomplete head or trailer
+/// section.
 @usableFromInline struct HTTP1Direction: BitwiseCopyable {
     enum State: UInt8 {
         /// Before a message.
         case idle
-        /// The same, after a CR that an LF must follow.
+        /// Before a message, after a CR that an LF must follow.
         case idleCR
         case head
-        /// In a body of `remaining` bytes more.
+        /// In a body with `remaining` bytes left.
         case length
         case untilClose
         case chunkLine
-        /// In a chunk of `remaining` bytes more.
+        /// In a chunk with `remaining` bytes left.
         case chunkData
         case trailers
-        /// The message is over, and not yet reported.
+        /// The message is over but not yet reported.
         case finishing
-        /// A tunnel begins, and is not yet reported.
+        /// A tunnel begins but is not yet reported.
         case tunnelStart
         case tunnel
-        /// After a request to switch protocols came bytes that are no request. Whether that was wrong is known when it
-        /// is answered: `deferred` at `remaining` is the error then.
+        /// Bytes that are no request followed a request to switch protocols. Whether that was wrong is known once that is
+        /// answered: the error is then `deferred`, at `remaining`.
         case presumedTunnel
-        /// Bytes are passed over.
+        /// Bytes are skipped.
         case over
     }
 
     struct Flags: OptionSet, BitwiseCopyable {
         let rawValue: UInt8
-        /// The message is the last of its sender.
+        /// The message is its sender's last.
         static let last = Flags(rawValue: 1 << 0)
-        /// The block may be given back: what it held was reported.
+        /// The block may be freed: its content was reported.
         static let release = Flags(rawValue: 1 << 1)
         /// A request to switch protocols is not answered yet.
         static let switching = Flags(rawValue: 1 << 2)
@@ -64,7 +64,7 @@
         static let tunnelNext = Flags(rawValue: 1 << 3)
         /// Bytes were lost where they mattered.
         static let lost = Flags(rawValue: 1 << 4)
-        /// In a head after lost bytes, which is read or passed over as if it had not been.
+        /// In a head after lost bytes; if it is invalid, it is skipped without an error.
         static let probing = Flags(rawValue: 1 << 5)
         /// The direction has ended.
         static let ended = Flags(rawValue: 1 << 6)
@@ -77,33 +77,33 @@
     var chunks = HTTP1Chunks()
     var emptyLines: UInt8 = 0
     var deferred = HTTP1Error.gap
-    /// Where the next byte stands in the stream. After a gap of unknown length, without what it took.
+    /// Position of the next byte in the stream, not counting gaps of unknown length.
     @usableFromInline var position: UInt64 = 0
-    /// Of a body or chunk; of the size of a chunk what was read.
+    /// Bytes left in the body or chunk; while reading a chunk-size line, the size so far.
     var remaining: UInt64 = 0
-    /// Of the body so far, after dechunking.
+    /// Body bytes so far, after dechunking.
     @usableFromInline var bodyBytes: UInt64 = 0
-    /// When the first byte of the message came.
+    /// Arrival time of the message's first byte.
     @usableFromInline var time: Int64 = 0
-    /// The part of a head or trailer section that came.
+    /// The incomplete head or trailer section.
     private var part = HTTP1PartialSection()
     var keepsMemory: Bool { part.block != nil }
 
     init() {}
 
-    /// No message will be read any more.
+    /// No further message will be read.
     var isOver: Bool { state == .tunnel || state == .over && !flags.contains(.lost) || flags.contains(.ended) }
-    /// Messages are missing; reading may be taken up again.
+    /// Messages are missing; reading may resume.
     var isLost: Bool { flags.contains(.lost) }
 
-    /// A part of a head has come, and not one that is only tried behind a gap.
+    /// A head has begun, and not one merely tried after a gap.
     var isInHead: Bool { state == .head && !flags.contains(.probing) }
 
     // MARK: Bytes
 
-    /// Goes on in `piece` from `at` to the next thing to report, which may need no bytes at all.
+    /// Advances in `piece` from `at` to the next thing to report, which may need no bytes at all.
     ///
-    /// - Parameter head: set when the step is a head, an interim response, trailers, or an error in a request's head.
+    /// - Parameter head: set if the step is a head, an interim response, trailers, or an error in a request's head.
     @usableFromInline
     mutating func next(
         _ piece: UnsafeRawBufferPointer,
@@ -175,7 +175,7 @@
         return bytes
     }
 
-    /// A body of known length, or a chunk, has come to its end.
+    /// A body of known length, or a chunk, has ended.
     mutating func bodyPartEnds() {
         if state == .length {
             state = .finishing
@@ -185,7 +185,7 @@
         }
     }
 
-    /// Ends what can be read. Nothing to report when that was only tried; an error after a request to switch protocols
+    /// Stops reading. Returns nothing to report if a head was merely being tried; an error after a request to switch protocols
     /// waits for its answer.
     mutating func fail(_ error: HTTP1Error, at position: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
         releasePart(parser.memory)
@@ -204,7 +204,7 @@
         return .failed(error, at: position)
     }
 
-    /// Ends what can be read for a reason outside of this direction.
+    /// Stops reading for a reason outside this direction.
     mutating func stop(_ parser: HTTP1Parser) {
         releasePart(parser.memory)
         state = .over
@@ -213,7 +213,7 @@
 
     // MARK: Before a message
 
-    /// Empty lines before a message are passed over (RFC 9112 §2.2; old servers send them too); anything else begins one.
+    /// Skips empty lines before a message (RFC 9112 §2.2; old servers send them too); anything else begins one.
     private mutating func begin(_ byte: UInt8, _ at: inout Int, _ time: Int64, _ parser: HTTP1Parser) -> HTTP1Step? {
         if byte == 0x0d || byte == 0x0a && parser.rules.leniency.contains(.bareLF) {
             at &+= 1
@@ -239,9 +239,9 @@
 
     // MARK: Heads and trailers
 
-    /// Reads on in the head or the trailers: in place while all of it lies in this piece, else from the block.
+    /// Continues with the head or the trailers: in place while they lie entirely in this piece, otherwise in the block.
     ///
-    /// A call of its own: inlined, what it prepares is paid for by every step.
+    /// A separate function: inlined, its set-up would be paid for by every step.
     @inline(never)
     private mutating func readSection(
         _ base: UnsafeRawPointer,
@@ -277,7 +277,7 @@
         }
     }
 
-    /// Reads on in a section whose beginning is in the block: copies up to the end of each line, and judges it there.
+    /// Continues a section whose beginning is in the block: copies up to the end of each line, and parses it there.
     private mutating func readOn(
         _ first: HTTP1PartialSection.Block,
         _ reader: HTTP1HeadReader,
@@ -293,7 +293,7 @@
             let lf = HTTP1Bytes.find(0x0a, base, at, end)
             let count = min(lf &+ 1, end) &- at
             let start = position &- UInt64(truncatingIfNeeded: block.count)
-            // What is beyond the limit of the section need not be kept to see that it is.
+            // Bytes beyond the section's limit need not be kept to see that it is exceeded.
             let kept = min(count, reader.sectionLimit &+ 1 &- block.count)
             guard let grown = part.grow(to: block.count &+ kept, reader.sectionLimit, parser.memory) else {
                 return failWithoutMemory(base, end, &at, parser)
@@ -316,7 +316,7 @@
         return .more
     }
 
-    /// The rest of the piece is not looked at: its beginning could be tried again, without end.
+    /// Skips the rest of the piece: otherwise its beginning could be retried endlessly.
     private mutating func failWithoutMemory(
         _ base: UnsafeRawPointer,
         _ end: Int,
@@ -328,7 +328,7 @@
         return fail(.noMemory, at: start, parser)
     }
 
-    /// As `fail`, but the part may still be looked at until the next step.
+    /// Like `fail`, but the partial section may still be read until the next step.
     private mutating func failKeepingPart(_ error: HTTP1Error, at: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
         let kept = part
         part = HTTP1PartialSection()
@@ -343,7 +343,7 @@
         part.release(memory)
     }
 
-    /// The head of a message, or its trailers, are complete: what follows?
+    /// The head of a message, or its trailers, are complete: decides what follows.
     private mutating func sectionEnds(
         _ facts: HTTP1Facts,
         _ section: HTTP1Section,
@@ -353,7 +353,7 @@
         switch section {
         case .trailers:
             state = .finishing
-            // Most chunked bodies have none: no step for them.
+            // Most chunked bodies have no trailers: no step for them.
             return facts.fields > 0 ? .trailers : finish()
         case .request: return requestBegins(facts, parser)
         case .response: return responseBegins(facts, context)
@@ -394,7 +394,7 @@
     private mutating func responseBegins(_ facts: HTTP1Facts, _ context: HTTP1RequestContext) -> HTTP1Step {
         let status = facts.status
         if status < 200 && status != 101 {
-            // Interim responses are no answer yet, and end with their head (RFC 9110 §15.2).
+            // Interim responses are not the answer yet, and end with their head (RFC 9110 §15.2).
             flags.remove(.probing)
             flags.remove(.lost)
             state = .idle
@@ -438,7 +438,7 @@
         remaining = 0
     }
 
-    /// A call of its own: chunk-size lines are rare beside the bytes of bodies.
+    /// A separate function: chunk-size lines are rare compared to body bytes.
     @inline(never)
     private mutating func readChunkLine(
         _ base: UnsafeRawPointer,
@@ -463,7 +463,7 @@
 
     // MARK: Ends
 
-    /// No byte follows. The caller goes on with `next`, without bytes.
+    /// Handles the end of the direction. The caller continues with `next`, without bytes.
     mutating func end(_ end: HTTP1End, _ parser: HTTP1Parser) -> HTTP1Step? {
         if flags.contains(.ended) { return nil }
         let isProbing = flags.contains(.probing)
@@ -483,9 +483,9 @@
         return nil
     }
 
-    // MARK: What the other direction says
+    // MARK: Information from the other direction
 
-    /// The request to switch protocols was agreed to. Whether the tunnel begins now; else after the message.
+    /// The request to switch protocols was accepted. Returns whether the tunnel begins now; otherwise after the message.
     mutating func switches(_ parser: HTTP1Parser) -> Bool {
         flags.remove(.switching)
         switch state {
@@ -501,7 +501,7 @@
         }
     }
 
-    /// The request to switch protocols was not agreed to. The error that was put off till now, if any.
+    /// The request to switch protocols was not accepted. Returns the error deferred until now, if any.
     mutating func staysHTTP() -> (error: HTTP1Error, position: UInt64)? {
         flags.remove(.switching)
         guard state == .presumedTunnel else { return nil }
@@ -509,7 +509,7 @@
         return (deferred, remaining)
     }
 
-    /// A body is expected of which nothing has come, for which the client wants to hear 100 (Continue) first.
+    /// A body is expected but has not begun, and the client waits for 100 (Continue) before sending it.
     var awaitsContinue: Bool {
         guard flags.contains(.expectsContinue), bodyBytes == 0 else { return false }
         return state == .length || state == .chunkLine && chunks.isAtStart
@@ -519,15 +519,15 @@
     mutating func dropBody() { state = .finishing }
 }
 
-/// How a direction, or a connection, came to its end.
+/// How a direction, or a connection, ended.
 public enum HTTP1End: Sendable {
     /// In order: FIN.
     case finished
     /// RST.
     case reset
-    /// Nothing came for so long that the flow was given up.
+    /// The flow timed out without further packets.
     case idle
-    /// Its memory was needed for others.
+    /// Its memory was needed for other connections.
     case noMemory
 
     var error: HTTP1Error {

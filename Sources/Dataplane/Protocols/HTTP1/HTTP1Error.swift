@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a message could not be read, or not to its end. The name is stable; records and counters use it.
+/// Why a message could not be read completely. The name is stable; records and counters use it.
 public enum HTTP1Error: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     // Start lines (RFC 9112 §3, §4).
     case badMethod
@@ -9,7 +9,7 @@ public enum HTTP1Error: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     case badVersion
     case badStatus
     case badReason
-    /// The preface of HTTP/2 (RFC 9113 §3.4), which is no HTTP/1 request.
+    /// The HTTP/2 preface (RFC 9113 §3.4), which is not an HTTP/1 request.
     case http2Preface
     // Field lines (RFC 9112 §5).
     case badFieldName

@@ -3,31 +3,32 @@
 
 /// The header fields whose values a transaction carries.
 public struct HTTP1KeptFields: Sendable {
-    /// Names of fields of requests, in either case.
+    /// Names of request fields, in any case.
     public var request: [String] = []
-    /// Names of fields of responses, in either case.
+    /// Names of response fields, in any case.
     public var response: [String] = []
-    /// Bytes kept of the value of one name, from 1 to 65534; what is longer is cut off behind them.
+    /// The most bytes kept of the value of one name, from 1 to 65534; longer values are cut.
     public var valueBytes = 1024
 
     public init() {}
 }
 
-/// The values of the fields that were asked for, of one message. They are valid as long as its transaction is.
+/// The values of the requested fields of one message. They are valid as long as its transaction is.
 public struct HTTP1FieldValues: BitwiseCopyable {
-    /// What stands before the values in a block: this, and the length of each value in 16 bits, `absent` where there is none.
+    /// The beginning of a block: this header, then the length of each value in 16 bits, `absent` if there is none, then the
+    /// values.
     fileprivate struct Header: BitwiseCopyable {
-        /// Bytes of the block.
+        /// Total bytes of the block.
         var size: Int32
         var names: UInt16
         var cut: UInt16
     }
 
     fileprivate static let absent = UInt16.max
-    /// Bytes before the values.
+    /// Offset of the values.
     fileprivate static func start(_ names: Int) -> Int { MemoryLayout<Header>.size + 2 * names }
 
-    /// Nil when there is no value. A pointer alone, for transactions are copied also where nothing is kept.
+    /// Nil if there are no values. A single pointer, since transactions are copied even if no fields are kept.
     private var block: UnsafeMutableRawPointer?
 
     init() {}
@@ -40,14 +41,14 @@ public struct HTTP1FieldValues: BitwiseCopyable {
         block.load(fromByteOffset: start(index), as: UInt16.self)
     }
 
-    /// How many names were asked for; 0 where there is no value.
+    /// The number of requested names; 0 if there are no values.
     var names: Int { block.map { Int(Self.header($0).names) } ?? 0 }
-    /// How many values were cut.
+    /// The number of values that were cut.
     public var cut: Int { block.map { Int(Self.header($0).cut) } ?? 0 }
-    /// Bytes of all values.
+    /// Total bytes of all values.
     var bytes: Int { block.map { Int(Self.header($0).size) - Self.start(names) } ?? 0 }
 
-    /// The value of the name of this number, several fields joined by `, ` (RFC 9110 §5.3); nil when there was none.
+    /// The value of the name with this index, several fields joined by `, ` (RFC 9110 §5.3); nil if there was none.
     public subscript(_ index: Int) -> UnsafeRawBufferPointer? {
         guard let block, index < names, Self.length(index, block) != Self.absent else { return nil }
         var start = Self.start(names)
@@ -55,7 +56,7 @@ public struct HTTP1FieldValues: BitwiseCopyable {
         return UnsafeRawBufferPointer(start: block + start, count: Int(Self.length(index, block)))
     }
 
-    /// Gives back the memory.
+    /// Frees the memory.
     @inline(__always)
     mutating func release(_ memory: HTTP1Memory) {
         guard let block else { return }
@@ -64,25 +65,25 @@ public struct HTTP1FieldValues: BitwiseCopyable {
     }
 }
 
-/// Finds the values of fields by name. The cost is that of going through the field lines twice.
+/// Finds field values by name. The cost is two passes over the field lines.
 final class HTTP1FieldKeeper {
     private struct Slot: BitwiseCopyable {
-        /// Where the name ends among `names`.
+        /// End of the name in `names`.
         var nameEnd: Int32 = 0
         /// The length of the value so far, -1 for none.
         var length: Int32 = -1
-        /// Where the next byte of it goes, and where it ends.
+        /// Where its next byte goes, and where its room ends.
         var place: Int32 = 0
         var end: Int32 = 0
     }
 
     private let count: Int
     private let valueBytes: Int
-    /// The names in lower case, one behind the other.
+    /// The names in lower case, one after another.
     private let names: UnsafeMutableBufferPointer<UInt8>
     private let slots: UnsafeMutablePointer<Slot>
 
-    /// Nil when there is nothing to be kept.
+    /// Nil if no fields are to be kept.
     init?(_ names: [String], valueBytes: Int) {
         guard !names.isEmpty else { return nil }
         count = min(names.count, Int(UInt16.max))
@@ -105,7 +106,7 @@ final class HTTP1FieldKeeper {
         slots.deallocate()
     }
 
-    /// What is known of the name of a field; nil when it is not asked for.
+    /// The slot of a field name; nil if it was not requested.
     private func slot(_ name: Range<Int>, _ base: UnsafeRawPointer) -> UnsafeMutablePointer<Slot>? {
         var start = 0
         for k in 0..<count {
@@ -120,7 +121,7 @@ final class HTTP1FieldKeeper {
         return nil
     }
 
-    /// The values in a head; nil when there is no memory for them.
+    /// The values in a head; nil if there is no memory for them.
     func values(of head: HTTP1Head, _ memory: HTTP1Memory) -> HTTP1FieldValues? {
         guard let base = head.bytes.baseAddress else { return HTTP1FieldValues() }
         for k in 0..<count { slots[k].length = -1 }
@@ -159,7 +160,7 @@ final class HTTP1FieldKeeper {
             }
             slot.pointee.length = 0
             for at in field.value {
-                // A line end within a value is read as a space (RFC 9112 §5.2).
+                // A line end within a value is replaced by a space (RFC 9112 §5.2).
                 let byte = base.byte(at)
                 Self.append(byte == 0x0d || byte == 0x0a ? 0x20 : byte, slot, block)
             }
@@ -167,7 +168,7 @@ final class HTTP1FieldKeeper {
         return HTTP1FieldValues(block)
     }
 
-    /// Appends to a value what it has room for.
+    /// Appends a byte to a value if there is room.
     private static func append(_ byte: UInt8, _ slot: UnsafeMutablePointer<Slot>, _ block: UnsafeMutableRawPointer) {
         guard slot.pointee.place < slot.pointee.end else { return }
         block.storeBytes(of: byte, toByteOffset: Int(slot.pointee.place), as: UInt8.self)

@@ -1,84 +1,83 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Takes what an `HTTP1Parser` finds. Every pointer is valid during the call only. All calls have a default that does
+/// Receives what an `HTTP1Parser` finds. All pointers are valid only during the call. All calls have a default that does
 /// nothing.
 public protocol HTTP1Handler {
     /// A request began.
     mutating func requestHead(_ head: HTTP1Head)
     /// A response began: the final one to its request.
     mutating func responseHead(_ head: HTTP1Head)
-    /// An interim response came (1xx but 101): part of the exchange, no answer yet.
+    /// An interim response came (1xx except 101): part of the exchange, but not the answer.
     mutating func interimResponse(_ head: HTTP1Head)
-    /// The next bytes of the body, after dechunking. How a body falls into calls depends on how the stream is cut.
+    /// The next bytes of the body, after dechunking. How a body is divided into calls depends on how the stream is cut.
     mutating func body(_ side: HTTP1Side, _ bytes: UnsafeRawBufferPointer)
-    /// `count` bytes of the body are missing; 0 when it is not known how many.
+    /// `count` bytes of the body are missing; 0 if their number is unknown.
     mutating func bodyGap(_ side: HTTP1Side, _ count: UInt64)
-    /// The fields after a chunked body, when there are any.
+    /// The fields after a chunked body, if there are any.
     mutating func trailers(_ side: HTTP1Side, _ fields: HTTP1Fields)
     /// The message ended; its body had `bodyBytes`, after dechunking.
     mutating func messageComplete(_ side: HTTP1Side, bodyBytes: UInt64)
-    /// From `position` of the stream on, the bytes are of another protocol.
+    /// From `position` of the stream on, the bytes belong to another protocol.
     mutating func tunnelBegins(_ side: HTTP1Side, at position: UInt64)
     /// The next bytes of the other protocol.
     mutating func tunnelBytes(_ side: HTTP1Side, _ bytes: UnsafeRawBufferPointer)
-    /// A message cannot be read, or not to its end; `position` is that of the first wrong byte. What follows in this
-    /// direction is passed over.
+    /// A message cannot be read completely; `position` is that of the first wrong byte. The rest of this direction is skipped.
     mutating func failed(_ side: HTTP1Side, _ error: HTTP1Error, at position: UInt64)
-    /// A request and its response are over.
+    /// A request and its response are finished.
     mutating func transaction(_ transaction: HTTP1Transaction)
 }
 
 extension HTTP1Handler {
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func requestHead(_: HTTP1Head) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func responseHead(_: HTTP1Head) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func interimResponse(_: HTTP1Head) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func body(_: HTTP1Side, _: UnsafeRawBufferPointer) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func bodyGap(_: HTTP1Side, _: UInt64) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func trailers(_: HTTP1Side, _: HTTP1Fields) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func messageComplete(_: HTTP1Side, bodyBytes _: UInt64) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func tunnelBegins(_: HTTP1Side, at _: UInt64) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func tunnelBytes(_: HTTP1Side, _: UnsafeRawBufferPointer) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func failed(_: HTTP1Side, _: HTTP1Error, at _: UInt64) {}
-    /// Nothing is done.
+    /// Does nothing.
     @inlinable public mutating func transaction(_: HTTP1Transaction) {}
 }
 
-/// A request and its response, or what came of them. The bytes it points to are valid during the call only.
+/// A request and its response, as far as they were read. The bytes it points to are valid only during the call.
 public struct HTTP1Transaction: BitwiseCopyable {
-    /// The method as it was sent; empty when no request came.
+    /// The method as sent; empty if no request came.
     public internal(set) var method = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// The request-target as it was sent.
+    /// The request-target as sent.
     public internal(set) var target = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// The value of the request's first Host field; empty when there is none.
+    /// The value of the request's first Host field; empty if there is none.
     public internal(set) var host = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// When the first byte of the request came, as the caller says time; nil when no request came.
+    /// Arrival time of the request's first byte, in the caller's unit; nil if no request came.
     public internal(set) var requestTime: Int64?
-    /// When the first byte of the final response came; nil when none came.
+    /// Arrival time of the final response's first byte; nil if none came.
     public internal(set) var responseTime: Int64?
-    /// Bytes of the request's body after dechunking, as many as came.
+    /// Bytes received of the request's body, after dechunking.
     public internal(set) var requestBodyBytes: UInt64 = 0
-    /// Bytes of the final response's body after dechunking, as many as came.
+    /// Bytes received of the final response's body, after dechunking.
     public internal(set) var responseBodyBytes: UInt64 = 0
-    /// Where in its direction the first error is.
+    /// Position of the first error in its direction.
     public internal(set) var errorPosition: UInt64 = 0
     /// Interim responses before the final one.
     public internal(set) var interim: UInt32 = 0
-    /// The status code of the final response; 0 when none came.
+    /// The status code of the final response; 0 if none came.
     public internal(set) var status: UInt16 = 0
-    /// The version the request names; 0.0 when no request came.
+    /// The request's version; 0.0 if no request came.
     public internal(set) var requestVersion = HTTP1Version()
-    /// The version the final response names; 0.0 when none came.
+    /// The final response's version; 0.0 if none came.
     public internal(set) var responseVersion = HTTP1Version()
     /// The first error in either message.
     public internal(set) var error: HTTP1Error?
@@ -91,7 +90,7 @@ public struct HTTP1Transaction: BitwiseCopyable {
 
     init() {}
 
-    /// The version of the request, or of the response when no request came.
+    /// The version of the request, or of the response if no request came.
     public var version: HTTP1Version { requestVersion.major > 0 ? requestVersion : responseVersion }
 
     mutating func fail(_ side: HTTP1Side, _ error: HTTP1Error, _ position: UInt64) {
@@ -101,7 +100,7 @@ public struct HTTP1Transaction: BitwiseCopyable {
         errorPosition = position
     }
 
-    /// Gives back the memory of the values of fields.
+    /// Frees the memory of the field values.
     mutating func releaseFields(_ memory: HTTP1Memory) {
         requestFields.release(memory)
         responseFields.release(memory)

@@ -7,18 +7,18 @@ public enum HTTP1Side: UInt8, BitwiseCopyable, Sendable {
     case response
 }
 
-/// The version that a message names (RFC 9112 §2.3); 0.0 where there is none.
+/// The version in a message (RFC 9112 §2.3); 0.0 if there is none.
 public struct HTTP1Version: Equatable, BitwiseCopyable, Sendable {
     /// The number before the point.
     public var major: UInt8 = 0
-    /// The number behind the point.
+    /// The number after the point.
     public var minor: UInt8 = 0
 
-    /// Whether the rules of HTTP/1.0 hold: no transfer codings, and the connection closes unless it says otherwise.
+    /// Whether the rules of HTTP/1.0 apply: no transfer codings, and the connection closes unless it says otherwise.
     @inline(__always) var isOld: Bool { major == 0 || major == 1 && minor == 0 }
 }
 
-/// What the lines of a head say, as far as they were read. Offsets count from its first byte.
+/// Facts from the lines of a head, as far as read. Offsets are from its first byte.
 @usableFromInline struct HTTP1Facts: BitwiseCopyable {
     struct Marks: OptionSet, BitwiseCopyable {
         let rawValue: UInt16
@@ -34,7 +34,7 @@ public struct HTTP1Version: Equatable, BitwiseCopyable, Sendable {
         static let upgradeField = Marks(rawValue: 1 << 8)
         static let expectsContinue = Marks(rawValue: 1 << 9)
         static let host = Marks(rawValue: 1 << 10)
-        /// The line before decides how the message is framed or routed; it must not be continued.
+        /// The previous line decides how the message is framed or routed, so it must not be folded.
         static let unfoldable = Marks(rawValue: 1 << 11)
         static let connectMethod = Marks(rawValue: 1 << 12)
         static let headMethod = Marks(rawValue: 1 << 13)
@@ -43,28 +43,28 @@ public struct HTTP1Version: Equatable, BitwiseCopyable, Sendable {
     var marks: Marks = []
     var status: UInt16 = 0
     var version = HTTP1Version()
-    /// Bytes of the lines that were read.
+    /// Bytes of the lines already read.
     var judged: Int32 = 0
     var fields: Int32 = 0
     var fieldsStart: Int32 = 0
     var methodStart: Int32 = 0
     var methodCount: Int32 = 0
-    /// Of the request-target, or of the reason of a response.
+    /// Start of the request-target, or of a response's reason.
     var targetStart: Int32 = 0
     var targetCount: Int32 = 0
     var hostStart: Int32 = 0
     var hostCount: Int32 = 0
     var length: UInt64 = 0
 
-    /// Whether the sender says that no other message follows (RFC 9112 §9.3).
+    /// Whether the sender says that this is its last message (RFC 9112 §9.3).
     var isLast: Bool { marks.contains(.close) || version.isOld && !marks.contains(.keepAlive) }
-    /// Whether the sender offers, or agrees, to go on with another protocol (RFC 9110 §7.8).
+    /// Whether the sender offers, or accepts, switching to another protocol (RFC 9110 §7.8).
     var offersUpgrade: Bool { marks.isSuperset(of: [.upgradeOption, .upgradeField]) && !version.isOld }
 }
 
-/// The head of a message, or its trailers. Its memory is valid only during the call that got it.
+/// The head of a message, or its trailers. Its memory is valid only during the call that received it.
 public struct HTTP1Head: BitwiseCopyable {
-    /// The bytes of the head with the empty line at its end.
+    /// The bytes of the head, including the empty line at its end.
     public let bytes: UnsafeRawBufferPointer
     @usableFromInline let facts: HTTP1Facts
 
@@ -73,7 +73,7 @@ public struct HTTP1Head: BitwiseCopyable {
         facts = HTTP1Facts()
     }
 
-    /// - Parameter count: bytes of the head that came.
+    /// - Parameter count: the bytes of the head that have arrived.
     init(_ base: UnsafeRawPointer, _ facts: HTTP1Facts, count: Int) {
         bytes = UnsafeRawBufferPointer(start: base, count: count)
         self.facts = facts
@@ -86,29 +86,29 @@ public struct HTTP1Head: BitwiseCopyable {
 
     /// The method of a request.
     public var method: UnsafeRawBufferPointer { slice(facts.methodStart, facts.methodCount) }
-    /// The target of a request, as it was sent.
+    /// The target of a request, as sent.
     public var target: UnsafeRawBufferPointer { slice(facts.targetStart, facts.targetCount) }
     /// The reason phrase of a response.
     public var reason: UnsafeRawBufferPointer { slice(facts.targetStart, facts.targetCount) }
-    /// The value of the first Host field, empty when there is none.
+    /// The value of the first Host field, empty if there is none.
     public var host: UnsafeRawBufferPointer { slice(facts.hostStart, facts.hostCount) }
     /// The status code of a response; 0 in a request.
     public var status: UInt16 { facts.status }
-    /// The version as the message names it.
+    /// The version stated in the message.
     public var version: HTTP1Version { facts.version }
-    /// The value of Content-Length, when there is one.
+    /// The value of Content-Length, if present.
     public var contentLength: UInt64? { facts.marks.contains(.length) ? facts.length : nil }
     /// Whether the body comes in chunks.
     public var isChunked: Bool { facts.marks.contains(.chunkedLast) }
-    /// Whether the sender says that no other message follows (RFC 9112 §9.3).
+    /// Whether the sender says that this is its last message (RFC 9112 §9.3).
     public var isLast: Bool { facts.isLast }
-    /// The field lines in their order.
+    /// The field lines in order.
     public var fields: HTTP1Fields { HTTP1Fields(bytes: bytes, start: Int(facts.fieldsStart)) }
-    /// How many field lines there are.
+    /// The number of field lines.
     public var fieldCount: Int { Int(facts.fields) }
 }
 
-/// The field lines of a head or of trailers, found again line by line: who does not ask does not pay.
+/// The field lines of a head or of trailers, parsed lazily: those who do not iterate do not pay.
 public struct HTTP1Fields: Sequence {
     /// The head that the ranges of a field point into.
     public let bytes: UnsafeRawBufferPointer
@@ -116,18 +116,19 @@ public struct HTTP1Fields: Sequence {
 
     /// One field line.
     public struct Field {
-        /// Where its name is in the head.
+        /// The range of its name in the head.
         public var name: Range<Int>
-        /// Where its value is, without white space at its ends. With `HTTP1Leniency.folds` it may hold line ends.
+        /// The range of its value in the head, without surrounding white space. With `HTTP1Leniency.folds` it may contain line
+        /// ends.
         public var value: Range<Int>
     }
 
-    /// Goes through the lines.
+    /// Iterates over the field lines.
     public struct Iterator: IteratorProtocol {
         let bytes: UnsafeRawBufferPointer
         var at: Int
 
-        /// The next field; nil behind the last.
+        /// The next field; nil after the last.
         public mutating func next() -> Field? {
             guard let base = bytes.baseAddress else { return nil }
             let end = bytes.count
@@ -139,7 +140,7 @@ public struct HTTP1Fields: Sequence {
                 var stop = lf > start && base.byte(lf - 1) == 0x0d ? lf - 1 : lf
                 if stop == start { return nil }
                 let colon = HTTP1Bytes.find(0x3a, base, start, stop)
-                // Lenient heads may have lines that are no fields.
+                // Lenient heads may have lines that are not fields.
                 if colon == stop || HTTP1Bytes.isSpace(base.byte(start)) { continue }
                 while at < end, HTTP1Bytes.isSpace(base.byte(at)) {
                     let next = HTTP1Bytes.find(0x0a, base, at, end)
@@ -156,10 +157,10 @@ public struct HTTP1Fields: Sequence {
         }
     }
 
-    /// Goes through the fields in the order in which they stand.
+    /// Iterates over the fields in order.
     public func makeIterator() -> Iterator { Iterator(bytes: bytes, at: start) }
 
-    /// The value of the first field of this name, which is written in lower case.
+    /// The value of the first field of this name, which must be in lower case.
     public func first(_ name: StaticString) -> UnsafeRawBufferPointer? {
         guard let base = bytes.baseAddress else { return nil }
         for field in self where HTTP1Bytes.isSame(base, field.name.lowerBound, field.name.count, as: name) {

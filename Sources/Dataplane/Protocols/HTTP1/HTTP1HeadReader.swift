@@ -9,13 +9,13 @@ enum HTTP1Section {
 
 /// Reads heads and trailers line by line.
 ///
-/// A line is judged when its end is there, and from the whole of it, so that the result does not depend on how the bytes
-/// came. The usual field line takes two passes over its bytes (name, value); whatever is unusual goes to `unusual`.
+/// A line is judged only when complete, and as a whole, so that the result does not depend on how the bytes arrived. A normal
+/// field line takes two passes over its bytes (name, value); anything else goes to `unusual`.
 struct HTTP1HeadReader {
     enum Outcome {
         /// The section ends at `facts.judged`.
         case complete
-        /// The line at `facts.judged` has not come to its end.
+        /// The line at `facts.judged` is incomplete.
         case more
         case error(HTTP1Error, at: Int)
     }
@@ -39,14 +39,14 @@ struct HTTP1HeadReader {
         fieldLimit = Int32(truncatingIfNeeded: rules.limits.fields)
     }
 
-    /// Trailers have no start line, so theirs counts as read.
+    /// Trailers have no start line, so it counts as read.
     var start: HTTP1Facts {
         var facts = HTTP1Facts()
         if section == .trailers { facts.marks = .startLine }
         return facts
     }
 
-    /// Reads the lines that are complete in the first `end` bytes of the section.
+    /// Reads the complete lines in the first `end` bytes of the section.
     func read(_ facts: inout HTTP1Facts, _ base: UnsafeRawPointer, _ end: Int) -> Outcome {
         if !facts.marks.contains(.startLine) {
             let lf = HTTP1Bytes.find(0x0a, base, 0, end)
@@ -94,7 +94,7 @@ struct HTTP1HeadReader {
         }
     }
 
-    /// Reads the first `end` bytes of a section, the last of which are a line, or part of one, that just came.
+    /// Reads the first `end` bytes of a section, which end with a line, or part of one, that has just arrived.
     func readOn(_ facts: inout HTTP1Facts, _ base: UnsafeRawPointer, _ end: Int, hasLineEnd: Bool) -> Outcome {
         if hasLineEnd { return read(&facts, base, end) }
         let limit = facts.marks.contains(.startLine) ? lineLimit : startLineLimit
@@ -104,7 +104,7 @@ struct HTTP1HeadReader {
 
     // MARK: Lines
 
-    /// The limit that a line from `from` breaks first, when `to` bytes of the section are its own or before it.
+    /// The first limit broken by a line from `from`, given the section's bytes up to `to`.
     @inline(__always)
     private func tooLong(from: Int, to: Int, limit: Int) -> Fault? {
         if to &- from > limit && from &+ limit <= sectionLimit {
@@ -118,12 +118,12 @@ struct HTTP1HeadReader {
         stop == lf && !leniency.contains(.bareLF) ? (.bareLF, lf) : nil
     }
 
-    /// The error of a byte that does not belong where it is: a CR has its own (RFC 9112 §2.2).
+    /// The error for an invalid byte: a CR has its own (RFC 9112 §2.2).
     private func fault(_ error: HTTP1Error, _ base: UnsafeRawPointer, _ at: Int, _ end: Int) -> Fault {
         (at < end && base.byte(at) == 0x0d ? .bareCR : error, at)
     }
 
-    /// The first byte of a range that may stand neither in a value nor by a rule.
+    /// The first byte of a range that is not allowed in a value, not even by a rule.
     private func badByte(_ error: HTTP1Error, _ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Fault? {
         var at = from
         while true {
@@ -151,7 +151,7 @@ struct HTTP1HeadReader {
         var targetEnd = HTTP1Bytes.visibleEnd(base, targetStart, end)
         var versionStart = targetEnd + 1
         if !leniency.isDisjoint(with: [.spaces, .bytes]) {
-            // The version is the last word; the target is all between.
+            // The version is the last word; the target is everything before it.
             versionStart = end
             while versionStart > targetStart, !isSeparator(base.byte(versionStart - 1)) { versionStart -= 1 }
             targetEnd = max(versionStart - 1, targetStart)
@@ -187,8 +187,8 @@ struct HTTP1HeadReader {
         return bareLF(end, lf)
     }
 
-    /// status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 §4). Without reason the second space may
-    /// be missing, as many servers send it; nothing depends on it.
+    /// status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 §4). Without a reason the second space may be
+    /// missing, as in many servers' responses; nothing depends on it.
     private func statusLine(_ facts: inout HTTP1Facts, _ base: UnsafeRawPointer, _ lf: Int) -> Fault? {
         let line = lineRange(base, lf)
         let end = line.upperBound
@@ -221,7 +221,7 @@ struct HTTP1HeadReader {
         return bareLF(end, lf)
     }
 
-    /// The bytes of the start line without its line end; by rule also without white space at its ends.
+    /// The start line without its line end; if a rule allows it, without surrounding white space.
     private func lineRange(_ base: UnsafeRawPointer, _ lf: Int) -> Range<Int> {
         let end = lf > 0 && base.byte(lf - 1) == 0x0d ? lf - 1 : lf
         return leniency.contains(.spaces) ? HTTP1Bytes.trimmed(base, 0, end) : 0..<end
@@ -243,8 +243,8 @@ struct HTTP1HeadReader {
         return major < 10 && minor < 10 ? HTTP1Version(major: major, minor: minor) : nil
     }
 
-    /// What makes the host in an absolute-form ambiguous: the second "@" of its authority (RFC 3986 §3.2 has one at most), or
-    /// where the second slash before it is missing (RFC 9110 §4.2.1), so that what follows may be host or path.
+    /// The position at which the host in an absolute-form becomes ambiguous: the second "@" of its authority (RFC 3986 §3.2 has
+    /// one at most), or a missing second slash before it (RFC 9110 §4.2.1), so that what follows may be host or path.
     private func ambiguousAuthority(_ base: UnsafeRawPointer, _ from: Int, _ to: Int) -> Int? {
         if base.byte(from) == 0x2f { return nil }
         let colon = HTTP1Bytes.find(0x3a, base, from, to)
@@ -263,7 +263,7 @@ struct HTTP1HeadReader {
         return nil
     }
 
-    /// A field line that is not simply a name, a colon, and a value: wrong, or right by a rule.
+    /// Handles a field line that is not simply a name, a colon, and a value: an error, or allowed by a rule.
     private func unusual(_ facts: inout HTTP1Facts, _ base: UnsafeRawPointer, _ start: Int, _ stop: Int) -> Fault? {
         if HTTP1Bytes.isSpace(base.byte(start)) {
             // RFC 9112 §2.2 for a line after the start line, §5.2 for one after a field.
@@ -303,7 +303,7 @@ struct HTTP1HeadReader {
         return facts.fields > fieldLimit ? (.tooManyFields, start) : nil
     }
 
-    /// Counts a field, and keeps what it says about framing, routing, and the connection.
+    /// Counts a field, and records what it says about framing, routing, and the connection.
     @inline(__always)
     private func note(
         _ facts: inout HTTP1Facts,
@@ -313,7 +313,7 @@ struct HTTP1HeadReader {
         _ valueStart: Int,
         _ valueEnd: Int
     ) -> Fault? {
-        // Bit n: a name of n bytes may matter. In trailers none does (RFC 9110 §6.5.1).
+        // Bit n: some name of n bytes matters. In trailers none does (RFC 9110 §6.5.1).
         let lengths: UInt64 = section == .trailers ? 0 : 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 17
         let count = nameEnd &- start
         if count < 64 && lengths &>> UInt64(truncatingIfNeeded: count) & 1 != 0 {
@@ -391,7 +391,7 @@ struct HTTP1HeadReader {
         }
     }
 
-    /// Content-Length = 1*DIGIT (RFC 9110 §8.6); a list of equal numbers by rule.
+    /// Content-Length = 1*DIGIT (RFC 9110 §8.6); if a rule allows it, a list of equal numbers.
     private func length(
         _ facts: inout HTTP1Facts,
         _ base: UnsafeRawPointer,
@@ -427,7 +427,7 @@ struct HTTP1HeadReader {
         return fault
     }
 
-    /// Transfer-Encoding = #transfer-coding (RFC 9112 §6.1), of which only where chunked stands matters here.
+    /// Transfer-Encoding = #transfer-coding (RFC 9112 §6.1); only the position of chunked matters here.
     private func coding(
         _ facts: inout HTTP1Facts,
         _ base: UnsafeRawPointer,
@@ -437,7 +437,7 @@ struct HTTP1HeadReader {
         if facts.marks.contains(.length), !leniency.contains(.lengthAndCoding) { return (.lengthAndCoding, start) }
         if facts.version.isOld, !leniency.contains(.codingInHTTP10) { return (.codingInHTTP10, start) }
         facts.marks.formUnion([.coding, .unfoldable])
-        // A comma in a quoted parameter would be taken for one between codings.
+        // A comma in a quoted parameter would be taken for a separator.
         let quote = HTTP1Bytes.find(0x22, base, value.lowerBound, value.upperBound)
         if quote < value.upperBound { return (.badCoding, quote) }
         let isLenient = !leniency.isDisjoint(with: [.codingNotChunked])
@@ -464,7 +464,7 @@ struct HTTP1HeadReader {
         return fault
     }
 
-    /// Gives the elements of a list, without white space around them, until the body says no more.
+    /// Passes the elements of a list, without surrounding white space, to the body until it returns false.
     @inline(__always)
     private func elements(
         _ base: UnsafeRawPointer,

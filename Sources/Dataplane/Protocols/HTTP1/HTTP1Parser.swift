@@ -1,27 +1,27 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112) from streams that come in pieces of any size, both directions of any
-/// number of connections, and matches responses to requests.
+/// Parses HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112) from streams in pieces of any size, both directions of any number of
+/// connections, and matches responses to requests.
 ///
-/// What it reports does not depend on how a stream is cut into pieces, but for where bodies are divided. Per direction it
-/// keeps a head or trailer section only while a part of it has come; bodies are counted, not touched.
+/// What it reports does not depend on how a stream is cut into pieces, except for where bodies are divided. Per direction it
+/// stores a head or trailer section only while that is incomplete; bodies are counted, not touched.
 public final class HTTP1Parser {
-    /// As they were given, with limits that fit the counters.
+    /// The rules given, with limits capped to fit the counters.
     public let rules: HTTP1Rules
-    /// Holds what is kept of messages until they are over.
+    /// Holds the stored parts of unfinished messages.
     public let memory: HTTP1Memory
 
     let requests: HTTP1HeadReader
     let responses: HTTP1HeadReader
     let trailers: HTTP1HeadReader
     let emptyLines: UInt8
-    /// Nil where no fields are kept.
+    /// Nil if no fields are kept.
     let requestFields: HTTP1FieldKeeper?
     let responseFields: HTTP1FieldKeeper?
 
-    /// - Parameter rules: what is accepted, and how much. Limits beyond 16 MiB, or 65535 for a chunk-size line, are those.
-    /// - Parameter memory: what all connections of this parser may use, and perhaps other parsers of the same thread.
+    /// - Parameter rules: what is accepted, and how much. Limits are capped at 16 MiB, or 65535 for a chunk-size line.
+    /// - Parameter memory: what all connections of this parser may use; other parsers on the same thread may share it.
     public init(_ rules: HTTP1Rules = .strict, memory: HTTP1Memory = HTTP1Memory()) {
         var rules = rules
         func clamp(_ limit: inout Int, to most: Int = 1 << 24) { limit = min(max(limit, 1), most) }
@@ -44,9 +44,9 @@ public final class HTTP1Parser {
         responseFields = HTTP1FieldKeeper(rules.keptFields.response, valueBytes: rules.keptFields.valueBytes)
     }
 
-    /// Takes the next bytes of a direction.
+    /// Parses the next bytes of a direction.
     ///
-    /// - Parameter time: when they came, in the caller's unit; transactions carry it.
+    /// - Parameter time: their arrival time, in the caller's unit; transactions carry it.
     @inlinable
     public func take(
         _ side: HTTP1Side,
@@ -61,10 +61,10 @@ public final class HTTP1Parser {
         }
     }
 
-    /// Takes note that the next `count` bytes of a direction are missing, or an unknown number of them.
+    /// Reports that the next `count` bytes of a direction are missing, or an unknown number of them.
     ///
-    /// Within a body the framing of which says where it ends all the same, nothing else is lost. Anywhere else it is the
-    /// error `gap`; whether reading is taken up again, `HTTP1Rules.resynchronisation` says.
+    /// Within a body whose framing still says where it ends, nothing else is lost. Anywhere else it is the error `gap`;
+    /// `HTTP1Rules.resynchronisation` decides whether reading resumes.
     @inlinable
     public func gap(
         _ side: HTTP1Side,
@@ -84,8 +84,7 @@ public final class HTTP1Parser {
         }
     }
 
-    /// Takes note that a direction has ended: a body until close is complete if it ended in order, any other message is
-    /// not.
+    /// Reports that a direction has ended: a body until close is complete if it ended in order, any other message is not.
     @inlinable
     public func end(
         _ side: HTTP1Side,
@@ -104,8 +103,7 @@ public final class HTTP1Parser {
         }
     }
 
-    /// Ends both directions, hands out the transactions that are left, and gives back the memory of the connection, which
-    /// is as new then.
+    /// Ends both directions, reports the remaining transactions, and frees the memory of the connection, which is then as new.
     @inlinable
     public func close(
         _ connection: inout HTTP1Connection,
@@ -119,7 +117,7 @@ public final class HTTP1Parser {
         connection = HTTP1Connection()
     }
 
-    /// As `close`, where the memory is needed for others: what is not over has the error `no_memory`.
+    /// Like `close`, if the memory is needed for others: unfinished transactions get the error `no_memory`.
     @inlinable
     public func giveUp(_ connection: inout HTTP1Connection, to handler: inout some HTTP1Handler) {
         connection.failAll(.noMemory)
@@ -160,7 +158,7 @@ public final class HTTP1Parser {
                 handler.messageComplete(.request, bodyBytes: connection.request.bodyBytes)
                 connection.requestEnded(self)
                 report(&connection, &handler)
-                // What fails next is not this message.
+                // The next failure does not concern this message.
                 head = HTTP1Head()
             case .tunnel: handler.tunnelBegins(.request, at: connection.request.position)
             case .tunnelBytes(let bytes): handler.tunnelBytes(.request, bytes)
@@ -203,7 +201,7 @@ public final class HTTP1Parser {
                         handler.transaction(orphan)
                     }
                 }
-                // A request whose body will not come is complete now.
+                // A request whose body will not come is now complete.
                 takeRequests(UnsafeRawBufferPointer(start: nil, count: 0), time, &connection, &handler, first: nil)
             case .interim:
                 connection.interimCame()
@@ -230,7 +228,7 @@ public final class HTTP1Parser {
         }
     }
 
-    /// Hands out the transactions that are over.
+    /// Reports the finished transactions.
     @inlinable
     func report(_ connection: inout HTTP1Connection, _ handler: inout some HTTP1Handler) {
         while let transaction = connection.finished(self) {

@@ -1,17 +1,17 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A head or trailer section of which a part has come, in a block of the parser's memory; its owner gives that back.
+/// An incomplete head or trailer section, in a block of the parser's memory; its owner frees it.
 struct HTTP1PartialSection: BitwiseCopyable {
     private struct Header: BitwiseCopyable {
-        /// First, so that they stand where the block does.
+        /// First, so that they have the block's address.
         var facts: HTTP1Facts
         var count: Int
         var capacity: Int
         static let size = MemoryLayout<Header>.stride
     }
 
-    /// A block that is there: what was found out so far, then the bytes.
+    /// An allocated block: the facts found so far, then the bytes.
     struct Block {
         fileprivate let start: UnsafeMutableRawPointer
 
@@ -31,10 +31,10 @@ struct HTTP1PartialSection: BitwiseCopyable {
 
     private var start: UnsafeMutableRawPointer?
 
-    /// Nil when nothing is kept.
+    /// Nil if nothing is stored.
     var block: Block? { start.map { Block(start: $0) } }
 
-    /// The block, with room for `count` bytes; nil when there is no memory, and what there is stays.
+    /// The block, with room for `count` bytes; nil if there is no memory, in which case the old block stays.
     mutating func grow(to count: Int, _ limit: Int, _ memory: HTTP1Memory) -> Block? {
         var filled = 0
         if let old = block {
@@ -56,7 +56,7 @@ struct HTTP1PartialSection: BitwiseCopyable {
         return Block(start: new)
     }
 
-    /// Gives the block back, if there is one.
+    /// Frees the block, if there is one.
     mutating func release(_ memory: HTTP1Memory) {
         guard let block else { return }
         memory.release(block.start, block.capacity + Header.size)

@@ -1,10 +1,10 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is accepted beyond the grammar of RFC 9112, each rule because common servers or clients do.
+/// What is accepted beyond the grammar of RFC 9112, each rule because common servers or clients do so.
 ///
-/// Without any, a message that two recipients could read differently is an error: that difference is what request
-/// smuggling lives on (RFC 9112 §11.2).
+/// Without any, a message that two recipients could read differently is an error: request smuggling relies on that difference
+/// (RFC 9112 §11.2).
 public struct HTTP1Leniency: OptionSet, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -13,21 +13,21 @@ public struct HTTP1Leniency: OptionSet, Sendable {
     public static let bareLF = HTTP1Leniency(rawValue: 1 << 0)
     /// A CR without LF in a line counts as a space (RFC 9112 §2.2).
     public static let bareCR = HTTP1Leniency(rawValue: 1 << 1)
-    /// Field values may be continued on lines that begin with white space (RFC 9112 §5.2); such lines right after the
-    /// start line are passed over (§2.2). Content-Length, Transfer-Encoding and Host are never continued.
+    /// Field values may be continued on lines that begin with white space (RFC 9112 §5.2); such lines right after the start
+    /// line are skipped (§2.2). Content-Length, Transfer-Encoding and Host are never continued.
     public static let folds = HTTP1Leniency(rawValue: 1 << 2)
     /// White space may stand between a field name and its colon (RFC 9112 §5.1).
     public static let spaceBeforeColon = HTTP1Leniency(rawValue: 1 << 3)
-    /// The words of a start line may be separated, preceded and followed by any white space (RFC 9112 §3), and a
-    /// request-target may hold some.
+    /// The words of a start line may be separated, preceded and followed by any white space (RFC 9112 §3), and a request-target
+    /// may contain some.
     public static let spaces = HTTP1Leniency(rawValue: 1 << 4)
-    /// Targets, reasons and field values may hold control bytes and, targets, bytes above 127; field names anything.
+    /// Targets, reasons and field values may contain control bytes, targets also bytes above 127, and field names anything.
     public static let bytes = HTTP1Leniency(rawValue: 1 << 5)
-    /// Lines without a colon are passed over.
+    /// Lines without a colon are skipped.
     public static let junkLines = HTTP1Leniency(rawValue: 1 << 6)
     /// Any major version is read as HTTP/1.1, or as HTTP/1.0 below 1.
     public static let versions = HTTP1Leniency(rawValue: 1 << 7)
-    /// Content-Length may be repeated, or be a list, when all values are equal (RFC 9110 §8.6).
+    /// Content-Length may be repeated, or be a list, if all values are equal (RFC 9110 §8.6).
     public static let repeatedLength = HTTP1Leniency(rawValue: 1 << 8)
     /// Transfer-Encoding overrides Content-Length (RFC 9112 §6.3).
     public static let lengthAndCoding = HTTP1Leniency(rawValue: 1 << 9)
@@ -35,11 +35,11 @@ public struct HTTP1Leniency: OptionSet, Sendable {
     public static let codingInHTTP10 = HTTP1Leniency(rawValue: 1 << 10)
     /// A request whose last transfer coding is not chunked has a body until its connection ends.
     public static let codingNotChunked = HTTP1Leniency(rawValue: 1 << 11)
-    /// Host may be repeated and hold anything; the first counts.
+    /// Host may be repeated and contain anything; the first counts.
     public static let anyHost = HTTP1Leniency(rawValue: 1 << 12)
     /// White space may follow a chunk size, and a chunk extension may be anything up to the end of its line.
     public static let chunkLines = HTTP1Leniency(rawValue: 1 << 13)
-    /// Messages may follow one that said it was the last.
+    /// Messages may follow one that claimed to be the last.
     public static let dataAfterClose = HTTP1Leniency(rawValue: 1 << 14)
     /// A request that expected 100 (Continue) and was answered otherwise before any of its body came has no body.
     public static let refusedBody = HTTP1Leniency(rawValue: 1 << 15)
@@ -48,23 +48,23 @@ public struct HTTP1Leniency: OptionSet, Sendable {
     public static let all = HTTP1Leniency(rawValue: (1 << 16) - 1)
 }
 
-/// The most that one message, or one connection, may take, in bytes where nothing else is said.
+/// Limits for one message, or one connection, in bytes unless stated otherwise.
 public struct HTTP1Limits: Sendable {
-    /// A request line or status line with its line end.
+    /// A request line or status line, including its line end.
     public var startLine = 8192
-    /// A field line with its line end.
+    /// A field line, including its line end.
     public var fieldLine = 16384
-    /// Field lines in a head, and again in trailers.
+    /// Number of field lines in a head, and again in trailers.
     public var fields = 256
-    /// A whole head; also the memory for one that has not come to its end.
+    /// A whole head; also the memory for an incomplete one.
     public var head = 65536
     /// A whole trailer section.
     public var trailers = 16384
-    /// A chunk-size line with its extensions and line end.
+    /// A chunk-size line, including extensions and line end.
     public var chunkLine = 4096
-    /// Empty lines before a message.
+    /// Number of empty lines before a message.
     public var emptyLines = 16
-    /// Requests that wait for their response, or are not complete themselves.
+    /// Number of requests that are incomplete or await their response.
     public var requests = 64
     /// Memory for those requests.
     public var requestBytes = 65536
@@ -74,36 +74,36 @@ public struct HTTP1Limits: Sendable {
 
 /// What happens to a request beyond `HTTP1Limits.requests` or `requestBytes`.
 public enum HTTP1DepthPolicy: Sendable {
-    /// It is the error `too_many_requests`, and the rest of the requests' direction is passed over.
+    /// It is the error `too_many_requests`, and the rest of the requests' direction is skipped.
     case stop
-    /// It and those after it are read but not kept until the responses have caught up. Their responses are recorded
-    /// without request, and framed as answers to GET.
+    /// It and those after it are read but not stored until the responses have caught up. Their responses are recorded without a
+    /// request, and framed as answers to GET.
     case forget
 }
 
-/// When a direction that lost its place in a gap may be read again. Nothing is read again after any other error.
+/// When a direction that lost its place in a gap may be read again. Nothing is read after any other error.
 ///
-/// An attacker who can make bytes disappear could place a forged message after them, and body bytes can look like a
-/// message. So only a head that is wholly valid is taken up again, and the default asks only at the edge of the gap.
+/// An attacker who can make bytes disappear could place a forged message after them, and body bytes can look like a message. So
+/// reading resumes only at a completely valid head, and by default only at the edge of the gap.
 public enum HTTP1Resynchronisation: Sendable {
     /// Never.
     case never
-    /// When the bytes right after a gap are a valid head. Does not depend on how the stream is cut.
+    /// If the bytes right after a gap are a valid head. Does not depend on how the stream is cut.
     case afterGap
-    /// As `afterGap`, and when a later piece begins with a valid start line. Depends on where segments begin: most
-    /// senders begin messages in a segment of their own.
+    /// Like `afterGap`, and if a later piece begins with a valid start line. Depends on where segments begin: most senders
+    /// start messages in a new segment.
     case atPiece
 }
 
-/// How HTTP/1 is to be read.
+/// How HTTP/1 is parsed.
 public struct HTTP1Rules: Sendable {
     /// What is accepted beyond the grammar; nothing in the strict mode.
     public var leniency: HTTP1Leniency = []
-    /// The most that is taken of everything.
+    /// The limits on message parts and queues.
     public var limits = HTTP1Limits()
-    /// What becomes of requests beyond the limit.
+    /// What happens to requests beyond the limit.
     public var depthPolicy = HTTP1DepthPolicy.stop
-    /// Where reading is taken up again behind a gap.
+    /// Where reading resumes after a gap.
     public var resynchronisation = HTTP1Resynchronisation.afterGap
     /// The header fields whose values transactions carry.
     public var keptFields = HTTP1KeptFields()
@@ -113,7 +113,7 @@ public struct HTTP1Rules: Sendable {
     /// Safe against request smuggling; the default.
     public static let strict = HTTP1Rules()
 
-    /// Reads what common servers and clients read.
+    /// Accepts what common servers and clients accept.
     public static let lenient = {
         var rules = HTTP1Rules()
         rules.leniency = .all

@@ -1,11 +1,11 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// The parts of a request-target, in any of its four forms (RFC 9112 §3.2), as they were sent.
+/// The parts of a request-target, in any of its four forms (RFC 9112 §3.2), as sent.
 struct HTTP1Target {
-    /// Host and perhaps port, without user information; nil in origin-form and asterisk-form.
+    /// Host and optional port, without user information; nil in origin-form and asterisk-form.
     private(set) var authority: UnsafeRawBufferPointer?
-    /// What is before the query; nil where there is none: in authority-form and asterisk-form.
+    /// The part before the query; nil if there is none: in authority-form and asterisk-form.
     private(set) var path: UnsafeRawBufferPointer?
 
     init(_ target: UnsafeRawBufferPointer, method: UnsafeRawBufferPointer?) {
@@ -33,12 +33,12 @@ struct HTTP1Target {
         if !path.isEmpty {
             self.path = path
         } else if method?.elementsEqual("OPTIONS".utf8) != true {
-            // But in OPTIONS an empty path is the same as "/" (RFC 9110 §4.2.3).
+            // Except in OPTIONS, an empty path is the same as "/" (RFC 9110 §4.2.3).
             self.path = Self.root
         }
     }
 
-    /// Where the colon behind a scheme is (RFC 3986 §3.1); nil when there is none.
+    /// Position of the colon after a scheme (RFC 3986 §3.1); nil if there is none.
     private static func schemeEnd(_ target: UnsafeRawBufferPointer) -> Int? {
         for (at, byte) in target.enumerated() {
             let isLetter = byte.lowered &- UInt8(ascii: "a") < 26
@@ -64,8 +64,8 @@ struct HTTP1Target {
         return UnsafeRawBufferPointer(start: slash.utf8Start, count: 1)
     }
 
-    /// Where the host of an authority, or of a Host field, ends: before the colon of its port, if it has one. The colons of an
-    /// IPv6 address are between brackets.
+    /// Where the host of an authority, or of a Host field, ends: before the colon of its port, if it has one. Colons of an IPv6
+    /// address are within brackets.
     static func hostEnd(_ authority: some RandomAccessCollection<UInt8>) -> Int {
         var at = 0
         var colon: Int?

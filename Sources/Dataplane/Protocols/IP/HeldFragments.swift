@@ -1,36 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Fragments of packets that are not complete: for each packet, by its place, a list of them in order of arrival, and a bit
-/// for each 8 bytes that are there.
+/// Fragments of incomplete packets: for each packet, by its place, a list in order of arrival, and one bit per 8 bytes present.
 ///
-/// All fragments but the last are multiples of 8 bytes long, so blocks of 8 bytes are all that there is to know. With the
-/// bits a fragment costs the same in whatever order they come; whose bytes count is found out once, when the packet is
-/// complete.
+/// All fragments except the last are multiples of 8 bytes long, so blocks of 8 bytes suffice. With the bits a fragment costs
+/// the same in any order of arrival; whose bytes count is resolved once, when the packet is complete.
 final class HeldFragments {
-    /// One fragment.
     struct Node: BitwiseCopyable {
-        /// The item that holds it.
+        /// The item of the fragment.
         var item: Int32
-        /// The next to arrive; -1 for none.
+        /// The next in order of arrival; -1 for none.
         var next: Int32
-        /// Which bytes of the packet it brings, and where in the item they begin.
+        /// The bytes of the packet it brings, and where they begin in the item.
         var start: Int32
         var end: Int32
         var data: Int32
     }
-    /// The fragments of one packet, by number of node.
+    /// The fragments of one packet, by node number.
     struct List: BitwiseCopyable {
         var first: Int32 = -1
         var last: Int32 = -1
         var count: Int32 = 0
-        /// Blocks that are there.
+        /// Number of blocks present.
         var blocks: Int32 = 0
-        /// The size of the packet's fragmented part; 0 until the last fragment was seen.
+        /// Size of the packet's fragmented part; 0 until the last fragment has been seen.
         var total: Int32 = 0
-        /// The end of the farthest fragment.
+        /// The greatest end of any fragment.
         var farthest: Int32 = 0
-        /// Some block came more than once.
+        /// Some block arrived more than once.
         var isOverlapped = false
 
         var isComplete: Bool { total > 0 && blocks == (total + 7) / 8 }
@@ -41,10 +38,10 @@ final class HeldFragments {
     private let nodes: ZeroedMemory<Node>
     private let lists: ZeroedMemory<List>
     private let bits: ZeroedMemory<UInt64>
-    /// For each block the node whose bytes count, while a packet with overlaps is put together.
+    /// For each block the node whose bytes count, while a packet with overlaps is being reassembled.
     private let owners: ZeroedMemory<Int32>
     private var free: SlotPool
-    /// Bytes of all fragments.
+    /// Total bytes of all fragments.
     private(set) var bytes = 0
 
     /// Room for `capacity` fragments of packets at places below `places`.
@@ -64,16 +61,16 @@ final class HeldFragments {
     }
 
     var isFull: Bool { free.isFull }
-    /// How many fragments wait.
+    /// The number of waiting fragments.
     var count: Int { free.used }
 
-    /// The fragments of the packet at `place`, which has begun.
+    /// The fragments of the packet at `place`, which must have begun.
     func list(_ place: Int32) -> List { lists.base[Int(place)] }
 
-    /// A packet begins at `place`.
+    /// Begins a packet at `place`.
     func begin(_ place: Int32) { lists.base[Int(place)] = List() }
 
-    /// Puts a fragment behind the others; there must be room.
+    /// Appends a fragment; there must be room.
     func append(_ item: Int32, _ fragment: IPFragment, to place: Int32) {
         guard let n = free.take() else { preconditionFailure("more fragments wait than there is room for") }
         nodes.base[Int(n)] = Node(
@@ -99,14 +96,14 @@ final class HeldFragments {
         if new < Int32((fragment.size + 7) / 8) { list.pointee.isOverlapped = true }
     }
 
-    /// Whether a part of what the fragment brings is there.
+    /// Whether some of the fragment's bytes are already present.
     func overlaps(_ fragment: IPFragment, at place: Int32) -> Bool {
         var isThere = false
         words(fragment, of: place) { word, mask in if word.pointee & mask != 0 { isThere = true } }
         return isThere
     }
 
-    /// The fragment that has the same range as this one, where none overlap; nil when there is none.
+    /// The fragment with the same range, if no fragments overlap; nil if there is none.
     func twin(of fragment: IPFragment, at place: Int32) -> Node? {
         var n = list(place).first
         while n >= 0 {
@@ -117,7 +114,7 @@ final class HeldFragments {
         return nil
     }
 
-    /// Takes the first fragment of a packet; nil when there is none left, and the place may be used again.
+    /// Removes the first fragment of a packet; nil if none is left, and the place may be reused.
     func removeFirst(from place: Int32) -> Node? {
         let list = lists.base + Int(place)
         let n = list.pointee.first
@@ -136,9 +133,9 @@ final class HeldFragments {
         return node
     }
 
-    // MARK: Putting packets together
+    // MARK: Reassembling packets
 
-    /// Finds out whose bytes count in a packet that is complete; gives the fragment whose bytes come first.
+    /// Resolves whose bytes count in a complete packet; returns the fragment with the packet's first bytes.
     func arrange(_ place: Int32, _ overlap: FragmentOverlap) -> Node {
         let list = list(place)
         var n = list.first
@@ -154,7 +151,7 @@ final class HeldFragments {
         return nodes.base[Int(owners.base[0])]
     }
 
-    /// Lays a fragment over those that came before it.
+    /// Lays a fragment over earlier ones.
     private func lay(_ n: Int32, _ overlap: FragmentOverlap, total: Int) {
         let owners = self.owners.base
         let node = nodes.base[Int(n)]
@@ -164,7 +161,7 @@ final class HeldFragments {
         var from = first
         while from < last {
             let owner = owners[from]
-            // The piece that is there, which may begin before the fragment and end behind it.
+            // The existing piece, which may begin before the fragment and end after it.
             var to = from + 1
             while to < blocks, owners[to] == owner { to += 1 }
             var begin = from
@@ -176,7 +173,7 @@ final class HeldFragments {
         }
     }
 
-    /// The pieces of a packet that was arranged: a fragment, and which bytes of the packet it gives.
+    /// The pieces of an arranged packet: a fragment, and the range of the packet it provides.
     func pieces(of place: Int32, _ body: (_ node: Node, _ from: Int, _ to: Int) -> Void) {
         let list = list(place)
         if !list.isOverlapped {
@@ -199,7 +196,7 @@ final class HeldFragments {
         }
     }
 
-    /// The words of bits that a fragment touches, and its bits in them.
+    /// The words of the bit set that a fragment touches, and its bits in them.
     @inline(__always)
     private func words(_ fragment: IPFragment, of place: Int32, _ body: (UnsafeMutablePointer<UInt64>, UInt64) -> Void)
     {

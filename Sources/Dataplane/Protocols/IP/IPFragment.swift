@@ -1,38 +1,38 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a fragment says of itself and of the packet it is a part of: IPv4 (RFC 791) and IPv6 (RFC 8200 section 4.5).
+/// What a fragment says about itself and its packet: IPv4 (RFC 791) and IPv6 (RFC 8200 section 4.5).
 ///
-/// Of several fragment headers in an IPv6 packet the first counts. Offsets called places are bytes from the beginning of the
-/// frame, the others bytes of the whole packet's fragmented part.
+/// If an IPv6 packet has several fragment headers the first counts. Offsets called places are bytes from the beginning of the
+/// frame, the others are within the original packet's fragmented part.
 struct IPFragment {
-    /// What the fragments of one packet have in common: both addresses and the identification, in IPv4 the protocol too.
-    /// Unlike the key of a flow it differs for the two directions.
+    /// Identifies the fragments of one packet: both addresses and the identification, in IPv4 also the protocol. Unlike the key
+    /// of a flow it differs between the two directions.
     let key: FlowKey
-    /// Bytes of the whole packet that the fragment brings.
+    /// The range of the original packet that the fragment brings.
     let start: Int
     let end: Int
-    /// Whether it is not the last.
+    /// Whether further fragments follow.
     let more: Bool
     /// The place of its bytes.
     let data: Int
-    /// The place behind the headers that the whole packet has too: those before the fragment header.
+    /// The place after the headers that the original packet has too: those before the fragment header.
     let headersEnd: Int
-    /// Bytes that count towards the greatest length of a packet, beside those of the fragmented part.
+    /// Bytes that count towards the maximum packet length, besides those of the fragmented part.
     let counted: Int
-    /// What follows those headers, and the place of the field that says so; IPv6 only.
+    /// The protocol after those headers, and the place of the field that states it; IPv6 only.
     let nextHeader: UInt8
     let nextHeaderField: Int
 
-    /// The most bytes that a length field can state.
+    /// The largest value of a length field.
     static let mostBytes = 65_535
 
     var size: Int { end - start }
-    /// Whether it is a whole packet all the same (RFC 6946).
+    /// Whether it is a complete packet in a single fragment (RFC 6946).
     var isAtomic: Bool { start == 0 && !more }
     var isIPv6: Bool { key.ends &>> 40 == 6 }
 
-    /// The fragment that a packet is; nil when it is none and has no fragment header. The headers have been found.
+    /// The fragment in a packet; nil if it has no fragment header and is not one. The headers must have been found.
     init?(_ p: Packet) {
         let l3 = Int(p.l3)
         let packetEnd = l3 + Int(p.ipLength)
@@ -72,7 +72,7 @@ struct IPFragment {
             more = fragment.more
             nextHeader = found.nextHeader
             nextHeaderField = field
-            // Next headers may differ among the fragments of one packet (RFC 8200 section 4.5).
+            // Next headers may differ between the fragments of one packet (RFC 8200 section 4.5).
             key = FlowKey(
                 ends: UInt64(fragment.identification) | 6 &<< 40,
                 a0: ip.base.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
@@ -86,9 +86,9 @@ struct IPFragment {
         end = start + packetEnd - data
     }
 
-    /// Whether filters that look at fragments could be led astray by it: it is the first and does not hold the headers up to
-    /// that of the transport (RFC 1858 section 3, RFC 8200 section 4.5), or it could replace a part of a TCP header that the
-    /// first has brought (RFC 1858 section 4, RFC 3128).
+    /// Whether it could mislead filters that look at fragments: it is the first and does not include all headers up to the
+    /// transport header (RFC 1858 section 3, RFC 8200 section 4.5), or it could overwrite part of a TCP header that the first
+    /// has brought (RFC 1858 section 4, RFC 3128).
     func isTiny(_ p: Packet) -> Bool {
         if start > 0 { return start == 8 && nextHeader == IPProtocol.tcp }
         if let ip = IPv6View(p), ip.content == nil { return true }

@@ -1,23 +1,23 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Patterns in which `*` stands for any bytes, none among them, and `?` for one; everything else is itself.
+/// Patterns in which `*` stands for any number of bytes, including none, and `?` for one; everything else is literal.
 final class GlobList {
     /// How patterns are compared.
     enum Mode {
         case exact
-        /// Letters of ASCII match in either case.
+        /// ASCII letters match in either case.
         case ignoringCase
-        /// `*` and `?` stand for themselves, too.
+        /// `*` and `?` are literal too.
         case literal
     }
 
     private let mode: Mode
-    /// How many there are.
+    /// The number of patterns.
     let count: Int
-    /// The patterns, one behind the other; in lower case where case is ignored.
+    /// The patterns, one after another; in lower case if case is ignored.
     private let bytes: UnsafeMutableBufferPointer<UInt8>
-    /// Where each ends.
+    /// The end of each.
     private let ends: UnsafeMutablePointer<Int>
 
     static let mostBytes = 1024
@@ -42,10 +42,10 @@ final class GlobList {
         ends.deallocate()
     }
 
-    /// Whether the pattern of this number is all of `text`.
+    /// Whether the pattern with this number matches all of `text`.
     ///
-    /// A star that was passed is the only one to come back to: if the rest of the pattern can be found behind an earlier
-    /// one, it can behind the last. So the time is at most that of text times pattern.
+    /// Only the last star passed needs backtracking: if the rest of the pattern matches after an earlier star, it also does
+    /// after the last. So the time is at most text length times pattern length.
     func matches(_ number: Int, _ text: UnsafeRawBufferPointer) -> Bool {
         let start = number == 0 ? 0 : ends[number &- 1]
         let end = ends[number]
@@ -53,7 +53,7 @@ final class GlobList {
         let ignoresCase = mode == .ignoringCase
         var p = start
         var t = 0
-        // Behind the last star, and the text that it would let go next.
+        // After the last star, and the next text position to retry from.
         var star = -1
         var resume = 0
         while t < text.count {

@@ -1,44 +1,43 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds many byte strings at once: the automaton of Aho and Corasick (CACM 18(6), 1975), with a filter that jumps over
-/// bytes where no pattern can begin.
+/// Finds many byte strings at once: the automaton of Aho and Corasick (CACM 18(6), 1975), with a filter that skips bytes where
+/// no pattern can begin.
 ///
-/// The filter is that of Wu and Manber (TR 94-17) in one bit: every pattern has at least `stride + gramSize - 1` bytes,
-/// so one that begins at any of `stride` places covers the gram of `gramSize` bytes that stands at the last of them.
-/// Where that gram is in no pattern's beginning, no pattern begins at these places. The automaton runs only where the
-/// filter cannot say no, and always over the last few bytes; so its state at the end of a piece is what it would be had
-/// it read every byte.
+/// The filter is that of Wu and Manber (TR 94-17) in one bit: every pattern has at least `stride + gramSize - 1` bytes, so one
+/// that begins at any of `stride` places covers the gram of `gramSize` bytes at the last of them. If that gram is in no
+/// pattern's beginning, no pattern begins at these places. The automaton runs only where the filter cannot rule patterns out,
+/// and always over the last few bytes; so its state at the end of a piece is as if it had read every byte.
 ///
-/// States are numbered by depth, the children of each one behind the other. The first of them, which are used most,
-/// have a row that says what comes next for each class of bytes; the others have only their children and the longest
-/// suffix that is a state too, from which the search goes on where no child fits. So the memory grows with the bytes of
-/// the patterns, and what is in use fits the second cache.
+/// States are numbered by depth, the children of each consecutively. The first states, which are used most, have a row with the
+/// next state for each class of bytes; the others have only their children and the longest suffix that is also a state, from
+/// which the search continues if no child fits. So memory grows with the bytes of the patterns, and the part in use fits the
+/// second-level cache.
 final class PatternAutomaton {
     let count: Int
-    /// States, with the first.
+    /// The number of states, including the initial one.
     let states: Int
     private let memory: ZeroedMemory<UInt32>
     fileprivate let nodes: UnsafeMutablePointer<Node>
     private let outputs: UnsafeMutablePointer<Output>
-    /// Bytes of states, rows and filter.
+    /// Memory of states, rows and filter, in bytes.
     let memoryBytes: Int
     fileprivate let rows: UnsafeMutablePointer<UInt32>
-    /// States that have a row, and by how much the number of one is shifted to where its row begins.
+    /// The number of states with a row, and the shift from a state's number to the start of its row.
     fileprivate let rowCount: UInt32
     fileprivate let rowShift: UInt32
     /// For each byte the column of its class.
     fileprivate let columns: UnsafeMutablePointer<UInt16>
     fileprivate let filter: UnsafeMutablePointer<UInt64>
-    /// Bits to set in a gram so that letters of both cases are one; it joins other bytes too, which a filter may.
+    /// Bits to set in a gram to ignore case; this conflates other bytes too, which a filter may do.
     fileprivate let fold: UInt32
-    /// The bytes of a gram, out of the four that are read.
+    /// The bytes of a gram, among the four that are read.
     fileprivate let mask: UInt32
-    /// Shifts a product of 32 bits to the bits that number the filter's.
+    /// Shifts a 32-bit product down to the number of a filter bit.
     fileprivate let shift: UInt32
     fileprivate let stride: Int
 
-    /// A state. Four of them are a cache line.
+    /// A state. Four of them fill a cache line.
     fileprivate struct Node {
         var firstChild: UInt32 = 0
         /// The longest proper suffix that is a state.
@@ -47,10 +46,10 @@ final class PatternAutomaton {
         /// The column that leads to the first child, and the one that leads here.
         var firstColumn: UInt16 = .max
         var column: UInt16 = 0
-        /// Its depth, with ``ends`` where a pattern ends.
+        /// Its depth, with ``ends`` set if a pattern ends here.
         var mark: UInt16 = 0
     }
-    /// What ends at a state.
+    /// Patterns that end at a state.
     private struct Output {
         /// The number of the pattern, from 1; 0 for none.
         var pattern: UInt32 = 0
@@ -60,8 +59,8 @@ final class PatternAutomaton {
     fileprivate static let ends: UInt16 = 0x8000
     fileprivate static let depth: UInt16 = 0x7fff
 
-    /// Makes the automaton of `patterns`, none of them empty. Throws ``PatternList/Failure`` when two are the same or
-    /// all together too long, and ``OutOfMemory``. Rows take at most `rowBytes`, or are one.
+    /// Builds the automaton of `patterns`, none of them empty. Throws ``PatternList/Failure`` if two are equal or all together
+    /// are too long, and ``OutOfMemory``. Rows take at most `rowBytes`, or there is only one.
     init(_ patterns: [[UInt8]], ignoresCase: Bool, rowBytes: Int = 512 << 10) throws {
         let patterns = ignoresCase ? patterns.map { $0.map(\.lowered) } : patterns
         let total = patterns.reduce(0) { $0 + $1.count }
@@ -75,7 +74,7 @@ final class PatternAutomaton {
             throw PatternList.Failure(message: "pattern \(max(a, b)) is the same as pattern \(min(a, b))")
         }
         count = patterns.count
-        // Bytes that no pattern has are one class, column 0.
+        // Bytes that appear in no pattern form one class, column 0.
         var columnOf = Array(repeating: UInt16(0), count: 256)
         for (number, byte) in Set(patterns.joined()).sorted().enumerated() { columnOf[Int(byte)] = UInt16(number + 1) }
         if ignoresCase {
@@ -95,8 +94,8 @@ final class PatternAutomaton {
         memory = try ZeroedMemory(Int(rowCount) << Int(rowShift))
         rows = memory.base
 
-        // Few grams keep the filter sparse, and 16 KiB of it in the first cache; only lists of very many patterns need
-        // more.
+        // With few grams the filter is sparse, and 16 KiB of it fit the first-level cache; only lists of very many patterns
+        // need more.
         let shortest = patterns.map(\.count).min() ?? 4
         let gramSize = min(shortest, 4)
         let isLarge = patterns.count > 8192
@@ -129,7 +128,7 @@ final class PatternAutomaton {
         filter.deallocate()
     }
 
-    /// The tree of the patterns. Those that begin with the bytes of a state stand together in `sorted`.
+    /// Builds the trie of the patterns. Those that begin with the bytes of a state are consecutive in `sorted`.
     private static func tree(
         _ patterns: [[UInt8]],
         _ sorted: [Int],
@@ -163,8 +162,8 @@ final class PatternAutomaton {
         return (nodes, outputs)
     }
 
-    /// Makes an automaton of the tree: finds the suffixes, and writes the rows. What a state's suffix does is known
-    /// before, since it is shorter.
+    /// Turns the trie into an automaton: finds the suffixes, and writes the rows. A state's suffix is done first, since it is
+    /// shorter.
     private func join(_ width: Int) {
         for state in 0..<states {
             let node = nodes[state]
@@ -185,7 +184,7 @@ final class PatternAutomaton {
         }
     }
 
-    /// The state that follows `state` for a class of bytes.
+    /// The next state after `state` for a class of bytes.
     @inline(__always)
     private func next(_ state: UInt32, _ column: UInt16) -> UInt32 {
         PatternAutomaton.next(state, column, nodes, rows, rowCount, rowShift)
@@ -215,19 +214,19 @@ final class PatternAutomaton {
         return rows[(Int(state) &<< Int(rowShift)) &+ Int(column)]
     }
 
-    /// The pattern that ends at `state`, the longest if there are several; nil when none does.
+    /// The pattern that ends at `state`, the longest if there are several; nil if none does.
     @inline(__always)
     func pattern(at state: UInt32) -> Int? {
         let number = outputs[Int(state)].pattern
         return number == 0 ? nil : Int(number) - 1
     }
 
-    /// The nearest shorter suffix of `state` at which a pattern ends; 0 when there is none.
+    /// The nearest shorter suffix of `state` at which a pattern ends; 0 if there is none.
     @inline(__always)
     func suffix(of state: UInt32) -> UInt32 { outputs[Int(state)].suffix }
 }
 
-/// One pass over one piece of a stream. It is valid as long as the bytes and the automaton are.
+/// One pass over one piece of a stream. Valid as long as the bytes and the automaton are.
 struct PatternSearch {
     private let nodes: UnsafePointer<PatternAutomaton.Node>
     private let rows: UnsafePointer<UInt32>
@@ -241,14 +240,14 @@ struct PatternSearch {
     private let stride: Int
     private let bytes: UnsafeRawPointer
     private let count: Int
-    /// The state behind the bytes read; what the next piece begins with once ``next()`` has returned false.
+    /// The state after the bytes read; the start for the next piece once ``next()`` has returned false.
     private(set) var state: UInt32
-    /// Bytes the automaton has read or need not read: where the pattern ends when ``next()`` has returned true.
+    /// Bytes the automaton has read or skipped: the end of the pattern when ``next()`` has returned true.
     private(set) var position = 0
-    /// The automaton reads on as long as a prefix of a pattern that it follows began before here.
+    /// The automaton reads on as long as the pattern prefix it follows began before here.
     private var goal = 0
 
-    /// Begins before `bytes`, in the state that the piece before has left, 0 at the beginning of a stream.
+    /// Starts before `bytes`, in the final state of the previous piece, or 0 at the beginning of a stream.
     @inline(__always)
     init(_ automaton: PatternAutomaton, _ bytes: UnsafeRawBufferPointer, from state: UInt32) {
         nodes = UnsafePointer(automaton.nodes)
@@ -261,15 +260,15 @@ struct PatternSearch {
         mask = automaton.mask
         shift = automaton.shift
         stride = automaton.stride
-        // A piece without bytes may have no address; none is read then.
+        // An empty piece may have no address; none is read then.
         self.bytes = bytes.baseAddress ?? UnsafeRawPointer(rows)
         count = bytes.count
         self.state = state
     }
 
-    /// Goes to the next place where a pattern ends, and returns false when there is none in this piece.
+    /// Advances to the next end of a pattern; returns false if there is none in this piece.
     mutating func next() -> Bool {
-        // On locals, so that they stay in registers.
+        // In local variables, so that they stay in registers.
         var state = self.state
         var at = position
         var goal = self.goal
@@ -288,8 +287,7 @@ struct PatternSearch {
                 at &+= 1
                 if nodes[Int(state)].mark & PatternAutomaton.ends != 0 { return true }
             }
-            // What was followed from before `from` has come to its end, so all that is still to be found begins there
-            // or later.
+            // Everything followed from before `from` has ended, so all remaining matches begin there or later.
             let from = at &- Int(nodes[Int(state)].mark & PatternAutomaton.depth)
             let (place, mayBegin) = skip(from)
             goal = mayBegin ? place &+ stride : .max
@@ -300,8 +298,8 @@ struct PatternSearch {
         }
     }
 
-    /// The first places, from `from` in steps, where a pattern may begin; without `mayBegin` the last that are not
-    /// known, since too few bytes follow.
+    /// The first places, from `from` in steps, where a pattern may begin; without `mayBegin`, the last ones that are undecided
+    /// because too few bytes follow.
     @inline(__always)
     private func skip(_ from: Int) -> (place: Int, mayBegin: Bool) {
         let lead = stride &- 1
@@ -321,7 +319,7 @@ struct PatternSearch {
         return (at &- lead, false)
     }
 
-    /// A number whose lowest bit says whether the gram at `at` is one of the filter's.
+    /// A number whose lowest bit is set if the gram at `at` is in the filter.
     @inline(__always)
     private func probe(_ at: Int) -> UInt64 {
         let gram = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
@@ -329,7 +327,7 @@ struct PatternSearch {
         return filter[Int(bit &>> 6)] &>> UInt64(bit)
     }
 
-    /// The bit of the filter that stands for a gram (Fibonacci hashing).
+    /// The filter bit for a gram (Fibonacci hashing).
     @inline(__always)
     static func hash(_ gram: UInt32, _ fold: UInt32, _ mask: UInt32, _ shift: UInt32) -> UInt32 {
         (((gram | fold) & mask) &* 0x9e37_79b1) &>> shift

@@ -1,17 +1,17 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Byte strings to look for, as a list or a file gives them.
+/// Byte strings to search for, from a list or a file.
 struct PatternList {
-    /// In the order given, which numbers them.
+    /// In the order given, by which they are numbered.
     private(set) var patterns: [[UInt8]] = []
 
     static let mostPatterns = 65_536
     static let mostBytes = 1024
-    /// All patterns together: what bounds the memory of their automaton.
+    /// Limit for all patterns together, which bounds the memory of their automaton.
     static let mostBytesInAll = 262_144
 
-    /// What is wrong with a list; `message` is a sentence without capital or full stop.
+    /// An error in a list; `message` is a sentence without capital or full stop.
     struct Failure: Error {
         var message: String
     }
@@ -19,7 +19,7 @@ struct PatternList {
     /// Adds a pattern in text form: its UTF-8 bytes, with `\xNN` for any byte and `\n`, `\r`, `\t` and `\\`.
     mutating func add(_ text: String) throws(Failure) { try add(Array(text.utf8)[...], named: "the pattern '\(text)'") }
 
-    /// Adds the patterns of a file, one a line in text form; lines end with LF or CR LF, and empty ones are skipped.
+    /// Adds the patterns of a file, one per line in text form; lines end with LF or CR LF, and empty ones are skipped.
     mutating func add(lines: [UInt8], of file: String) throws(Failure) {
         var number = 0
         for var line in lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {

@@ -3,24 +3,23 @@
 
 /// Segments that wait for earlier ones: lists of a bounded number of nodes, each list in order of sequence numbers.
 ///
-/// Segments that overlap agree on every byte they share: whoever comes in is settled with those that wait, byte by byte, by
-/// the ``OverlapPolicy``. So it makes no difference from which of them a byte is read later. A segment keeps the range it
-/// came with, as receivers' policies look at that.
+/// Overlapping segments agree on every byte they share: an arriving segment is reconciled with those that wait, byte by byte,
+/// by the ``OverlapPolicy``. So it does not matter from which of them a byte is read later. A segment keeps the range it
+/// arrived with, as receivers' policies depend on that.
 final class HeldSegments {
-    /// One segment.
     struct Node: BitwiseCopyable {
-        /// The item that holds it.
+        /// The item of the segment.
         var item: Int32
         /// The next in sequence; -1 for none.
         var next: Int32
-        /// Sequence numbers of its first byte and behind its last one.
+        /// Sequence numbers of its first byte and after its last one.
         var start: UInt32
         var end: UInt32
-        /// How many of its bytes were captured.
+        /// The number of its bytes that were captured.
         var captured: UInt32
         var ending: TCPEnding
 
-        /// A segment that is not in a list yet.
+        /// A segment that is in no list yet.
         init(_ item: Int32, _ segment: TCPSegment, _ ending: TCPEnding) {
             self.item = item
             next = -1
@@ -30,17 +29,17 @@ final class HeldSegments {
             self.ending = ending
         }
     }
-    /// The segments of one direction, by number of node.
+    /// The segments of one direction, by node number.
     struct List: BitwiseCopyable {
         var first: Int32 = -1
         var last: Int32 = -1
         var count: Int32 = 0
         var bytes: Int32 = 0
-        /// The end of the farthest of them.
+        /// The greatest end of any of them.
         var farthest: UInt32 = 0
 
         var isEmpty: Bool { first < 0 }
-        /// Both lists are empty, in one test.
+        /// Whether both lists are empty, in one test.
         @inline(__always)
         static func areEmpty(_ a: List, _ b: List) -> Bool { a.first & b.first < 0 }
     }
@@ -48,7 +47,7 @@ final class HeldSegments {
     let nodes: UnsafeMutablePointer<Node>
     private let memory: ZeroedMemory<Node>
     private var free: SlotPool
-    /// Bytes of all segments that wait.
+    /// Total bytes of all waiting segments.
     private(set) var bytes = 0
 
     init(capacity: Int) throws(OutOfMemory) {
@@ -60,10 +59,10 @@ final class HeldSegments {
     deinit { memory.deallocate() }
 
     var isFull: Bool { free.isFull }
-    /// How many segments wait.
+    /// The number of waiting segments.
     var count: Int { free.used }
 
-    /// Puts a segment in its place among those of its direction; there must be room.
+    /// Inserts a segment in order among those of its direction; there must be room.
     func insert(_ node: Node, in list: inout List) {
         guard let n = free.take() else { preconditionFailure("more segments wait than there is room for") }
         nodes[Int(n)] = node
@@ -71,7 +70,7 @@ final class HeldSegments {
         if list.isEmpty || TCPSequence.precedes(list.farthest, node.end) { list.farthest = node.end }
         list.count += 1
         list.bytes &+= Int32(truncatingIfNeeded: node.end &- node.start)
-        // Mostly they come in order, behind the hole.
+        // Mostly they arrive in order, behind the hole.
         if list.last >= 0, !TCPSequence.precedes(node.start, nodes[Int(list.last)].start) {
             nodes[Int(list.last)].next = n
             nodes[Int(n)].next = -1
@@ -89,13 +88,13 @@ final class HeldSegments {
         if at < 0 { list.last = n }
     }
 
-    /// The first segment of a direction; nil when none waits.
+    /// The first segment of a direction; nil if none waits.
     func first(of list: List) -> Node? { list.isEmpty ? nil : nodes[Int(list.first)] }
 
-    /// The sequence number of the first byte that waits in a direction; nil when none does.
+    /// The sequence number of the first waiting byte of a direction; nil if there is none.
     func start(of list: List) -> UInt32? { list.isEmpty ? nil : nodes[Int(list.first)].start }
 
-    /// Takes the first segment of a direction that has one.
+    /// Removes the first segment of a direction, which must have one.
     @discardableResult
     func removeFirst(from list: inout List) -> Node {
         let n = list.first

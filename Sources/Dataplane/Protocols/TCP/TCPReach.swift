@@ -1,17 +1,17 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether a TCP segment that was seen here is one that its receiver takes, as far as the packet alone can tell.
+/// Whether a captured TCP segment is one that its receiver accepts, as far as the packet alone can tell.
 enum TCPReach {
-    /// Its TTL or hop limit is at least `least`.
+    /// Whether its TTL or hop limit is at least `least`.
     @inline(__always)
     static func hasHops(_ p: Packet, least: Int) -> Bool {
         Int(p.ipVersion == 4 ? IPv4View(known: p).timeToLive : IPv6View(known: p).hopLimit) >= least
     }
 
-    /// Whether the TCP checksum is right. A packet that was cut, or is a fragment, cannot be summed and counts as right.
+    /// Whether the TCP checksum is correct. A truncated packet, or a fragment, cannot be summed and counts as correct.
     ///
-    /// - Parameter summed: grows by the bytes that were summed.
+    /// - Parameter summed: increased by the number of bytes summed.
     static func isChecksumRight(_ p: Packet, summed: inout Int) -> Bool {
         let count = Int(p.l3) + Int(p.ipLength) - Int(p.l4)
         guard !p.isFragment, count >= 20,

@@ -1,33 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// A TCP segment as its receiver sees it: the sequence numbers that it takes, and what the rules of RFC 9293 ask of it.
+/// A TCP segment as its receiver sees it: the sequence numbers it occupies, and what the rules of RFC 9293 need to know.
 struct TCPSegment {
     var flags: TCPFlags
-    /// The sequence number in the header: that of SYN, where there is one.
+    /// The sequence number in the header: that of the SYN, if there is one.
     var sequence: UInt32
     var acknowledgment: UInt32
-    /// The receive window, not scaled.
+    /// The receive window, unscaled.
     var window: UInt32 = 0
-    /// The sequence number of the first byte of payload, and the one behind the last.
+    /// The sequence number of the first byte of payload, and the one after the last.
     var start: UInt32
     var end: UInt32
-    /// Bytes of payload as captured; fewer than ``size`` where the capture was cut.
+    /// Captured bytes of payload; fewer than ``size`` if the capture was truncated.
     var captured: UInt32
-    /// The header is at least 20 bytes long and ends within the packet.
+    /// Whether the header is at least 20 bytes long and ends within the packet.
     var isHeaderRight = true
-    /// TSval, where there is a timestamps option.
+    /// TSval, if there is a timestamps option.
     var timestamp: UInt32?
     /// 14 at most (RFC 7323 section 2.3).
     var windowScale: UInt8?
 
-    /// Bytes of payload as the IP header says.
+    /// Bytes of payload, according to the IP header.
     var size: UInt32 { end &- start }
     var isSYN: Bool { flags.isSYN }
     var isACK: Bool { flags.isACK }
     var isRST: Bool { flags.isRST }
     var isFIN: Bool { flags.isFIN }
-    /// How it ends its direction, whatever its place there.
+    /// How it ends its direction, regardless of its place there.
     var ending: TCPEnding { isRST ? .rst : isFIN ? .fin : .none }
 
     init(flags: TCPFlags, sequence: UInt32, acknowledgment: UInt32 = 0, size: UInt32 = 0) {
@@ -49,12 +49,12 @@ struct TCPSegment {
         let packetEnd = p.ipEnd
         let headerEnd = UInt32(p.l4) &+ UInt32(tcp.headerLength)
         isHeaderRight = tcp.headerLength >= TCPView.size && headerEnd <= packetEnd
-        // The payload's place is known as far as was captured only; the capture may have been cut in the header.
+        // The payload's offset is bounded by the captured bytes; the capture may have been truncated within the header.
         let payload = max(UInt32(p.payload), headerEnd)
         let capturedEnd = min(packetEnd, p.length)
         captured = capturedEnd > payload ? capturedEnd &- payload : 0
         start = flags.isSYN ? sequence &+ 1 : sequence
-        // A reassembler before this one may have cut bytes from the front.
+        // An earlier reassembler may have cut bytes from the front.
         if isHeaderRight { start &+= payload &- headerEnd }
         end = start &+ (packetEnd > payload ? packetEnd &- payload : 0)
         for option in tcp.options {

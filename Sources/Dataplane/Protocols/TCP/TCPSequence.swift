@@ -1,9 +1,9 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Arithmetic of TCP sequence numbers, which begin again at 0 behind 2^32 - 1 (RFC 9293 section 3.4).
+/// Arithmetic of TCP sequence numbers, which wrap to 0 after 2^32 - 1 (RFC 9293 section 3.4).
 enum TCPSequence {
-    /// How far `a` lies behind `b`, less than 0 when before it; right for numbers less than 2^31 apart.
+    /// How far `a` is after `b`, negative if before it; correct for numbers less than 2^31 apart.
     @inline(__always)
     static func distance(_ a: UInt32, from b: UInt32) -> Int32 { Int32(bitPattern: a &- b) }
 

@@ -1,23 +1,22 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a ClientHello says of who is called and how (RFC 8446 section 4.1.2, and RFC 5246, 4346, 2246 and 6101 before
-/// it).
+/// Server name, versions and protocols of a ClientHello (RFC 8446 section 4.1.2, and RFC 5246, 4346, 2246 and 6101 before it).
 ///
-/// It holds places in the message, and is valid as long as that is.
+/// It points into the message, and is valid as long as that is.
 struct ClientHello {
-    /// The highest version offered, as on the wire: 0x0304 is TLS 1.3, 0x7f1c its draft 28. Nil where the message ended
-    /// before it could be known.
+    /// The highest version offered, as on the wire: 0x0304 is TLS 1.3, 0x7f1c its draft 28. Nil if the message ended before it
+    /// could be known.
     private(set) var version: UInt16?
     /// The host name of the server_name extension (RFC 6066 section 3).
     private(set) var serverName: UnsafeRawBufferPointer?
-    /// The protocol names of the ALPN extension, each behind one byte of length (RFC 7301 section 3.1).
+    /// The protocol names of the ALPN extension, each after a length byte (RFC 7301 section 3.1).
     private var protocolNames: UnsafeRawBufferPointer?
-    /// Lengths do not fit together, or an extension stands twice; what was read before is kept.
+    /// Lengths do not fit together, or an extension appears twice; what was read before is kept.
     private(set) var isMalformed = false
 
-    /// Reads the body of the message, without the four bytes of its handshake header. Of a body that was cut off it
-    /// holds what is there as a whole.
+    /// Parses the body of the message, without the four bytes of its handshake header. Of a truncated body only complete parts
+    /// are used.
     init(_ body: UnsafeRawBufferPointer) {
         var bytes = TLSBytes(body)
         guard read(&bytes) else {
@@ -31,7 +30,7 @@ struct ClientHello {
             let suites = bytes.vector16(), suites.count >= 2, suites.count % 2 == 0,
             let compressions = bytes.vector8(), compressions.count >= 1
         else { return false }
-        // Before TLS 1.3 there need be no extensions at all.
+        // Before TLS 1.3 extensions are optional.
         if bytes.isEmpty {
             version = legacy
             return true
@@ -64,7 +63,7 @@ struct ClientHello {
         var names = TLSBytes(list)
         while !names.isEmpty {
             guard let type = names.take(1)?[0], let name = names.vector16(), !name.isEmpty else { return false }
-            // 0 is host_name; no other was ever defined.
+            // 0 is host_name; no other type was ever defined.
             if type == 0, serverName == nil { serverName = name }
         }
         return true
@@ -81,8 +80,8 @@ struct ClientHello {
         return true
     }
 
-    /// The supported_versions extension (RFC 8446 section 4.2.1) says what is offered; the version before it says
-    /// nothing then.
+    /// The supported_versions extension (RFC 8446 section 4.2.1) lists the versions offered; the earlier version field is then
+    /// meaningless.
     private mutating func readVersions(_ content: UnsafeRawBufferPointer) -> Bool {
         var bytes = TLSBytes(content)
         guard let list = bytes.vector8(), list.count >= 2, list.count % 2 == 0, bytes.isEmpty else { return false }
@@ -97,7 +96,7 @@ struct ClientHello {
         return true
     }
 
-    /// Calls `body` with each protocol name in order, without those that mean nothing (GREASE, RFC 8701).
+    /// Calls `body` with each protocol name in order, without the meaningless ones (GREASE, RFC 8701).
     func forEachProtocol(_ body: (UnsafeRawBufferPointer) -> Void) {
         guard let protocolNames else { return }
         var names = TLSBytes(protocolNames)
@@ -110,7 +109,7 @@ struct ClientHello {
     /// Whether the ALPN extension is there.
     var hasProtocols: Bool { protocolNames != nil }
 
-    /// Values that clients send so that servers learn to ignore what they do not know (RFC 8701 section 2).
+    /// Values that clients send so that servers learn to ignore the unknown (RFC 8701 section 2).
     private static func isGrease(_ value: UInt16) -> Bool { value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff }
 
     /// Orders versions; drafts of TLS 1.3 come before it.
@@ -118,7 +117,7 @@ struct ClientHello {
         version >> 8 == 0x7f ? 0x0303 * 256 + Int(version & 0xff) : Int(version) * 256
     }
 
-    /// The name of a version: `TLS 1.3`, `SSL 2.0`, `TLS 1.3 draft 28`, or hexadecimal where it has none.
+    /// The name of a version: `TLS 1.3`, `SSL 2.0`, `TLS 1.3 draft 28`, or hexadecimal if it has none.
     static func name(of version: UInt16) -> String {
         switch version {
         case 0x0002, 0x0200: "SSL 2.0"
@@ -130,7 +129,7 @@ struct ClientHello {
     }
 }
 
-/// Bytes read from the front: numbers in network order, and vectors behind their length (RFC 8446 section 3.4).
+/// Bytes read from the front: numbers in network order, and vectors after their length (RFC 8446 section 3.4).
 private struct TLSBytes {
     private var bytes: Slice<UnsafeRawBufferPointer>
 

@@ -1,25 +1,25 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Puts the handshake message together that a direction begins with, from records and pieces of any size (RFC 8446
-/// section 5.1). The message goes to a buffer of the caller's; zero bytes are a state that has read nothing.
+/// Assembles the first handshake message of a direction, from records and pieces of any size (RFC 8446 section 5.1). The
+/// message goes to the caller's buffer; zeroed memory is a valid initial state.
 struct HelloAssembler: BitwiseCopyable {
-    /// Bytes of the message in the buffer, its header of four included.
+    /// Bytes of the message in the buffer, including its four-byte header.
     private(set) var count: UInt32 = 0
-    /// Bytes of the record's header that were read, and these.
+    /// Bytes of the record header read so far, and their number.
     private var headerCount: UInt8 = 0
     private var header: (UInt8, UInt8, UInt8, UInt8, UInt8) = (0, 0, 0, 0, 0)
-    /// Bytes of the record that are still to come.
+    /// Bytes still to come of the record.
     private var recordLeft: UInt16 = 0
 
     enum Answer { case needsMore, complete, malformed, tooLong }
 
-    /// Bytes of the message with its header; nil until the header is there.
+    /// Length of the message including its header; nil until the header is complete.
     static func length(_ message: UnsafeRawPointer, _ count: Int) -> Int? {
         count < 4 ? nil : Int(message.be32(0) & 0xff_ffff) + 4
     }
 
-    /// Reads the next bytes of the direction. `buffer` holds what was read before, and is as long as a message may be.
+    /// Reads the next bytes of the direction. `buffer` holds the earlier bytes, and has room for the longest message.
     mutating func read(_ bytes: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer) -> Answer {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -28,7 +28,7 @@ struct HelloAssembler: BitwiseCopyable {
                 if headerCount < 5 { continue }
                 headerCount = 0
                 recordLeft = UInt16(header.3) << 8 | UInt16(header.4)
-                // Records of other types may not come between, nor empty ones of this.
+                // Records of other types may not come in between, nor empty ones of this type.
                 if header.0 != 0x16 || header.1 != 3 || recordLeft == 0 || Int(recordLeft) > HelloSignature.mostRecord {
                     return .malformed
                 }

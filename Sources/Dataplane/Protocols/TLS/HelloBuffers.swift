@@ -1,14 +1,14 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Buffers of one size for messages that have begun and not ended, the one taken longest ago first.
+/// Equal-sized buffers for unfinished messages, oldest first.
 ///
-/// Their memory is taken when a buffer is first used; buffers given back are used again before others.
+/// A buffer's memory is touched only when it is first used; returned buffers are reused before others.
 final class HelloBuffers {
     let size: Int
     private let memory: ZeroedMemory<UInt8>
     private var free: SlotPool
-    /// The buffers that are taken, in the order in which they were.
+    /// The buffers in use, oldest first.
     private var taken = IndexList()
     private let links: IndexList.Links
     private let holds: ZeroedMemory<Hold>
@@ -32,12 +32,12 @@ final class HelloBuffers {
     }
 
     var isFull: Bool { free.isFull }
-    /// How many buffers are taken.
+    /// The number of buffers in use.
     var count: Int { free.used }
-    /// The buffer taken longest ago; -1 when there is none.
+    /// The buffer taken longest ago; -1 if there is none.
     var oldest: Int32 { taken.first }
 
-    /// A buffer for `owner`; nil when all are taken.
+    /// A buffer for `owner`; nil if all are taken.
     func take(for owner: Int32) -> Int32? {
         guard let buffer = free.take() else { return nil }
         holds.base[Int(buffer)].owner = owner
@@ -45,16 +45,14 @@ final class HelloBuffers {
         return buffer
     }
 
-    /// Takes a buffer back.
     func giveBack(_ buffer: Int32) {
         taken.remove(buffer, links)
         free.give(buffer)
     }
 
-    /// Whom a buffer was taken for.
+    /// The owner a buffer was taken for.
     func owner(of buffer: Int32) -> Int32 { holds.base[Int(buffer)].owner }
 
-    /// The bytes of a buffer.
     func bytes(of buffer: Int32) -> UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(start: memory.base + Int(buffer) * size, count: size)
     }

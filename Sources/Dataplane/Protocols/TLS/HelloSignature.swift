@@ -1,34 +1,33 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a ClientHello begins.
+/// Recognises the beginning of a ClientHello.
 enum HelloSignature {
-    /// Bytes that decide, at the most.
+    /// The most bytes needed to decide.
     static let size = 11
 
-    /// The largest record: 2^14 bytes and what encryption may add in TLS 1.2 (RFC 5246 section 6.2.3), which some send.
+    /// The largest record: 2^14 bytes plus what encryption may add in TLS 1.2 (RFC 5246 section 6.2.3), which some send.
     static let mostRecord = 16_384 + 2048
 
     enum Answer { case no, needsMore, tls, ssl2 }
 
     /// Whether a hello begins at `bytes`, of which `available` are there.
     ///
-    /// At the beginning of a direction six bytes are enough: a handshake record of version 3.x that holds a
-    /// client_hello. Or it is the hello of SSL 2.0 (RFC 5246 appendix E.2). Elsewhere, behind what a proxy or another
-    /// protocol said before, the lengths must fit too.
+    /// At the beginning of a direction six bytes suffice: a handshake record of version 3.x that holds a client_hello. Or it is
+    /// the hello of SSL 2.0 (RFC 5246 appendix E.2). Elsewhere, after what a proxy or another protocol said before, the lengths
+    /// must fit too.
     static func look(_ bytes: UnsafeRawPointer, _ available: Int, isBeginning: Bool) -> Answer {
         guard available > 0 else { return .needsMore }
         if bytes.byte(0) == 0x16 { return lookForRecord(bytes, available, isBeginning: isBeginning) }
         return isBeginning && bytes.byte(0) & 0x80 != 0 ? lookForSSL2(bytes, available) : .no
     }
 
-    /// The first place from `start` on where a record may begin that is not at the beginning of a direction; the end when
-    /// there is none.
+    /// The first place from `start` on where a record may begin other than at the beginning of a direction; the end if there is
+    /// none.
     static func nextCandidate(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
         var at = start
-        // Eight bytes at a time: `difference` has a zero byte where one is 0x16, and the lowest bit of `zeros` is in the
-        // place of the first.
+        // Eight bytes at a time: `difference` has a zero byte for each 0x16, and the lowest set bit of `zeros` marks the first.
         while at &+ 8 <= bytes.count {
             let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self))
             let difference = word ^ 0x1616_1616_1616_1616
@@ -47,7 +46,7 @@ enum HelloSignature {
         if record == 0 || record > mostRecord { return .no }
         if available > 5, bytes.byte(5) != 1 { return .no }
         if isBeginning { return available > 5 ? .tls : .needsMore }
-        // A length of 24 bits, and a version: nothing else could be so by chance.
+        // A length of 24 bits, and a version: enough to rule out coincidence.
         if available > 6, bytes.byte(6) != 0 { return .no }
         if available > 8 {
             let message = Int(bytes.be16(7)) + 4

@@ -1,65 +1,63 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// One timer for each of many ids, connections by index of flow for instance: a hierarchical timing wheel (G. Varghese and
-/// T. Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 7).
+/// One timer per id, for many ids such as connections by flow index: a hierarchical timing wheel (G. Varghese and T. Lauck,
+/// "Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 7).
 ///
-/// Time is counted in ticks, whose boundaries are the multiples of a tick of functional time. A timer fires at the first
-/// boundary at or after its due time, timers of one boundary in the order in which they were armed. Arming, moving and
-/// disarming take the same short time however many are armed, and memory is taken when the wheel is made.
+/// Time is counted in ticks, with boundaries at multiples of a tick of functional time. A timer fires at the first boundary at
+/// or after its due time, timers of one boundary in the order in which they were armed. Arming, moving and disarming take
+/// constant time however many are armed, and memory is allocated when the wheel is made.
 ///
-/// A tick is a number of digits of 6 bits. A level of the wheel has 64 slots, one for each value of its digit, and a timer
-/// stands on the level of the highest digit in which its tick differs from the present one. So whatever stands on a level
-/// is due before all that stands on higher ones, and a bit for each slot shows which is first. When time reaches a slot
-/// of a higher level, its timers are dealt out to the slots below: the cascade. Until then the slot says only about when its
-/// timers are due. ``nextTick`` has to know it exactly, though, and so deals the first slot out before its time, to slots
-/// made for it, where new timers then join those that are there. When its time comes they are put in place as they are.
-/// Either way a timer moves down each level once at most, so asking costs no more than the cascades would. Only where long
-/// slots have been dealt out all over the wheel, and left to a timer or two, is there no room for more: then the first one
-/// is looked through.
+/// A tick is a number with digits of 6 bits. A level of the wheel has 64 slots, one for each value of its digit, and a timer is
+/// on the level of the highest digit in which its tick differs from the present one. So everything on a level is due before
+/// everything on higher ones, and a bit per slot shows which is first. When time reaches a slot of a higher level, its timers
+/// are dealt out to the slots below: the cascade. Until then the slot shows only approximately when its timers are due.
+/// ``nextTick`` has to know it exactly, though, and so deals out the first slot early, to slots made for it, where new timers
+/// then join the existing ones. When its time comes they are put in place as they are. Either way a timer moves down each level
+/// at most once, so asking costs no more than the cascades would. Only if long slots have been dealt out all over the wheel,
+/// and left to a timer or two, is there no room for more: then the first one is searched.
 ///
-/// Ids must be below the capacity. Who calls ``advance(to:_:)`` decides when time passes.
+/// Ids must be below the capacity. The caller of ``advance(to:_:)`` decides when time passes.
 public final class TimingWheel {
-    /// One more than the largest id.
+    /// The largest id plus one.
     public let capacity: Int
     /// Nanoseconds between the boundaries at which timers fire.
     public let tick: Int64
-    /// How many timers are armed.
+    /// The number of armed timers.
     @exclusivity(unchecked) public private(set) var count = 0
 
     /// Bits of a digit.
     private static let digit: UInt64 = 6
     private static let slots = 64
-    /// A slot with so few timers is looked through rather than dealt out.
+    /// A slot with no more timers than this is searched rather than dealt out.
     private static let few = 16
 
     private struct Timer: BitwiseCopyable {
-        /// When it fires, counted as ``present`` is; of no meaning unless it is armed, which is to say listed.
+        /// When it fires, counted like ``present``; meaningful only if it is armed, that is, listed.
         var due: UInt64
         var link: IndexList.Link
     }
 
-    /// 64 slots: a level of the wheel, or what was dealt out of a slot before its time.
+    /// 64 slots: a level of the wheel, or a slot dealt out early.
     private struct Node: BitwiseCopyable {
-        /// A bit for each slot in which timers stand.
+        /// A bit for each slot that has timers.
         var occupied: UInt64 = 0
-        /// A bit for each of these that was dealt out: its timers stand in a node of the level below.
+        /// A bit for each of these that was dealt out: its timers are in a node of the level below.
         var dealt: UInt64 = 0
-        /// The node and the slot that this one was dealt out of; -1 for a level of the wheel.
+        /// The node and slot that this one was dealt out from; -1 for a level of the wheel.
         var parent: Int32 = -1
         var place: Int32 = 0
     }
 
-    /// The tick up to which timers have fired, counted from the first that an Int64 of nanoseconds can have: so it is never
-    /// negative, and always before whatever is armed.
+    /// The tick up to which timers have fired, counted from the first that an Int64 of nanoseconds can represent: so it is
+    /// never negative, and always before any armed timer.
     private var present: UInt64 = 0
-    /// The tick of the first boundary in representable time as a multiple of `tick`, and the last, counted as `present` is.
+    /// The tick of the first boundary in representable time as a multiple of `tick`, and the last, counted like `present`.
     private let origin: Int64
     private let latest: UInt64
-    /// The earliest tick for which a timer is armed, where it is known.
+    /// The earliest tick with an armed timer, if known.
     private var earliest: UInt64 = 0
     private var isEarliestKnown = false
-    /// `advance` is at work.
     private var isFiring = false
 
     private let timerMemory: ZeroedMemory<Timer>
@@ -67,20 +65,20 @@ public final class TimingWheel {
     private let links: IndexList.Links
     private let nodeMemory: ZeroedMemory<Node>
     private let nodes: UnsafeMutablePointer<Node>
-    /// For each slot of each node the timers in it, and the node that it was dealt out to.
+    /// For each slot of each node its timers, and the node that it was dealt out to.
     private let listMemory: ZeroedMemory<IndexList>
     private let lists: UnsafeMutablePointer<IndexList>
     private let childMemory: ZeroedMemory<Int32>
     private let children: UnsafeMutablePointer<Int32>
     private var freeNodes: SlotPool
-    /// The node of each level, the lowest first.
+    /// The node of each level, lowest first.
     private let levels: UnsafeMutablePointer<Int32>
     private let levelCount: Int
 
-    /// A wheel in which no timer is armed. Throws where the system has no memory for so many.
+    /// A wheel in which no timer is armed. Throws if the system lacks the memory.
     ///
     /// - Parameters:
-    ///   - capacity: one more than the largest id.
+    ///   - capacity: the largest id plus one.
     ///   - tick: nanoseconds between the boundaries at which timers fire, at least 1.
     public init(capacity: Int, tick: Int64 = 1_000_000) throws(OutOfMemory) {
         precondition(capacity >= 0 && capacity < Int(Int32.max), "timer capacity out of range")
@@ -88,12 +86,12 @@ public final class TimingWheel {
         self.capacity = capacity
         self.tick = tick
         origin = Int64.min / tick
-        // The last boundary is told apart from `Int64.max`, which stands for none.
+        // The last boundary must differ from `Int64.max`, which stands for none.
         latest = UInt64(bitPattern: (Int64.max - 1) / tick &- origin)
-        // Behind it there is one tick more, which never comes: see `arm`.
+        // After it there is one more tick, which never comes: see `arm`.
         levelCount = (64 - (latest + 1).leadingZeroBitCount + Int(Self.digit) - 1) / Int(Self.digit)
-        // Slots are dealt out that have many timers, and the node is free again when the last of these is gone: seldom are
-        // there more than some for each level. Where all are taken, long slots are looked through.
+        // Only slots with many timers are dealt out, and the node is freed when the last of these is gone: there are seldom
+        // more than a few per level. If all nodes are taken, long slots are searched.
         let nodeCount = 4 * levelCount + capacity / 64
         timerMemory = try ZeroedMemory(capacity)
         timers = timerMemory.base
@@ -121,18 +119,18 @@ public final class TimingWheel {
         levels.deallocate()
     }
 
-    /// Bytes that a timer takes, armed or not. For `stateBytesPerFlow`.
+    /// Memory of a timer in bytes, armed or not. For `stateBytesPerFlow`.
     public static var bytesPerTimer: Int { MemoryLayout<Timer>.stride }
 
-    /// Nodes that slots could be dealt out to, for tests.
+    /// Nodes left for dealing out slots, for tests.
     var spareNodes: Int { freeNodes.capacity - freeNodes.used }
 
     // MARK: Arming
 
-    /// Lets a timer fire at the first boundary at or after `due`, in functional nanoseconds; one that is armed is moved.
+    /// Arms a timer for the first boundary at or after `due`, in functional nanoseconds; moves it if already armed.
     ///
-    /// A due time that has come already means the next boundary. One beyond the last boundary of representable time means
-    /// that one; when even that has passed there is no time left, and what is armed then does not fire.
+    /// A due time in the past means the next boundary. One beyond the last boundary of representable time means that one; once
+    /// even that has passed, timers armed do not fire.
     public func arm(_ id: Int32, at due: Int64) {
         let timer = timer(id)
         if timer.pointee.link.isListed { takeOut(id, timer.pointee.due) }
@@ -149,7 +147,7 @@ public final class TimingWheel {
         }
     }
 
-    /// Lets a timer not fire, if it is armed.
+    /// Disarms a timer, if it is armed.
     public func disarm(_ id: Int32) {
         let timer = timer(id)
         guard timer.pointee.link.isListed else { return }
@@ -159,14 +157,14 @@ public final class TimingWheel {
     /// Whether a timer is armed.
     public func isArmed(_ id: Int32) -> Bool { timer(id).pointee.link.isListed }
 
-    /// The boundary up to which timers have fired, or that whose timers fire now, in functional nanoseconds.
+    /// The boundary up to which timers have fired, or whose timers are firing, in functional nanoseconds.
     public var now: Int64 { time(of: present) }
 
-    /// The boundary at which the next timer fires, in functional nanoseconds; `Int64.max` when none is armed.
+    /// The boundary at which the next timer fires, in functional nanoseconds; `Int64.max` if none is armed.
     ///
-    /// It is exact: a time when timers only move to a lower level is not reported. While it stays known, which it does but
-    /// for the first timer going, asking costs nothing. Otherwise it is found by one bit mask a level, and the first slot
-    /// may have to be dealt out.
+    /// It is exact: times when timers only move to a lower level are not reported. While it stays known, as it does until the
+    /// first timer goes, asking costs nothing. Otherwise it is found with one bit mask per level, and the first slot may have
+    /// to be dealt out.
     public var nextTick: Int64 {
         guard count > 0 else { return .max }
         if !isEarliestKnown {
@@ -178,11 +176,11 @@ public final class TimingWheel {
 
     // MARK: Time
 
-    /// Fires all timers whose boundary is not after `time`, in the order of boundaries and, at each, in the order of arming.
+    /// Fires all timers whose boundary is not after `time`, in order of boundaries and, at each, in the order of arming.
     ///
-    /// A timer is disarmed when it fires. `fire` may arm and disarm any; what it arms for a time up to `time` fires in the
-    /// same call, at its boundary. It must not call this. Time does not run backwards: an earlier `time` than before does
-    /// nothing. However long the time that has passed, only slots in which timers stand are looked at.
+    /// A timer is disarmed when it fires. `fire` may arm and disarm any; timers it arms for up to `time` fire in the same call,
+    /// at their boundary. It must not call this function. Time does not run backwards: an earlier `time` than before has no
+    /// effect. However much time has passed, only slots with timers are visited.
     public func advance(to time: Int64, _ fire: (Int32) -> Void) {
         precondition(!isFiring, "a timer that fires must not advance the wheel")
         let (whole, rest) = time.quotientAndRemainder(dividingBy: tick)
@@ -195,14 +193,14 @@ public final class TimingWheel {
             let start = firstSlot()
             if start > target { break }
             move(to: start)
-            // What stands there now is due; or a slot was dealt out and more is to be looked at.
+            // Everything in the slot now is due; or a slot was dealt out and there is more to visit.
             fireAll(fire)
         }
         move(to: target)
         isFiring = false
     }
 
-    /// Fires what is due at the present tick.
+    /// Fires the timers due at the present tick.
     private func fireAll(_ fire: (Int32) -> Void) {
         let node = levels[0]
         let slot = slot(present, 0)
@@ -234,11 +232,11 @@ public final class TimingWheel {
     @inline(__always)
     private func place(_ node: Int32, _ slot: Int) -> Int { Int(node) &* Self.slots &+ slot }
 
-    /// The level of the highest digit in which two ticks differ; 0 when they are the same.
+    /// The level of the highest digit in which two ticks differ; 0 if they are equal.
     @inline(__always)
     private func level(_ a: UInt64, _ b: UInt64) -> Int { (63 &- ((a ^ b) | 1).leadingZeroBitCount) / Int(Self.digit) }
 
-    /// The list that a timer for a tick stands in: on its level, or below where that slot was dealt out.
+    /// The list for a tick: on its level, or below if that slot was dealt out.
     @inline(__always)
     private func find(_ tick: UInt64) -> (node: Int32, slot: Int, level: Int) {
         var level = level(tick, present)
@@ -258,7 +256,7 @@ public final class TimingWheel {
         nodes[Int(node)].occupied |= 1 &<< UInt64(slot)
     }
 
-    /// Takes out a timer that is armed for a tick.
+    /// Removes a timer armed for a tick.
     private func takeOut(_ id: Int32, _ tick: UInt64) {
         let (node, slot, level) = find(tick)
         let list = lists + place(node, slot)
@@ -269,7 +267,7 @@ public final class TimingWheel {
         if list.pointee.isEmpty { clear(slot, of: node) }
     }
 
-    /// No timer stands in a slot any more. A node without timers that was made for a slot goes.
+    /// Marks a slot as empty. A node made for a slot is freed once it has no timers.
     private func clear(_ slot: Int, of node: Int32) {
         var (node, slot) = (node, slot)
         while true {
@@ -284,7 +282,7 @@ public final class TimingWheel {
         }
     }
 
-    /// The first tick of the first slot in which timers stand; there is one. None is due earlier.
+    /// The first tick of the first slot with timers; there must be one. None is due earlier.
     private func firstSlot() -> UInt64 {
         var level = 0
         while nodes[Int(levels[level])].occupied == 0 { level &+= 1 }
@@ -295,7 +293,7 @@ public final class TimingWheel {
         return (above | UInt64(slot)) &<< shift
     }
 
-    /// The tick for which the first timer is armed; there is one.
+    /// The earliest tick with an armed timer; there must be one.
     private func findEarliest() -> UInt64 {
         var level = 0
         while nodes[Int(levels[level])].occupied == 0 { level &+= 1 }
@@ -332,7 +330,7 @@ public final class TimingWheel {
         return least
     }
 
-    /// Deals the timers of a slot out to the slots of an empty node on the level below, in their order.
+    /// Deals out the timers of a slot to the slots of an empty node on the level below, in order.
     private func deal(_ place: Int, to node: Int32, _ level: Int) {
         var id = lists[place].removeFirst(links)
         while id >= 0 {
@@ -343,11 +341,11 @@ public final class TimingWheel {
         }
     }
 
-    /// Makes a tick the present one; no timer is armed for an earlier one.
+    /// Makes a tick the present one; no timer may be armed for an earlier one.
     private func move(to tick: UInt64) {
         var level = level(tick, present)
         present = tick
-        // Below the level that moves on, whatever stood was due before. The slot that is reached becomes the level below.
+        // Below the level that advances, everything was due before. The slot that is reached becomes the level below.
         while level > 0 {
             let node = levels[level]
             let slot = slot(tick, level)
