@@ -102,7 +102,7 @@ public final class PacketTrace: RunObserver {
         }
     }
 
-    /// Reports the steps that `number` ended; see ``RunObserver``.
+    /// Shows the packet's drop by element `number`, if it was dropped.
     public func worked(_ number: Int) {
         guard let before = dropsBefore else { return }
         dropsBefore = nil

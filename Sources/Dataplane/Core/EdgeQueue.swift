@@ -40,7 +40,7 @@ struct EdgeQueue {
     }
 }
 
-// Queues are always reached by pointer: this makes `queue.pointee.tail` read `queue.tail`.
+// Queues are always reached by pointer: with these, `queue.pointee.tail` is written `queue.tail`.
 extension UnsafeMutablePointer<EdgeQueue> {
     @inlinable @inline(__always) var buffer: UnsafeMutablePointer<Int32> { pointee.buffer }
     @inlinable @inline(__always)

@@ -60,7 +60,7 @@ struct NodeState {
     }
 }
 
-// Nodes are always reached by pointer: this makes `node.pointee.entered` read `node.entered`.
+// Nodes are always reached by pointer: with these, `node.pointee.entered` is written `node.entered`.
 extension UnsafeMutablePointer<NodeState> {
     @inline(__always) var outputs: UnsafeMutablePointer<EdgeQueue> { pointee.outputs }
     @inline(__always) var drops: UnsafeMutablePointer<UInt64> { pointee.drops }

@@ -223,7 +223,7 @@ struct Demand: Sendable {
         self.received = received
     }
 
-    /// Items that reach the other side by a path of their own.
+    /// Counts items that reach the other side by a path of their own.
     mutating func pass(to side: Side, _ count: Double) {
         if side == .host { host.items += count } else { nic.items += count }
     }

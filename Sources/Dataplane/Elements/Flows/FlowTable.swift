@@ -43,7 +43,7 @@ public final class FlowTable: Element {
         public var idle: Int64 = 300_000_000_000
         /// What a full table gives up.
         public var onFull = Policy.evict
-        /// Whether a SYN with a wrong TCP checksum is ignored.
+        /// Whether the TCP checksum of a SYN is verified before it may end a flow.
         public var checksum = ChecksumPolicy.ignore
         /// SYNs with a smaller TTL or hop limit do not end a flow.
         public var minTTL = 0
