@@ -163,10 +163,15 @@ func notes(
             + "packets take the slow path at \(mega(Double(result.sustainableRate))) Mpps, \(percent(slowPath.shareAtLoad)) at the load of "
             + "the latency."
         let share = result.utilisation.first?.share ?? 1
-        if result.firstDrop == nil, share < 0.99 {
+        if result.firstDrop == nil, share < 0.99, slowPath.share > 1.2 * slowPath.shareAtLoad {
             line +=
                 " Above that rate packets wait so long that more of them take it than there is room for, though at that rate the "
                 + "\(result.busiest.rawValue) is no more than \(fixed(share * 100, 1)) % busy."
+        }
+        if !slowPath.copiesDoTheSame {
+            line +=
+                " Copies of the traffic have clients of other addresses and ports, and the elements treat those differently: its figures are "
+                + "not those of more users of the same kind."
         }
         if slowPath.metMidway > 0 {
             line +=
@@ -190,6 +195,9 @@ func notes(
         lines.append(
             "State for all flows together is in \(recorded.sharedState.joined(separator: ", ")): modelled as in the recording alone, at "
                 + "\(rateText(recorded.ownRate)); with the copies merged a Coalescer would pack more, and a Queue or RateLimiter drop more."
+                + (results.contains { $0.slowPath != nil }
+                    ? " Placements that were run with their elements have the copies merged: do not compare them with the others."
+                    : "")
         )
     }
     return lines

@@ -8,7 +8,7 @@ import Testing
     /// What every element type declares; ``ElementType`` says what each means.
     static let declared: Set<String> = [
         "summary", "category", "depends", "sides", "inputs", "outputs", "parameters", "handlers", "operations",
-        "stateBytesPerFlow", "sendsMarkers", "flowCapacity", "heldItems", "shortestTimer", "examples", "Config", "Drop",
+        "stateBytesPerFlow", "slowOutput", "flowCapacity", "heldItems", "shortestTimer", "examples", "Config", "Drop",
     ]
     /// What protocols ask for, and say themselves: those of the standard library, ByteSink, PacketDestination, Services,
     /// RunObserver.

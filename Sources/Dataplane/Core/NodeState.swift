@@ -116,7 +116,7 @@ struct RunState {
     @usableFromInline var endedCount: Int = 0
     @usableFromInline var endedCapacity: Int
     /// The marker sent by the current call, and the flow whose marker its item waits for.
-    @usableFromInline var marker: (flow: FlowRef, spread: UInt32)?
+    @usableFromInline var marker: FlowRef?
     @usableFromInline var awaited: FlowRef?
 }
 

@@ -362,14 +362,13 @@ public struct Context {
 
     /// Sends a marker along the element's cycle, behind all packets of a flow that it sent round before:
     /// ``ElementBase/markerReturned(_:_:)`` is called when none of those is under way any more. At most one per call; only for
-    /// types that declare ``ElementType/sendsMarkers``. `spread` selects the core, as for the flow's packets
-    /// (``FlowKey/spread(_:)``).
+    /// types that declare ``ElementType/slowOutput``.
     ///
     /// False if no marker is needed because nothing is under way: all elements of the cycle run on one executor, and everything
     /// an item causes is through before the next is taken.
-    public func sendMarker(behind flow: FlowRef, spread: UInt32) -> Bool {
+    public func sendMarker(behind flow: FlowRef) -> Bool {
         if !node.isSplit { return false }
-        run.marker = (flow, spread)
+        run.marker = flow
         return true
     }
 

@@ -44,8 +44,8 @@ public struct ElementDescriptor: Sendable {
     public let operations: [Operation]
     /// Bytes of state it keeps for each flow of the table upstream.
     public let stateBytesPerFlow: Int
-    /// It sends markers where its cycle crosses the channel.
-    public let sendsMarkers: Bool
+    /// The output by which packets take a slow path that leads back; nil where there is none.
+    public let slowOutput: Int?
     /// Small runs, for documents and tests.
     public let examples: [Example]
     /// Ports of the default configuration.
@@ -82,7 +82,7 @@ public struct ElementDescriptor: Sendable {
         handlers = E.handlers.map { Named(name: $0.name, about: $0.about) }
         operations = E.operations
         stateBytesPerFlow = E.stateBytesPerFlow
-        sendsMarkers = E.sendsMarkers
+        slowOutput = E.slowOutput
         examples = E.examples
         defaultInputs = E.inputs(defaults)
         defaultOutputs = E.outputs(defaults)

@@ -31,8 +31,9 @@ public protocol ElementType: ElementBase {
     static var stateBytesPerFlow: Int { get }
     /// For flow tables, whose emitted items carry a flow: the number of flows there is room for. Nil for other elements.
     static func flowCapacity(_ config: Config) -> Int?
-    /// The type sends markers (``Context/sendMarker(behind:spread:)``) when its cycle crosses the channel.
-    static var sendsMarkers: Bool { get }
+    /// The output by which packets take a slow path that leads back to the element: where that crosses the channel, the element
+    /// sends markers behind them (``Context/sendMarker(behind:)``). Nil for elements that send none.
+    static var slowOutput: Int? { get }
     /// The most items that it may hold. The pool is enlarged by what all elements may hold; if `--pool` sets its size, elements
     /// that hold items share half of it, so that packets can always enter: ``Setup/items`` is each one's share.
     static func heldItems(_ config: Config) -> Int
@@ -70,7 +71,7 @@ extension ElementType {
     public static var stateBytesPerFlow: Int { 0 }
     public static func flowCapacity(_ config: Config) -> Int? { nil }
     public static func heldItems(_ config: Config) -> Int { 0 }
-    public static var sendsMarkers: Bool { false }
+    public static var slowOutput: Int? { nil }
     public static func shortestTimer(_ config: Config) -> ShortestTimer? { nil }
     public static var examples: [Example] { [] }
 }

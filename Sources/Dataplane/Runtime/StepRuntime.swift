@@ -137,7 +137,7 @@ public final class StepRuntime {
     public func split(_ number: Int) { nodes[number].isSplit = true }
 
     /// The marker sent by the last call, if any.
-    public func takeMarker() -> (flow: FlowRef, spread: UInt32)? {
+    public func takeMarker() -> FlowRef? {
         if shared.marker == nil { return nil }
         defer { shared.marker = nil }
         return shared.marker

@@ -67,6 +67,8 @@ struct Routes {
         /// The merge points where packets return from the slow path: the marker comes after everything that can still arrive
         /// there.
         var returns: [Int]
+        /// The elements of the slow path.
+        var reached: Set<Int>
     }
 
     /// The most merge points whose classes fit in a set of 64.
@@ -133,7 +135,7 @@ struct Routes {
             let first = shape.order.first { shape.cycle[$0] == shape.cycle[edges[e].from] }
             return first.map { sides[$0] == sides[edges[e].from] } ?? false
         }
-        let slow = spec.nodes.indices.filter { spec.nodes[$0].type.sendsMarkers && crossing.contains(shape.cycle[$0]) }
+        let slow = spec.nodes.indices.map { Routes.slowPath(of: $0, spec, shape, sides) }
         let control = profile.channel.control
         let isOutOfBand = control.map { !$0.isInBand } ?? false
         self.isOutOfBand = isOutOfBand
@@ -142,7 +144,7 @@ struct Routes {
         }
         self.isControl = isControl
         var points = Routes.findMerges(spec, sides) { isOutOfBand && isControl[$0] }
-        for edge in edges where slow.contains(edge.to) {
+        for edge in edges where slow[edge.to] != nil {
             let point = MergePoint(node: edge.to, input: edge.input)
             if !points.contains(point) { points.append(point) }
         }
@@ -159,19 +161,37 @@ struct Routes {
             (shape.kinds[e].isCommand ? 0 : after[edges[e].to]) | (merge[e] >= 0 ? Routes.classes(merge[e]) : 0)
         }
         markers = spec.nodes.indices.map { node in
-            guard slow.contains(node) else { return nil }
-            func numbers(_ isRound: Bool) -> [Int] {
-                Set(
-                    edges.indices.filter { edges[$0].to == node && shape.isRound(edges[$0]) == isRound }.map {
-                        merge[$0]
-                    }
-                )
-                .sorted()
-            }
-            // Of the cycle's elements on the other side, the first that items reach.
-            let far = shape.order.first { shape.cycle[$0] == shape.cycle[node] && sides[$0] != sides[node] }
-            return far.map { MarkerRoute(far: $0, waits: numbers(false), returns: numbers(true)) }
+            guard let (far, back, reached) = slow[node] else { return nil }
+            let entering = Set(edges.indices.filter { edges[$0].to == node && !back.contains($0) }.map { merge[$0] })
+            let returning = Set(back.map { merge[$0] }).subtracting(entering)
+            return MarkerRoute(far: far, waits: entering.sorted(), returns: returning.sorted(), reached: reached)
         }
+    }
+
+    /// The slow path of a table: what packets can reach from the output by which they miss, without passing the table again.
+    /// Gives its first element on the other side, the edges by which packets come back, and all its elements; nil where it does not
+    /// cross.
+    private static func slowPath(
+        of node: Int,
+        _ spec: GraphSpec,
+        _ shape: GraphShape,
+        _ sides: [Side]
+    ) -> (far: Int, back: Set<Int>, reached: Set<Int>)? {
+        guard let output = spec.nodes[node].type.slowOutput else { return nil }
+        var reached: Set<Int> = []
+        var back: Set<Int> = []
+        var stack = spec.edges.indices.filter { spec.edges[$0].from == node && spec.edges[$0].output == output }
+        while let e = stack.popLast() {
+            let to = spec.edges[e].to
+            if to == node {
+                back.insert(e)
+            } else if !spec.nodes[to].isWire, reached.insert(to).inserted {
+                stack += spec.edges.indices.filter { spec.edges[$0].from == to }
+            }
+        }
+        guard !back.isEmpty, let far = shape.order.first(where: { reached.contains($0) && sides[$0] != sides[node] })
+        else { return nil }
+        return (far, back, reached)
     }
 
     /// All items that have crossed equally often, from the same beginning, travel through the same queues, and those keep a

@@ -140,7 +140,10 @@ extension Simulation where W: ~Copyable {
             if toHost.pointee.items.head >= 0 {
                 events.plan(.delivery, at: jobs.base[Int(toHost.pointee.items.head)].time, 0)
             }
-            if control != nil, isCommand(j) { return command(j) }
+            if control != nil, isCommand(j) {
+                freePlace(j)
+                return command(j)
+            }
             guard let interruption else { return enqueue(j) }
             announced.append(j, jobs.base)
             if announced.count >= interruption.after {

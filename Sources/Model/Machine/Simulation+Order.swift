@@ -167,10 +167,12 @@ extension Simulation where W: ~Copyable {
     // MARK: Markers
 
     /// Sends a marker behind everything its element has released so far, along the path of packets on the slow path.
-    mutating func sendMarker(_ number: Int64, _ key: UInt32, from table: Int32, of origin: Int64) -> Int32 {
+    mutating func sendMarker(_ number: Int64, from table: Int32, of origin: Int64) -> Int32 {
         markers[number] = []
         var job = Job()
-        job.origin = begin(key, time: origins[slot(origin)].time, .marker, 0)
+        // With the key that its packets came in by, it takes their queues and keeps their order.
+        let (key, time) = (origins[slot(origin)].key, origins[slot(origin)].time)
+        job.origin = begin(key, time: time, .marker, 0)
         job.kind = .marker
         job.ref = Int32(truncatingIfNeeded: number)
         job.node = nodes[Int(table)].far

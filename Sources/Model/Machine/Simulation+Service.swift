@@ -78,7 +78,7 @@ extension Simulation where W: ~Copyable {
                     let number = Int64(job.pointee.ref)
                     _ = work.visit(job, &cost)
                     if let next = work.takeMarker() {
-                        out.append(sendMarker(next.number, next.key, from: job.pointee.table, of: origin), jobs.base)
+                        out.append(sendMarker(next, from: job.pointee.table, of: origin), jobs.base)
                         cost.compute &+= executor.pointee.send
                     }
                     markerReturned(number)
@@ -140,7 +140,7 @@ extension Simulation where W: ~Copyable {
             }
             if let marker = work.takeMarker() {
                 cost.compute &+= executor.pointee.send
-                out.append(sendMarker(marker.number, marker.key, from: at, of: origin), jobs.base)
+                out.append(sendMarker(marker, from: at, of: origin), jobs.base)
             }
             if before != 0 { unmarkSome(origin, before) }
             // Nobody has the packet any more, so nobody will ask for the rest of it.

@@ -166,9 +166,14 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         heldAfter = Block(Simulation.lengths * spec.nodes.count, -1)
         heldLast = Block(spec.nodes.count, 0)
         heldParked = Block(spec.nodes.count, 0)
+        // What waits before a table is not on its slow path, so neither that table's marker waits for it nor one of a table farther on.
+        let returning = routes.markers.map { marker in
+            guard let marker else { return UInt64(0) }
+            let inner = marker.reached.compactMap { routes.markers[$0] }.flatMap(\.returns)
+            return (marker.returns + inner).reduce(0) { $0 | Routes.classes($1) }
+        }
         for (e, edge) in spec.edges.enumerated() {
-            let marker = routes.markers[edge.to]
-            let isWait = marker?.waits.contains(routes.merge[e]) ?? false
+            let isWait = routes.markers[edge.to]?.waits.contains(routes.merge[e]) ?? false
             edges[e] = EdgeFacts(
                 to: Int32(edge.to),
                 crosses: routes.crosses[e],
@@ -177,7 +182,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
                 needs: routes.needs[e],
                 merge: Int32(routes.merge[e]),
                 approaching: routes.approaching[e],
-                returning: isWait ? marker!.returns.reduce(0) { $0 | Routes.classes($1) } : 0
+                returning: isWait ? returning[edge.to] : 0
             )
         }
         var wire: Int32 = 0

@@ -143,8 +143,8 @@ protocol Work: ~Copyable {
     /// The marker for which the last visit left its item in place; the item is presented again once that has returned. -1 if it
     /// did not.
     var awaited: Int64 { get }
-    /// The marker that the last visit sent, and the key of its flow.
-    mutating func takeMarker() -> (number: Int64, key: UInt32)?
+    /// The number of the marker that the last visit sent.
+    mutating func takeMarker() -> Int64?
     /// The most concurrent calls.
     var mostCalls: Int { get }
     /// The virtual time of the next arrival; ``Int64/max`` if there is none.

@@ -11,7 +11,7 @@ struct Arrivals: ~Copyable {
         var time: Int64
         /// The packet's number.
         var number: Int32
-        var copy: Int32
+        var copy: Int64
     }
 
     /// The next arrival.
@@ -50,7 +50,7 @@ struct Arrivals: ~Copyable {
     }
 
     /// Arrival time of packet `k` of those given in a copy, in picoseconds; negative before the first arrival.
-    func time(_ k: Int, copy: Int32) -> Int64 {
+    func time(_ k: Int, copy: Int64) -> Int64 {
         let (_, window, phase) = packets[k]
         return schedule.start(Int(copy) &+ window) &+ phase &+ shift(Int(copy))
     }
@@ -90,7 +90,7 @@ struct Arrivals: ~Copyable {
     }
 
     private mutating func add(_ number: Int32, _ copy: Int, _ time: Int64) {
-        unordered.append(Arrival(time: time, number: number, copy: Int32(truncatingIfNeeded: copy)))
+        unordered.append(Arrival(time: time, number: number, copy: Int64(copy)))
     }
 
     /// Sorts the arrivals of a window: into as many parts of it as there are packets, then within each. Arrivals at the same

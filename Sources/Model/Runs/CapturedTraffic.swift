@@ -23,11 +23,19 @@ final class CapturedTraffic: @unchecked Sendable {
         var headerSum: Int32 = -1
         var transportSum: Int32 = -1
         var isIPv6 = false
+        /// Where the port of that end begins, if copies change it; -1 otherwise.
+        var port: Int32 = -1
+        /// Functional time in nanoseconds.
+        var time: Int64
+        /// The number of the two hosts; -1 if it is no IP packet.
+        var pair: Int32 = -1
     }
 
     private(set) var frames: [Frame] = []
     /// For each pair of hosts, which sent first.
-    private var first: [[UInt8]: [UInt8]] = [:]
+    private var first: [[UInt8]: (client: [UInt8], number: Int32)] = [:]
+    /// Pairs that send fragments, of which most show no port.
+    private var fragmented: Set<Int32> = []
 
     deinit { for frame in frames { frame.data.deallocate() } }
 
@@ -43,7 +51,8 @@ final class CapturedTraffic: @unchecked Sendable {
             linkType: packet.linkType,
             interface: packet.interface,
             wire: Int32(wire),
-            key: key
+            key: key,
+            time: packet.time
         )
         if Headers.locate(packet) == .ip { findAddress(&frame, packet) }
         frames.append(frame)
@@ -58,12 +67,21 @@ final class CapturedTraffic: @unchecked Sendable {
         }
         let (from, to) = (address(source), address(source + size))
         let pair = from.lexicographicallyPrecedes(to) ? from + to : to + from
-        let client = first[pair] ?? from
-        first[pair] = client
+        let (client, number) = first[pair] ?? (from, Int32(first.count))
+        first[pair] = (client, number)
+        frame.pair = number
+        if packet.isFragment { fragmented.insert(number) }
         frame.address = Int32(from == client ? source : source + size)
         if !frame.isIPv6 { frame.headerSum = Int32(l3 + 10) }
         // Only a first fragment has a transport header.
         guard !packet.isLaterFragment else { return }
+        if IPProtocol.hasPorts(packet.ipProtocol), Int(packet.l4) + 4 <= Int(frame.length) {
+            let at = Int(packet.l4) + (from == client ? 0 : 2)
+            // Low ports say what the traffic is.
+            if UInt16(bigEndian: frame.data.loadUnaligned(fromByteOffset: at, as: UInt16.self)) >= 0x4000 {
+                frame.port = Int32(at)
+            }
+        }
         let field: Int? =
             switch packet.ipProtocol {
             case 6: 16
@@ -82,23 +100,35 @@ final class CapturedTraffic: @unchecked Sendable {
         }
     }
 
-    /// Rewrites a packet's addresses for copy `copy`: the end that sent first is a different host of the same net in each.
-    static func readdress(_ data: UnsafeMutableRawPointer, _ frame: Frame, copy: Int32) {
+    /// All packets are there.
+    func finish() {
+        for k in frames.indices where fragmented.contains(frames[k].pair) { frames[k].port = -1 }
+        first = [:]
+    }
+
+    /// Rewrites a packet for copy `copy`: the end that sent first has another port and is another host of the same net of 256; if it has
+    /// a low port, or none that can be seen, of the same net of 2^24 (IPv6: of 2^32).
+    static func readdress(_ data: UnsafeMutableRawPointer, _ frame: Frame, copy: Int64) {
         guard frame.address >= 0, copy != 0 else { return }
+        // An odd factor makes all masks of one width different.
+        let mask = UInt32(truncatingIfNeeded: copy) &* 0x9e37_79b1
+        let hasPort = frame.port >= 0
+        let host = hasPort ? mask &>> 14 & 0xff : frame.isIPv6 ? mask : mask & 0x00ff_ffff
         let at = Int(frame.address) + (frame.isIPv6 ? 12 : 0)
-        // An odd factor makes all masks of one width different. The first byte of an IPv4 address stays.
-        let mask = UInt32(bitPattern: copy) &* 0x9e37_79b1 & (frame.isIPv6 ? .max : 0x00ff_ffff)
         let old = UInt32(bigEndian: data.loadUnaligned(fromByteOffset: at, as: UInt32.self))
-        let new = old ^ mask
-        data.storeBytes(of: new.bigEndian, toByteOffset: at, as: UInt32.self)
-        for sum in [frame.headerSum, frame.transportSum] where sum >= 0 {
-            let field = Checksum.update(
-                UInt16(bigEndian: data.loadUnaligned(fromByteOffset: Int(sum), as: UInt16.self)),
-                old,
-                new
-            )
-            data.storeBytes(of: field.bigEndian, toByteOffset: Int(sum), as: UInt16.self)
-        }
+        data.storeBytes(of: (old ^ host).bigEndian, toByteOffset: at, as: UInt32.self)
+        if frame.headerSum >= 0 { update(data, frame.headerSum, old, old ^ host) }
+        if frame.transportSum >= 0 { update(data, frame.transportSum, old, old ^ host) }
+        guard hasPort else { return }
+        let port = UInt16(bigEndian: data.loadUnaligned(fromByteOffset: Int(frame.port), as: UInt16.self))
+        let other = port ^ UInt16(mask & 0x3fff)
+        data.storeBytes(of: other.bigEndian, toByteOffset: Int(frame.port), as: UInt16.self)
+        if frame.transportSum >= 0 { update(data, frame.transportSum, UInt32(port), UInt32(other)) }
+    }
+
+    private static func update(_ data: UnsafeMutableRawPointer, _ at: Int32, _ old: UInt32, _ new: UInt32) {
+        let field = UInt16(bigEndian: data.loadUnaligned(fromByteOffset: Int(at), as: UInt16.self))
+        data.storeBytes(of: Checksum.update(field, old, new).bigEndian, toByteOffset: Int(at), as: UInt16.self)
     }
 }
 
@@ -108,7 +138,7 @@ final class CopiedTraffic: PacketSource {
     struct Arrival: BitwiseCopyable {
         var time: Int64
         var number: Int32
-        var copy: Int32
+        var copy: Int64
     }
 
     private let traffic: CapturedTraffic

@@ -30,6 +30,26 @@ struct LiveExperiment: Sendable {
         var metMidway: Int64
     }
 
+    /// Whether elements do with a copy what they did with the recorded packets, which came from other addresses and ports. `recorded` is
+    /// the instance of the recording when it has been run.
+    func doesTheSame(_ recorded: Instance) throws -> Bool {
+        func counts(_ instance: Instance) -> [[UInt64]] {
+            spec.nodes.indices.map { [instance.counts($0).entered] + instance.counts($0).drops.map(\.count) }
+        }
+        var bindings: [Int: WireBinding] = [:]
+        for number in spec.nodes.indices where spec.nodes[number].isWire {
+            var time = Int64.min
+            let arrivals = traffic.frames.indices.filter { Int(traffic.frames[$0].wire) == number }.map { k in
+                time = max(time, traffic.frames[k].time)
+                return CopiedTraffic.Arrival(time: time, number: Int32(k), copy: 1)
+            }
+            bindings[number] = WireBinding(source: CopiedTraffic(traffic, arrivals, end: arrivals.count))
+        }
+        let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        try DirectRuntime(instance).run()
+        return counts(instance) == counts(recorded)
+    }
+
     /// Runs `packets` packets of a load in a placement.
     func run(
         _ routes: Routes,
@@ -76,7 +96,7 @@ struct LiveExperiment: Sendable {
 
         init(_ traffic: CapturedTraffic, _ times: Traffic, _ schedule: Schedule, _ packets: Int) {
             struct Flow: Hashable {
-                var copy: Int32
+                var copy: Int64
                 var key: UInt32
             }
             var numbers: [UInt32: [Int32]] = [:]

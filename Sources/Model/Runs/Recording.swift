@@ -71,6 +71,8 @@ public struct Recording: Sendable {
     let shape: GraphShape
     /// For placements with a slow path across the channel: those are run, not replayed. Nil if the graph can have none.
     let live: LiveExperiment?
+    /// Elements do the same with copies of the packets, as far as those are needed for that.
+    private(set) var copiesDoTheSame = true
 
     /// The default limit on recorded visits.
     public static let defaultLimit = 1_000_000
@@ -105,6 +107,8 @@ public struct Recording: Sendable {
             isPrefix = recorder.isPrefix
             flowPeaks = recorder.flowPeaks
         }
+        traffic?.finish()
+        copiesDoTheSame = try live?.doesTheSame(instance) ?? true
         flowCounts = instance.elements.map(\.flowCounts)
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)

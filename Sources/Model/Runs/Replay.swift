@@ -69,7 +69,7 @@ extension Recording {
         private var arrivals: Arrivals
         /// The root after that of the last arrival: calls from here on belong to it.
         private var cursor = 0
-        private var copy: Int32 = 0
+        private var copy: Int64 = 0
         private(set) var nextArrival: Int64 = .max
         let nextTimer = Int64.max
 
@@ -119,7 +119,7 @@ extension Recording {
         /// that many copies load all cores alike.
         private func key(_ key: UInt32) -> UInt32 {
             if copy == 0 { return key }
-            let number = UInt32(bitPattern: copy)
+            let number = UInt32(truncatingIfNeeded: copy)
             var entry: UInt32 = key &>> 16
             entry = (entry &+ number) & 0xffff
             let spread: UInt32 = number &* 0x9e37_79b0
@@ -134,7 +134,7 @@ extension Recording {
         mutating func beginService() {}
         // A slow path is never replayed.
         let awaited: Int64 = -1
-        mutating func takeMarker() -> (number: Int64, key: UInt32)? { nil }
+        mutating func takeMarker() -> Int64? { nil }
 
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
             let visit = recording.visits[Int(job.pointee.ref)]

@@ -216,13 +216,13 @@ public final class TimedRuntime {
             return max(0, n)
         }
 
-        mutating func takeMarker() -> (number: Int64, key: UInt32)? {
-            guard let (flow, spread) = elements.step.takeMarker() else { return nil }
+        mutating func takeMarker() -> Int64? {
+            guard let flow = elements.step.takeMarker() else { return nil }
             let cutOver = CutOver(visited, flow)
             nextMarker += 1
             markers[nextMarker] = cutOver
             numbers[cutOver] = nextMarker
-            return (nextMarker, spread)
+            return nextMarker
         }
 
         mutating func abandon(_ job: Job) {

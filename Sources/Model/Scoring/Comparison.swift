@@ -82,6 +82,8 @@ public struct PlacementResult: Sendable {
         public var shareAtLoad: Double
         /// Flows whose beginning was left out, since they had sent too many packets to run them all beforehand: elements met them midway.
         public var metMidway: Int64
+        /// The elements do with copies of the packets, which have other client addresses and ports, what they do with the packets recorded.
+        public var copiesDoTheSame: Bool
     }
 
     /// Flows in a table at some rate, compared with its capacity.

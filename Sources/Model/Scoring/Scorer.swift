@@ -262,7 +262,8 @@ package struct Scorer: Sendable {
                 .init(
                     share: Double($0.slowPath) / Double(max(1, $0.offered)),
                     shareAtLoad: Double(run.outcome.slowPath) / Double(max(1, run.outcome.offered)),
-                    metMidway: run.metMidway
+                    metMidway: run.metMidway,
+                    copiesDoTheSame: recording.copiesDoTheSame
                 )
             }
         )

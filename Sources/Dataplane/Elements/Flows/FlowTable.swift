@@ -129,7 +129,7 @@ public final class FlowTable: Element {
     public static func shortestTimer(_ config: Config) -> ShortestTimer? {
         config.idle == 0 ? nil : .after(config.idle + 1)
     }
-    public static let sendsMarkers = true
+    public static let slowOutput: Int? = 1
     public static func flowCapacity(_ config: Config) -> Int? { config.capacity + FlowMap.spare }
     public static let examples = [
         Example(
@@ -219,9 +219,10 @@ public final class FlowTable: Element {
                 break
             }
         }
-        context.did(.parse, start)
-        context.did(.hash, start)
-        context.did(.lookup, start)
+        let looked = context.isAwaiting ? start &+ 1 : start
+        context.did(.parse, looked)
+        context.did(.hash, looked)
+        context.did(.lookup, looked)
     }
 
     /// Handles commands, until one of them must be through before the next. Commands and packets arrive on separate edges, and
@@ -597,10 +598,7 @@ public final class FlowTable: Element {
     private func beginCutOver(_ flow: Int32, _ context: borrowing Context) -> Bool {
         let record = map.records + Int(flow)
         guard
-            context.sendMarker(
-                behind: map.reference(flow),
-                spread: record.pointee.key.spread(FlowKey.spreadKey)
-            )
+            context.sendMarker(behind: map.reference(flow))
         else { return false }
         let quick = record.pointee.marks.intersection(.quick)
         record.pointee.marks.subtract(.quick)
@@ -616,7 +614,7 @@ public final class FlowTable: Element {
         guard record.pointee.marks.contains(.cutOver) else { return }
         if record.pointee.marks.contains(.overtaken) {
             record.pointee.marks.remove(.overtaken)
-            if context.sendMarker(behind: flow, spread: record.pointee.key.spread(FlowKey.spreadKey)) { return }
+            if context.sendMarker(behind: flow) { return }
         }
         cutOver &+= 1
         let quick = record.pointee.marks.put(by: -8).intersection(.quick)

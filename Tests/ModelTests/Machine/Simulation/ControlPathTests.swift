@@ -132,6 +132,18 @@ final class Opener: Element {
         #expect(more - UInt64(shared.missed) == 50 && less == UInt64(apart.missed))
     }
 
+    /// A command that waits for the control path has left the ring that it came by.
+    @Test func waitingCommandsDoNotHoldTheRing() throws {
+        var narrow = profile(rate: 3_000, queue: 1_024, isInBand: true)
+        narrow.channel.toHost.ring = 64
+        let instance = try makeInstance(spec, evenTraffic(4_000, flows: 300, gap: 1_000))
+        // The table is on the host here, and what asks for flows on the NIC.
+        let runtime = try TimedRuntime(instance, placement: spec.onHost("known"), profile: narrow, load: .captureTime)
+        let outcome = try runtime.run()
+        #expect(outcome.drops[Outcome.Drop.nicQueueFull.rawValue] == 0 && outcome.completed == 4_000)
+        #expect(outcome.percentiles!.p99 < 1_000_000_000)
+    }
+
     /// In a comparison the control path is a resource like any other.
     @Test func theControlPathIsAResource() throws {
         // One packet in ten begins a flow.

@@ -147,4 +147,44 @@ import Testing
         // 100 cycles of 1.25 ns for each.
         #expect(more >= 125_000 * Int64(free.reordered) && costly.reordered >= free.reordered && free.reordered > 10)
     }
+
+    /// A small table before a large one, each with its own slow path, in one cycle: markers of one do not wait for the other's packets.
+    @Test(arguments: ["wait", "slow_path"]) func tablesInOneCycleDoNotWaitForEachOther(_ choice: String) throws {
+        let spec = graph(
+            ["w": "Wire", "a": "FlowTable", "b": "FlowTable", "slow": "Toucher"],
+            [
+                "w.rx -> a.in", "a.miss -> b.in", "b.hit -> a.insert", "b.miss -> slow", "slow -> b.insert",
+                "a.hit -> w.tx",
+            ],
+            ["a": ["cut_over": choice], "b": ["cut_over": choice]]
+        )
+        let packets = evenTraffic(4_000, flows: 20, gap: 100)
+        for sides in spec.allPlacements {
+            let out = MemoryDestination()
+            let instance = try makeInstance(spec, packets, out)
+            let outcome = try TimedRuntime(instance, placement: sides, profile: Self.profile, load: .captureTime).run()
+            #expect(outcome.forced == 0 && outcome.dropped == 0 && outcome.completed == 4_000, "\(sides)")
+            #expect(instance.lostItems == 0 && isInOrder(out) && out.packets.count == 4_000, "\(sides)")
+            // Those that keep the slow path keep the host busy.
+            #expect(choice == "slow_path" || outcome.percentiles!.p999 < 100_000_000, "\(sides)")
+        }
+    }
+
+    /// Packets that come to the table again by its first input wait for no marker of their own.
+    @Test func packetsMayComeAgain() throws {
+        let spec = graph(
+            ["w": "Wire", "known": "FlowTable", "slow": "Toucher", "again": "Again"],
+            [
+                "w.rx -> known.in", "known.miss -> slow", "slow -> known.insert", "known.hit -> again",
+                "again.back -> known.in",
+                "again.out -> w.tx",
+            ]
+        )
+        for sides in spec.allPlacements {
+            let out = MemoryDestination()
+            let instance = try makeInstance(spec, evenTraffic(2_000, flows: 7, gap: 200), out)
+            let outcome = try TimedRuntime(instance, placement: sides, profile: Self.profile, load: .captureTime).run()
+            #expect(outcome.forced == 0 && outcome.completed == 2_000 && instance.lostItems == 0, "\(sides)")
+        }
+    }
 }
