@@ -106,14 +106,15 @@ final class CapturedTraffic: @unchecked Sendable {
         first = [:]
     }
 
-    /// Rewrites a packet for copy `copy`: the end that sent first has another port and is another host of the same net of 256; if it has
-    /// a low port, or none that can be seen, of the same net of 2^24 (IPv6: of 2^32).
-    static func readdress(_ data: UnsafeMutableRawPointer, _ frame: Frame, copy: Int64) {
+    /// Rewrites a packet for copy `copy`, of which `bits` bits make a difference: as many as the copies of one run need. They change the
+    /// port of the end that sent first, and what is left its address from the low end on, so that it stays in as small a net as can be; if
+    /// the port is a low one, or cannot be seen, they change the address alone.
+    static func readdress(_ data: UnsafeMutableRawPointer, _ frame: Frame, copy: Int64, bits: Int) {
         guard frame.address >= 0, copy != 0 else { return }
         // An odd factor makes all masks of one width different.
-        let mask = UInt32(truncatingIfNeeded: copy) &* 0x9e37_79b1
+        let mask = UInt64(truncatingIfNeeded: copy) &* 0x9e37_79b1 & (1 << UInt64(bits) &- 1)
         let hasPort = frame.port >= 0
-        let host = hasPort ? mask &>> 14 & 0xff : frame.isIPv6 ? mask : mask & 0x00ff_ffff
+        let host = UInt32(truncatingIfNeeded: hasPort ? mask &>> 14 : mask) & (frame.isIPv6 ? .max : 0x00ff_ffff)
         let at = Int(frame.address) + (frame.isIPv6 ? 12 : 0)
         let old = UInt32(bigEndian: data.loadUnaligned(fromByteOffset: at, as: UInt32.self))
         data.storeBytes(of: (old ^ host).bigEndian, toByteOffset: at, as: UInt32.self)
@@ -121,7 +122,7 @@ final class CapturedTraffic: @unchecked Sendable {
         if frame.transportSum >= 0 { update(data, frame.transportSum, old, old ^ host) }
         guard hasPort else { return }
         let port = UInt16(bigEndian: data.loadUnaligned(fromByteOffset: Int(frame.port), as: UInt16.self))
-        let other = port ^ UInt16(mask & 0x3fff)
+        let other = port ^ UInt16(truncatingIfNeeded: mask & 0x3fff)
         data.storeBytes(of: other.bigEndian, toByteOffset: Int(frame.port), as: UInt16.self)
         if frame.transportSum >= 0 { update(data, frame.transportSum, UInt32(port), UInt32(other)) }
     }
@@ -143,12 +144,14 @@ final class CopiedTraffic: PacketSource {
 
     private let traffic: CapturedTraffic
     private let arrivals: [Arrival]
+    private let bits: Int
     private var next = 0
     /// The number of arrivals after which the source ends.
     var end: Int
 
     /// `arrivals` are in order of time; the source ends after the first `end` of them, until told to continue.
-    init(_ traffic: CapturedTraffic, _ arrivals: [Arrival], end: Int) {
+    init(_ traffic: CapturedTraffic, _ arrivals: [Arrival], end: Int, bits: Int) {
+        self.bits = bits
         self.traffic = traffic
         self.arrivals = arrivals
         self.end = end
@@ -181,7 +184,7 @@ final class CopiedTraffic: PacketSource {
                 interface: frame.interface
             )
             pool.own(i)
-            CapturedTraffic.readdress(pool.items[Int(i)].data, frame, copy: arrival.copy)
+            CapturedTraffic.readdress(pool.items[Int(i)].data, frame, copy: arrival.copy, bits: bits)
             counters.pointee.packets &+= 1
             counters.pointee.bytes &+= UInt64(frame.wireLength)
             next += 1

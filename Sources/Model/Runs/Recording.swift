@@ -70,9 +70,7 @@ public struct Recording: Sendable {
     let spec: GraphSpec
     let shape: GraphShape
     /// For placements with a slow path across the channel: those are run, not replayed. Nil if the graph can have none.
-    let live: LiveExperiment?
-    /// Elements do the same with copies of the packets, as far as those are needed for that.
-    private(set) var copiesDoTheSame = true
+    private(set) var live: LiveExperiment?
 
     /// The default limit on recorded visits.
     public static let defaultLimit = 1_000_000
@@ -108,7 +106,7 @@ public struct Recording: Sendable {
             flowPeaks = recorder.flowPeaks
         }
         traffic?.finish()
-        copiesDoTheSame = try live?.doesTheSame(instance) ?? true
+        live?.recorded = LiveExperiment.counts(instance)
         flowCounts = instance.elements.map(\.flowCounts)
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)

@@ -134,14 +134,14 @@ package struct Scorer: Sendable {
         _ profile: DeviceProfile,
         _ load: OfferedLoad,
         _ packets: Int
-    ) throws -> (outcome: Outcome, metMidway: Int64) {
+    ) throws -> (outcome: Outcome, metMidway: Int64, bits: Int) {
         guard candidate.routes.hasSlowPath, let live = recording.live else {
-            return (try recording.replay(candidate.routes, profile, traffic, load, packets), 0)
+            return (try recording.replay(candidate.routes, profile, traffic, load, packets), 0, 0)
         }
         let schedule = traffic.schedule(load)
         let wanted = try recording.howMany(packets, schedule)
         let result = try live.run(candidate.routes, profile, traffic, schedule, packets: wanted)
-        return (result.outcome, result.metMidway)
+        return (result.outcome, result.metMidway, result.bits)
     }
 
     /// Latency if packets are so rare that none waits for another; no load has a lower one.
@@ -201,6 +201,7 @@ package struct Scorer: Sendable {
         let demand = candidate.demand
         // With a slow path the demand of packets depends on the load, and is measured at it.
         let full = candidate.routes.hasSlowPath ? try self.run(candidate, .rate(max(1, capacity.rate)), enough) : nil
+        let copiesDoTheSame = full == nil ? true : try recording.live?.doesTheSame(bits: run.bits) ?? true
         let shares =
             full.map { tariff.shares($0, capacity.rate) }
             ?? tariff.limits(demand).map { ($0.resource, Double(capacity.rate) / $0.rate) }
@@ -263,7 +264,7 @@ package struct Scorer: Sendable {
                     share: Double($0.slowPath) / Double(max(1, $0.offered)),
                     shareAtLoad: Double(run.outcome.slowPath) / Double(max(1, run.outcome.offered)),
                     metMidway: run.metMidway,
-                    copiesDoTheSame: recording.copiesDoTheSame
+                    copiesDoTheSame: copiesDoTheSame
                 )
             }
         )

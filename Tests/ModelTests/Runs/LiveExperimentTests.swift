@@ -136,7 +136,7 @@ import Testing
             for (number, bytes) in [frame, reply].enumerated() {
                 var bytes = bytes
                 bytes.withUnsafeMutableBytes {
-                    CapturedTraffic.readdress($0.baseAddress!, traffic.frames[number], copy: copy)
+                    CapturedTraffic.readdress($0.baseAddress!, traffic.frames[number], copy: copy, bits: 22)
                 }
                 #expect(isRight(bytes), "\(copy)")
                 both.append(bytes)
