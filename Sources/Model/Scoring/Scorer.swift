@@ -200,16 +200,19 @@ package struct Scorer: Sendable {
         let run = try run(candidate, profile, load, packets)
         let demand = candidate.demand
         // With a slow path the demand of packets depends on the load, and is measured at it.
-        let full = candidate.routes.hasSlowPath ? try self.run(candidate, .rate(max(1, capacity.rate)), enough) : nil
-        let copiesDoTheSame = full == nil ? true : try recording.live?.doesTheSame(bits: run.bits) ?? true
+        let full =
+            candidate.routes.hasSlowPath ? try self.run(candidate, profile, .rate(max(1, capacity.rate)), enough) : nil
+        // The more copies, the more bits of their clients' addresses differ.
+        let copiesDoTheSame =
+            try full.map { try recording.live?.doesTheSame(bits: max(run.bits, $0.bits)) ?? true } ?? true
         let shares =
-            full.map { tariff.shares($0, capacity.rate) }
+            full.map { tariff.shares($0.outcome, capacity.rate) }
             ?? tariff.limits(demand).map { ($0.resource, Double(capacity.rate) / $0.rate) }
         let utilisation = shares.enumerated()
             .map { (place: $0, resource: $1.0, share: min(1, $1.1)) }
             .sorted { ($1.share, $0.place) < ($0.share, $1.place) }
             .map { (resource: $0.resource, share: $0.share) }
-        let use = full.map { tariff.use($0) } ?? tariff.use(demand)
+        let use = full.map { tariff.use($0.outcome) } ?? tariff.use(demand)
         let schedule = traffic.schedule(load)
         let copies = traffic.schedule(.rate(max(1, capacity.rate))).copies
         let spec = recording.spec
@@ -261,7 +264,7 @@ package struct Scorer: Sendable {
             toNIC: use.toNIC,
             slowPath: full.map {
                 .init(
-                    share: Double($0.slowPath) / Double(max(1, $0.offered)),
+                    share: Double($0.outcome.slowPath) / Double(max(1, $0.outcome.offered)),
                     shareAtLoad: Double(run.outcome.slowPath) / Double(max(1, run.outcome.offered)),
                     metMidway: run.metMidway,
                     copiesDoTheSame: copiesDoTheSame
