@@ -34,7 +34,7 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var owned: ItemFlags { ItemFlags(rawValue: 1 << 0) }
     /// The bytes are in a separate block, larger than a slot and freed with the item.
     @inlinable @inline(__always) public static var large: ItemFlags { ItemFlags(rawValue: 1 << 1) }
-    /// The packet travels towards the side of its flow that was seen first.
+    /// The packet travels towards the client of its flow.
     @inlinable @inline(__always) public static var reverse: ItemFlags { ItemFlags(rawValue: 1 << 2) }
     /// The packet is an IP fragment (any: first, middle or last).
     @inlinable @inline(__always) public static var fragment: ItemFlags { ItemFlags(rawValue: 1 << 3) }
@@ -54,6 +54,8 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var conflict: ItemFlags { ItemFlags(rawValue: 1 << 10) }
     /// In a stream: the packet shows that a connection begins, but no receiver accepts anything in it, not even its TCP flags.
     @inlinable @inline(__always) public static var refused: ItemFlags { ItemFlags(rawValue: 1 << 11) }
+    /// Beside or in a stream: the packet has bytes that the receiver may take, and that were not in the stream.
+    @inlinable @inline(__always) public static var unread: ItemFlags { ItemFlags(rawValue: 1 << 13) }
     /// An element had held the item, or one it was made from: its turn is no longer that of its own arrival.
     @inlinable @inline(__always) public static var resumed: ItemFlags { ItemFlags(rawValue: 1 << 12) }
 }

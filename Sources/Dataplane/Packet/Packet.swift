@@ -108,7 +108,7 @@ public struct Packet: BitwiseCopyable {
     // No call of OptionSet's own methods: those are slow in debug builds.
     @inlinable @inline(__always)
     func has(_ flag: ItemFlags) -> Bool { item.pointee.flags.rawValue & flag.rawValue != 0 }
-    /// Travels towards the side of its flow that was seen first.
+    /// Travels towards the client of its flow.
     @inlinable @inline(__always) public var isReverse: Bool { has(.reverse) }
     /// Is an IP fragment: first, middle or last.
     @inlinable @inline(__always) public var isFragment: Bool { has(.fragment) }
@@ -128,6 +128,8 @@ public struct Packet: BitwiseCopyable {
     @inlinable @inline(__always) public var isInConflict: Bool { has(.conflict) }
     /// In a stream: shows that a connection begins, but no receiver accepts anything in it.
     @inlinable @inline(__always) public var isRefused: Bool { has(.refused) }
+    /// Beside or in a stream: has bytes that the receiver may take, and that were not in the stream.
+    @inlinable @inline(__always) public var isUnread: Bool { has(.unread) }
     /// Was held, or made from an item that was: its turn is no longer that of its own arrival.
     @inlinable @inline(__always) public var isResumed: Bool { has(.resumed) }
 

@@ -38,6 +38,11 @@ import Testing
     /// What to set where a derived capture's segments overlap and differ: there the bytes that came last are the original's.
     static func overlap(_ name: String) -> String { name.contains("seg32-new") ? "last" : "first" }
 
+    /// The two ends that a record, or a stream of an oracle, names.
+    private static func ends(_ names: [String: Any]) -> Set<String> {
+        ["\(names["src"] ?? "") \(names["sport"] ?? "")", "\(names["dst"] ?? "") \(names["dport"] ?? "")"]
+    }
+
     static func oracles() throws -> [(name: String, facts: [String: Any])] {
         let directory = Shared.captures + "/oracle"
         return try FileManager.default.contentsOfDirectory(atPath: directory).sorted().compactMap { file in
@@ -114,8 +119,17 @@ import Testing
             )
             let records = try StreamOracleTests.records(graph, name)
             var missing = 0
+            // Connections by their ends: where a SYN comes within one, the other tools count another.
+            var ends: [Int: Set<String>] = [:]
+            for side in (facts["streams"] as? [[String: Any]]) ?? [] {
+                if let number = side["stream"] as? Int { ends[number] = StreamOracleTests.ends(side) }
+            }
             for stream in streams {
-                let own = records.filter { $0["stream"] as? Int == stream["stream"] as? Int }
+                let number = stream["stream"] as? Int
+                let own = records.filter { record in
+                    record["stream"] as? Int == number
+                        || number.flatMap { ends[$0] } == StreamOracleTests.ends(record)
+                }
                 func compare(
                     _ key: String,
                     _ agree: String,
@@ -150,6 +164,6 @@ import Testing
             }
             #expect(missing == 0 || StreamOracleTests.httpDifferences[name] != nil, "\(name): \(missing) differ")
         }
-        #expect((equal, all) == (3168, 3204))
+        #expect((equal, all) == (3170, 3204))
     }
 }

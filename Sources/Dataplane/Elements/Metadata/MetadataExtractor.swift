@@ -8,7 +8,7 @@
 /// `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`. `all` stands for all
 /// fields in this order.
 ///
-/// Forward is the direction from the side seen first, and `src` is that side. Times are nanoseconds since 1970. Bytes are those
+/// Forward is the direction from the client, as FlowTable tells it, and `src` is the client. Times are nanoseconds since 1970. Bytes are those
 /// of the IP packets, including headers; `length` is that of the frame on the wire. TCP flags are all flags seen, as letters of
 /// `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports came first.
 ///

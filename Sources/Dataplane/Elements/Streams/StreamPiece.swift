@@ -10,7 +10,7 @@ struct StreamPiece {
     /// The TCP flags; none if a receiver accepts nothing in the packet.
     let flags: TCPFlags
     let hasGap: Bool
-    /// 0 for the direction seen first, 1 for the other.
+    /// 0 for what the client sends, 1 for what the server sends.
     let direction: Int
 
     @inline(__always)
@@ -59,7 +59,7 @@ struct StreamEnds: BitwiseCopyable {
 
     init() {}
 
-    /// The ends of a packet's connection, with the side whose packet came first as the source.
+    /// The ends of a packet's connection, with the client as the source.
     init(_ p: Packet) {
         if let ip = IPv4View(p) {
             (source, destination) = (ip.source, ip.destination)
