@@ -151,7 +151,8 @@ public enum GraphSchema {
     private static var tests: JSON {
         let out: JSON = [
             "type": "object",
-            "description": "For each wire the packets expected there; `drops` and `records` have entries of their own.",
+            "description":
+                "For each wire the packets expected there; what reaches elements, and what they count, have entries of their own.",
             "properties": [
                 "drops": [
                     "type": "object",
@@ -162,6 +163,16 @@ public enum GraphSchema {
                     "type": "object",
                     "description": "For each element the records that reach it, in order: `name=value` words.",
                     "additionalProperties": ["type": "array", "items": ["type": "string"]],
+                ],
+                "packets": [
+                    "type": "object",
+                    "description": "For each element the packets that reach it, in order.",
+                    "additionalProperties": reference("packets"),
+                ],
+                "counters": [
+                    "type": "object",
+                    "description": "Counters of elements, by element.counter.",
+                    "additionalProperties": ["type": "integer"],
                 ],
             ],
             "additionalProperties": reference("packets"),
@@ -375,6 +386,9 @@ public enum GraphSchema {
             defaultValue = parameter.defaultText.map { _ in .array([]) }
         case .filters:
             value = ["type": "object", "additionalProperties": ["type": "string"]]
+            defaultValue = nil
+        case .labels:
+            value = ["type": "object", "additionalProperties": reference("scalar")]
             defaultValue = nil
         }
         var members: [(name: String, value: JSON)] = [

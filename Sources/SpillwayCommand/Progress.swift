@@ -27,7 +27,9 @@ final class Progress {
 
     private func timeLeft(_ now: ContinuousClock.Instant) -> String {
         let seconds = Double((now - began).components.seconds)
-        guard fraction > 0, seconds >= 1 else { return "" }
-        return ", about \(Int((seconds * (1 - fraction) / fraction).rounded(.up))) s left"
+        guard fraction > 0 else { return "" }
+        let percent = ", \(min(100, Int(fraction * 100))) %"
+        guard seconds >= 1 else { return percent }
+        return percent + ", about \(Int((seconds * (1 - fraction) / fraction).rounded(.up))) s left"
     }
 }
