@@ -183,10 +183,10 @@ final class GraphBuilder {
             }
             place = side ?? scope.pin
         }
-        let arguments = entries.filter { $0.key != "type" && $0.key != "place" }.map {
-            Argument($0.key, $0.keyMark, session.substitute($0.value, scope.bindings))
-        }
-        add(name, type, at: mark, typeMark: typeValue.mark, place: place, arguments, &scope)
+        let given = entries.filter { $0.key != "type" && $0.key != "place" }
+        let arguments = given.map { Argument($0.key, $0.keyMark, session.substitute($0.value, scope.bindings)) }
+        let written = Dictionary(given.map { ($0.key, $0.value) }) { $1 }
+        add(name, type, at: mark, typeMark: typeValue.mark, place: place, arguments, written: written, &scope)
     }
 
     private func side(_ value: Value, _ what: String) -> Side? {
@@ -202,7 +202,7 @@ final class GraphBuilder {
         scope.add(name, Handle(mark: mark, what: "declared here", isFailed: true))
     }
 
-    /// Adds an element or compound `name` of type `type`.
+    /// Adds an element or compound `name` of type `type`; `written` are its values before parameters were put in place.
     func add(
         _ name: String,
         _ type: String,
@@ -210,13 +210,14 @@ final class GraphBuilder {
         typeMark: Mark,
         place: Side?,
         _ arguments: [Argument],
+        written: [String: Value] = [:],
         _ scope: inout Scope
     ) {
         let path = scope.prefix + name
         if let compound = scope.module.compounds[type] {
             addCompound(name, compound, at: mark, place: place, arguments, &scope)
         } else if let type = types[type] {
-            guard let (configured, isSound) = configure(type, arguments, at: mark) else {
+            guard let (configured, isSound) = configure(type, arguments, written, at: mark) else {
                 return fail(name, mark, &scope)
             }
             if let place, type.sides.rawValue != "either", type.sides.rawValue != place.rawValue {
@@ -308,6 +309,7 @@ final class GraphBuilder {
     private func configure(
         _ type: ElementDescriptor,
         _ arguments: [Argument],
+        _ written: [String: Value],
         at mark: Mark
     ) -> (element: ConfiguredElement, isSound: Bool)? {
         var values: [(name: String, mark: Mark, value: Value)] = []
@@ -331,7 +333,13 @@ final class GraphBuilder {
             for error in errors where error.code == "unknown_parameter" { session.report(error) }
         }
         if let configured, poisoned.isEmpty { return (configured, filtersAreGood) }
-        return type.outline(values, unknown: poisoned).map { ($0, false) }
+        // Of filters one of which has a parameter without value, the names are known, and the others can be checked.
+        for parameter in type.parameters where parameter.type == .filters && poisoned.contains(parameter.name) {
+            guard let value = written[parameter.name] else { continue }
+            _ = checkFilters(among: [(parameter.name, mark, value.withoutParameters)], of: type)
+            values.append((parameter.name, mark, value))
+        }
+        return type.outline(values, unknown: poisoned.subtracting(values.map(\.name))).map { ($0, false) }
     }
 
     func typeNames(_ module: Module) -> [String] {
@@ -390,4 +398,15 @@ func article(_ name: String) -> String {
     let spelled = name.count > 1 && name.prefix(2).allSatisfy(\.isUppercase)
     let vowels = spelled ? "AEFHILMNORSX" : "AEIO"
     return (name.first.map(vowels.contains) ?? false ? "an " : "a ") + name
+}
+
+extension Value {
+    /// A map without the entries in which a dollar sign stands; any other value as it is.
+    fileprivate var withoutParameters: Value {
+        guard case .map(let entries, let mark) = self else { return self }
+        return .map(
+            entries.filter { if case .scalar(let text, _) = $0.value { !text.contains("$") } else { true } },
+            mark
+        )
+    }
 }

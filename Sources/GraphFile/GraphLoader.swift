@@ -276,7 +276,7 @@ public struct GraphLoader: Sendable {
         guard var tests = session.tests(value, path: path, resolve: { resolve($0, from: path) }) else { return nil }
         var known: [[String]: LoadedGraph] = [:]
         for (k, test) in tests.cases.enumerated() where !session.isFull {
-            let isReadable = session.checkPackets(test)
+            let isReadable = session.checkPackets(test) && test.isReadable
             let given = settings + test.settings.filter { set in !settings.contains { $0.key == set.key } }
             let key = given.map { "\($0.key)=\($0.value)" }
             let loaded = known[key] ?? loadGraph(tests.graph, settings: given)
@@ -375,9 +375,12 @@ public struct GraphLoader: Sendable {
     ) -> GraphSpec? {
         guard loaded.graph == nil else { return loaded.graph }
         let errors = loaded.diagnostics.filter { $0.severity == .error }
-        // Each setting has a place of its own; of the graph's errors the first says that there are some.
-        for error in errors where error.file == Self.settingsPath {
-            let name = error.sourceLine?.prefix { $0 != "=" } ?? ""
+        // A setting is wrong by itself, or where the graph uses it; each has a place of its own in the test.
+        func setting(_ error: Diagnostic) -> Diagnostic? {
+            ([error] + error.notes).first { $0.file == Self.settingsPath }
+        }
+        for error in errors {
+            guard let name = setting(error)?.sourceLine?.prefix(while: { $0 != "=" }) else { continue }
             session.report(
                 Code(rawValue: error.code) ?? .badGraph,
                 error.message,
@@ -385,7 +388,7 @@ public struct GraphLoader: Sendable {
                 suggestion: error.suggestion
             )
         }
-        guard let first = errors.first(where: { $0.file != Self.settingsPath }) else { return nil }
+        guard let first = errors.first(where: { setting($0) == nil }) else { return nil }
         let place = "\(first.file):\(first.line):\(first.column)"
         // A parameter without a value is a fault of the test that gives none.
         let isMissing = first.code == Code.missingParameter.rawValue

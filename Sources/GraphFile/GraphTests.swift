@@ -40,6 +40,8 @@ public struct GraphTests: Sendable {
         public var arrivals: [Arrivals] = []
         /// Counters of elements and their values after the test.
         public var counters: [Counter] = []
+        /// Whether all of it could be read; errors are reported.
+        var isReadable = true
         /// The graph with the settings of this test; nil if it is unusable, or lacks what the test names.
         public var graph: GraphSpec?
     }
@@ -108,7 +110,6 @@ public struct GraphTests: Sendable {
 extension Session {
     /// Reads a tests file; `resolve` returns the path of a file that is named in it.
     func tests(_ value: Value, path: String, resolve: (String) -> String) -> GraphTests? {
-        let errors = errorCount
         guard
             let fields = fields(
                 value,
@@ -121,9 +122,23 @@ extension Session {
         else { return nil }
         // A file that tests nothing would pass.
         if items.isEmpty { report(.badValue, "there are no tests in this file", at: list.mark) }
-        let cases = items.compactMap(testCase)
-        return errorCount == errors
-            ? GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map) : nil
+        let cases = items.enumerated().map { k, item in
+            let errors = errorCount
+            var test =
+                testCase(item)
+                ?? GraphTests.Case(
+                    name: "test \(k + 1)",
+                    mark: item.mark,
+                    settings: [],
+                    inputs: [],
+                    outputs: [],
+                    drops: [],
+                    records: []
+                )
+            test.isReadable = errorCount == errors
+            return test
+        }
+        return GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map)
     }
 
     private func testCase(_ value: Value) -> GraphTests.Case? {

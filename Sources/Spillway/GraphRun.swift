@@ -188,7 +188,7 @@ public enum GraphRun {
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
-        progress: ((UInt64, Double?) -> Void)? = nil,
+        progress: ((UInt64, () -> Double?) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
         var inputs = inputs
@@ -218,7 +218,7 @@ public enum GraphRun {
         runtime.observer = observer?(instance)
         let sources = bindings.values.compactMap(\.source)
         runtime.shouldStop = {
-            progress?(sources.reduce(0) { $0 + $1.packets }, share(of: sources))
+            progress?(sources.reduce(0) { $0 + $1.packets }) { share(of: sources) }
             // There is no use in going on when results are lost.
             return services.hasFailed || shouldStop?() ?? false
         }

@@ -25,6 +25,12 @@ final class Progress {
         Output.error("\(what): \(state())\(timeLeft(now)) ...\n")
     }
 
+    /// Reports the state, and the completed share of a single step, which is computed only when it is shown.
+    func callAsFunction(_ state: @autoclosure () -> String, share: () -> Double?) {
+        guard ContinuousClock.now >= due else { return }
+        self(state(), share())
+    }
+
     private func timeLeft(_ now: ContinuousClock.Instant) -> String {
         let seconds = Double((now - began).components.seconds)
         guard fraction > 0 else { return "" }

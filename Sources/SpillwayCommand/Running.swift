@@ -39,7 +39,7 @@ struct Run: ParsableCommand {
                 inputs: inputs,
                 services: Session.services,
                 options: options.instance,
-                progress: { progress("\(grouped($0)) packets", $1) },
+                progress: { progress("\(grouped($0)) packets", share: $1) },
                 shouldStop: stopAsked
             )
             let wasInterrupted = stopAsked()
@@ -130,7 +130,7 @@ struct Tap: ParsableCommand {
                         }
                     }
                 },
-                progress: { progress("\(grouped($0)) packets, \(seen) items passed", $1) },
+                progress: { progress("\(grouped($0)) packets, \(seen) items passed", share: $1) },
                 shouldStop: { stopAsked() || seen >= count ?? .max || failure != nil }
             )
             try writer?.close()
@@ -190,7 +190,7 @@ struct Trace: ParsableCommand {
                     trace = made
                     return made
                 },
-                progress: { progress("\(grouped($0)) packets", $1) },
+                progress: { progress("\(grouped($0)) packets", share: $1) },
                 shouldStop: { stopAsked() || failure != nil }
             )
             if let failure { throw failure }

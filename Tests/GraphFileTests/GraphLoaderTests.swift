@@ -291,6 +291,11 @@ import Testing
                 "  - wire -> Track -> c -> Pick -> b -> Discard\n  - Wire -> a -> Discard"
             ) == ["bad_value", "bad_element", "no_flow_table", "missing_column"]
         )
+        // Of filters with a parameter that is missing the names are known, and the others are checked.
+        #expect(
+            codes("  s: {type: Classifier, rules: {a: host $x, b: tcp prot 1}}", "  - wire -> s.c -> Discard")
+                == ["undefined_parameter", "bad_filter", "unknown_port"]
+        )
         // What the ports depend on is not known here, so nothing is said of them.
         for fault in ["per: pakket", "pre: flow"] {
             #expect(codes("  a: {type: Remark, \(fault)}", "  - wire -> a -> Discard\n  - a.no -> Discard").count == 1)
@@ -618,6 +623,26 @@ import Testing
         #expect(all.check("a.test.yaml", profile: { _ in [] }) == diagnostics)
         let tests = try #require(read)
         #expect(tests.cases.map { $0.graph != nil } == [true, true, false, false, false, true])
+    }
+
+    /// A test that cannot be read hides nothing of the others, and is none that passed.
+    @Test func testsThatCannotBeReadHideNothing() throws {
+        let text = """
+            graph: g.yaml
+            tests:
+              - {nme: a, in: {}, out: {}}
+              - {name: b, in: {wire: ['10.0.0.1 -> 10.0.0.2']}, out: {drops: {cookie.bad_cookie: many}}}
+              - {name: c, in: {}, out: {counters: {cookie: 1}}}
+              - {name: fine, in: {}, out: {counters: {cookie.in: 0}}}
+
+            """
+        let (read, diagnostics) = loader(["a.test.yaml": text, "g.yaml": synFront]).loadTests("a.test.yaml")
+        #expect(
+            diagnostics.map { "\($0.line) \($0.code)" } == [
+                "3 unknown_key", "3 missing_key", "4 bad_packet", "4 bad_value", "5 bad_value",
+            ]
+        )
+        #expect(try #require(read).cases.map { $0.graph != nil } == [false, false, false, true])
     }
 
     @Test func anyFileCanBeReadAsAValue() throws {

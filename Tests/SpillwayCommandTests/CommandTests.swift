@@ -34,6 +34,8 @@ import Testing
             ("spillway chekc graphs/mirror.yaml", 64, "did you mean 'check'?"),
             ("spillway help nosuch", 64, "there is no verb 'nosuch'"),
             ("spillway help check", 0, ""),
+            ("spillway --generate-completion-script bash", 0, ""),
+            ("spillway --version", 0, ""),
             ("spillway help", 0, ""),
             ("spillway run graphs/flow-monitor.yaml --wire Examples/captures/web.pcap --set records=/dev/null", 0, ""),
             (
