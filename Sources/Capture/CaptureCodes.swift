@@ -32,7 +32,7 @@ public enum CaptureCodes {
         (
             "unsupported_format",
             "The file is not a capture in pcap or pcapng format, plain or compressed with gzip. editcap converts other "
-                + "captures."
+                + "captures. What is compressed otherwise can come through a pipe: 'zstd -dc FILE | spillway run GRAPH --wire -'."
         ),
         // Damage. Packets before it were used.
         (

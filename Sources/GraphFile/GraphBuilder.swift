@@ -333,6 +333,7 @@ final class GraphBuilder {
             for error in errors where error.code == "unknown_parameter" { session.report(error) }
         }
         if let configured, poisoned.isEmpty { return (configured, filtersAreGood) }
+        if session.isFull { return nil }
         // Of filters one of which has a parameter without value, the names are known, and the others can be checked.
         for parameter in type.parameters where parameter.type == .filters && poisoned.contains(parameter.name) {
             guard let value = written[parameter.name] else { continue }

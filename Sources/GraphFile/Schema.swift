@@ -29,13 +29,19 @@ public enum GraphSchema {
     /// figures may have any name. The same catalog and figures give the same text.
     public static func json(_ catalog: Catalog, figures named: [Figure] = []) -> String {
         let types = catalog.types.sorted { $0.name < $1.name }
-        let kinds = ["graph", "compound", "placement", "profile", "tests"]
+        // Placements and tests name a graph too, so that comes last; it also stands for a file of no kind. The key decides, so that a
+        // validator says what is wrong in a file of its kind, not that it is of none.
+        let kinds = ["tests", "compound", "placement", "profile", "graph"]
+        let choice = kinds.dropLast().reversed().reduce(reference("graph")) { others, kind in
+            ["if": ["required": [.string(kind)]], "then": reference(kind), "else": others]
+        }
         let schema: JSON = [
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Spillway files",
             "description": "A graph, a compound, a placement, a device profile or the tests of a graph.",
             "type": "object",
-            "oneOf": .array(kinds.map(reference)),
+            "properties": .object(kinds.map { ($0, true) }),
+            "allOf": [choice],
             "$defs": .object(
                 [
                     ("graph", graph), ("compound", compound), ("placement", placement), ("profile", profile(named)),

@@ -231,7 +231,8 @@ struct YAMLReader {
             } else if let earlier = first[name] {
                 let note = Session.Note("first here", entries[earlier].keyMark)
                 session.report(.duplicateKey, "'\(name)' is written twice", at: keyMark, notes: [note])
-                entries[earlier].value = YAMLReader.united(entries[earlier].value, value)
+                // Once nothing more is reported, this would only cost time.
+                if !session.isFull { entries[earlier].value = YAMLReader.united(entries[earlier].value, value) }
             } else {
                 first[name] = entries.count
                 entries.append((name, keyMark, value))
