@@ -43,10 +43,22 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
             if let message = failure.message { Output.error("error: \(message)\n") }
             exit(failure.code)
         } catch {
+            if let capture = misplacedCapture(SpillwayRoot.fullMessage(for: error)) {
+                Output.error("note: a capture is bound to a wire of the graph: --wire \(capture)\n")
+            }
             SpillwayRoot.exit(withError: error)
         }
     }
     exit(0)
+}
+
+/// The file that an unexpected argument names, if there is one: a capture where only a graph is taken.
+private func misplacedCapture(_ message: String) -> String? {
+    guard message.contains("nexpected argument") else { return nil }
+    return CommandLine.arguments.dropFirst(2).first { file in
+        message.contains("'\(file)'") && Files.isRegular(file)
+            && ["pcap", "pcapng", "cap", "gz"].contains { file.hasSuffix(".\($0)") }
+    }
 }
 
 /// Throws if the verb, or that of 'help VERB', is not one.

@@ -42,6 +42,7 @@ import Testing
                 "spillway run graphs/lossy-link.yaml --wire Examples/captures/web.pcap", 64,
                 "write left=FILE or right=FILE"
             ),
+            ("spillway run graphs/mirror.yaml Examples/captures/web.pcap", 64, "--wire Examples/captures/web.pcap"),
             ("spillway run graphs/lossy-link.yaml", 64, "wire 'right' has no capture"),
             ("spillway run graphs/flow-monitor.yaml --wire wire=lo", 64, "'lo' is a network interface"),
             ("spillway new 'wire.rx -> PatternMatcher -> Discard'", 64, "a TCPReassembler between them makes that"),
