@@ -86,9 +86,7 @@ import Testing
                 "put 'zstd -dc' before it in the pipe"
             ),
             (
-                #"printf '\xfd7zXZ\0\0' > /tmp/spillway-x.xz; spillway run graphs/flow-monitor.yaml --wire /tmp/spillway-x.xz"#,
-                65,
-                "xz -dc /tmp/spillway-x.xz | spillway"
+                #"spillway run graphs/flow-monitor.yaml --wire <(printf '\xfd7zXZ\0\0')"#, 65, "xz -dc /dev/fd/"
             ),
             (
                 "head -c 5000 Examples/captures/web.pcap | spillway run graphs/flow-monitor.yaml --wire wire=-", 65,

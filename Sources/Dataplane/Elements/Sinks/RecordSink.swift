@@ -3,10 +3,12 @@
 
 /// Writes records as text: JSON lines, or CSV with a header line.
 ///
-/// `file: -` is standard output; a file whose name ends in `.gz` is compressed with gzip. In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`,
-/// `"udp"` or a number. Times are nanoseconds since 1970 under names that end in `_ns`; with `times: iso` they are RFC 3339 texts in
-/// UTC, such as `2026-11-25T12:34:51.592669000Z`, and the names have no `_ns`. Addresses follow RFC 5952. CSV follows RFC 4180, where none of these values needs quotation marks; a
-/// file has one header, so records of a second layout are dropped.
+/// `file: -` is standard output; a file whose name ends in `.gz` is compressed with gzip.
+///
+/// In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`, `"udp"` or a number. Addresses
+/// follow RFC 5952. Times are nanoseconds since 1970, under names that end in `_ns`; with `times: iso` they are UTC texts
+/// (RFC 3339) such as `2026-11-25T12:34:51.592669000Z`, and the names have no `_ns`. CSV follows RFC 4180, with quotation marks
+/// around texts alone; a file has one header, so records of a second layout are dropped.
 ///
 /// After a write error, later records are dropped and the run ends with the error.
 public final class RecordSink: Element {
