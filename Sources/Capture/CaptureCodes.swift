@@ -11,6 +11,9 @@ public enum CaptureCodes {
         texts.first { $0.code == code }.map { "\($0.code)\n\n\($0.text)\n" }
     }
 
+    /// The whole meaning of a code; nil for an unknown code.
+    public static func text(of code: String) -> String? { texts.first { $0.code == code }?.text }
+
     private static let texts: [(code: String, text: String)] = [
         // Opening.
         (CaptureError.noSuchFile, "There is no file of this name. A path is relative to the directory of the command."),
@@ -29,7 +32,7 @@ public enum CaptureCodes {
         (
             "unsupported_format",
             "The file is not a capture in pcap or pcapng format, plain or compressed with gzip. editcap converts other "
-                + "captures."
+                + "captures. What is compressed otherwise can come through a pipe: 'zstd -dc FILE | spillway run GRAPH --wire -'."
         ),
         // Damage. Packets before it were used.
         (

@@ -6,8 +6,8 @@ import Model
 
 /// A report on modelled placements, in all forms.
 public protocol ModelReport {
-    /// The report for a terminal.
-    var text: String { get }
+    /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its tables are as wide as they are.
+    func text(width: Int?) -> String
     /// The report in Markdown.
     var markdown: String { get }
     /// The report as JSON; the names are part of the interface.

@@ -17,6 +17,8 @@ public struct RunReport: Sendable {
     public var backwards: UInt64
     /// Unusual things about the input, one sentence each.
     public var warnings: [String]
+    /// The user ended the run before the end of its input.
+    public var wasInterrupted = false
 
     public init(
         graph: String,
@@ -45,7 +47,11 @@ public struct RunReport: Sendable {
     }
 
     /// One row per element, and one per wire.
-    public var table: (elements: Table, wires: Table) {
+    public var table: (elements: Table, wires: Table) { table(isGrouped: true) }
+
+    /// The tables; the digits of large numbers are in groups of three if `isGrouped`.
+    private func table(isGrouped: Bool) -> (elements: Table, wires: Table) {
+        func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
         var elements = Table([
             ("element", .left), ("type", .left), ("in", .right), ("made", .right), ("out", .right), ("used", .right),
             ("held", .right), ("dropped", .right), ("reasons", .left),
@@ -68,29 +74,35 @@ public struct RunReport: Sendable {
         return (elements, wires)
     }
 
-    /// The report for a terminal.
-    public var text: String {
-        let (elements, wires) = table
-        var out = elements.text + "\n" + wires.text
-        let values = handlerLines
+    /// The report as text. For a terminal its lines have at most `width` characters, and large numbers are in groups of three digits;
+    /// programs get plain numbers.
+    public func text(width: Int?) -> String {
+        let (elements, wires) = table(isGrouped: width != nil)
+        let most = width ?? .max
+        var out = elements.text(width: most) + "\n" + wires.text(width: most)
+        let values = handlers(isGrouped: width != nil).text(width: most)
         if !values.isEmpty { out += "\n" + values }
+        if wasInterrupted { out += "\nInterrupted: this is counted of the packets before.\n" }
         return out
     }
 
-    private var handlerLines: String {
+    private func handlers(isGrouped: Bool) -> Table {
+        func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
         var table = Table([("handler", .left), ("value", .right)])
         for e in elements {
             for h in e.handlers where h.value != 0 {
                 table.rows.append(["\(e.name).\(h.name)", h.value < 0 ? "\(h.value)" : grouped(UInt64(h.value))])
             }
         }
-        return table.rows.isEmpty ? "" : table.text
+        return table.rows.isEmpty ? Table([]) : table
     }
 
     /// The report in Markdown.
     public var markdown: String {
         let (elements, wires) = table
-        return "# Run of \(graph)\n\nCounted while the graph ran on real packets.\n\n" + elements.markdown + "\n"
+        return
+            "# Run of \(graph)\n\nCounted while the graph ran on real packets\(wasInterrupted ? ", up to an interrupt" : "").\n\n"
+            + elements.markdown + "\n"
             + wires.markdown
     }
 
@@ -133,6 +145,7 @@ public struct RunReport: Sendable {
             ),
             ("time_backwards", .unsigned(backwards)),
             ("balances", .bool(balances)),
+            ("interrupted", .bool(wasInterrupted)),
             ("warnings", .array(warnings.map { .string($0) })),
         ])
     }

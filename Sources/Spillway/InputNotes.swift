@@ -19,7 +19,7 @@ public struct InputNotes {
         for number in instance.bindings.keys.sorted() {
             guard let source = instance.bindings[number]?.source else { continue }
             let wire = "wire '\(instance.spec.nodes[number].name)'"
-            warnings += (source as? CaptureSource)?.warnings ?? []
+            warnings += (source as? any CaptureInput)?.warnings ?? []
             for (linkType, packets) in source.linkTypes where !LinkType.isSupported(linkType) {
                 warnings.append(
                     "\(wire): \(packets) packets of link type \(LinkType.name(linkType)) (\(linkType)), "
@@ -34,6 +34,20 @@ public struct InputNotes {
             if source.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }
             backwards += source.backwards
             failure = failure ?? source.failure
+        }
+    }
+
+    /// Adds what sinks dropped: results that are missing where a user looks for them.
+    mutating func noteDrops(at instance: Instance) {
+        for number in instance.spec.nodes.indices where instance.spec.nodes[number].type.category == .sinks {
+            let counts = instance.counts(number)
+            for drop in counts.drops {
+                let about = instance.spec.nodes[number].type.drops.first { $0.name == drop.reason }?.about
+                warnings.append(
+                    "'\(counts.name)' dropped \(grouped(drop.count)) items, which it did not write: \(drop.reason)"
+                        + (about.map { " (\($0))" } ?? "")
+                )
+            }
         }
     }
 }

@@ -7,6 +7,12 @@ public enum CaptureFormat: String, Sendable, CaseIterable {
     case pcap
     /// draft-ietf-opsawg-pcapng: any number of link types per file.
     case pcapng
+
+    /// The format of a file by its name: pcapng if that ends in `.pcapng`, whether or not `.gz` follows.
+    public init(ofFile name: String) {
+        let plain = name.hasSuffix(".gz") ? name.dropLast(3) : name[...]
+        self = plain.hasSuffix(".pcapng") ? .pcapng : .pcap
+    }
 }
 
 /// Maximum packet lengths in capture files. A file that claims more is damaged; libpcap and Wireshark have the same limits.

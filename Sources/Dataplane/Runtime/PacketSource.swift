@@ -55,6 +55,9 @@ open class PacketSource {
     /// The error that ended the source early; nil if there was none.
     open var failure: (any Error)? { nil }
 
+    /// How much of its input a source has read, and how much there is, in bytes; nil if that is not known.
+    open var share: (done: Int, all: Int)? { nil }
+
     /// Packets by link type, in order of its number.
     open var linkTypes: [(linkType: UInt16, packets: UInt64)] { [] }
 }

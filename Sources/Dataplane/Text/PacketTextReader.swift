@@ -16,6 +16,10 @@ extension PacketFields {
             }
             rest = words[3...]
         }
+        let arrows = ["->", "=>", "-->", "→", "<", "<-"].map { Array($0.utf8) }
+        if let arrow = rest.first(where: { arrows.contains(Array($0.bytes)) }) {
+            throw reader.failure("the arrow between two ends is '>'", arrow)
+        }
         for word in rest { try read(word, reader) }
         let ports = sourcePort != nil || destinationPort != nil
         // A TCP-only word implies TCP; ports alone do not.
@@ -279,8 +283,10 @@ struct PacketTextReader {
         return UInt8(h << 4 | l)
     }
 
-    /// The bytes between quotation marks.
-    func quoted(_ word: Word) throws(PacketText.Failure) -> [UInt8] {
+    /// The bytes between quotation marks; behind them `...` may say that there were more.
+    func quoted(_ whole: Word) throws(PacketText.Failure) -> [UInt8] {
+        var word = whole
+        if word.value.count >= 5, word.value.suffix(4).elementsEqual("\"...".utf8) { word.value.removeLast(3) }
         guard word.value.count >= 2, word.value.first == UInt8(ascii: "\""), word.value.last == UInt8(ascii: "\"")
         else {
             throw failure("'\(word.key)' needs quotation marks", at: word.value.startIndex)

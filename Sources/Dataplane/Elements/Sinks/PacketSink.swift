@@ -3,7 +3,8 @@
 
 /// Writes packets to a capture file, timestamped with their own time in nanoseconds.
 ///
-/// `format: auto` writes pcapng to a file whose name ends in `.pcapng`, and pcap otherwise. `file: -` is standard output. A
+/// `format: auto` writes pcapng to a file whose name ends in `.pcapng`, and pcap otherwise; a file whose name ends in `.gz` is
+/// compressed with gzip. `file: -` is standard output. A
 /// pcap file holds one link type, that of its first packet; packets of others are dropped. pcapng holds any.
 ///
 /// After a write error, later packets are dropped and the run ends with the error.
@@ -98,7 +99,7 @@ public final class PacketSink: Element {
         if encoder != nil { return }
         let format: CaptureFormat =
             switch config.format {
-            case .auto: config.file.hasSuffix(".pcapng") ? .pcapng : .pcap
+            case .auto: CaptureFormat(ofFile: config.file)
             case .pcap: .pcap
             case .pcapng: .pcapng
             }
