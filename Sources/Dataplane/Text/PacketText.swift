@@ -28,7 +28,7 @@
 /// | `badcsum` `badipcsum` | a wrong TCP, UDP or ICMP checksum, a wrong IPv4 header checksum | correct |
 /// | `iplen=` | the length the IP header claims (IPv6: payload length), whatever the actual one | correct |
 /// | `trunc=N` | the capture holds only the first N bytes | whole |
-/// | `time=1.5s` | functional time since 1970, up to the year 2255 | that of the packet before |
+/// | `time=1.5s` | its stamp since 1970, up to the year 2255 | that of the packet before |
 /// | `hex=00ff` | the whole frame, byte by byte | |
 ///
 /// The same text is a pattern: only what it names is compared. `*` matches any end, `data` the beginning of the payload,

@@ -8,7 +8,8 @@
 /// `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`. `all` stands for all
 /// fields in this order.
 ///
-/// Forward is the direction from the side seen first, and `src` is that side. Times are nanoseconds since 1970. Bytes are those
+/// Forward is the direction from the side seen first, and `src` is that side. Times are stamps in nanoseconds since 1970, of a flow its
+/// earliest and latest. Bytes are those
 /// of the IP packets, including headers; `length` is that of the frame on the wire. TCP flags are all flags seen, as letters of
 /// `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports came first.
 ///
@@ -209,7 +210,11 @@ public final class MetadataExtractor: Element {
             let length = UInt64(p.ipLength)
             var tcp: UInt8 = 0
             if p.ipProtocol == IPProtocol.tcp, p.hasTransport { tcp = TCPView(known: p).flags.rawValue }
-            if p.time > flow.pointee.last { flow.pointee.last = p.time }
+            if p.time > flow.pointee.last {
+                flow.pointee.last = p.time
+            } else if p.time < flow.pointee.first {
+                flow.pointee.first = p.time
+            }
             if !p.isReverse {
                 flow.pointee.packets.0 &+= 1
                 flow.pointee.bytes.0 &+= length

@@ -296,8 +296,8 @@ public final class TCPReassembler: Element {
         let place = TCPReassembler.direction(p.isReverse ? 1 : 0, of: p.flow).index
         let own = directions.state(at: place)
         let other = directions.state(at: place ^ 1)
-        expire(place, at: p.time, context)
-        expire(place ^ 1, at: p.time, context)
+        expire(place, at: turn.now, context)
+        expire(place ^ 1, at: turn.now, context)
         if own.pointee.marks.contains(.dropped) { return reject(i, for: .flowDropped, isFirst: isFirst, context) }
         if p.isRefused { return isFirst ? emitWithoutPayload(i, context) : bypass(i, context) }
         let segment = TCPSegment(p)
@@ -360,7 +360,7 @@ public final class TCPReassembler: Element {
             }
             if !own.pointee.waiting.isEmpty { resolveOverlap(i, segment, at: place, leaves: true, context) }
             deliver(HeldSegments.Node(i, segment, ending), own, context)
-            drain(place, at: context[i].time, context)
+            drain(place, at: turn.now, context)
         case .early(let ending): hold(i, segment, ending, at: place, context)
         }
     }
@@ -476,7 +476,7 @@ public final class TCPReassembler: Element {
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         let forward = TCPReassembler.direction(0, of: flow)
         guard directions[forward] != nil else { return }
-        let time = context.origin.time
+        let time = context.origin.now
         turn = Turn(number: context.origin.turn, now: context.origin.now)
         for place in forward.index...forward.index + 1 {
             while !directions.state(at: place).pointee.waiting.isEmpty, unblock(place, at: time, context) {}
