@@ -50,7 +50,16 @@ public struct InputNotes {
             ahead += source.ahead
             failure = failure ?? source.failure
         }
+        let linkTypes = Set(instance.bindings.values.flatMap { $0.source?.linkTypes.map(\.linkType) ?? [] }).sorted()
         for number in instance.spec.nodes.indices {
+            for linkType in linkTypes where LinkType.isSupported(linkType) {
+                for rule in (instance.elements[number] as? Classifier)?.absentRules(linkType) ?? [] {
+                    warnings.append(
+                        "element '\(instance.spec.nodes[number].name)': rule '\(rule.name)' (\(rule.filter)) matches no packet of "
+                            + "link type \(LinkType.name(linkType)), which has no such filter"
+                    )
+                }
+            }
             for drop in instance.counts(number).drops where drop.reason == "time_out_of_range" && drop.count > 0 {
                 warnings.append(
                     "element '\(instance.spec.nodes[number].name)': \(grouped(drop.count)) packets were not written, "
