@@ -180,7 +180,12 @@ public struct RunReport: Sendable {
             }
         }
         add("time_backwards", .unsigned(backwards), "packets", "packets whose stamp lay before that of an earlier one")
-        add("time_ahead", .unsigned(ahead), "packets", "packets whose stamp lay more than a day after those around them")
+        add(
+            "time_ahead",
+            .unsigned(ahead),
+            "packets",
+            "packets whose stamp lay more than a day after those around them"
+        )
         return .object([("statistics", .array(list))])
     }
 }

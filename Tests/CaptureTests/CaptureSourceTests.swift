@@ -95,11 +95,17 @@ import Testing
         ([5, 3_000_000_000, 1_000_000, 1_000_001], [5, 5, 1_000_000, 1_000_001], 0, 1),
         // A pause of years, and one of a day, which needs no confirmation.
         ([5, 3_000_000_000, 3_000_000_001], [5, 3_000_000_000, 3_000_000_001], 0, 0),
-        ([5, 86_405], [5, 86_405], 0, 0), ([5, 86_406], [5, 5], 0, 1), ([86_406, 5], [5, 5], 0, 1), ([86_405, 5], [86_405, 86_405], 1, 0),
+        ([5, 86_405], [5, 86_405], 0, 0), ([5, 86_406], [5, 5], 0, 1), ([86_406, 5], [5, 5], 0, 1),
+        ([86_405, 5], [86_405, 86_405], 1, 0),
         // Two together are followed, and time stands still until they are reached.
         ([5, 3_000_000_000, 3_000_000_000, 6], [5, 3_000_000_000, 3_000_000_000, 3_000_000_000], 1, 0),
     ])
-    func packetsKeepTheirStampsAndTimeOnlyAdvances(_ stamps: [Int], _ times: [Int], _ backwards: UInt64, _ ahead: UInt64) throws {
+    func packetsKeepTheirStampsAndTimeOnlyAdvances(
+        _ stamps: [Int],
+        _ times: [Int],
+        _ backwards: UInt64,
+        _ ahead: UInt64
+    ) throws {
         let records = stamps.map { (UInt32($0), UInt32(0), a, UInt32(60)) }
         var blocks = Blocks()
         blocks.section()
@@ -134,7 +140,10 @@ import Testing
             for name in ["cut", "cut.gz"] {
                 let damaged = try read([first, scratch.file(name, name == "cut" ? bytes : gzip(bytes))])
                 // Nothing confirms the stamp if so little is left that the next packet has none.
-                #expect(damaged.times.last == (cut <= 22 ? 9_000_000 : cut <= 30 ? 6 : 6) * self.second, "\(name) \(cut)")
+                #expect(
+                    damaged.times.last == (cut <= 22 ? 9_000_000 : cut <= 30 ? 6 : 6) * self.second,
+                    "\(name) \(cut)"
+                )
                 #expect(damaged.packets.count == (cut <= 30 ? 3 : 2))
                 #expect((damaged.error == nil) == (cut == 30))
             }

@@ -100,7 +100,9 @@ import Testing
 
     @Test func timesThatTheFormatCannotHoldAreRefused() throws {
         let last: Int64 = 4_294_967_295_999_999_999
-        let held: [(name: String, times: [Int64])] = [("out.pcap", [0, last]), ("out.pcapng", [0, last + 1, .max - 1])]
+        let held: [(name: String, times: [Int64])] = [
+            ("out.pcap", [0, last]), ("out.pcapng", [0, last + 1, .max - 1]),
+        ]
         for (name, times) in held {
             let outcome = try read([write(times.map { Packet(time: $0, bytes: [1, 2, 3]) }, to: name)])
             #expect(outcome.packets.map(\.time) == times)

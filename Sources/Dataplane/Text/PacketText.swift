@@ -23,6 +23,7 @@
 /// | `ttl=` `tos=` `id=` `df` | IP fields; for IPv6 hop limit and traffic class | 64, 0, 0, absent |
 /// | `frag=OFFSET` `frag=OFFSET+` | a fragment whose bytes begin at OFFSET; `+` if more follow | whole |
 /// | `len=` `data="..."` | payload bytes; escapes `\r \n \t \0 \" \\ \xHH`; `len` beyond `data` is filled with letters | empty |
+/// | `inner="..."` `frame="..."` | what follows `data` is this packet, from its IP header on, or this whole frame | nothing |
 /// | `vlan=5` `vlan=100,5` `vlan=none` | VLAN tags, outermost first: 802.1Q, and 802.1ad outside of it | none |
 /// | `smac=` `dmac=` `ether=TYPE` | Ethernet addresses; `ether` is a frame without IP whose payload is `len`, `data` | 02:00:00:00:00:01, :02 |
 /// | `badcsum` `badipcsum` | a wrong TCP, UDP or ICMP checksum, a wrong IPv4 header checksum | correct |

@@ -16,7 +16,16 @@ extension PacketFields {
             }
             rest = words[3...]
         }
-        for word in rest { try read(word, reader) }
+        // A packet in this one's payload.
+        var nested: [UInt8] = []
+        for word in rest {
+            switch word.key {
+            case "inner": nested += try reader.packet(word).dropFirst(14)
+            case "frame": nested += try reader.packet(word)
+            default: try read(word, reader)
+            }
+        }
+        if !nested.isEmpty { data = (data ?? []) + nested }
         let ports = sourcePort != nil || destinationPort != nil
         // A TCP-only word implies TCP; ports alone do not.
         if transport == nil, flags != nil { transport = .tcp }
@@ -280,6 +289,15 @@ struct PacketTextReader {
     }
 
     /// The bytes between quotation marks.
+    /// The frame that a quoted text describes.
+    func packet(_ word: Word) throws(PacketText.Failure) -> [UInt8] {
+        do throws(PacketText.Failure) {
+            return try PacketText.frame(String(decoding: quoted(word), as: UTF8.self)).bytes
+        } catch {
+            throw failure("'\(word.key)': \(error.message)", word)
+        }
+    }
+
     func quoted(_ word: Word) throws(PacketText.Failure) -> [UInt8] {
         guard word.value.count >= 2, word.value.first == UInt8(ascii: "\""), word.value.last == UInt8(ascii: "\"")
         else {

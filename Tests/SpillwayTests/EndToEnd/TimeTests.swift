@@ -9,7 +9,10 @@ import Testing
 /// A capture whose stamps step back now and then, and of which one is from the future.
 @Suite struct TimeTests {
     /// The first packets of a shipped capture, with other stamps: in nanoseconds, by the packet's number and its own stamp.
-    private static func restamped(_ count: Int, _ stamp: (Int, Int64) -> Int64) throws -> (path: String, stamps: [Int64]) {
+    private static func restamped(
+        _ count: Int,
+        _ stamp: (Int, Int64) -> Int64
+    ) throws -> (path: String, stamps: [Int64]) {
         let source = try CaptureSource(paths: [shippedCapture("web.pcap")])
         let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).pcapng").path()
         let writer = try CaptureWriter(path: path)
@@ -34,7 +37,11 @@ import Testing
         return number % 9 == 5 ? stamp - 3_000_000_000 : stamp
     }
 
-    private static func files(_ graph: String, _ path: String, _ settings: [(key: String, value: String)] = []) throws -> [String: [UInt8]] {
+    private static func files(
+        _ graph: String,
+        _ path: String,
+        _ settings: [(key: String, value: String)] = []
+    ) throws -> [String: [UInt8]] {
         try runDirect(shippedGraph(graph, settings), capture: path, batch: 64).files.contents
     }
 

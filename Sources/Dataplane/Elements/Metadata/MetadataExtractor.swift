@@ -8,10 +8,10 @@
 /// `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`. `all` stands for all
 /// fields in this order.
 ///
-/// Forward is the direction from the side seen first, and `src` is that side. Times are stamps in nanoseconds since 1970, of a flow its
-/// earliest and latest. Bytes are those
-/// of the IP packets, including headers; `length` is that of the frame on the wire. TCP flags are all flags seen, as letters of
-/// `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports came first.
+/// Forward is the direction from the side seen first, and `src` is that side. Times are stamps in nanoseconds since 1970; those of
+/// a flow are its earliest and its latest. Bytes are those of the IP packets, including headers; `length` is that of the frame on
+/// the wire. TCP flags are all flags seen, as letters of `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports
+/// came first.
 ///
 /// `end` is the first of these that applies: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow
 /// table ended the flow), `eof` (the input ended, or a new connection reused the 4-tuple).
