@@ -6,11 +6,14 @@
 /// Packets keep their own stamps; only ageing and timers go by functional time. So it must neither step back, nor follow one
 /// stamp from the future: that would end every flow, and then stand still. A stamp is not followed if it lies more than
 /// ``farthest`` after both the time so far and the stamp of the packet after it. A pause of any length is followed, as the next
-/// packet confirms it; a last packet after such a pause is not.
+/// packet confirms it; before a last packet, which none can confirm, one of up to ``longestPause``.
 @frozen
 public struct StampClock: Sendable, BitwiseCopyable {
     /// How far a stamp may be ahead without being confirmed by the next packet, in nanoseconds: one day.
     public static let farthest: Int64 = 86_400_000_000_000
+
+    /// How far the stamp of a last packet may be ahead, in nanoseconds: 366 days.
+    public static let longestPause: Int64 = 366 * farthest
 
     /// The time so far, in nanoseconds since 1970; `Int64.min` before the first packet.
     public var now = Int64.min
@@ -39,7 +42,8 @@ public struct StampClock: Sendable, BitwiseCopyable {
     func time(ofDoubtful stamp: Int64, next: Int64?) -> Int64 {
         let known = max(now, next ?? .min)
         if known == .min { return stamp }
-        let (limit, overflow) = known.addingReportingOverflow(StampClock.farthest)
+        let most = next == nil ? StampClock.longestPause : StampClock.farthest
+        let (limit, overflow) = known.addingReportingOverflow(most)
         if overflow || stamp <= limit { return stamp }
         return now == .min ? known : now
     }

@@ -36,8 +36,10 @@ import Testing
 
     @Test func aPauseIsFollowed() {
         #expect(times([5, 400 * day, 400 * day + 1]).times == [5, 400 * day, 400 * day + 1])
-        // Each confirms the one before; nothing confirms the last.
-        #expect(times([0, 2 * day, 4 * day, 6 * day]).times == [0, 2 * day, 4 * day, 4 * day])
+        // Each confirms the one before; nothing confirms the last, nor contradicts it.
+        #expect(times([0, 2 * day, 4 * day, 6 * day]).times == [0, 2 * day, 4 * day, 6 * day])
+        #expect(times([0, 366 * day]).times == [0, 366 * day])
+        #expect(times([0, 366 * day + 1]).times == [0, 0])
     }
 
     @Test func theEndsOfTimeAreTimes() {
