@@ -88,5 +88,10 @@ public enum CaptureCodes {
             "A pcap file holds packets of one link type, and a packet of another was to be written. A file whose name ends "
                 + "in .pcapng is written as pcapng, which holds any."
         ),
+        (
+            "time_out_of_range",
+            "A packet was to be written whose time the capture format cannot hold: neither pcap nor pcapng as written here holds "
+                + "times before 1970, and pcap none after February 2106. A file whose name ends in .pcapng is written as pcapng."
+        ),
     ]
 }

@@ -108,6 +108,7 @@ public final class CaptureSource: PacketSource, CaptureInput {
         if nextTime >= limit { return 0 }
         known = nil
         state.pointee.items = pool.items
+        state.pointee.pool = .passUnretained(pool)
         state.pointee.indices = indices
         state.pointee.count = 0
         state.pointee.room = 0
@@ -130,9 +131,10 @@ public final class CaptureSource: PacketSource, CaptureInput {
         guess = Swift.max(4, 2 * count)
         counters.pointee.packets &+= UInt64(count)
         counters.pointee.bytes &+= state.pointee.bytes
-        counters.pointee.backwards &+= state.pointee.backwards
+        counters.pointee.backwards = state.pointee.clock.backwards
+        counters.pointee.ahead = state.pointee.clock.ahead
+        counters.pointee.clamped = state.pointee.clamped
         state.pointee.bytes = 0
-        state.pointee.backwards = 0
         return count
     }
 
@@ -163,9 +165,15 @@ public final class CaptureSource: PacketSource, CaptureInput {
                         for k in first..<state.pointee.count { pool.own(state.pointee.indices[k]) }
                     }
                 }
-                guard case .needs(let needed, let what, let size) = try decoder.decode(input, into: &state.pointee)
-                else {
-                    return
+                let (needed, what, size): (Int, String, Int)
+                switch try decoder.decode(input, into: &state.pointee) {
+                case .paused: return
+                case .wishes(let count):
+                    if !input.lasts && state.pointee.count > 0 { return }
+                    // An error there is one once the packets before it have been read.
+                    if (try? input.fetch(count)) != true { state.pointee.hasEnded = true }
+                    continue
+                case .needs(let count, let name, let bytes): (needed, what, size) = (count, name, bytes)
                 }
                 if !input.lasts && state.pointee.count > 0 { return }
                 if try input.fetch(needed) { continue }
@@ -180,6 +188,7 @@ public final class CaptureSource: PacketSource, CaptureInput {
                 files[current].finish()
                 usual = nil
                 current += 1
+                state.pointee.hasEnded = false
             } catch {
                 if error.code != CaptureError.stopped {
                     trouble = error

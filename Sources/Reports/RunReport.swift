@@ -13,8 +13,10 @@ public struct RunReport: Sendable {
     public var wires: [WireCounts]
     /// Items that are neither free nor held by an element; if not 0, an element lost some.
     public var lostItems: Int
-    /// Packets with a timestamp earlier than their predecessor's, over all wires.
+    /// Packets with a stamp before that of an earlier one, over all wires.
     public var backwards: UInt64
+    /// Packets with a stamp too far ahead for time to follow, over all wires.
+    public var ahead: UInt64
     /// Unusual things about the input, one sentence each.
     public var warnings: [String]
     /// The user ended the run before the end of its input.
@@ -26,6 +28,7 @@ public struct RunReport: Sendable {
         wires: [WireCounts],
         lostItems: Int,
         backwards: UInt64,
+        ahead: UInt64 = 0,
         warnings: [String]
     ) {
         self.graph = graph
@@ -33,6 +36,7 @@ public struct RunReport: Sendable {
         self.wires = wires
         self.lostItems = lostItems
         self.backwards = backwards
+        self.ahead = ahead
         self.warnings = warnings
     }
 
@@ -144,6 +148,7 @@ public struct RunReport: Sendable {
                 )
             ),
             ("time_backwards", .unsigned(backwards)),
+            ("time_ahead", .unsigned(ahead)),
             ("balances", .bool(balances)),
             ("interrupted", .bool(wasInterrupted)),
             ("warnings", .array(warnings.map { .string($0) })),
@@ -188,6 +193,12 @@ public struct RunReport: Sendable {
             }
         }
         add("time_backwards", .unsigned(backwards), "packets", "packets whose stamp lay before that of an earlier one")
+        add(
+            "time_ahead",
+            .unsigned(ahead),
+            "packets",
+            "packets whose stamp lay more than a day after those around them"
+        )
         return .object([("statistics", .array(list))])
     }
 }

@@ -270,6 +270,7 @@ public enum GraphRun {
             wires: instance.wireCounts(),
             lostItems: instance.lostItems,
             backwards: input.backwards,
+            ahead: input.ahead,
             warnings: input.warnings
         )
     }

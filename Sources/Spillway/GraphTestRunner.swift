@@ -254,7 +254,7 @@ extension MemorySource {
         self.init(
             frames.map { frame in
                 // Time stops rather than reach the value that stands for the end of the input.
-                clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
+                clock = min(PacketText.latestTime, frame.time ?? clock + 1_000)
                 return Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: clock)
             }
         )

@@ -720,7 +720,7 @@ import Testing
         let trace = try Tool.run("spillway trace graphs/flow-monitor.yaml \(Self.web) --packet 100", in: root)
         #expect(trace.status == 0, "\(trace.error)")
         #expect(
-            trace.output.hasPrefix("wire.rx -> check.in: 100 2026-11-23T23:29:5")
+            trace.output.hasPrefix("wire.rx -> tunnels.in: 100 2026-11-23T23:29:5")
                 && trace.output.contains("check.out -> ")
         )
         let none = try Tool.run("spillway trace graphs/flow-monitor.yaml \(Self.web) --packet 99999", in: root)
@@ -755,7 +755,7 @@ import Testing
                 let facts = try JSONSerialization.jsonObject(with: data) as? [String: Any]
             else { continue }
             let outcome = try Tool.run(
-                "spillway run graphs/flow-monitor.yaml --set idle=0 --set records=records --set flows=1000000 "
+                "spillway run graphs/flow-monitor.yaml --set idle=0 --set decapsulate=all --set records=records --set flows=1000000 "
                     + "--wire wire='\(Self.captures.path())/\(name)'",
                 in: directory.url
             )

@@ -231,7 +231,8 @@ extension Parameter {
         )
     }
 
-    /// Some words of an enumeration, in the order written, each once.
+    /// Some words of an enumeration, in the order written, each once. A text may list them with commas between, so that a graph
+    /// parameter can be used there.
     public init<E: RawRepresentable & CaseIterable & Sendable>(
         _ name: String,
         _ path: WritableKeyPath<Config, [E]> & Sendable,
@@ -246,7 +247,7 @@ extension Parameter {
             read: { (c, v) throws(ParameterError) in
                 var chosen: [E] = []
                 var seen: [String] = []
-                for item in try v.items() {
+                for item in try v.words() {
                     let word = try item.choice(of: words)
                     if seen.contains(word) { throw ParameterError("'\(word)' is listed twice", at: item.mark) }
                     seen.append(word)
@@ -445,6 +446,18 @@ extension Value {
             throw ParameterError("expected a single value, found a \(shape)", at: mark)
         }
         return text
+    }
+
+    /// The items of a list of words; a scalar counts as one such list with commas between, in brackets or not.
+    func words() throws(ParameterError) -> [Value] {
+        guard case .scalar(let text, let mark) = self, text.utf8.contains(UInt8(ascii: ",")) || text.hasPrefix("[")
+        else {
+            return try items()
+        }
+        let list = text.hasPrefix("[") && text.hasSuffix("]") ? text.dropFirst().dropLast() : text[...]
+        return list.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            .scalar(String(word.drop { $0 == " " }.prefix { $0 != " " }), mark)
+        }
     }
 
     /// The items of a list; a scalar counts as a list of one.

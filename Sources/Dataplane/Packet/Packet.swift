@@ -130,12 +130,13 @@ public struct Packet: BitwiseCopyable {
     @inlinable @inline(__always) public var isRefused: Bool { has(.refused) }
     /// Beside or in a stream: has bytes that the receiver may take, and that were not in the stream.
     @inlinable @inline(__always) public var isUnread: Bool { has(.unread) }
-    /// Was held, or made from an item that was: its turn is no longer that of its own arrival.
-    @inlinable @inline(__always) public var isResumed: Bool { has(.resumed) }
+    /// Has a turn other than that of its own arrival at the time of its stamp.
+    @inlinable @inline(__always) public var isTurnKept: Bool { has(.turnKept) }
 
     // MARK: Origin and flow
 
-    /// Functional time in nanoseconds since 1970: the running maximum of capture timestamps, or the workload's clock.
+    /// Its own time in nanoseconds since 1970: its stamp in the capture, or the workload's clock. For how much time has passed,
+    /// ask ``Context/now(_:)-(Packet)``.
     @inlinable @inline(__always)
     public var time: Int64 {
         get { item.pointee.time }

@@ -20,7 +20,16 @@ extension PacketFields {
         if let arrow = rest.first(where: { arrows.contains(Array($0.bytes)) }) {
             throw reader.failure("the arrow between two ends is '>'", arrow)
         }
-        for word in rest { try read(word, reader) }
+        // A packet in this one's payload.
+        var nested: [UInt8] = []
+        for word in rest {
+            switch word.key {
+            case "inner": nested += try reader.packet(word).dropFirst(14)
+            case "frame": nested += try reader.packet(word)
+            default: try read(word, reader)
+            }
+        }
+        if !nested.isEmpty { data = (data ?? []) + nested }
         let ports = sourcePort != nil || destinationPort != nil
         // A TCP-only word implies TCP; ports alone do not.
         if transport == nil, flags != nil { transport = .tcp }
@@ -281,6 +290,15 @@ struct PacketTextReader {
             high < 0x80, low < 0x80
         else { return nil }
         return UInt8(h << 4 | l)
+    }
+
+    /// The frame that a quoted text describes.
+    func packet(_ word: Word) throws(PacketText.Failure) -> [UInt8] {
+        do throws(PacketText.Failure) {
+            return try PacketText.frame(String(decoding: quoted(word), as: UTF8.self)).bytes
+        } catch {
+            throw failure("'\(word.key)': \(error.message)", word)
+        }
     }
 
     /// The bytes between quotation marks; behind them `...` may say that there were more.

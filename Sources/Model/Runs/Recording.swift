@@ -204,10 +204,11 @@ private final class Recorder: RunObserver {
         packets += 1
         bytes += Int(length)
         let facts = order(item, key)
-        traffic?.append(item, wire: wire, key: facts.key)
+        let now = instance.pool.now(i)
+        traffic?.append(item, now: now, wire: wire, key: facts.key)
         roots.append(
             Recording.Root(
-                time: item.time,
+                time: now,
                 visit: Int32(visits.count),
                 count: 1,
                 key: facts.key,
@@ -230,7 +231,7 @@ private final class Recorder: RunObserver {
         let key: UInt32
         switch call {
         case .timer(let due): (time, key) = (due, timerKey(numbers[0]))
-        case .ended(let flow): (time, key) = (flow.origin.time, flow.key)
+        case .ended(let flow): (time, key) = (flow.origin.now, flow.key)
         case .finish:
             (time, key) = (roots.last(where: \.isPacket)?.time ?? 0, timerKey(numbers[0]))
             firstEnding = firstEnding ?? roots.count

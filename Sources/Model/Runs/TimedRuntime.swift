@@ -178,7 +178,7 @@ public final class TimedRuntime {
             job.node = Int32(wire)
             job.length = elements.length(of: item)
             job.headers = headers
-            return (job, key, elements.time(of: item))
+            return (job, key, elements.now(item))
         }
 
         mutating func beginService() { elements.beginService() }
@@ -244,7 +244,7 @@ public final class TimedRuntime {
                     .ended(flow),
                     elements.step.told(by: Int(flow.table)),
                     key: flow.key,
-                    time: flow.origin.time,
+                    time: flow.origin.now,
                     after: newest
                 )
             }

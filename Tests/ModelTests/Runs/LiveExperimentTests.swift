@@ -126,7 +126,7 @@ import Testing
                     linkType: 1,
                     interface: 0
                 )
-                traffic.append(Packet(pool.items + Int(index)), wire: 0, key: 1)
+                traffic.append(Packet(pool.items + Int(index)), now: pool.now(index), wire: 0, key: 1)
             }
         }
         traffic.finish()

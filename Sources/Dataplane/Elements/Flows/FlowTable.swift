@@ -334,7 +334,7 @@ public final class FlowTable: Element {
         for k in 0..<batch.count {
             let p = batch[k]
             let looked = keys + k
-            let time = p.time
+            let time = context.now(batch.index[k])
             var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
             if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
                 || looked.pointee.a0 == 0
@@ -377,7 +377,7 @@ public final class FlowTable: Element {
             }
         }
         context.emit(batch, from: start, to: end, output)
-        if end > 0 { latest = max(latest, batch[end &- 1].time) }
+        if end > 0 { latest = max(latest, context.now(batch.index[end &- 1])) }
         context.did(.update, end &- others)
         return end
     }
@@ -451,7 +451,7 @@ public final class FlowTable: Element {
             context.drop(i, Drop.noPorts)
             return
         }
-        let time = p.time
+        let time = context.now(i)
         let isUpper = looked.upper != 0
         var flow = found
         if flow >= 0, time &- map.records[Int(flow)].last > idle {
@@ -633,7 +633,7 @@ public final class FlowTable: Element {
     }
 
     public override func finish(_ context: borrowing Context) {
-        let end = max(latest, context.origin.time)
+        let end = max(latest, context.origin.now)
         while map.oldest >= 0 {
             let flow = map.oldest
             let reason: FlowEnd = end &- map.records[Int(flow)].last > idle ? .idle : .eof

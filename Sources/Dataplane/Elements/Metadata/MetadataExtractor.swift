@@ -11,9 +11,10 @@
 /// `labels` are columns that hold the same text in every record, behind the fields: `{app: dns}` tells the records of two extractors
 /// apart that lead to one sink.
 ///
-/// Forward is the direction from the client, as FlowTable tells it, and `src` is the client. Times are nanoseconds since 1970. Bytes are those
-/// of the IP packets, including headers; `length` is that of the frame on the wire. TCP flags are all flags seen, as letters of
-/// `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports came first.
+/// Forward is the direction from the client, as FlowTable tells it, and `src` is the client. Times are stamps in nanoseconds since
+/// 1970; those of a flow are its earliest and its latest. Bytes are those of the IP packets, including headers; `length` is that of
+/// the frame on the wire. TCP flags are all flags seen, as letters of `FSRPAUEC`. Ports are 0 if there are none, also if a fragment
+/// without ports came first.
 ///
 /// `end` is the first of these that applies: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow
 /// table ended the flow), `eof` (the input ended, or a new connection reused the 4-tuple).
@@ -265,7 +266,11 @@ public final class MetadataExtractor: Element {
             let length = UInt64(p.ipLength)
             var tcp: UInt8 = 0
             if p.ipProtocol == IPProtocol.tcp, p.hasTransport { tcp = TCPView(known: p).flags.rawValue }
-            if p.time > flow.pointee.last { flow.pointee.last = p.time }
+            if p.time > flow.pointee.last {
+                flow.pointee.last = p.time
+            } else if p.time < flow.pointee.first {
+                flow.pointee.first = p.time
+            }
             if !p.isReverse {
                 flow.pointee.packets.0 &+= 1
                 flow.pointee.bytes.0 &+= length

@@ -12,7 +12,7 @@ extension TCPReassembler {
         _ context: borrowing Context
     ) {
         let own = directions.state(at: place)
-        let time = context[i].time
+        let time = turn.now
         let size = Int(segment.size)
         while true {
             let list = own.pointee.waiting
@@ -85,7 +85,7 @@ extension TCPReassembler {
         resolveOverlap(i, segment, at: place, leaves: true, context)
         if !isNext { skipGap(of: own, upTo: segment.start) }
         deliver(HeldSegments.Node(i, segment, ending), own, context)
-        drain(place, at: context[i].time, context)
+        drain(place, at: turn.now, context)
     }
 
     /// Continues without the bytes before `start`.

@@ -387,8 +387,8 @@ public final class TCPReassembler: Element {
         let place = TCPReassembler.direction(p.isReverse ? 1 : 0, of: p.flow).index
         let own = directions.state(at: place)
         let other = directions.state(at: place ^ 1)
-        expire(place, at: p.time, context)
-        expire(place ^ 1, at: p.time, context)
+        expire(place, at: turn.now, context)
+        expire(place ^ 1, at: turn.now, context)
         if own.pointee.marks.contains(.dropped) { return reject(i, for: .flowDropped, isFirst: isFirst, context) }
         if p.isRefused { return isFirst ? emitWithoutPayload(i, context) : bypass(i, context) }
         if !TCPReach.hasHops(p, least: config.minTTL) { return reject(i, for: .lowTtl, isFirst: isFirst, context) }
@@ -408,14 +408,14 @@ public final class TCPReassembler: Element {
             segment,
             other: &other.pointee,
             isFirst: isFirst,
-            at: p.time,
+            at: turn.now,
             isCausal: isCausal
         )
         if judgement.movesOther {
             clear(place ^ 1, for: .wrongAck, context)
             sent.forget(place ^ 1)
         }
-        if !wasAnswered, !other.pointee.waiting.isEmpty { drain(place ^ 1, at: p.time, context) }
+        if !wasAnswered, !other.pointee.waiting.isEmpty { drain(place ^ 1, at: turn.now, context) }
         dispatch(i, segment, judgement.place, at: place, isFirst: isFirst, context)
     }
 
@@ -464,7 +464,7 @@ public final class TCPReassembler: Element {
                 if hasHole(own) { own.pointee.marks.insert(.filled) }
             }
             deliver(HeldSegments.Node(i, segment, ending), own, context)
-            drain(place, at: context[i].time, context)
+            drain(place, at: turn.now, context)
         case .early(let ending): hold(i, segment, ending, at: place, context)
         }
     }
@@ -596,7 +596,7 @@ public final class TCPReassembler: Element {
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         let forward = TCPReassembler.direction(0, of: flow)
         guard directions[forward] != nil else { return }
-        let time = context.origin.time
+        let time = context.origin.now
         turn = Turn(number: context.origin.turn, now: context.origin.now)
         for place in forward.index...forward.index + 1 {
             while !directions.state(at: place).pointee.waiting.isEmpty, unblock(place, at: time, context) {}
