@@ -22,8 +22,8 @@ enum FuzzHTTP {
         let choices = input.byte()
         let cut = input.byte()
         var rules = choices.bit(0) ? HTTP1Rules.lenient : .strict
-        rules.resynchronisation = choices.choice(1, (.never, .afterGap, .atPiece, .afterGap))
-        rules.depthPolicy = choices.bit(3) ? .forget : .stop
+        rules.resynchronisation = choices.choice(1, (.never, .afterGap, .atHead, .afterGap))
+        if choices.bit(3) { rules.leniency.insert(.noHost) }
         if choices.bit(4) {
             rules.limits.requests = 2
             rules.limits.head = 100
@@ -42,7 +42,7 @@ enum FuzzHTTP {
         let whole = parse(events, rules, limit: limit, cut: .max)
         let parts = parse(events, rules, limit: limit, cut: 1 + cut & 15)
         // Memory is only taken for what does not come in one piece, and pieces may be where reading is taken up again.
-        if !hasLittleMemory, rules.resynchronisation != .atPiece {
+        if !hasLittleMemory, rules.resynchronisation != .atHead {
             require(whole == parts, "results depend on how streams are cut")
         }
     }
