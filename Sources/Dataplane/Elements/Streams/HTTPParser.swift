@@ -24,7 +24,9 @@
 /// Responses are matched to requests in order. Where bytes were not read, acknowledgment numbers say which requests a response
 /// can answer. If that leaves no doubt, the pair is recorded; if it does, the response is recorded without a request and the
 /// request without a response, both with the error `gap`. A client that waits for its responses is in doubt only until its next
-/// request, one that sends several at a time until its next burst.
+/// request, one that sends several at a time until it has received the responses to these and sends more. It is assumed to wait for
+/// them until it is seen to do otherwise: of one that does not, the first pairs after the beginning of a capture, or after missing
+/// bytes, may be wrong.
 ///
 /// Each name in `request_headers` adds a column with the value of that field to the records, `request_user_agent` for
 /// `User-Agent`, and each in `response_headers` one such as `response_content_type`. It is empty if a head has no such field,
@@ -375,19 +377,12 @@ public final class HTTPParser: Element {
         let before = mine.waiting
         var answer = HTTP1Detection.Answer.other
         if isMineOther {
-            if state.pointee.isWhole {
-                if own == 0 {
-                    state.pointee.unparsed.0 += UInt64(piece.bytes.count)
-                } else {
-                    state.pointee.unparsed.1 += UInt64(piece.bytes.count)
-                }
-                return
-            }
             answer = HTTP1Detection.startLine(piece.bytes)
         } else if !(piece.hasGap && before > 0) {
             // Bytes from before a gap and after it form no word together.
-            answer = mine.look(piece.bytes, isUsualPort: isUsual && state.pointee.isWhole)
-            if !state.pointee.isWhole, before == 0, answer == .request || answer == .response {
+            let isStart = state.pointee.isWhole && !piece.hasGap
+            answer = mine.look(piece.bytes, isUsualPort: isUsual && isStart)
+            if !isStart, before == 0, answer == .request || answer == .response {
                 // The middle of a message can look like the beginning of one.
                 if !parser.isPlausibleStart(answer == .request ? .request : .response, piece.bytes) { answer = .other }
             }
@@ -441,7 +436,12 @@ public final class HTTPParser: Element {
         if isMineOther {
             let missing = own == 0 ? state.pointee.missing.0 : state.pointee.missing.1
             let count = own == 0 ? state.pointee.unparsed.0 : state.pointee.unparsed.1
-            parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
+            if state.pointee.isWhole {
+                let error: HTTP1Error = side == .request ? .badMethod : .badVersion
+                parser.reject(side, error, time: time, of: &state.pointee.http, to: &emitter)
+            } else {
+                parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
+            }
             parser.gap(side, count, time: time, of: &state.pointee.http, to: &emitter)
         } else if piece.hasGap {
             parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
@@ -632,7 +632,8 @@ extension HTTPParser.State {
         if piece.acknowledgment != nil, !(own == 0 ? positions.1.isKnown : positions.0.isKnown) { meet(piece) }
         let isKnown = own == 0 ? positions.0.isKnown : positions.1.isKnown
         let missing = own == 0 ? positions.0.move(over: piece) : positions.1.move(over: piece)
-        return isKnown ? UInt64(missing) : nil
+        // A gap before the first bytes is of unknown size if only the other side says where they begin.
+        return isKnown && missing > 0 ? UInt64(missing) : nil
     }
 
     /// The other direction has not been seen: it goes on, or begins, where this piece acknowledges it.

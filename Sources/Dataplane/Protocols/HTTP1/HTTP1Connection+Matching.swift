@@ -54,8 +54,6 @@ extension HTTP1Connection {
         static let overlaps = Habits(rawValue: 2)
         /// Before earlier ones, which came in another piece, were answered.
         static let pipelinesApart = Habits(rawValue: 4)
-        /// Several, and more when all of these were answered.
-        static let waits = Habits(rawValue: 8)
     }
 
     /// What is known of the request that a response answers.
@@ -122,22 +120,25 @@ extension HTTP1Connection {
                 habits.insert(isApart ? [.pipelines, .pipelinesApart] : .pipelines)
                 return
             }
-            if isLater, habits.contains(.pipelines) { habits.insert(.waits) }
             dropDoubtfulBody(asked)
             return
         }
-        // Of a client that sends several at a time it must have been seen that it waits for the last, and be seen again.
+        // What waits must have been answered in missing bytes; who is known to send several at a time may still be waiting.
         let isBurst =
-            habits.contains(.pipelines)
-            ? habits.contains(.waits) && !isWaiting && hidden.least == 0 : isLossy || !isWaiting && hidden.least == 0
+            isLossy && (!habits.contains(.pipelines) || hasRoom(before: asked)) || !isWaiting && hidden.least == 0
         if isLater, !habits.contains(.overlaps), isBurst {
             settle(asked, isLossy: isLossy)
             dropDoubtfulBody(asked)
-        } else if !isLossy, isWaiting || hidden.least > 0 {
+        } else if !isLossy, isWaiting || hidden.least > 0 && response.position > 0 {
             habits.insert(isApart ? [.pipelines, .pipelinesApart] : .pipelines)
-        } else if isLater, !isLossy {
-            habits.insert(.waits)
         }
+    }
+
+    /// Whether the missing bytes of responses before `position` have room for those to all requests that wait, if these are few.
+    private func hasRoom(before position: UInt64) -> Bool {
+        let from = response.flags.contains(.passedOver) ? response.lossStart : response.position
+        let waiting = UInt64(unanswered(limit: 17)) + UInt64(hidden.least)
+        return waiting < 17 && position > from && position - from >= waiting * Self.shortestResponse
     }
 
     /// A client that sends a request when it has received a response's head has received all of that, if it waits.
@@ -250,7 +251,8 @@ extension HTTP1Connection {
         if count == 0 { return isHiddenFirst ? .hidden : .nothing }
         let isKnown = hidden.most == 0 && !isUnseen(acknowledged)
         if count == 1,
-            isKnown || isHiddenFirst && hidden.least == 0 && !habits.contains(.pipelines) && !isUnseen(acknowledged)
+            isKnown
+                || isHiddenFirst && hidden.least <= lost.most && !habits.contains(.pipelines) && !isUnseen(acknowledged)
         {
             return .request
         }

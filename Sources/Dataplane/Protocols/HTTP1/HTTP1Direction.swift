@@ -598,6 +598,8 @@
             // Complete "unless an error was indicated by the underlying connection" (RFC 9112 §8).
             state = .finishing
             return nil
+        // Whether these are bytes of another protocol is not known.
+        case .head where flags.contains(.switching): break
         case .head, .length, .untilClose, .chunkLine, .chunkData, .trailers:
             flags.remove(.switching)
             if !isProbing { return fail(end.error, at: position, parser) }
