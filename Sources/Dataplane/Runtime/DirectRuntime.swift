@@ -182,7 +182,6 @@ public final class DirectRuntime {
             while runOnce() {}
         } while deliverEndedFlows()
         assert(stations.allSatisfy(\.isAtRest), "items wait and nothing moves")
-        if isObserved { watcher?.drained() }
     }
 
     /// One round over all elements; true if another is needed.
@@ -865,8 +864,6 @@ public protocol RunObserver: AnyObject {
     func emitted(_ item: Int32, edge: Int)
     /// Element `number` has finished with the items it was handed.
     func worked(_ number: Int)
-    /// Everything in motion has come to rest.
-    func drained()
 }
 
 extension RunObserver {
@@ -880,6 +877,4 @@ extension RunObserver {
     public func called(_ number: Int) {}
     /// Does nothing.
     public func emitted(_ item: Int32, edge: Int) {}
-    /// Does nothing.
-    public func drained() {}
 }
