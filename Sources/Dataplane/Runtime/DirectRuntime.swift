@@ -178,7 +178,6 @@ public final class DirectRuntime {
             while runOnce() {}
         } while deliverEndedFlows()
         assert(stations.allSatisfy(\.isAtRest), "items wait and nothing moves")
-        if isObserved { watcher?.drained() }
     }
 
     /// One round over all elements; true if another is needed.
@@ -861,8 +860,6 @@ public protocol RunObserver: AnyObject {
     func emitted(_ item: Int32, edge: Int)
     /// Element `number` has finished with the items it was handed.
     func worked(_ number: Int)
-    /// Everything in motion has come to rest.
-    func drained()
 }
 
 extension RunObserver {
@@ -876,6 +873,4 @@ extension RunObserver {
     public func called(_ number: Int) {}
     /// Does nothing.
     public func emitted(_ item: Int32, edge: Int) {}
-    /// Does nothing.
-    public func drained() {}
 }
