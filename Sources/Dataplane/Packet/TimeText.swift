@@ -17,8 +17,8 @@ public enum TimeText {
     /// Writes a time to `out`, which has room for ``length`` bytes. Every time that fits has a year of four digits.
     static func write(_ ns: Int64, to out: UnsafeMutablePointer<UInt8>) {
         let day: Int64 = 86_400_000_000_000
-        let days = ns >= 0 ? ns / day : -((day - 1 - ns) / day)
-        let rest = ns - days * day
+        var (days, rest) = ns.quotientAndRemainder(dividingBy: day)
+        if rest < 0 { (days, rest) = (days - 1, rest + day) }
         // A year begins in March here, so that the day which is not always there comes last; an era has 400 years.
         let shifted = days + 719_468
         let era = shifted / 146_097

@@ -53,6 +53,8 @@ public enum Quantity {
         (["GiB/s"], "bps", 8 << 30),
         (["p/s", "pkt/s", "pkts/s", "packets/s", "PPS"], "pps", 1), (["kp/s", "kpkt/s", "kpkts/s", "Kpps"], "kpps", 1),
         (["Mp/s", "Mpkt/s", "Mpkts/s", "mpps"], "Mpps", 1), (["gpps"], "Gpps", 1),
+        (["hz", "HZ"], "Hz", 1), (["khz", "KHz", "KHZ"], "kHz", 1), (["mhz", "Mhz", "MHZ"], "MHz", 1),
+        (["ghz", "Ghz", "GHZ"], "GHz", 1),
     ]
 
     /// A time with unit, in nanoseconds. `0` needs no unit.

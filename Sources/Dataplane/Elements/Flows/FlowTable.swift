@@ -424,9 +424,8 @@ public final class FlowTable: Element {
         let begun = FlowRecord.Marks.lowerBegun.rawValue &<< UInt32(upper)
         if record.pointee.marks.rawValue & (begun | FlowRecord.Marks.closing.rawValue) != begun { return false }
         guard p.hasTransport else { return true }
-        let tcp = TCPView(known: p)
-        if !tcp.flags.isPlainACK { return false }
-        record.pointee.acknowledge(p, upper)
+        if !TCPFlags(rawValue: p.transportHeader.byte(13)).isPlainACK { return false }
+        FlowRecord.acknowledge(record, p, upper)
         return true
     }
 
@@ -460,7 +459,10 @@ public final class FlowTable: Element {
         }
         // Nil if it says nothing about a connection.
         var segment: TCPSegment?
-        if p.ipProtocol == IPProtocol.tcp, p.hasTransport, isTaken(p, context) { segment = TCPSegment(p) }
+        if p.ipProtocol == IPProtocol.tcp, p.hasTransport, isTaken(p, context) {
+            let whole = TCPSegment(p)
+            if whole.isHeaderRight { segment = whole }
+        }
         var isAnswer = false
         if flow >= 0, let segment {
             switch judge(segment, flow, isUpper: isUpper) {
@@ -545,7 +547,7 @@ public final class FlowTable: Element {
             record.pointee.marks.insert(begun)
         }
         if incarnations.base[Int(flow)].isClosing { record.pointee.marks.insert(.closing) }
-        if segment.isACK, !segment.isRST { record.pointee.acknowledge(p, isUpper ? 1 : 0) }
+        if segment.isACK, !segment.isRST { FlowRecord.acknowledge(record, p, isUpper ? 1 : 0) }
     }
 
     /// Whether a receiver would accept a TCP segment, as far as checked; if not, it says nothing about its connection.

@@ -39,6 +39,8 @@ struct TCPDirection: BitwiseCopyable {
     var start: UInt32 = 0
     /// Bytes that left and are not acknowledged.
     var sent = SentBytes.List()
+    /// Fills the line, so that no direction shares one with another.
+    private var padding: (UInt64, UInt64) = (0, 0)
 
     struct Marks: OptionSet, BitwiseCopyable {
         var rawValue: UInt32
