@@ -145,7 +145,8 @@ extension TCPReassembler {
         let other = directions.state(at: place ^ 1)
         var isMoving = false
         while var node = held.first(of: own.pointee.waiting) {
-            let isSYN = TCPView(known: context[node.item]).flags.isSYN
+            let flags = TCPView(known: context[node.item]).flags
+            let isSYN = flags.isSYN && !flags.isRST && node.start == own.pointee.start
 
             let isEnded = own.pointee.marks.contains(.ended)
             let isNew = TCPSequence.precedes(own.pointee.next, node.end)
@@ -195,7 +196,9 @@ extension TCPReassembler {
         _ context: borrowing Context
     ) {
         let size = node.end &- node.start
-        let taken = own.pointee.marks.contains(.ackSeen) ? min(size, own.pointee.acknowledged &- node.start) : size
+        var taken = own.pointee.marks.contains(.ackSeen) ? min(size, own.pointee.acknowledged &- node.start) : size
+        // Bytes from another copy may have left in the meantime.
+        taken = max(taken, min(size, own.pointee.next &- node.start))
         if taken < size {
             node.end = node.start &+ taken
             node.captured = min(node.captured, taken)

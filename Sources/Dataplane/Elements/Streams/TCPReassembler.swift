@@ -509,7 +509,9 @@ public final class TCPReassembler: Element {
             counters.again &+= 1
             if remembers, !segment.isRST { compare(i, segment, upTo: segment.end, at: place, context) }
         }
-        if isFirst { emitWithoutPayload(i, context) } else { bypass(i, context) }
+        if !isFirst { return bypass(i, context) }
+        // A FIN that ends nothing must not look as if it did.
+        if segment.ending != .none { emitRefused(i, context) } else { emitWithoutPayload(i, context) }
     }
 
     /// The first packet of a connection leaves on `stream` whatever it is, with an empty payload.
@@ -564,7 +566,12 @@ public final class TCPReassembler: Element {
             remember(p, p.payloadBytes, Int(segment.captured &- cut), at: segment.start &+ cut, of: own)
         }
         own.pointee.next = segment.end
-        if segment.ending != .none { own.pointee.marks.insert(.ended) }
+        if segment.ending != .none {
+            own.pointee.marks.insert(.ended)
+        } else {
+            let flags = TCPView(known: p).flags
+            if flags.isFIN || flags.isRST { p.flags.insert(.refused) }
+        }
         context.emit(segment.item, 0)
     }
 
