@@ -315,6 +315,7 @@ private struct Search {
 
     mutating func plan(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws -> Plan {
         let measured = Set(results.keys).union(latencies.keys).sorted()
+        let searched = measured.count
         var best = measured[Merits.best(measured.map(merits))]
         // The next best, the extremes, and the placements one step from the best, for the reasons.
         func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
@@ -372,7 +373,7 @@ private struct Search {
             reasons: reasons,
             isTie: ranked.count > 1
                 && Merits.isEqual(objective.score(ranked[0]), objective.score(ranked[1])),
-            completeness: completeness(measured.count, Set(results.keys).subtracting(measured).count),
+            completeness: completeness(searched),
             possible: (possible, infeasible.count),
             infeasible: infeasible.prefix(Search.shownInfeasible).map { (name($0.sides), $0.reason) },
             wasInterrupted: isInterrupted,
@@ -381,8 +382,7 @@ private struct Search {
         )
     }
 
-    /// How much was tried: `searched` placements were replayed in the search, `more` for the table and the reasons.
-    private func completeness(_ searched: Int, _ more: Int) -> String {
+    private func completeness(_ searched: Int) -> String {
         let misfits = infeasible.isEmpty ? "" : "; \(infeasible.count) cannot be modelled"
         if isInterrupted {
             return
@@ -394,12 +394,11 @@ private struct Search {
         let sample =
             objective.isLatency && (candidates.count > 256 && scorer.recording.packets > Search.unloadedPackets)
             ? " (of a sample of \(Search.unloadedPackets) packets)" : ""
-        return "all \(possible) possible placements were looked at\(misfits); \(searched) were replayed in the search"
+        return "all \(possible) possible placements were looked at\(misfits); \(searched) were replayed"
             + (rest > 0 ? ", and \(how)\(sample) shows that \(rest) others cannot be better" : "")
             + (unscored > 0
                 ? "; \(unscored) more were not scored, and one of them may be better"
                 : ", so none is better in this model")
-            + (more > 0 ? "; \(more) more were replayed to be shown" : "")
     }
 
     private func sensitivity(_ scored: [Int], _ check: () throws -> Void) throws -> Sensitivity {

@@ -16,38 +16,21 @@ public struct Table: Sendable {
     public init(_ columns: [(title: String, alignment: Alignment)]) { self.columns = columns }
 
     /// Columns padded with spaces, for a terminal.
-    public var text: String { text(width: .max) }
-
-    /// Columns padded with spaces, in lines of at most `width` characters if they fit: where they do not, several tables one below the
-    /// other, each with the first column.
-    public func text(width: Int) -> String {
-        guard !columns.isEmpty else { return "" }
+    public var text: String {
         let widths = columns.indices.map { c in
             max(columns[c].title.count, rows.map { $0[c].count }.max() ?? 0)
         }
-        var parts: [[Int]] = [[0]]
-        var used = widths[0]
-        for c in columns.indices.dropFirst() {
-            if parts[parts.count - 1].count > 1, used + 2 + widths[c] > width {
-                parts.append([0])
-                used = widths[0]
-            }
-            parts[parts.count - 1].append(c)
-            used += 2 + widths[c]
-        }
-        func line(_ cells: [String], _ part: [Int]) -> String {
+        func line(_ cells: [String]) -> String {
             var out = ""
-            for c in part {
+            for c in columns.indices {
                 let padding = String(repeating: " ", count: widths[c] - cells[c].count)
                 out += columns[c].alignment == .left ? cells[c] + padding : padding + cells[c]
-                if c != part.last { out += "  " }
+                if c < columns.count - 1 { out += "  " }
             }
             while out.last == " " { out.removeLast() }
             return out + "\n"
         }
-        return parts.map { part in
-            line(columns.map(\.title), part) + rows.map { line($0, part) }.joined()
-        }.joined(separator: "\n")
+        return line(columns.map(\.title)) + rows.map(line).joined()
     }
 
     /// A table in Markdown.

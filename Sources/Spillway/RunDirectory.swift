@@ -118,19 +118,17 @@ public struct RunDirectory {
                 "wires",
                 .array(
                     try content.wires.map { wire in
-                        .object(
-                            [
-                                ("name", .string(wire.name)),
-                                (
-                                    "captures",
-                                    .array(
-                                        try wire.sources.map {
-                                            .object([("path", .string($0)), ("sha256", try digest(capture: $0))])
-                                        }
-                                    )
-                                ),
-                            ] + (wire.isMerged ? [("merged", true)] : [])
-                        )
+                        .object([
+                            ("name", .string(wire.name)),
+                            (
+                                "captures",
+                                .array(
+                                    try wire.sources.map {
+                                        .object([("path", .string($0)), ("sha256", try digest(capture: $0))])
+                                    }
+                                )
+                            ),
+                        ])
                     }
                 )
             ),

@@ -91,8 +91,6 @@ public final class StepRuntime {
         node.made &+= 1
         assert(instance.contract.arrived(i))
         arrived = origin(of: i)
-        // As in a direct run, what the end of the input causes has the time reached, not a packet's stamp.
-        arrived.time = arrived.now
         let queue = node.outputs
         queue.buffer[queue.tail] = i
         queue.tail &+= 1

@@ -398,10 +398,7 @@ extension PacketFields {
         }
         add("len", length, unless: 0)
         if let data, !data.enumerated().allSatisfy({ $1 == PacketFields.filler($0) }) {
-            let isCut = data.count > maximumData
-            words.append(
-                "data=\"" + PacketFields.shown(data.prefix(maximumData)) + (isCut ? "\"..." : "\"")
-            )
+            words.append("data=\"" + data.prefix(maximumData).map(PacketFields.escaped).joined() + "\"")
         }
         if badIPChecksum == true { words.append("badipcsum") }
         if badChecksum == true { words.append("badcsum") }
@@ -415,12 +412,9 @@ extension PacketFields {
         return address.version == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }
 
-    /// Bytes as between the quotation marks of `data`.
-    static func shown(_ bytes: ArraySlice<UInt8>) -> String { bytes.map(escaped).joined() }
+    private static func mac(_ bytes: [UInt8]) -> String { bytes.map(hexadecimal).joined(separator: ":") }
 
-    static func mac(_ bytes: [UInt8]) -> String { bytes.map(hexadecimal).joined(separator: ":") }
-
-    static func hexadecimal(_ byte: UInt8) -> String {
+    private static func hexadecimal(_ byte: UInt8) -> String {
         (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
 

@@ -62,9 +62,8 @@ struct LiveExperiment: Sendable {
         return true
     }
 
-    /// Runs `packets` packets of a load in a placement; the recording has the ends of flows.
+    /// Runs `packets` packets of a load in a placement.
     func run(
-        _ recording: Recording,
         _ routes: Routes,
         _ profile: DeviceProfile,
         _ times: Traffic,
@@ -95,8 +94,7 @@ struct LiveExperiment: Sendable {
         before.endsElements = false
         try before.run()
         for source in sources { source.goOn() }
-        let owed = OwedEnds(recording, instance, routes.sides, profile)
-        let runtime = TimedRuntime(instance, routes, profile, load.pace, owed: owed)
+        let runtime = TimedRuntime(instance, routes, profile, load.pace)
         return Result(outcome: runtime.runLoad(), metMidway: load.metMidway, bits: load.bits)
     }
 
