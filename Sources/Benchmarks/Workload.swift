@@ -51,7 +51,7 @@ struct Workload: Sendable {
 
     static func named(_ name: String) -> Workload? { all.first { $0.name == name } }
 
-    /// The graph of graphs/flow-monitor.yaml, its records discarded.
+    /// The graph of graphs/flow-monitor.yaml without its look into tunnels, and its records discarded.
     private static let monitor = """
         graph: monitor
         elements:

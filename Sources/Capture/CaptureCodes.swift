@@ -11,6 +11,9 @@ public enum CaptureCodes {
         texts.first { $0.code == code }.map { "\($0.code)\n\n\($0.text)\n" }
     }
 
+    /// The whole meaning of a code; nil for an unknown code.
+    public static func text(of code: String) -> String? { texts.first { $0.code == code }?.text }
+
     private static let texts: [(code: String, text: String)] = [
         // Opening.
         (CaptureError.noSuchFile, "There is no file of this name. A path is relative to the directory of the command."),
@@ -29,7 +32,7 @@ public enum CaptureCodes {
         (
             "unsupported_format",
             "The file is not a capture in pcap or pcapng format, plain or compressed with gzip. editcap converts other "
-                + "captures."
+                + "captures. What is compressed otherwise can come through a pipe: 'zstd -dc FILE | spillway run GRAPH --wire -'."
         ),
         // Damage. Packets before it were used.
         (
@@ -84,6 +87,11 @@ public enum CaptureCodes {
             "second_link_type",
             "A pcap file holds packets of one link type, and a packet of another was to be written. A file whose name ends "
                 + "in .pcapng is written as pcapng, which holds any."
+        ),
+        (
+            "time_out_of_range",
+            "A packet was to be written whose time the capture format cannot hold: neither pcap nor pcapng as written here holds "
+                + "times before 1970, and pcap none after February 2106. A file whose name ends in .pcapng is written as pcapng."
         ),
     ]
 }

@@ -7,6 +7,8 @@ import Glibc
 /// One file of a source: opened and recognised when made, so that a wrong one is reported before anything runs.
 final class CaptureFile {
     let path: String
+    /// Bytes of a regular file; 0 for others, which have no known end.
+    let size: Int
     /// Link types that the file announces before its first packet.
     let announcedLinkTypes: [UInt16]
     private let attention: Attention
@@ -16,6 +18,8 @@ final class CaptureFile {
         self.path = path
         self.attention = attention
         let (input, canReopen) = try openInput(path, attention)
+        var status = stat()
+        size = canReopen && stat(path, &status) == 0 ? Int(status.st_size) : 0
         let decoder = try recognise(input)
         announcedLinkTypes = decoder.announcedLinkTypes(input)
         contents = (input, decoder)
@@ -31,6 +35,9 @@ final class CaptureFile {
         contents = opened
         return opened
     }
+
+    /// Bytes of the file that have been read.
+    var done: Int { contents?.input.consumed ?? 0 }
 
     /// Releases a file that was read to its end; one that items may point into stays.
     func finish() {
@@ -90,11 +97,11 @@ private func recognise(_ input: Input) throws(CaptureError) -> any Decoder {
         if let decoder = try PcapngDecoder(input) { return decoder }
     }
     let first = UnsafeRawBufferPointer(start: input.next, count: min(input.available, 64))
-    throw CaptureError(file: input.name, reason: foreignKind(first), code: "unsupported_format")
+    throw CaptureError(file: input.name, reason: foreignKind(first, input.name), code: "unsupported_format")
 }
 
 /// The apparent kind of a file that is not pcap or pcapng, as a clause, from its first bytes.
-private func foreignKind(_ bytes: UnsafeRawBufferPointer) -> String {
+private func foreignKind(_ bytes: UnsafeRawBufferPointer, _ name: String) -> String {
     let captures: [(magic: String, name: String)] = [
         ("snoop\0\0\0", "a snoop"), ("RTSS", "a Network Monitor 1"), ("GMBU", "a Network Monitor 2"),
         ("iptrace 1.0", "an AIX iptrace"), ("iptrace 2.0", "an AIX iptrace"), ("TRSNIFF data", "a Sniffer"),
@@ -105,12 +112,17 @@ private func foreignKind(_ bytes: UnsafeRawBufferPointer) -> String {
     }
     // A page of this format begins with a record of 8 bytes, then these words.
     if contains(bytes, "NetScaler") { return "is a NetScaler capture, which is not supported; convert it with editcap" }
-    let packed: [(magic: [UInt8], name: String)] = [
-        ([0x28, 0xb5, 0x2f, 0xfd], "zstd"), ([0x04, 0x22, 0x4d, 0x18], "lz4"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "xz"),
-        ([0x42, 0x5a, 0x68], "bzip2"), ([0x50, 0x4b, 0x03, 0x04], "zip"),
+    let packed: [(magic: [UInt8], kind: String, command: String)] = [
+        ([0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstd -dc"), ([0x04, 0x22, 0x4d, 0x18], "lz4", "lz4 -dc"),
+        ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "xz", "xz -dc"), ([0x42, 0x5a, 0x68], "bzip2", "bzip2 -dc"),
+        ([0x50, 0x4b, 0x03, 0x04], "zip", "unzip -p"),
     ]
-    for (magic, name) in packed where bytes.starts(with: magic) {
-        return "is compressed with \(name), which is not supported; decompress it, or compress with gzip"
+    for one in packed where bytes.starts(with: one.magic) {
+        let use =
+            name == "-"
+            ? "put '\(one.command)' before it in the pipe"
+            : "read it through a pipe: \(one.command) \(name) | spillway ..., with '-' as the file"
+        return "is compressed with \(one.kind), which is not read here; \(use)"
     }
     if isERF(bytes) { return "is an ERF capture, which is not supported; convert it with editcap" }
     let isText = bytes.allSatisfy { (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) }

@@ -3,6 +3,15 @@
 
 import Dataplane
 
+/// What sources that read captures know besides their packets.
+public protocol CaptureInput: PacketSource {
+    /// Sentences about harmless omissions, for example bytes after compressed data.
+    var warnings: [String] { get }
+    /// The distinct link types that the files announce before their first packets: all of pcap files, and of pcapng files those
+    /// at their beginning. Packets of others may come.
+    var announcedLinkTypes: [UInt16] { get }
+}
+
 /// The packets of one or several capture files, one after another, as the source of one wire.
 ///
 /// Files are pcap or pcapng, plain or compressed with gzip; `-` is standard input. A regular file is mapped and its packets are
@@ -10,10 +19,13 @@ import Dataplane
 /// while it is read.
 ///
 /// A damaged file supplies the packets before the damage; then the source ends and ``failure`` gives the reason.
-public final class CaptureSource: PacketSource {
+public final class CaptureSource: PacketSource, CaptureInput {
     private let files: [CaptureFile]
     /// The file being read.
     private var current = 0
+    /// The sizes of the files before it, and of all; 0 if one has no known end.
+    private var sizeBefore = 0
+    private let sizeOfAll: Int
     private let attention: Attention
     /// In separate memory, so that it is used without exclusivity checks.
     private let state = UnsafeMutablePointer<Reading>.allocate(capacity: 1)
@@ -45,6 +57,7 @@ public final class CaptureSource: PacketSource {
             if error.code != CaptureError.stopped { throw error }
         }
         self.files = files
+        sizeOfAll = files.contains { $0.size == 0 } ? 0 : files.reduce(0) { $0 + $1.size }
         noIndex.initialize(to: 0)
         state.initialize(to: Reading(items: UnsafeMutablePointer(bitPattern: 64)!, indices: noIndex))
         super.init()
@@ -62,6 +75,11 @@ public final class CaptureSource: PacketSource {
     /// The distinct link types that the files announce before their first packets: all of pcap files, and of pcapng files those
     /// at their beginning. Packets of others may come.
     public var announcedLinkTypes: [UInt16] { Set(files.flatMap(\.announcedLinkTypes)).sorted() }
+
+    public override var share: (done: Int, all: Int)? {
+        guard sizeOfAll > 0 else { return nil }
+        return (sizeBefore + (current < files.count ? files[current].done : 0), sizeOfAll)
+    }
 
     public override var failure: (any Error)? { trouble }
 
@@ -90,6 +108,7 @@ public final class CaptureSource: PacketSource {
         if nextTime >= limit { return 0 }
         known = nil
         state.pointee.items = pool.items
+        state.pointee.pool = .passUnretained(pool)
         state.pointee.indices = indices
         state.pointee.count = 0
         state.pointee.room = 0
@@ -112,9 +131,10 @@ public final class CaptureSource: PacketSource {
         guess = Swift.max(4, 2 * count)
         counters.pointee.packets &+= UInt64(count)
         counters.pointee.bytes &+= state.pointee.bytes
-        counters.pointee.backwards &+= state.pointee.backwards
+        counters.pointee.backwards = state.pointee.clock.backwards
+        counters.pointee.ahead = state.pointee.clock.ahead
+        counters.pointee.clamped = state.pointee.clamped
         state.pointee.bytes = 0
-        state.pointee.backwards = 0
         return count
     }
 
@@ -145,9 +165,15 @@ public final class CaptureSource: PacketSource {
                         for k in first..<state.pointee.count { pool.own(state.pointee.indices[k]) }
                     }
                 }
-                guard case .needs(let needed, let what, let size) = try decoder.decode(input, into: &state.pointee)
-                else {
-                    return
+                let (needed, what, size): (Int, String, Int)
+                switch try decoder.decode(input, into: &state.pointee) {
+                case .paused: return
+                case .wishes(let count):
+                    if !input.lasts && state.pointee.count > 0 { return }
+                    // An error there is one once the packets before it have been read.
+                    if (try? input.fetch(count)) != true { state.pointee.hasEnded = true }
+                    continue
+                case .needs(let count, let name, let bytes): (needed, what, size) = (count, name, bytes)
                 }
                 if !input.lasts && state.pointee.count > 0 { return }
                 if try input.fetch(needed) { continue }
@@ -158,9 +184,11 @@ public final class CaptureSource: PacketSource {
                         : "\(what) of \(size) bytes is longer than the rest of the file"
                     throw input.damage("truncated_\(what)", reason)
                 }
+                sizeBefore += files[current].size
                 files[current].finish()
                 usual = nil
                 current += 1
+                state.pointee.hasEnded = false
             } catch {
                 if error.code != CaptureError.stopped {
                     trouble = error

@@ -4,7 +4,7 @@
 import Dataplane
 
 /// Writes the packets sent by a wire to a capture file: pcapng if the name ends in `.pcapng`, otherwise pcap with nanosecond
-/// timestamps.
+/// timestamps; compressed with gzip if `.gz` follows.
 public final class CaptureWriter: PacketDestination {
     @exclusivity(unchecked) private var encoder: CaptureEncoder
     private let path: String
@@ -12,11 +12,11 @@ public final class CaptureWriter: PacketDestination {
     /// Creates the file at once, so that a wrong path is reported before anything runs; `-` is standard output.
     public init(path: String) throws {
         self.path = path
-        encoder = CaptureEncoder(format: CaptureWriter.format(of: path), sink: try FileSink(path))
+        encoder = CaptureEncoder(format: CaptureWriter.format(of: path), sink: try FileSink.open(path))
     }
 
     /// The capture format for a file of this name.
-    public static func format(of path: String) -> CaptureFormat { path.hasSuffix(".pcapng") ? .pcapng : .pcap }
+    public static func format(of path: String) -> CaptureFormat { CaptureFormat(ofFile: path) }
 
     public func write(_ item: Packet) throws {
         do {

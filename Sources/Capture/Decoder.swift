@@ -21,6 +21,9 @@ enum Stop {
     case paused
     /// The window must hold the next `count` bytes. They are a whole `what` of `size` bytes, or its header if `size` is 0.
     case needs(_ count: Int, of: String, size: Int = 0)
+    /// The window should hold the next `count` bytes, to see the stamp after that of the next packet; if the input ends before,
+    /// ``Reading/hasEnded`` says so.
+    case wishes(_ count: Int)
 }
 
 /// A batch being filled, and the state that continues over all files of a source.
@@ -36,11 +39,15 @@ struct Reading {
     /// The sequence number of the first packet in the batch.
     var sequence: UInt64 = 0
     var bytes: UInt64 = 0
-    var backwards: UInt64 = 0
+    var clamped: UInt64 = 0
+    /// Whose items they are; nil if there is room for none.
+    var pool: Unmanaged<Pool>?
 
     // The source.
-    /// The greatest timestamp so far.
-    var time = Int64.min
+    /// Functional time, from the stamps so far.
+    var clock = StampClock()
+    /// All that is left of the file is in the window.
+    var hasEnded = false
     /// The time of the packet after the batch; `Int64.max` if unknown.
     var nextTime = Int64.max
     /// Capture interfaces seen so far.
@@ -50,35 +57,41 @@ struct Reading {
     /// The latest time a packet can have; the next value means that there is none.
     static let lastTime = Int64.max - 1
 
+    /// Whether the stamp of the packet after one with this stamp must be known first.
+    @inline(__always)
+    func doubts(_ stamp: Int64) -> Bool { stamp > clock.trusted || clock.now == .min }
+
     /// Initialises the next item with a packet; false, with ``nextTime`` set, if the packet is not before the limit. There must
-    /// be room. The caller counts its link type.
+    /// be room. The caller counts its link type. `next` is the stamp of the packet after it, if this one's is in doubt.
     @inline(__always)
     mutating func give(
         _ data: UnsafeMutableRawPointer,
         captured: UInt32,
         wire: UInt32,
         stamp: Int64,
+        next: Int64?,
         linkType: UInt16,
         interface: UInt16
     ) -> Bool {
-        let now = max(stamp, time)
+        let now = clock.time(of: stamp, next: next)
         if now >= limit {
             nextTime = now
             return false
         }
-        if stamp < time { backwards &+= 1 }
-        time = now
+        clock.advance(to: now, stamp: stamp)
+        if stamp >= Reading.lastTime || stamp == .min { clamped &+= 1 }
         (items + Int(indices[count])).initialize(
             to: Item(
                 data: data,
                 length: captured,
                 wireLength: wire,
-                time: now,
+                time: stamp,
                 sequence: sequence &+ UInt64(truncatingIfNeeded: count),
                 linkType: linkType,
                 interface: interface
             )
         )
+        if now != stamp { pool?._withUnsafeGuaranteedRef { $0.enter(indices[count], at: now) } }
         bytes &+= UInt64(wire)
         count &+= 1
         return true

@@ -21,6 +21,12 @@ public final class FileSink: ByteSink {
     /// a run does not begin because another of its files cannot be written.
     private var isToBeEmptied = false
 
+    /// Like ``init(_:appends:)``; a file whose name ends in `.gz` is compressed with gzip.
+    public static func open(_ name: String, appends: Bool = false) throws -> any ByteSink {
+        let file = try FileSink(name, appends: appends)
+        return name.hasSuffix(".gz") ? GzipSink(file) : file
+    }
+
     /// Creates the file `name`, or opens an existing one to be overwritten. Throws an ``OutputError``, also if that would
     /// overwrite a capture in use.
     ///
@@ -30,7 +36,7 @@ public final class FileSink: ByteSink {
         ownsDescriptor = !FileSink.isStandardOutput(name)
         // Not truncated until it is known that no one maps it.
         let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : 0)
-        descriptor = ownsDescriptor ? open(name, flags, 0o666) : STDOUT_FILENO
+        descriptor = ownsDescriptor ? Glibc.open(name, flags, 0o666) : STDOUT_FILENO
         if descriptor < 0 {
             buffer.deallocate()
             throw OutputError(file: name, system: errno, doing: "create the file")

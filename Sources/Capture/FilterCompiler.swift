@@ -53,7 +53,8 @@ public enum FilterCompiler {
         guard let handle = open(linkType) else { return .refused("link type \(linkType) is not known to libpcap") }
         defer { pcap_close(handle) }
         var program = bpf_program()
-        guard pcap_compile(handle, &program, filter, 1, bpf_u_int32.max) == 0 else {
+        // The netmask of a capture is not known; with tcpdump's 0 `ip broadcast` is 0.0.0.0 and 255.255.255.255.
+        guard pcap_compile(handle, &program, filter, 1, 0) == 0 else {
             return .refused(String(cString: pcap_geterr(handle)))
         }
         defer { pcap_freecode(&program) }

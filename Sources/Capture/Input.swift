@@ -25,6 +25,8 @@ class Input {
     final var available: Int { end - next }
     /// The offset of `next` from the start of the file (of its decompressed bytes, if it is compressed).
     var position: Int { fatalError("abstract") }
+    /// Bytes of the file itself that have been read, compressed or not.
+    var consumed: Int { position }
     /// Whether bytes stay in place as long as the input lives, so that items may point to them.
     var lasts: Bool { fatalError("abstract") }
     /// Makes the window hold at least `count` bytes from `next` on; false if the input ends before. This may move the bytes,
@@ -136,6 +138,7 @@ final class StreamedInput: Input {
     }
 
     override var position: Int { start + (next - buffer.baseAddress!) }
+    override var consumed: Int { gzip?.consumed ?? position }
     override var lasts: Bool { false }
 
     override func fetch(_ count: Int) throws(CaptureError) -> Bool {

@@ -99,7 +99,8 @@ final class PcapDecoder: Decoder {
     private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
         if input.available < 16 { return }
         let items = reading.items
-        let (longest, unit, limit) = (longest, unit, reading.limit)
+        // A stamp that may have to be confirmed by the next is unusual.
+        let (longest, unit, limit) = (longest, unit, min(reading.limit, reading.clock.trusted))
         let tail = Item.tail(linkType: linkType, interface: interface)
         // One comparison shows that a record and the next header are there.
         let lastEnd = input.end - 16
@@ -109,7 +110,7 @@ final class PcapDecoder: Decoder {
         let last = reading.indices + reading.room
         var index = first
         var sequence = reading.sequence &+ UInt64(truncatingIfNeeded: reading.count)
-        var time = reading.time
+        var time = reading.clock.now
         var bytes: UInt64 = 0
         while true {
             let captured = data.loadUnaligned(fromByteOffset: -8, as: UInt32.self)
@@ -141,7 +142,7 @@ final class PcapDecoder: Decoder {
         }
         input.next = data - 16
         reading.count += index - first
-        reading.time = time
+        if index > first { reading.clock.advance(to: time, stamp: time) }
         reading.bytes &+= bytes
     }
 
@@ -166,13 +167,14 @@ final class PcapDecoder: Decoder {
             }
             let size = headerBytes + Int(captured)
             if input.available < size { return .needs(size, of: "record", size: Int(captured)) }
-            let seconds = Int64(load(next, 0, swapped: isSwapped, as: UInt32.self))
-            let fraction = Int64(load(next, 4, swapped: isSwapped, as: UInt32.self))
+            let stamp = stamp(next)
+            if reading.doubts(stamp), !reading.hasEnded, input.available < size + 8 { return .wishes(size + 8) }
             let isGiven = reading.give(
                 next + headerBytes,
                 captured: captured,
                 wire: wire,
-                stamp: seconds * 1_000_000_000 + fraction * unit,
+                stamp: stamp,
+                next: reading.doubts(stamp) && input.available >= size + 8 ? self.stamp(next + size) : nil,
                 linkType: linkType,
                 interface: interface
             )
@@ -180,6 +182,12 @@ final class PcapDecoder: Decoder {
             input.next += size
         }
         return .paused
+    }
+
+    /// The stamp of a record, in nanoseconds.
+    private func stamp(_ record: UnsafeMutableRawPointer) -> Int64 {
+        let seconds = Int64(load(record, 0, swapped: isSwapped, as: UInt32.self))
+        return seconds * 1_000_000_000 + Int64(load(record, 4, swapped: isSwapped, as: UInt32.self)) * unit
     }
 
     private func nextInterface(_ reading: inout Reading) -> UInt16 {

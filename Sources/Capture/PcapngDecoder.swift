@@ -147,7 +147,7 @@ final class PcapngDecoder: Decoder {
                 wire = load(next, 8, swapped: swapped)
                 captured = interface.snapLength == 0 ? wire : min(wire, interface.snapLength)
                 // Such a packet has no timestamp: it gets that of the last one.
-                stamp = reading.time == .min ? 0 : reading.time
+                stamp = reading.clock.now == .min ? 0 : reading.clock.now
             } else {
                 let high = load(next, 12, swapped: swapped, as: UInt32.self)
                 let low = load(next, 16, swapped: swapped, as: UInt32.self)
@@ -169,11 +169,21 @@ final class PcapngDecoder: Decoder {
                     ahead: next - input.next
                 )
             }
+            var following: Int64?
+            if reading.doubts(stamp), type != PcapngBlock.simplePacket {
+                switch nextStamp(input, next + size, swapped: swapped) {
+                case .stamp(let stamp): following = stamp
+                case .beyond(let bytes):
+                    if !reading.hasEnded { return .wishes(size + bytes) }
+                case .none: break
+                }
+            }
             let isGiven = reading.give(
                 next + header,
                 captured: captured,
                 wire: wire,
                 stamp: stamp,
+                next: following,
                 linkType: interface.linkType,
                 interface: interface.number
             )
@@ -181,6 +191,43 @@ final class PcapngDecoder: Decoder {
             next += size
         }
         return .paused
+    }
+
+    private enum NextStamp {
+        case stamp(Int64)
+        /// It takes this many bytes from there.
+        case beyond(Int)
+        /// The section has no other packet with a stamp, or it is damaged.
+        case none
+    }
+
+    /// The stamp of the next packet from `start` on in this section, of an interface described by now.
+    @inline(never)
+    private func nextStamp(_ input: Input, _ start: UnsafeMutableRawPointer, swapped: Bool) -> NextStamp {
+        var block = start
+        while true {
+            let left = input.end - block
+            func needed(_ count: Int) -> NextStamp { .beyond(block - start + count) }
+            if left < 20 { return needed(20) }
+            let type = load(block, 0, swapped: swapped, as: UInt32.self)
+            let size = Int(load(block, 4, swapped: swapped, as: UInt32.self))
+            if type == PcapngBlock.section || size < 12 || size & 3 != 0 || size > PcapngDecoder.longestBlock {
+                return .none
+            }
+            let isOld = type == PcapngBlock.packet
+            if isOld || type == PcapngBlock.enhancedPacket {
+                let id =
+                    isOld
+                    ? Int(load(block, 8, swapped: swapped, as: UInt16.self))
+                    : Int(load(block, 8, swapped: swapped, as: UInt32.self))
+                if id >= interfaces.count { return .none }
+                let high = load(block, 12, swapped: swapped, as: UInt32.self)
+                let low = load(block, 16, swapped: swapped, as: UInt32.self)
+                return .stamp(interfaces[id].resolution.nanoseconds(UInt64(high) << 32 | UInt64(low)))
+            }
+            if left < size { return needed(size) }
+            block += size
+        }
     }
 
     @inline(__always)

@@ -8,9 +8,11 @@ import Glibc
 public struct SystemServices: Services {
     public init() {}
 
-    public func openSink(_ name: String) throws -> any ByteSink { try FileSink(name) }
+    public func openSink(_ name: String) throws -> any ByteSink { try FileSink.open(name) }
 
-    public func openSink(_ name: String, appends: Bool) throws -> any ByteSink { try FileSink(name, appends: appends) }
+    public func openSink(_ name: String, appends: Bool) throws -> any ByteSink {
+        try FileSink.open(name, appends: appends)
+    }
 
     public func readFile(_ name: String, most: Int) throws -> [UInt8] {
         let descriptor = open(name, O_RDONLY | O_CLOEXEC)

@@ -64,6 +64,7 @@ enum Code: String, CaseIterable, Sendable {
     case kindMismatch = "kind_mismatch"
     case mixedKinds = "mixed_kinds"
     case missingColumn = "missing_column"
+    case severalLayouts = "several_layouts"
     case noFlowTable = "no_flow_table"
     case severalFlowTables = "several_flow_tables"
 
@@ -83,6 +84,7 @@ enum Code: String, CaseIterable, Sendable {
     case splitTogether = "split_together"
     case unknownDrop = "unknown_drop"
     case badGraph = "bad_graph"
+    case badPacket = "bad_packet"
     case tooManyErrors = "too_many_errors"
 
     var severity: Diagnostic.Severity {
@@ -352,6 +354,12 @@ enum Code: String, CaseIterable, Sendable {
                     + "have a parameter that adds it.",
                 "  - make.out -> pick -> Discard"
             )
+        case .severalLayouts:
+            (
+                "Records of two layouts arrive where those of one fit: a CSV file has one line of column names. Records of the "
+                    + "second layout would be dropped.",
+                "  - two -> log"
+            )
         case .noFlowTable:
             (
                 "An element keeps state for each flow, and packets reach it that no flow table has seen.",
@@ -420,8 +428,14 @@ enum Code: String, CaseIterable, Sendable {
             )
         case .badGraph:
             (
-                "The graph that a placement or tests file names has errors of its own. Check that file.",
+                "The graph that a placement or tests file names has errors of its own: check that file. Or a placement is used for "
+                    + "another graph than the one it names; a graph is the same if its file has the same bytes.",
                 "graph: unknown_port.yaml"
+            )
+        case .badPacket:
+            (
+                "A packet or pattern of a test is not in the text form of packets: two ends with '>' between them, then words.",
+                "    in: {wire: ['10.0.0.1:1000 -> 10.0.0.2:80']}"
             )
         case .tooManyErrors:
             (

@@ -51,27 +51,60 @@ public struct Diagnostic: Sendable, Equatable {
     /// The text of the line, if there is one to show.
     public var sourceLine: String? { place.sourceLine }
 
-    /// The diagnostic for a terminal: place and message, the line with the characters marked, then the notes. Ends with a line
-    /// break.
-    public var rendered: String {
-        var text = "\(file):\(line):\(column): \(severity.rawValue): \(message)"
+    /// The diagnostic as text: place and message, the line with the characters marked, then the notes. Ends with a line break.
+    public var rendered: String { rendered() }
+
+    /// The diagnostic for a terminal.
+    ///
+    /// - Parameters:
+    ///   - inColour: colours are used, as escape sequences of ECMA-48.
+    ///   - width: the characters of the terminal's line. Of a longer source line the part around the marked characters is shown.
+    public func rendered(inColour: Bool = false, width: Int = .max) -> String {
+        func paint(_ text: String, _ colour: String) -> String { inColour ? "\u{1b}[\(colour)m\(text)\u{1b}[0m" : text }
+        let colour =
+            switch severity {
+            case .error: "1;31"
+            case .warning: "1;35"
+            case .note: "1;36"
+            }
+        var text =
+            paint("\(file):\(line):\(column):", "1") + " " + paint("\(severity.rawValue):", colour) + " " + message
         if !code.isEmpty { text += " [\(code)]" }
         text += "\n"
         if severity != .note, let sourceLine {
             let number = String(line)
             let margin = String(repeating: " ", count: max(5, number.count))
-            text += margin.dropLast(number.count) + number + " | " + sourceLine + "\n"
+            let shown = Diagnostic.part(of: sourceLine, around: column - 1, width: width - margin.count - 3)
+            text += margin.dropLast(number.count) + number + " | " + shown.text + "\n"
             // Tabs are repeated, so that the marks line up with the characters wherever tab stops are.
-            let before = sourceLine.unicodeScalars.prefix(column - 1).map { $0 == "\t" ? "\t" : " " }.joined()
-            let room = max(1, sourceLine.unicodeScalars.count - (column - 1))
-            text += margin + " | " + before + String(repeating: "^", count: min(length, room))
-            if let suggestion { text += " " + suggestion }
+            let before = shown.text.unicodeScalars.prefix(shown.column).map { $0 == "\t" ? "\t" : " " }.joined()
+            let room = max(1, shown.text.unicodeScalars.count - shown.column)
+            text += margin + " | " + before + paint(String(repeating: "^", count: min(length, room)), "1;32")
+            if let suggestion {
+                let end = margin.count + 3 + shown.column + min(length, room) + 1
+                text += end + suggestion.count > width ? "\n" + margin + " | " : " "
+                text += paint(suggestion, "32")
+            }
             text += "\n"
         } else if let suggestion {
-            text += "      | \(suggestion)\n"
+            text += "      | \(paint(suggestion, "32"))\n"
         }
-        for note in notes { text += note.rendered }
+        for note in notes { text += note.rendered(inColour: inColour, width: width) }
         return text
+    }
+
+    /// The part of a line that fits `width` and holds the character `column`, from 0; and where that is in the part.
+    private static func part(of line: String, around column: Int, width: Int) -> (text: String, column: Int) {
+        let scalars = Array(line.unicodeScalars)
+        guard scalars.count > max(width, 20) else { return (line, column) }
+        let room = max(width, 20) - 2
+        // A third of the part comes before the marked characters.
+        let start = max(0, min(column - room / 3, scalars.count - room))
+        var text = String.UnicodeScalarView()
+        if start > 0 { text.append("…") }
+        text += scalars[start..<min(scalars.count, start + room)]
+        if start + room < scalars.count { text.append("…") }
+        return (String(text), column - start + (start > 0 ? 1 : 0))
     }
 
     /// The diagnostic as one line of JSON.
@@ -89,6 +122,11 @@ public struct Diagnostic: Sendable, Equatable {
     /// The codes of all problems in files.
     public static var allCodes: [String] { Code.allCases.map(\.rawValue) }
 
+    /// The meaning of a code in its first sentence; nil for an unknown code.
+    public static func summary(of code: String) -> String? {
+        Code(rawValue: code).map { firstSentence($0.explanation.text) }
+    }
+
     /// The meaning of a code and how to fix the problem, with an example; nil for an unknown code.
     public static func explain(_ code: String) -> String? {
         guard let code = Code(rawValue: code) else { return nil }
@@ -96,6 +134,11 @@ public struct Diagnostic: Sendable, Equatable {
         let lines = example.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)\n" }
         return "\(code.rawValue)\n\n\(text)\n" + (example.isEmpty ? "" : "\nFor example:\n\n" + lines.joined())
     }
+}
+
+/// The text up to its first full stop that ends a sentence.
+public func firstSentence(_ text: String) -> String {
+    text.firstRange(of: ". ").map { String(text[..<$0.lowerBound]) + "." } ?? text
 }
 
 /// `text` as a JSON string.

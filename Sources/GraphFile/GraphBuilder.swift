@@ -37,6 +37,8 @@ final class GraphBuilder {
                 type: ElementDescriptor, configured: ConfiguredElement,
                 values: [(name: String, mark: Mark, value: Value)]
             )?
+        /// All values of its parameters are valid; if not, the element is only an outline, whose ports are right.
+        var isSound = true
         var place: Side?
         /// An error in its connections was reported: they are not checked again.
         var isTainted = false
@@ -171,20 +173,20 @@ final class GraphBuilder {
         guard let type = session.text(typeValue, "'type'") else { return fail(name, mark, &scope) }
         var place = scope.pin
         if let value = entries.first(where: { $0.key == "place" })?.value {
-            guard let side = side(value, "'place'") else { return fail(name, mark, &scope) }
-            if let pin = scope.pin, pin != side {
+            let side = side(value, "'place'")
+            if let side, let pin = scope.pin, pin != side {
                 session.report(
                     .badSide,
                     "'\(name)' cannot be on the \(side): the compound it is in is placed on the \(pin)",
                     at: value.mark
                 )
             }
-            place = side
+            place = side ?? scope.pin
         }
-        let arguments = entries.filter { $0.key != "type" && $0.key != "place" }.map {
-            Argument($0.key, $0.keyMark, session.substitute($0.value, scope.bindings))
-        }
-        add(name, type, at: mark, typeMark: typeValue.mark, place: place, arguments, &scope)
+        let given = entries.filter { $0.key != "type" && $0.key != "place" }
+        let arguments = given.map { Argument($0.key, $0.keyMark, session.substitute($0.value, scope.bindings)) }
+        let written = Dictionary(given.map { ($0.key, $0.value) }) { $1 }
+        add(name, type, at: mark, typeMark: typeValue.mark, place: place, arguments, written: written, &scope)
     }
 
     private func side(_ value: Value, _ what: String) -> Side? {
@@ -200,7 +202,7 @@ final class GraphBuilder {
         scope.add(name, Handle(mark: mark, what: "declared here", isFailed: true))
     }
 
-    /// Adds an element or compound `name` of type `type`.
+    /// Adds an element or compound `name` of type `type`; `written` are its values before parameters were put in place.
     func add(
         _ name: String,
         _ type: String,
@@ -208,13 +210,16 @@ final class GraphBuilder {
         typeMark: Mark,
         place: Side?,
         _ arguments: [Argument],
+        written: [String: Value] = [:],
         _ scope: inout Scope
     ) {
         let path = scope.prefix + name
         if let compound = scope.module.compounds[type] {
             addCompound(name, compound, at: mark, place: place, arguments, &scope)
         } else if let type = types[type] {
-            guard let configured = configure(type, arguments, at: mark) else { return fail(name, mark, &scope) }
+            guard let (configured, isSound) = configure(type, arguments, written, at: mark) else {
+                return fail(name, mark, &scope)
+            }
             if let place, type.sides.rawValue != "either", type.sides.rawValue != place.rawValue {
                 session.report(.badSide, "'\(name)' is a \(type.name), which cannot be on the \(place)", at: mark)
             }
@@ -229,7 +234,9 @@ final class GraphBuilder {
             }
             let vertex = vertices.count
             let values = arguments.compactMap { argument in argument.value.map { (argument.name, argument.mark, $0) } }
-            vertices.append(Vertex(name: path, mark: mark, element: (type, configured, values), place: place))
+            vertices.append(
+                Vertex(name: path, mark: mark, element: (type, configured, values), isSound: isSound, place: place)
+            )
             scope.add(
                 name,
                 Handle(
@@ -297,8 +304,14 @@ final class GraphBuilder {
         )
     }
 
-    /// Reads the parameters of an element. Nil if there are errors, all of which are reported.
-    private func configure(_ type: ElementDescriptor, _ arguments: [Argument], at mark: Mark) -> ConfiguredElement? {
+    /// Reads the parameters of an element. All errors are reported; if there are some, the element is not sound, and nil if its
+    /// ports are not known either.
+    private func configure(
+        _ type: ElementDescriptor,
+        _ arguments: [Argument],
+        _ written: [String: Value],
+        at mark: Mark
+    ) -> (element: ConfiguredElement, isSound: Bool)? {
         var values: [(name: String, mark: Mark, value: Value)] = []
         for argument in arguments {
             // One value already known to be invalid does not hide errors in the others.
@@ -319,7 +332,15 @@ final class GraphBuilder {
             let (_, errors) = type.configure([(name, argument.mark, .scalar("", argument.mark))], at: mark)
             for error in errors where error.code == "unknown_parameter" { session.report(error) }
         }
-        return poisoned.isEmpty && filtersAreGood ? configured : nil
+        if let configured, poisoned.isEmpty { return (configured, filtersAreGood) }
+        if session.isFull { return nil }
+        // Of filters one of which has a parameter without value, the names are known, and the others can be checked.
+        for parameter in type.parameters where parameter.type == .filters && poisoned.contains(parameter.name) {
+            guard let value = written[parameter.name] else { continue }
+            _ = checkFilters(among: [(parameter.name, mark, value.withoutParameters)], of: type)
+            values.append((parameter.name, mark, value))
+        }
+        return type.outline(values, unknown: poisoned.subtracting(values.map(\.name))).map { ($0, false) }
     }
 
     func typeNames(_ module: Module) -> [String] {
@@ -378,4 +399,15 @@ func article(_ name: String) -> String {
     let spelled = name.count > 1 && name.prefix(2).allSatisfy(\.isUppercase)
     let vowels = spelled ? "AEFHILMNORSX" : "AEIO"
     return (name.first.map(vowels.contains) ?? false ? "an " : "a ") + name
+}
+
+extension Value {
+    /// A map without the entries in which a dollar sign stands; any other value as it is.
+    fileprivate var withoutParameters: Value {
+        guard case .map(let entries, let mark) = self else { return self }
+        return .map(
+            entries.filter { if case .scalar(let text, _) = $0.value { !text.contains("$") } else { true } },
+            mark
+        )
+    }
 }

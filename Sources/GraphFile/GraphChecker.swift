@@ -148,8 +148,9 @@ struct GraphChecker {
 
     // MARK: Size
 
-    /// Reports a graph with more elements, or more outputs, than the limit; at the first that is too many.
-    func checkSize() {
+    /// Reports a graph with more elements, or more outputs, than the limit, at the first that is too many. Returns whether there are
+    /// no more.
+    func checkSize() -> Bool {
         var outputs = 0
         for (n, node) in spec.nodes.enumerated() {
             outputs += node.element.outputs.count
@@ -162,11 +163,28 @@ struct GraphChecker {
                     : "the elements of the graph have more outputs than are run, \(session.limits.outputs)",
                 at: mark(n)
             )
-            return
+            return false
         }
+        return true
     }
 
     // MARK: Kinds and flows
+
+    /// The elements to which all that leads was understood: nothing is missing before them because of another error.
+    private var isWhole: [Bool] {
+        let vertices = builder.vertices
+        var next: [[Int]] = Array(repeating: [], count: vertices.count)
+        for link in builder.links { next[link.from.vertex].append(link.to.vertex) }
+        var isDoubtful = vertices.map(\.isTainted)
+        var waiting = vertices.indices.filter { isDoubtful[$0] }
+        while let vertex = waiting.popLast() {
+            for other in next[vertex] where !isDoubtful[other] {
+                isDoubtful[other] = true
+                waiting.append(other)
+            }
+        }
+        return vertexOf.map { !isDoubtful[$0] }
+    }
 
     private func mark(_ node: Int) -> Mark { builder.vertices[vertexOf[node]].mark }
 
@@ -183,6 +201,7 @@ struct GraphChecker {
                     .kindMismatch,
                     "'\(spec.name(of: edge))' gives \(kind), but '\(node.name).\(input.name)' takes \(input.accepts)",
                     at: linkOf[e].toMark,
+                    suggestion: maker(from: kind, for: input.accepts),
                     notes: [Session.Note("'\(node.name)' is \(article(node.type.name))", mark(edge.to))]
                 )
                 continue
@@ -214,17 +233,74 @@ struct GraphChecker {
         }
     }
 
-    /// Reports inputs that need a column which the arriving records do not have.
-    func checkColumns() {
+    /// The element types that make of items of `kind` what an input accepts, as advice; nil if there are none.
+    private func maker(from kind: Kind, for accepts: Accepts) -> String? {
+        let names = builder.catalog.types.filter { type in
+            type.defaultInputs.first.map { $0.accepts != .any && $0.accepts.allows(kind) } == true
+                && type.defaultOutputs.contains {
+                    if case .kind(let made) = $0.gives { made != kind && accepts.allows(made) } else { false }
+                }
+        }.map { article($0.name) }
+        guard let last = names.last else { return nil }
+        if names.count == 1 { return "\(last) between them makes that" }
+        return "\(names.dropLast().joined(separator: ", ")) or \(last) between them makes that"
+    }
+
+    /// Reports inputs that take records of one layout, where records of two would arrive. `layouts` are those that each element
+    /// registers when it is made; nil if it could not be made.
+    private func checkLayouts(_ layouts: [[Layout]?]) {
+        let isWhole = isWhole
         var arriving: [GraphBuilder.Input: [GraphSpec.Edge]] = [:]
         for edge in spec.edges {
             arriving[GraphBuilder.Input(vertex: edge.to, port: edge.input), default: []].append(edge)
         }
-        for (n, node) in spec.nodes.enumerated() {
+        for (n, node) in spec.nodes.enumerated() where isWhole[n] {
+            for (i, input) in node.element.inputs.enumerated() where input.takesOneLayout {
+                var seen: (edge: GraphSpec.Edge, layout: Layout)?
+                for edge in makers(of: GraphBuilder.Input(vertex: n, port: i), arriving) {
+                    let output = spec.nodes[edge.from].element.outputs[edge.output]
+                    guard case .kind(.record(let name)) = output.gives,
+                        let layout = layouts[edge.from]?.first(where: { $0.name == name })
+                    else { continue }
+                    guard let first = seen else {
+                        seen = (edge, layout)
+                        continue
+                    }
+                    if first.layout == layout { continue }
+                    let columns = [first.layout, layout].map { $0.fields.map(\.name).joined(separator: ", ") }
+                    session.report(
+                        .severalLayouts,
+                        "records of '\(spec.name(of: first.edge))' (\(columns[0])) and of '\(spec.name(of: edge))' "
+                            + "(\(columns[1])) arrive at '\(node.name).\(input.name)', which takes those of one layout",
+                        at: mark(n),
+                        suggestion: "the same columns in both, JSON lines, or a sink for each",
+                        notes: [first.edge, edge].map {
+                            Session.Note(
+                                "'\(spec.nodes[$0.from].name)' is \(article(spec.nodes[$0.from].type.name))",
+                                mark($0.from)
+                            )
+                        }
+                    )
+                    break
+                }
+            }
+        }
+    }
+
+    /// Reports inputs that need a column which the arriving records do not have.
+    func checkColumns() {
+        let isWhole = isWhole
+        var arriving: [GraphBuilder.Input: [GraphSpec.Edge]] = [:]
+        for edge in spec.edges {
+            arriving[GraphBuilder.Input(vertex: edge.to, port: edge.input), default: []].append(edge)
+        }
+        for (n, node) in spec.nodes.enumerated() where isWhole[n] {
             for (i, input) in node.element.inputs.enumerated() where !input.columns.isEmpty {
                 for edge in makers(of: GraphBuilder.Input(vertex: n, port: i), arriving) {
                     let maker = spec.nodes[edge.from]
-                    guard let columns = maker.element.outputs[edge.output].columns else { continue }
+                    guard builder.vertices[vertexOf[edge.from]].isSound,
+                        let columns = maker.element.outputs[edge.output].columns
+                    else { continue }
                     for needed in input.columns where !columns.contains(needed.name) && !session.isFull {
                         session.report(
                             .missingColumn,
@@ -264,9 +340,10 @@ struct GraphChecker {
     /// Reports elements that need flows and do not have exactly one nearest flow table.
     func checkFlowTables() {
         let shape = GraphShape(spec)
+        let isWhole = isWhole
         var isFed: Set<GraphBuilder.Input> = []
         for edge in spec.edges { isFed.insert(GraphBuilder.Input(vertex: edge.to, port: edge.input)) }
-        for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
+        for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil && isWhole[n] {
             let needs = node.element.inputs.enumerated().contains { i, input in
                 input.needsFlow && isFed.contains(GraphBuilder.Input(vertex: n, port: i))
             }
@@ -297,11 +374,18 @@ struct GraphChecker {
 
     /// Makes each element once, so that errors which only show then are reported here rather than when a run begins.
     ///
-    /// Flow tables are left out: they are large, and the ranges of their parameters cover all their errors.
+    /// Flow tables are left out: they are large, and the ranges of their parameters cover all their errors. So are elements with
+    /// errors that are reported already.
     func checkMaking() {
-        for (n, node) in spec.nodes.enumerated() where node.element.flowCapacity == nil {
+        var layouts: [[Layout]?] = Array(repeating: nil, count: spec.nodes.count)
+        defer { checkLayouts(layouts) }
+        for (n, node) in spec.nodes.enumerated()
+        where node.element.flowCapacity == nil && builder.vertices[vertexOf[n]].isSound {
             let setup = Setup(path: node.name, flows: 1, seed: 1, hashKey: HashKey(seed: 1), services: builder.services)
-            do { _ = try node.element.make(setup) } catch var error as ParameterError {
+            do {
+                _ = try node.element.make(setup)
+                layouts[n] = setup.layouts.all
+            } catch var error as ParameterError {
                 // An element that rejects a combination of values knows no place; the element's own is used.
                 let values = builder.vertices[vertexOf[n]].element?.values ?? []
                 if !values.contains(where: { $0.value.holds(error.mark) }) { error.mark = mark(n) }

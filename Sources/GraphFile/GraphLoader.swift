@@ -97,12 +97,13 @@ public struct GraphLoader: Sendable {
         let bindings = session.bind(module.parameters, arguments, of: "the graph", .reportedAtDeclaration)
         builder.place(module, bindings, at: module.nameMark)
         let checker = GraphChecker(builder, name: module.name, about: module.about)
-        checker.checkSize()
+        let fits = checker.checkSize()
         checker.checkKinds()
         checker.checkTogether()
-        // If something is missing, flows would seem to be missing too.
-        if session.errorCount == 0 { checker.checkFlowTables() }
-        if session.errorCount == 0 { checker.checkColumns() }
+        if fits {
+            checker.checkFlowTables()
+            checker.checkColumns()
+        }
         var spec = checker.spec
         let reader = PlacementReader(session, spec, failed: builder.failed)
         let sizeOfOne = spec.nodes.count + spec.together.reduce(0) { $0 + $1.count }
@@ -118,7 +119,7 @@ public struct GraphLoader: Sendable {
             else { continue }
             spec.placements.append(placement)
         }
-        if session.errorCount == 0 { checker.checkMaking() }
+        if fits, !session.isFull { checker.checkMaking() }
         let isGood = session.errorCount == 0
         return LoadedGraph(
             graph: isGood ? spec : nil,
@@ -197,18 +198,39 @@ public struct GraphLoader: Sendable {
 
     // MARK: Placements
 
-    /// Reads a placement for `graph` from a separate file. The graph it names is not read.
+    /// Reads a placement for a graph from a separate file. One whose file names another graph is refused: a graph is the same if its
+    /// file has the same bytes.
     public func loadPlacement(
         _ path: String,
-        for graph: GraphSpec
+        for loaded: LoadedGraph
     ) -> (
         placement: GraphSpec.Placement?, diagnostics: [Diagnostic]
     ) {
         let session = Session(limits: limits)
-        guard let value = read(path, session), isKind(.placement, value, session) else {
+        guard let spec = loaded.graph, let value = read(path, session), isKind(.placement, value, session) else {
             return (nil, session.diagnostics)
         }
-        let placement = placement(value, graph, session)?.placement
+        guard case .map(let entries, _) = value,
+            let named = entries.first(where: { $0.key == "graph" })?.value,
+            let text = session.text(named, "'graph'")
+        else {
+            let placement = placement(value, spec, session)?.placement
+            return (session.errorCount == 0 ? placement : nil, session.diagnostics)
+        }
+        do {
+            let bytes = try readFile(resolve(text, from: path))
+            if bytes != loaded.sources.first?.bytes {
+                session.report(
+                    .badGraph,
+                    "the placement is for the graph '\(text)', not for '\(loaded.sources.first?.path ?? spec.name)'",
+                    at: named.mark
+                )
+            }
+        } catch {
+            session.report(.cannotRead, "cannot read '\(text)', the graph it is for: \(error)", at: named.mark)
+        }
+        // What the sides of another graph's elements would be means nothing.
+        let placement = session.errorCount == 0 ? placement(value, spec, session)?.placement : nil
         return (session.errorCount == 0 ? placement : nil, session.diagnostics)
     }
 
@@ -254,12 +276,13 @@ public struct GraphLoader: Sendable {
         guard var tests = session.tests(value, path: path, resolve: { resolve($0, from: path) }) else { return nil }
         var known: [[String]: LoadedGraph] = [:]
         for (k, test) in tests.cases.enumerated() where !session.isFull {
+            let isReadable = session.checkPackets(test) && test.isReadable
             let given = settings + test.settings.filter { set in !settings.contains { $0.key == set.key } }
             let key = given.map { "\($0.key)=\($0.value)" }
             let loaded = known[key] ?? loadGraph(tests.graph, settings: given)
             known[key] = loaded
-            guard let spec = graph(loaded, at: tests.graphMark, ofSettings: test.mark, session) else { continue }
-            if session.check(test, spec) { tests.cases[k].graph = spec }
+            guard let spec = graph(loaded, at: tests.graphMark, of: test, session) else { continue }
+            if session.check(test, spec), isReadable { tests.cases[k].graph = spec }
         }
         return tests
     }
@@ -347,21 +370,34 @@ public struct GraphLoader: Sendable {
     private func graph(
         _ loaded: LoadedGraph,
         at mark: Mark,
-        ofSettings settings: Mark? = nil,
+        of test: GraphTests.Case? = nil,
         _ session: Session
     ) -> GraphSpec? {
-        if loaded.graph == nil {
-            let first = loaded.diagnostics.first { $0.severity == .error }
-            let reason = first.map { "\($0.file):\($0.line):\($0.column): \($0.message)" } ?? ""
-            let isSetting = first?.file == Self.settingsPath
+        guard loaded.graph == nil else { return loaded.graph }
+        let errors = loaded.diagnostics.filter { $0.severity == .error }
+        // A setting is wrong by itself, or where the graph uses it; each has a place of its own in the test.
+        func setting(_ error: Diagnostic) -> Diagnostic? {
+            ([error] + error.notes).first { $0.file == Self.settingsPath }
+        }
+        for error in errors {
+            guard let name = setting(error)?.sourceLine?.prefix(while: { $0 != "=" }) else { continue }
             session.report(
-                .badGraph,
-                "the graph cannot be used: \(reason)",
-                at: isSetting ? settings ?? mark : mark,
-                suggestion: isSetting ? first?.suggestion : nil
+                Code(rawValue: error.code) ?? .badGraph,
+                error.message,
+                at: test?.settingMarks.first { $0.key == name }?.mark ?? test?.mark ?? mark,
+                suggestion: error.suggestion
             )
         }
-        return loaded.graph
+        guard let first = errors.first(where: { setting($0) == nil }) else { return nil }
+        let place = "\(first.file):\(first.line):\(first.column)"
+        // A parameter without a value is a fault of the test that gives none.
+        let isMissing = first.code == Code.missingParameter.rawValue
+        session.report(
+            .badGraph,
+            "the graph cannot be used: \(place): \(first.message)",
+            at: isMissing ? test?.mark ?? mark : mark
+        )
+        return nil
     }
 
     /// Checks a compound outside any graph: placeholder values stand for parameters without default.

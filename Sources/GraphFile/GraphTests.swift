@@ -26,6 +26,8 @@ public struct GraphTests: Sendable {
         public var mark: Mark
         /// Values for the graph's parameters.
         public var settings: [(key: String, value: String)]
+        /// The place of each setting's name.
+        var settingMarks: [(key: String, mark: Mark)] = []
         /// The packets that arrive, by wire.
         public var inputs: [Packets]
         /// The packets expected to leave, by wire.
@@ -34,6 +36,12 @@ public struct GraphTests: Sendable {
         public var drops: [Drop]
         /// The records expected, by the element they reach.
         public var records: [Records]
+        /// The packets expected to reach an element, in order of arrival.
+        public var arrivals: [Arrivals] = []
+        /// Counters of elements and their values after the test.
+        public var counters: [Counter] = []
+        /// Whether all of it could be read; errors are reported.
+        var isReadable = true
         /// The graph with the settings of this test; nil if it is unusable, or lacks what the test names.
         public var graph: GraphSpec?
     }
@@ -55,6 +63,30 @@ public struct GraphTests: Sendable {
         /// Patterns: `name=value` words, all of which a record must match.
         public var records: [Text]
     }
+    /// The packets that reach one element, in order of arrival.
+    public struct Arrivals: Sendable {
+        /// The element's name in the graph.
+        public var element: String
+        /// The place of the element's name.
+        public var mark: Mark
+        /// Patterns.
+        public var packets: [Text]
+    }
+    /// A counter of an element and its value after the test.
+    public struct Counter: Sendable {
+        /// The element's name in the graph.
+        public var element: String
+        /// One of ``GraphTests/counts``, or of the element's handlers.
+        public var name: String
+        /// The value expected.
+        public var value: Int
+        /// The place of the counter's name.
+        public var mark: Mark
+    }
+    /// The counters that every element has, as the report of a run names them.
+    public static let counts = ["in", "made", "out", "used", "held", "dropped"]
+    /// Keys under `out` that are not wires.
+    static let expectations = ["drops", "records", "packets", "counters"]
     /// One packet in text form, or a pattern for a packet or record.
     public struct Text: Sendable {
         /// The text as written.
@@ -78,7 +110,6 @@ public struct GraphTests: Sendable {
 extension Session {
     /// Reads a tests file; `resolve` returns the path of a file that is named in it.
     func tests(_ value: Value, path: String, resolve: (String) -> String) -> GraphTests? {
-        let errors = errorCount
         guard
             let fields = fields(
                 value,
@@ -91,9 +122,23 @@ extension Session {
         else { return nil }
         // A file that tests nothing would pass.
         if items.isEmpty { report(.badValue, "there are no tests in this file", at: list.mark) }
-        let cases = items.compactMap(testCase)
-        return errorCount == errors
-            ? GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map) : nil
+        let cases = items.enumerated().map { k, item in
+            let errors = errorCount
+            var test =
+                testCase(item)
+                ?? GraphTests.Case(
+                    name: "test \(k + 1)",
+                    mark: item.mark,
+                    settings: [],
+                    inputs: [],
+                    outputs: [],
+                    drops: [],
+                    records: []
+                )
+            test.isReadable = errorCount == errors
+            return test
+        }
+        return GraphTests(path: path, graph: resolve(graph), graphMark: graphValue.mark, cases: cases, map: map)
     }
 
     private func testCase(_ value: Value) -> GraphTests.Case? {
@@ -101,16 +146,24 @@ extension Session {
         guard let fields = fields(value, of: "a test", keys: keys, required: ["name", "in", "out"]),
             let nameValue = fields["name"], let name = text(nameValue, "'name'")
         else { return nil }
-        let settings = (fields["set"].flatMap { entries($0, "'set'") } ?? []).compactMap { entry in
+        let set = fields["set"].flatMap { entries($0, "'set'") } ?? []
+        let settings = set.compactMap { entry in
             text(entry.value, "a value under 'set'").map { (key: entry.key, value: $0) }
         }
         let inputs = (fields["in"].flatMap { entries($0, "'in'") } ?? []).map(packets)
         var outputs: [GraphTests.Packets] = []
         var drops: [GraphTests.Drop] = []
         var records: [GraphTests.Records] = []
+        var arrivals: [GraphTests.Arrivals] = []
+        var counters: [GraphTests.Counter] = []
         for entry in fields["out"].flatMap({ entries($0, "'out'") }) ?? [] {
             switch entry.key {
             case "drops": drops = (entries(entry.value, "'drops'") ?? []).compactMap(drop)
+            case "counters": counters = (entries(entry.value, "'counters'") ?? []).compactMap(counter)
+            case "packets":
+                arrivals = (entries(entry.value, "'packets'") ?? []).map { element, mark, value in
+                    GraphTests.Arrivals(element: element, mark: mark, packets: patterns(value, of: element))
+                }
             case "records":
                 records = (entries(entry.value, "'records'") ?? []).map { element, mark, value in
                     GraphTests.Records(element: element, mark: mark, records: patterns(value, of: element))
@@ -122,10 +175,13 @@ extension Session {
             name: name,
             mark: nameValue.mark,
             settings: settings,
+            settingMarks: set.map { ($0.key, $0.keyMark) },
             inputs: inputs,
             outputs: outputs,
             drops: drops,
-            records: records
+            records: records,
+            arrivals: arrivals,
+            counters: counters
         )
     }
 
@@ -138,18 +194,66 @@ extension Session {
     }
 
     private func drop(_ key: String, _ mark: Mark, _ value: Value) -> GraphTests.Drop? {
+        let what = "an element and a reason, as in 'cookie.bad_cookie'"
+        return number(key, mark, value, what, in: 0 ... .max).map {
+            GraphTests.Drop(element: $0.element, reason: $0.name, count: $0.value, mark: mark)
+        }
+    }
+
+    private func counter(_ key: String, _ mark: Mark, _ value: Value) -> GraphTests.Counter? {
+        let what = "an element and a counter, as in 'flows.created' or 'check.out'"
+        return number(key, mark, value, what, in: .min ... .max).map {
+            GraphTests.Counter(element: $0.element, name: $0.name, value: $0.value, mark: mark)
+        }
+    }
+
+    /// An entry `ELEMENT.NAME: NUMBER`.
+    private func number(
+        _ key: String,
+        _ mark: Mark,
+        _ value: Value,
+        _ what: String,
+        in range: ClosedRange<Int>
+    ) -> (element: String, name: String, value: Int)? {
         guard let dot = key.lastIndex(of: ".") else {
-            report(.badValue, "'\(key)' is not an element and a reason, as in 'cookie.bad_cookie'", at: mark)
+            report(.badValue, "'\(key)' is not \(what)", at: mark)
             return nil
         }
         do throws(ParameterError) {
-            let count = try value.integer(in: 0 ... .max)
-            let reason = String(key[key.index(after: dot)...])
-            return GraphTests.Drop(element: String(key[..<dot]), reason: reason, count: count, mark: mark)
+            let number = try value.integer(in: range)
+            return (String(key[..<dot]), String(key[key.index(after: dot)...]), number)
         } catch {
             report(error)
             return nil
         }
+    }
+
+    /// Reports packets and patterns of a test that cannot be read. Returns whether there are none.
+    func checkPackets(_ test: GraphTests.Case) -> Bool {
+        var isReadable = true
+        func check(_ text: GraphTests.Text, _ read: (String) throws(PacketText.Failure) -> Void) {
+            do throws(PacketText.Failure) { try read(text.text) } catch {
+                isReadable = false
+                report(
+                    .badPacket,
+                    "the packet cannot be read: \(error.message)",
+                    at: rest(of: text, from: error.offset)
+                )
+            }
+        }
+        for text in test.inputs.flatMap(\.packets) {
+            check(text) { text throws(PacketText.Failure) in _ = try PacketText.frame(text) }
+        }
+        for text in test.outputs.flatMap(\.packets) + test.arrivals.flatMap(\.packets) {
+            check(text) { text throws(PacketText.Failure) in _ = try PacketText.Pattern(text) }
+        }
+        return isReadable
+    }
+
+    /// The place of a text's rest from character `offset` on.
+    private func rest(of text: GraphTests.Text, from offset: Int) -> Mark {
+        let start = String(text.text.unicodeScalars.prefix(offset)).utf8.count
+        return part(of: text.mark, Array(text.text.utf8), start, text.text.utf8.count - start)
     }
 
     /// Reports names in a test that its graph does not have: wires, elements, drop reasons, elements reached by records.
@@ -162,7 +266,31 @@ extension Session {
                 .unknownElement,
                 "the graph has no wire '\(packets.wire)'; it has \(wires.isEmpty ? "none" : wires.joined(separator: ", "))",
                 at: packets.mark,
-                suggestion: suggest(packets.wire, among: wires)
+                suggestion: node(named: packets.wire, spec).map { name in
+                    "what reaches '\(name)' is listed under 'packets' or 'records'"
+                } ?? suggest(packets.wire, among: wires + GraphTests.expectations)
+            )
+        }
+        for counter in test.counters {
+            guard let node = node(counter.element, spec, at: counter.mark) else { continue }
+            let names = GraphTests.counts + node.type.handlers.map(\.name)
+            if names.contains(counter.name) { continue }
+            report(
+                .badValue,
+                "'\(counter.element)' has no counter '\(counter.name)'; it has \(names.joined(separator: ", "))",
+                at: counter.mark,
+                suggestion: likely(counter.name, among: names).map { didYouMean("\(counter.element).\($0)") }
+            )
+        }
+        let isReachedByPackets = test.arrivals.isEmpty ? [] : reached(spec) { $0 == .packet || $0 == .stream }
+        for packets in test.arrivals {
+            guard let node = node(packets.element, spec, at: packets.mark), !isReachedByPackets.contains(node.name)
+            else { continue }
+            report(
+                .badValue,
+                "no packets reach '\(node.name)'; they reach "
+                    + (isReachedByPackets.isEmpty ? "no element" : isReachedByPackets.joined(separator: ", ")),
+                at: packets.mark
             )
         }
         for drop in test.drops {
@@ -177,7 +305,8 @@ extension Session {
                 suggestion: likely(drop.reason, among: reasons).map { didYouMean("\(drop.element).\($0)") }
             )
         }
-        let isReached = test.records.isEmpty ? [] : reachedByRecords(spec)
+        let isReached =
+            test.records.isEmpty ? [] : reached(spec) { if case .record = $0 { true } else { false } }
         for records in test.records {
             guard let node = node(records.element, spec, at: records.mark), !isReached.contains(node.name) else {
                 continue
@@ -192,11 +321,16 @@ extension Session {
         return errorCount == errors && !isFull
     }
 
-    /// The names of the elements that records reach.
-    private func reachedByRecords(_ spec: GraphSpec) -> [String] {
+    /// The names of the elements that items of certain kinds reach.
+    private func reached(_ spec: GraphSpec, by isMeant: (Kind) -> Bool) -> [String] {
         let kinds = GraphShape(spec).kinds
-        let reached = zip(spec.edges, kinds).filter { if case .record = $1 { true } else { false } }.map(\.0.to)
+        let reached = zip(spec.edges, kinds).filter { $1.map(isMeant) ?? false }.map(\.0.to)
         return Set(reached).sorted().map { spec.nodes[$0].name }
+    }
+
+    /// The name of an element, if it is one.
+    private func node(named name: String, _ spec: GraphSpec) -> String? {
+        spec.index(of: name).map { spec.nodes[$0].name }
     }
 
     /// The element of the graph that a test names; reports an error if there is none.

@@ -308,7 +308,7 @@ extension Session {
     }
 
     /// The place of some bytes of a scalar's text; the whole scalar if its text differs from the bytes in the file.
-    private func part(of mark: Mark, _ text: [UInt8], _ start: Int, _ count: Int) -> Mark {
+    func part(of mark: Mark, _ text: [UInt8], _ start: Int, _ count: Int) -> Mark {
         guard let span = map.span(mark) else { return mark }
         let written = map.bytes(span)
         if written.elementsEqual(text) { return self.mark(mark, from: start, count: count) }

@@ -29,13 +29,19 @@ public enum GraphSchema {
     /// figures may have any name. The same catalog and figures give the same text.
     public static func json(_ catalog: Catalog, figures named: [Figure] = []) -> String {
         let types = catalog.types.sorted { $0.name < $1.name }
-        let kinds = ["graph", "compound", "placement", "profile", "tests"]
+        // Placements and tests name a graph too, so that comes last; it also stands for a file of no kind. The key decides, so that a
+        // validator says what is wrong in a file of its kind, not that it is of none.
+        let kinds = ["tests", "compound", "placement", "profile", "graph"]
+        let choice = kinds.dropLast().reversed().reduce(reference("graph")) { others, kind in
+            ["if": ["required": [.string(kind)]], "then": reference(kind), "else": others]
+        }
         let schema: JSON = [
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Spillway files",
             "description": "A graph, a compound, a placement, a device profile or the tests of a graph.",
             "type": "object",
-            "oneOf": .array(kinds.map(reference)),
+            "properties": .object(kinds.map { ($0, true) }),
+            "allOf": [choice],
             "$defs": .object(
                 [
                     ("graph", graph), ("compound", compound), ("placement", placement), ("profile", profile(named)),
@@ -151,7 +157,8 @@ public enum GraphSchema {
     private static var tests: JSON {
         let out: JSON = [
             "type": "object",
-            "description": "For each wire the packets expected there; `drops` and `records` have entries of their own.",
+            "description":
+                "For each wire the packets expected there; what reaches elements, and what they count, have entries of their own.",
             "properties": [
                 "drops": [
                     "type": "object",
@@ -162,6 +169,16 @@ public enum GraphSchema {
                     "type": "object",
                     "description": "For each element the records that reach it, in order: `name=value` words.",
                     "additionalProperties": ["type": "array", "items": ["type": "string"]],
+                ],
+                "packets": [
+                    "type": "object",
+                    "description": "For each element the packets that reach it, in order.",
+                    "additionalProperties": reference("packets"),
+                ],
+                "counters": [
+                    "type": "object",
+                    "description": "Counters of elements, by element.counter.",
+                    "additionalProperties": ["type": "integer"],
                 ],
             ],
             "additionalProperties": reference("packets"),
@@ -375,6 +392,9 @@ public enum GraphSchema {
             defaultValue = parameter.defaultText.map { _ in .array([]) }
         case .filters:
             value = ["type": "object", "additionalProperties": ["type": "string"]]
+            defaultValue = nil
+        case .labels:
+            value = ["type": "object", "additionalProperties": reference("scalar")]
             defaultValue = nil
         }
         var members: [(name: String, value: JSON)] = [

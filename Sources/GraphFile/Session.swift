@@ -33,6 +33,8 @@ final class Session {
     private var seen: Set<Key> = []
     private(set) var errorCount = 0
     private var comparisons = 0
+    /// Values that were not read, which was reported: nothing else is said of them.
+    var isUnread: Set<Mark> = []
     /// For each value with parameters, their names and bindings.
     var substitutions: [Mark: [(name: String, binding: Binding)]] = [:]
     /// Total bytes substituted for parameters; bounded, since a long value can be used often.
@@ -82,6 +84,7 @@ final class Session {
 
     func report(_ code: Code, _ message: String, at mark: Mark, suggestion: String? = nil, notes: [Note] = []) {
         guard let span = map.span(mark) else { return }
+        guard !isUnread.contains(mark) else { return }
         guard errorCount < limits.errors else { return }
         guard seen.insert(Key(code: code, source: span.source, start: span.start, message: message)).inserted else {
             return

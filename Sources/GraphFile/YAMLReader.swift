@@ -17,19 +17,30 @@ struct YAMLReader {
     private let end: Int
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private var valueCount = 0
+    /// Something is missing in the value, so what it lacks is not worth a message.
+    private var hasHoles = false
 
     /// Reading cannot continue; the problem has been reported.
     private struct Stopped: Error {}
 
-    /// Reads the bytes `range` of a source, all by default. Nil if there is an error; all that can be found are reported.
+    /// Reads the bytes `range` of a source, all by default. Nil if nothing more can be said about its contents. Errors are reported;
+    /// where the rest can be read all the same, it is, so that one of them does not hide others.
     static func read(_ source: Int, _ range: Range<Int>? = nil, _ session: Session) -> Value? {
         let bytes = session.map.sources[source].bytes
         let range = range ?? 0..<bytes.count
-        let errors = session.errorCount
         guard range.count <= session.limits.fileSize else {
             session.report(
                 .fileTooLarge,
                 "the file is longer than \(session.limits.fileSize) bytes, the most that is read",
+                file: session.map.sources[source].path
+            )
+            return nil
+        }
+        if let kind = captureKind(bytes[range]) {
+            session.report(
+                .wrongKind,
+                "this is \(kind), not a graph, compound, placement, profile or tests file; "
+                    + "'spillway run GRAPH --wire NAME=FILE' reads captures",
                 file: session.map.sources[source].path
             )
             return nil
@@ -44,9 +55,23 @@ struct YAMLReader {
             yaml_parser_set_input_string(parser, text.baseAddress, text.count)
             yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
             var reader = YAMLReader(session, source, range, text, parser)
-            return try? reader.document()
+            let value = try? reader.document()
+            return reader.hasHoles ? nil : value
         }
-        return session.errorCount == errors ? value : nil
+        return value
+    }
+
+    /// What a file is if it begins like a capture.
+    private static func captureKind(_ bytes: ArraySlice<UInt8>) -> String? {
+        let magics: [(bytes: [UInt8], kind: String)] = [
+            ([0xd4, 0xc3, 0xb2, 0xa1], "a capture in pcap format"),
+            ([0xa1, 0xb2, 0xc3, 0xd4], "a capture in pcap format"),
+            ([0x4d, 0x3c, 0xb2, 0xa1], "a capture in pcap format"),
+            ([0xa1, 0xb2, 0x3c, 0x4d], "a capture in pcap format"),
+            ([0x0a, 0x0d, 0x0d, 0x0a], "a capture in pcapng format"), ([0x1f, 0x8b], "a file compressed with gzip"),
+            ([0x28, 0xb5, 0x2f, 0xfd], "a file compressed with zstd"),
+        ]
+        return magics.first { bytes.starts(with: $0.bytes) }?.kind
     }
 
     private init(
@@ -189,26 +214,42 @@ struct YAMLReader {
             return .list(items, open)
         }
         var entries: [(key: String, keyMark: Mark, value: Value)] = []
-        var first: [String: Mark] = [:]
+        var first: [String: Int] = [:]
         while let key = try finish(try begin(), depth: depth + 1) {
             let value = try value(depth: depth + 1)
             guard case .scalar(let name, let keyMark) = key else {
                 session.report(.badKey, "a key must be a word, not a list or map", at: key.mark)
+                hasHoles = true
                 continue
             }
             if name == "<<" {
                 session.report(.mergeKey, "merge keys are not read; write the entries out", at: keyMark)
+                hasHoles = true
             } else if name.isEmpty {
                 session.report(.badKey, "a key is missing before ':'", at: keyMark)
+                hasHoles = true
             } else if let earlier = first[name] {
-                let note = Session.Note("first here", earlier)
+                let note = Session.Note("first here", entries[earlier].keyMark)
                 session.report(.duplicateKey, "'\(name)' is written twice", at: keyMark, notes: [note])
+                // Once nothing more is reported, this would only cost time.
+                if !session.isFull { entries[earlier].value = YAMLReader.united(entries[earlier].value, value) }
             } else {
-                first[name] = keyMark
+                first[name] = entries.count
                 entries.append((name, keyMark, value))
             }
         }
         return .map(entries, open)
+    }
+
+    /// What stands under a key that is written twice, so that both parts are checked and neither seems to be missing.
+    private static func united(_ first: Value, _ second: Value) -> Value {
+        switch (first, second) {
+        case (.list(let a, let mark), .list(let b, _)): return .list(a + b, mark)
+        case (.map(let a, let mark), .map(let b, _)):
+            let known = Set(a.map(\.key))
+            return .map(a + b.filter { !known.contains($0.key) }, mark)
+        default: return first
+        }
     }
 
     private mutating func begin() throws -> Begun {
@@ -241,6 +282,7 @@ struct YAMLReader {
                 return .success(.map(place))
             case YAML_ALIAS_EVENT:
                 session.report(.anchor, "aliases ('*') are not read; write the value out", at: place)
+                session.isUnread.insert(place)
                 return .success(.value(.scalar("", place)))
             default: return .success(.end(place))
             }

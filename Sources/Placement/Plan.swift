@@ -315,7 +315,6 @@ private struct Search {
 
     mutating func plan(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws -> Plan {
         let measured = Set(results.keys).union(latencies.keys).sorted()
-        let searched = measured.count
         var best = measured[Merits.best(measured.map(merits))]
         // The next best, the extremes, and the placements one step from the best, for the reasons.
         func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
@@ -373,7 +372,7 @@ private struct Search {
             reasons: reasons,
             isTie: ranked.count > 1
                 && Merits.isEqual(objective.score(ranked[0]), objective.score(ranked[1])),
-            completeness: completeness(searched),
+            completeness: completeness(measured.count, Set(results.keys).subtracting(measured).count),
             possible: (possible, infeasible.count),
             infeasible: infeasible.prefix(Search.shownInfeasible).map { (name($0.sides), $0.reason) },
             wasInterrupted: isInterrupted,
@@ -382,7 +381,8 @@ private struct Search {
         )
     }
 
-    private func completeness(_ searched: Int) -> String {
+    /// How much was tried: `searched` placements were replayed in the search, `more` for the table and the reasons.
+    private func completeness(_ searched: Int, _ more: Int) -> String {
         let misfits = infeasible.isEmpty ? "" : "; \(infeasible.count) cannot be modelled"
         if isInterrupted {
             return
@@ -394,11 +394,12 @@ private struct Search {
         let sample =
             objective.isLatency && (candidates.count > 256 && scorer.recording.packets > Search.unloadedPackets)
             ? " (of a sample of \(Search.unloadedPackets) packets)" : ""
-        return "all \(possible) possible placements were looked at\(misfits); \(searched) were replayed"
+        return "all \(possible) possible placements were looked at\(misfits); \(searched) were replayed in the search"
             + (rest > 0 ? ", and \(how)\(sample) shows that \(rest) others cannot be better" : "")
             + (unscored > 0
                 ? "; \(unscored) more were not scored, and one of them may be better"
                 : ", so none is better in this model")
+            + (more > 0 ? "; \(more) more were replayed to be shown" : "")
     }
 
     private func sensitivity(_ scored: [Int], _ check: () throws -> Void) throws -> Sensitivity {

@@ -55,8 +55,11 @@ public struct ComparisonReport: ModelReport, Sendable {
             + profileLines(c.profiles, hostsDiffer: c.hostsDiffer)
     }
 
-    /// The report for a terminal.
-    public var text: String { "\(wrapped(head))\n\(table.text)\n\(wrapped(tail))" }
+    /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its table is as wide as it is.
+    public func text(width: Int?) -> String {
+        let most = min(width ?? 120, 120)
+        return "\(wrapped(head, width: most))\n\(table.text(width: width ?? .max))\n\(wrapped(tail, width: most))"
+    }
 
     /// The report in Markdown.
     public var markdown: String {

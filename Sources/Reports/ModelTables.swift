@@ -6,8 +6,8 @@ import Model
 
 /// A report on modelled placements, in all forms.
 public protocol ModelReport {
-    /// The report for a terminal.
-    var text: String { get }
+    /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its tables are as wide as they are.
+    func text(width: Int?) -> String
     /// The report in Markdown.
     var markdown: String { get }
     /// The report as JSON; the names are part of the interface.
@@ -207,27 +207,27 @@ func notes(
 func flowLines(_ results: [PlacementResult]) -> [String] {
     var lines: [(text: String, names: [String])] = []
     for result in results where !result.flows.isEmpty {
-        let needed = result.flows.map(\.needed).max() ?? 0
-        let largest = result.flows.firstIndex { $0.needed == needed } ?? 0
         let tables = result.flows.map { flow in
-            var text = "'\(flow.table)' has room for \(grouped(UInt64(flow.room)))"
-            if flow.needed > flow.room {
-                text += " and would have to be larger"
-                if let limit = flow.limit, flow.needed > limit {
+            let open = many(flow.open)
+            var text =
+                flow.needed.map {
+                    "'\(flow.table)' then holds \(many($0)) flows, \(open) of them between their first packet and their last and the "
+                        + "others up to \(Quantity.duration(flow.stays)) after it"
+                }
+                ?? "'\(flow.table)' then holds all flows that ever were, \(open) of them between their first packet and their last"
+            let needed = flow.needed ?? .max
+            text += "; it has room for \(grouped(UInt64(flow.room)))"
+            if needed > flow.room {
+                text += flow.needed == nil ? ", and no room is enough" : " and would have to be larger"
+                if flow.needed != nil, let limit = flow.limit, needed > limit {
                     text +=
                         ", which the \(flow.side == .nic ? "NIC" : "host") with its \(grouped(UInt64(limit))) entries cannot do"
                 }
             }
             return text
         }
-        let staying = result.flows.map { flow in
-            flow.staying.map {
-                ", and \(many($0)) more that stay \(Quantity.duration(flow.stays)) after their last packet"
-            } ?? ", and all that ever were"
-        }
         let text =
-            "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)) at one time, with \(many(needed)) flows "
-            + "under way\(staying[largest]); \(tables.joined(separator: ", "))"
+            "\(mega(Double(result.sustainableRate))) Mpps are \(copiesText(result.copies)) at one time; \(tables.joined(separator: "; "))"
         if let k = lines.firstIndex(where: { $0.text == text }) {
             lines[k].names.append(result.name)
         } else {
@@ -388,8 +388,8 @@ func resultJSON(_ r: PlacementResult, _ baseline: PlacementResult, _ recorded: R
                 r.flows.map {
                     .object([
                         ("table", .string($0.table)), ("side", .string($0.side.rawValue)),
-                        ("needed", .integer($0.needed)), ("needed_at_load", .integer($0.neededAtLoad)),
-                        ("staying", $0.staying.map { .integer($0) } ?? .null),
+                        ("open", .integer($0.open)), ("needed", $0.needed.map { .integer($0) } ?? .null),
+                        ("needed_at_load", $0.neededAtLoad.map { .integer($0) } ?? .null),
                         ("stays_ns", .integer($0.stays)), ("room", .integer($0.room)),
                         ("limit", $0.limit.map { .integer($0) } ?? .null),
                     ])

@@ -158,6 +158,7 @@ private struct Draft {
             case .filters:
                 // The ports named in the chains must be the filters' names.
                 (parameter.name, .map(filterNames(n).map { ($0, 0, .scalar("ip or ip6", 0)) }, 0))
+            case .labels: (parameter.name, .map([], 0))
             }
         }
     }
@@ -197,7 +198,12 @@ private struct Draft {
             }
         }
 
-        var out = "graph: new-graph\nabout: What the graph does, in a sentence.\n"
+        var out = """
+            # For completion and checks in editors: 'spillway schema > graph.schema.json'.
+            # yaml-language-server: $schema=graph.schema.json
+
+            """
+        out += "graph: new-graph\nabout: What the graph does, in a sentence.\n"
         if isDeclared.contains(true) { out += "elements:\n" }
         for n in nodes.indices where isDeclared[n] { out += declaration(n) }
         out += "chains:\n"
@@ -240,8 +246,12 @@ private struct Draft {
         for parameter in node.type.parameters {
             out += "    # \(parameter.about) (\(parameter.type.description))\n"
             if let text = parameter.defaultText {
-                let isList = if case .choices = parameter.type { true } else { false }
-                out += "    \(parameter.name): \(isList ? text : scalar(text))\n"
+                let isYAML =
+                    switch parameter.type {
+                    case .choices, .strings, .labels: true
+                    default: false
+                    }
+                out += "    \(parameter.name): \(isYAML ? text.replacing("$", with: "$$") : scalar(text))\n"
                 continue
             }
             out += "    # This must be given; what stands here is an example.\n"

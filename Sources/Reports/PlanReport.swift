@@ -64,10 +64,11 @@ public struct PlanReport: ModelReport, Sendable {
         plan.reasons.map { "\($0.element) on \($0.side == .nic ? "NIC" : "host"): \($0.text)" }
     }
 
-    /// The report for a terminal.
-    public var text: String {
-        "\(wrapped(head))\n\(rows.table.text)\n\(wrapped(tail))\nWhy, in '\(plan.best.name)':\n"
-            + wrapped(reasons.map { "  \($0)" })
+    /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its table is as wide as it is.
+    public func text(width: Int?) -> String {
+        let most = min(width ?? 120, 120)
+        return "\(wrapped(head, width: most))\n\(rows.table.text(width: width ?? .max))\n\(wrapped(tail, width: most))"
+            + "\nWhy, in '\(plan.best.name)':\n" + wrapped(reasons.map { "  \($0)" }, width: most)
     }
 
     /// The report in Markdown.

@@ -24,9 +24,32 @@ public enum ProfilePages {
                 out += "\n## \(group.isEmpty ? "The NIC as a whole" : "`\(group)`")\n"
             }
             out += "\n### \(type.path)\n\n\(type.about)\n\n"
+            if type.path == "channel.driver" { out += drivers }
             out += "Written as: \(kind(type)). \(presence(type)) For example: `\(example(type))`\n"
         }
         return out
+    }
+
+    /// What each driver does, direction by direction.
+    private static var drivers: String {
+        func share(_ every: Int) -> String { every == 0 ? "-" : every == 1 ? "1" : "1/\(every)" }
+        var table = Table([
+            ("driver", .left), ("direction", .left), ("descriptors read", .right), ("written back", .right),
+            ("doorbells", .right),
+            ("interrupts", .right), ("head pointers read", .right), ("DMAs", .right),
+        ])
+        for driver in DriverModel.all {
+            for (name, steps) in [("to the host", driver.toHost), ("to the NIC", driver.toNIC)] {
+                let descriptors = [steps.fetch, steps.writeBack].filter { $0 > 0 }.reduce(0) { $0 + 1 / Double($1) }
+                table.rows.append(
+                    [driver.name, name, share(steps.fetch), share(steps.writeBack), share(steps.doorbellEvery)]
+                        + [share(steps.interruptEvery), share(steps.headReadEvery), fixed(1 + descriptors, 3)]
+                )
+            }
+        }
+        return "For each item that crosses; 1/40 is once for 40 items. A descriptor is 16 B. An item is one DMA, none "
+            + "if only its descriptor crosses; descriptors are the others. A marker behind a slow path is an item of "
+            + "16 B. The rest moves bytes on the link, no DMA.\n\n\(table.markdown)\n"
     }
 
     /// One figure, for a terminal.

@@ -13,10 +13,14 @@ public struct RunReport: Sendable {
     public var wires: [WireCounts]
     /// Items that are neither free nor held by an element; if not 0, an element lost some.
     public var lostItems: Int
-    /// Packets with a timestamp earlier than their predecessor's, over all wires.
+    /// Packets with a stamp before that of an earlier one, over all wires.
     public var backwards: UInt64
+    /// Packets with a stamp too far ahead for time to follow, over all wires.
+    public var ahead: UInt64
     /// Unusual things about the input, one sentence each.
     public var warnings: [String]
+    /// The user ended the run before the end of its input.
+    public var wasInterrupted = false
 
     public init(
         graph: String,
@@ -24,6 +28,7 @@ public struct RunReport: Sendable {
         wires: [WireCounts],
         lostItems: Int,
         backwards: UInt64,
+        ahead: UInt64 = 0,
         warnings: [String]
     ) {
         self.graph = graph
@@ -31,6 +36,7 @@ public struct RunReport: Sendable {
         self.wires = wires
         self.lostItems = lostItems
         self.backwards = backwards
+        self.ahead = ahead
         self.warnings = warnings
     }
 
@@ -45,7 +51,11 @@ public struct RunReport: Sendable {
     }
 
     /// One row per element, and one per wire.
-    public var table: (elements: Table, wires: Table) {
+    public var table: (elements: Table, wires: Table) { table(isGrouped: true) }
+
+    /// The tables; the digits of large numbers are in groups of three if `isGrouped`.
+    private func table(isGrouped: Bool) -> (elements: Table, wires: Table) {
+        func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
         var elements = Table([
             ("element", .left), ("type", .left), ("in", .right), ("made", .right), ("out", .right), ("used", .right),
             ("held", .right), ("dropped", .right), ("reasons", .left),
@@ -68,29 +78,35 @@ public struct RunReport: Sendable {
         return (elements, wires)
     }
 
-    /// The report for a terminal.
-    public var text: String {
-        let (elements, wires) = table
-        var out = elements.text + "\n" + wires.text
-        let values = handlerLines
+    /// The report as text. For a terminal its lines have at most `width` characters, and large numbers are in groups of three digits;
+    /// programs get plain numbers.
+    public func text(width: Int?) -> String {
+        let (elements, wires) = table(isGrouped: width != nil)
+        let most = width ?? .max
+        var out = elements.text(width: most) + "\n" + wires.text(width: most)
+        let values = handlers(isGrouped: width != nil).text(width: most)
         if !values.isEmpty { out += "\n" + values }
+        if wasInterrupted { out += "\nInterrupted: this is counted of the packets before.\n" }
         return out
     }
 
-    private var handlerLines: String {
+    private func handlers(isGrouped: Bool) -> Table {
+        func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
         var table = Table([("handler", .left), ("value", .right)])
         for e in elements {
             for h in e.handlers where h.value != 0 {
                 table.rows.append(["\(e.name).\(h.name)", h.value < 0 ? "\(h.value)" : grouped(UInt64(h.value))])
             }
         }
-        return table.rows.isEmpty ? "" : table.text
+        return table.rows.isEmpty ? Table([]) : table
     }
 
     /// The report in Markdown.
     public var markdown: String {
         let (elements, wires) = table
-        return "# Run of \(graph)\n\nCounted while the graph ran on real packets.\n\n" + elements.markdown + "\n"
+        return
+            "# Run of \(graph)\n\nCounted while the graph ran on real packets\(wasInterrupted ? ", up to an interrupt" : "").\n\n"
+            + elements.markdown + "\n"
             + wires.markdown
     }
 
@@ -132,7 +148,9 @@ public struct RunReport: Sendable {
                 )
             ),
             ("time_backwards", .unsigned(backwards)),
+            ("time_ahead", .unsigned(ahead)),
             ("balances", .bool(balances)),
+            ("interrupted", .bool(wasInterrupted)),
             ("warnings", .array(warnings.map { .string($0) })),
         ])
     }
@@ -175,6 +193,12 @@ public struct RunReport: Sendable {
             }
         }
         add("time_backwards", .unsigned(backwards), "packets", "packets whose stamp lay before that of an earlier one")
+        add(
+            "time_ahead",
+            .unsigned(ahead),
+            "packets",
+            "packets whose stamp lay more than a day after those around them"
+        )
         return .object([("statistics", .array(list))])
     }
 }

@@ -16,21 +16,38 @@ public struct Table: Sendable {
     public init(_ columns: [(title: String, alignment: Alignment)]) { self.columns = columns }
 
     /// Columns padded with spaces, for a terminal.
-    public var text: String {
+    public var text: String { text(width: .max) }
+
+    /// Columns padded with spaces, in lines of at most `width` characters if they fit: where they do not, several tables one below the
+    /// other, each with the first column.
+    public func text(width: Int) -> String {
+        guard !columns.isEmpty else { return "" }
         let widths = columns.indices.map { c in
             max(columns[c].title.count, rows.map { $0[c].count }.max() ?? 0)
         }
-        func line(_ cells: [String]) -> String {
+        var parts: [[Int]] = [[0]]
+        var used = widths[0]
+        for c in columns.indices.dropFirst() {
+            if parts[parts.count - 1].count > 1, used + 2 + widths[c] > width {
+                parts.append([0])
+                used = widths[0]
+            }
+            parts[parts.count - 1].append(c)
+            used += 2 + widths[c]
+        }
+        func line(_ cells: [String], _ part: [Int]) -> String {
             var out = ""
-            for c in columns.indices {
+            for c in part {
                 let padding = String(repeating: " ", count: widths[c] - cells[c].count)
                 out += columns[c].alignment == .left ? cells[c] + padding : padding + cells[c]
-                if c < columns.count - 1 { out += "  " }
+                if c != part.last { out += "  " }
             }
             while out.last == " " { out.removeLast() }
             return out + "\n"
         }
-        return line(columns.map(\.title)) + rows.map(line).joined()
+        return parts.map { part in
+            line(columns.map(\.title), part) + rows.map { line($0, part) }.joined()
+        }.joined(separator: "\n")
     }
 
     /// A table in Markdown.

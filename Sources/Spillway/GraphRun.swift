@@ -14,6 +14,8 @@ public struct WireArgument: Sendable, Equatable {
     public var sources: [String]
     /// The destination of sent packets; nil to only count them.
     public var write: String?
+    /// The captures are merged by time.
+    public var isMerged = false
 
     /// An error in an argument.
     public struct Failure: Error, CustomStringConvertible {
@@ -26,15 +28,25 @@ public struct WireArgument: Sendable, Equatable {
         self.write = write
     }
 
-    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`. A source is a file name, optionally prefixed with `file:`.
-    public init(_ text: String) throws(Failure) {
-        guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
-            throw Failure(description: "'\(text)' is not NAME=FILE[,write=FILE]")
+    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`. A source is a file name, optionally prefixed with `file:`; `\,` in it is a comma
+    /// and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
+    public init(_ text: String, wires: [String] = []) throws(Failure) {
+        let prefix = text.firstIndex(of: "=").map { String(text[..<$0]) }
+        let rest: Substring
+        if let prefix, !prefix.isEmpty, !prefix.contains(","), !prefix.contains("/"),
+            prefix != "write" || wires.contains(prefix)
+        {
+            name = prefix
+            rest = text.dropFirst(prefix.count + 1)
+        } else if wires.count == 1, prefix != "" {
+            name = wires[0]
+            rest = text[...]
+        } else {
+            let names = (wires.isEmpty ? ["NAME"] : wires).map { "\($0)=FILE" }.joined(separator: " or ")
+            throw Failure(description: "'\(text)' does not say which wire: write \(names)")
         }
-        name = String(text[..<equals])
         sources = []
-        let parts = text[text.index(after: equals)...].split(separator: ",", omittingEmptySubsequences: false)
-        for part in parts {
+        for part in WireArgument.parts(rest) {
             if part.hasPrefix("write=") {
                 guard write == nil else { throw Failure(description: "'\(text)' names two files to write") }
                 write = String(part.dropFirst(6))
@@ -45,11 +57,32 @@ public struct WireArgument: Sendable, Equatable {
                         "'\(part)': only captures can be bound to a wire in this version, not interfaces or workloads"
                 )
             } else {
-                let path = part.hasPrefix("file:") ? part.dropFirst(5) : part
+                let path = part.hasPrefix("file:") ? String(part.dropFirst(5)) : part
                 guard !path.isEmpty else { throw Failure(description: "'\(text)' has an empty file name") }
-                sources.append(String(path))
+                sources.append(path)
             }
         }
+    }
+
+    /// The parts between commas that no backslash precedes.
+    private static func parts(_ text: Substring) -> [String] {
+        var parts = [""]
+        var isEscaped = false
+        for character in text {
+            if isEscaped {
+                if character != ",", character != "\\" { parts[parts.count - 1].append("\\") }
+                parts[parts.count - 1].append(character)
+                isEscaped = false
+            } else if character == "\\" {
+                isEscaped = true
+            } else if character == "," {
+                parts.append("")
+            } else {
+                parts[parts.count - 1].append(character)
+            }
+        }
+        if isEscaped { parts[parts.count - 1].append("\\") }
+        return parts
     }
 
     /// One argument per wire: several arguments for the same name are merged.
@@ -104,22 +137,30 @@ public enum GraphRun {
         }
         let numbers = spec.nodes.indices.filter { spec.nodes[$0].isWire }
         let names = numbers.map { spec.nodes[$0].name }
+        var problems = wires.filter { !names.contains($0.name) }.map { wire in
+            let guess = nearest(to: wire.name, among: names).map { "; did you mean '\($0)'?" } ?? ""
+            return "graph '\(spec.name)' has no wire '\(wire.name)'; it has " + names.joined(separator: ", ") + guess
+        }
+        problems += numbers.filter { number in
+            spec.edges.contains { $0.from == number }
+                && wires.first { $0.name == spec.nodes[number].name }?.sources.isEmpty ?? true
+        }.map { "wire '\(spec.nodes[$0].name)' has no capture; give one with --wire \(spec.nodes[$0].name)=FILE" }
+        problems += wires.flatMap(\.sources).filter { Files.isMissing($0) && Files.exists("/sys/class/net/\($0)") }.map
+        {
+            "'\($0)' is a network interface; this version reads captures only, as 'tcpdump -i \($0) -w FILE' makes them"
+        }
+        if !problems.isEmpty { throw BindingError(description: problems.joined(separator: "\nerror: ")) }
         var bindings: [Int: WireBinding] = [:]
         for wire in wires {
-            guard let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) else {
-                let guess = nearest(to: wire.name, among: names).map { "; did you mean '\($0)'?" } ?? ""
-                throw BindingError(
-                    description: "graph '\(spec.name)' has no wire '\(wire.name)'; it has "
-                        + names.joined(separator: ", ") + guess
-                )
+            var source: PacketSource?
+            if wire.isMerged, wire.sources.count > 1 {
+                source = try MergedSource(paths: wire.sources, shouldStop: shouldStop)
+            } else if !wire.sources.isEmpty {
+                source = try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
             }
-            let source = wire.sources.isEmpty ? nil : try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
-            bindings[number] = WireBinding(source: source)
-        }
-        for number in numbers
-        where bindings[number]?.source == nil && spec.edges.contains(where: { $0.from == number }) {
-            let name = spec.nodes[number].name
-            throw BindingError(description: "wire '\(name)' has no capture; give one with --wire \(name)=FILE")
+            if let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) {
+                bindings[number] = WireBinding(source: source)
+            }
         }
         // Files are created only once all inputs could be opened.
         for wire in wires {
@@ -137,7 +178,8 @@ public enum GraphRun {
     ///   - inputs: other files read besides the captures of `wires`; none of them is written.
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
-    ///   - progress: called now and then with the number of packets that have entered.
+    ///   - progress: called now and then with the number of packets that have entered, and the share of the captures that has been
+    ///     read, if known.
     public static func run(
         _ spec: GraphSpec,
         wires: [WireArgument],
@@ -146,13 +188,14 @@ public enum GraphRun {
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
-        progress: ((UInt64) -> Void)? = nil,
+        progress: ((UInt64, () -> Double?) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
         var inputs = inputs
         for wire in wires { for source in wire.sources { inputs.add(source) } }
         for wire in wires { if let write = wire.write { try inputs.checkOutput(write) } }
         let senders = wires.indices.filter { wires[$0].write.map(FileSink.isStandardOutput) == true }
+        if !ownsOutput { try checkStandardOutput(spec, senders: senders.map { wires[$0].name }) }
         var wires = wires
         if ownsOutput { for k in senders { wires[k].write = nil } }
         let bindings = try bind(spec, wires, shouldStop: shouldStop)
@@ -162,17 +205,26 @@ public enum GraphRun {
             discardsOutput: ownsOutput,
             linkTypes: linkTypes(of: bindings)
         )
-        let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        let instance = try Instance(
+            spec,
+            bindings: bindings.mapValues {
+                WireBinding(source: $0.source, destination: $0.destination.map(services.watched))
+            },
+            services: services,
+            options: options
+        )
         try instance.open()
         let runtime = DirectRuntime(instance)
         runtime.observer = observer?(instance)
         let sources = bindings.values.compactMap(\.source)
         runtime.shouldStop = {
-            progress?(sources.reduce(0) { $0 + $1.packets })
-            return shouldStop?() ?? false
+            progress?(sources.reduce(0) { $0 + $1.packets }) { share(of: sources) }
+            // There is no use in going on when results are lost.
+            return services.hasFailed || shouldStop?() ?? false
         }
         try runtime.run()
-        let input = InputNotes(instance)
+        var input = InputNotes(instance)
+        input.noteDrops(at: instance)
         return Outcome(
             report: report(instance, input),
             input: input,
@@ -181,9 +233,33 @@ public enum GraphRun {
         )
     }
 
+    /// Throws if packets would be written to standard output by several, or among lines of text: no program could read that.
+    private static func checkStandardOutput(_ spec: GraphSpec, senders: [String]) throws {
+        let writers = spec.nodes.filter { node in
+            node.element.settings.contains { $0.name == "file" && FileSink.isStandardOutput($0.text) }
+        }
+        let captures =
+            senders + writers.filter { $0.type.defaultInputs.first?.accepts.allows(.packet) == true }.map(\.name)
+        let names = (senders + writers.map(\.name)).map { "'\($0)'" }
+        guard !captures.isEmpty, names.count > 1 else { return }
+        throw BindingError(
+            description:
+                "\(names.joined(separator: " and ")) write to standard output, and '\(captures[0])' writes a capture, with "
+                + "which nothing can be mixed; give all but one a file of their own"
+        )
+    }
+
+    /// The share of all sources' bytes that has been read; nil if it is not known of one.
+    private static func share(of sources: [PacketSource]) -> Double? {
+        let shares = sources.compactMap(\.share)
+        let all = shares.reduce(0) { $0 + $1.all }
+        guard shares.count == sources.count, all > 0 else { return nil }
+        return Double(shares.reduce(0) { $0 + $1.done }) / Double(all)
+    }
+
     /// The distinct link types that captures announce before they are read.
     static func linkTypes(of bindings: [Int: WireBinding]) -> [UInt16] {
-        Set(bindings.values.compactMap { $0.source as? CaptureSource }.flatMap(\.announcedLinkTypes)).sorted()
+        Set(bindings.values.compactMap { $0.source as? any CaptureInput }.flatMap(\.announcedLinkTypes)).sorted()
     }
 
     /// A report of an instance's counters.
@@ -194,6 +270,7 @@ public enum GraphRun {
             wires: instance.wireCounts(),
             lostItems: instance.lostItems,
             backwards: input.backwards,
+            ahead: input.ahead,
             warnings: input.warnings
         )
     }
@@ -207,6 +284,10 @@ public final class ObservedServices: FilterServices {
     private let inputs: InputFiles
     private let discardsOutput: Bool
     private let names = Mutex<Set<String>>([])
+    private let failed = Atomic(false)
+
+    /// Whether something could not be written.
+    public var hasFailed: Bool { failed.load(ordering: .relaxed) }
 
     /// - Parameters:
     ///   - inputs: files that elements may not write to.
@@ -236,7 +317,14 @@ public final class ObservedServices: FilterServices {
         try inputs.checkOutput(name)
         names.withLock { _ = $0.insert(name) }
         if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
-        return try services.openSink(name, appends: appends)
+        return WatchedSink(try services.openSink(name, appends: appends)) { [self] in
+            failed.store(true, ordering: .relaxed)
+        }
+    }
+
+    /// A destination for a wire whose failures end the run too.
+    func watched(_ destination: any PacketDestination) -> any PacketDestination {
+        WatchedDestination(destination) { [self] in failed.store(true, ordering: .relaxed) }
     }
 
     public func readFile(_ name: String, most: Int) throws -> [UInt8] { try services.readFile(name, most: most) }
@@ -244,4 +332,44 @@ public final class ObservedServices: FilterServices {
     public func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         try services.compileFilter(filter, linkType: linkType)
     }
+}
+
+/// A sink that tells when writing fails.
+private final class WatchedSink: ByteSink {
+    private let sink: any ByteSink
+    private let failed: () -> Void
+
+    init(_ sink: any ByteSink, _ failed: @escaping () -> Void) {
+        self.sink = sink
+        self.failed = failed
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        do { try sink.write(bytes) } catch {
+            failed()
+            throw error
+        }
+    }
+
+    func flush() throws { try sink.flush() }
+}
+
+/// A wire's destination that tells when writing fails.
+private final class WatchedDestination: PacketDestination {
+    private let destination: any PacketDestination
+    private let failed: () -> Void
+
+    init(_ destination: any PacketDestination, _ failed: @escaping () -> Void) {
+        self.destination = destination
+        self.failed = failed
+    }
+
+    func write(_ item: Packet) throws {
+        do { try destination.write(item) } catch {
+            failed()
+            throw error
+        }
+    }
+
+    func close() throws { try destination.close() }
 }

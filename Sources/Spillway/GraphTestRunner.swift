@@ -17,7 +17,7 @@ public enum GraphTestRunner {
     }
 
     /// Runs all tests of a file that can be run. Diagnostics concern the files, and missing things that they name: with an
-    /// error among them some tests were not run. Failures concern the graph. `progress` is called with the name of each test
+    /// error among them some tests were not run, whose names are in `notRun` if the file could be read. Failures concern the graph. `progress` is called with the name of each test
     /// before it runs. `settings` override the tests' own parameter values.
     public static func run(
         _ path: String,
@@ -25,16 +25,16 @@ public enum GraphTestRunner {
         settings: [(key: String, value: String)] = [],
         seed: UInt64 = 1,
         progress: (String) -> Void = { _ in }
-    ) -> (results: [Result], diagnostics: [Diagnostic]) {
+    ) -> (results: [Result], notRun: [String], diagnostics: [Diagnostic]) {
         let (tests, diagnostics) = loader.loadTests(path, settings: settings)
-        guard let tests else { return ([], diagnostics) }
+        guard let tests else { return ([], [], diagnostics) }
         let results = tests.cases.compactMap { test in
             test.graph.map { graph in
                 progress(test.name)
                 return run(test, tests, graph, seed, MemoryServices(loader.services))
             }
         }
-        return (results, diagnostics)
+        return (results, tests.cases.filter { $0.graph == nil }.map(\.name), diagnostics)
     }
 
     private static func run(
@@ -69,14 +69,32 @@ public enum GraphTestRunner {
             var options = Instance.Options()
             options.seed = seed
             let instance = try Instance(graph, bindings: bindings, services: services, options: options)
-            let arrived = ArrivingRecords(instance, at: test.records.compactMap { graph.index(of: $0.element) })
+            let arrived = Arrivals(
+                instance,
+                records: test.records.compactMap { graph.index(of: $0.element) },
+                packets: test.arrivals.compactMap { graph.index(of: $0.element) }
+            )
             let runtime = DirectRuntime(instance)
-            if !test.records.isEmpty { runtime.observer = arrived }
+            if !test.records.isEmpty || !test.arrivals.isEmpty { runtime.observer = arrived }
             try runtime.run()
             for (number, collected) in sent.sorted(by: { $0.key < $1.key }) {
                 let wire = graph.nodes[number].name
                 guard let expected = test.outputs.first(where: { $0.wire == wire }) else { continue }
-                compare(expected, collected, wire: wire) { fail($0, $1) }
+                compare(
+                    expected.packets,
+                    expected.mark,
+                    collected,
+                    ("wire '\(wire)' sent", "did not leave wire '\(wire)'")
+                ) {
+                    fail($0, $1)
+                }
+            }
+            for expected in test.arrivals {
+                let name = expected.element
+                let collected = graph.index(of: name).flatMap { arrived.packets[$0] } ?? CollectedPackets()
+                compare(expected.packets, expected.mark, collected, ("'\(name)' got", "did not reach '\(name)'")) {
+                    fail($0, $1)
+                }
             }
             for expected in test.records {
                 compare(expected, graph.index(of: expected.element).flatMap { arrived.records[$0] } ?? [], fail)
@@ -91,6 +109,12 @@ public enum GraphTestRunner {
                         fail("\(drop.element) dropped \(count) for \(drop.reason), not \(drop.count)", drop.mark)
                     }
                 }
+                for counter in test.counters where counter.element == counts.name {
+                    let value = counts[counter.name] ?? 0
+                    if value != counter.value {
+                        fail("\(counter.element).\(counter.name) is \(value), not \(counter.value)", counter.mark)
+                    }
+                }
             }
         } catch {
             fail("\(error)", test.mark)
@@ -98,23 +122,25 @@ public enum GraphTestRunner {
         return Result(name: test.name, failures: failures)
     }
 
-    /// Compares the packets that left a wire with those expected, in order.
+    /// Compares the packets that came somewhere with those expected, in order. `words` say in messages that one came, and that one
+    /// did not.
     private static func compare(
-        _ expected: GraphTests.Packets,
+        _ expected: [GraphTests.Text],
+        _ mark: Mark,
         _ collected: CollectedPackets,
-        wire: String,
+        _ words: (came: String, didNot: String),
         _ fail: (String, Mark) -> Void
     ) {
-        for (k, text) in expected.packets.enumerated() {
+        for (k, text) in expected.enumerated() {
             do throws(PacketText.Failure) {
                 let pattern = try PacketText.Pattern(text.text)
                 guard k < collected.packets.count else {
-                    fail("'\(text.text)' did not leave wire '\(wire)'", text.mark)
+                    fail("'\(text.text)' \(words.didNot)", text.mark)
                     continue
                 }
                 if !collected.withItem(k, { pattern.matches($0) }) {
                     fail(
-                        "wire '\(wire)' sent '\(collected.withItem(k) { PacketText.describe($0) })', not '\(text.text)'",
+                        "\(words.came) '\(collected.withItem(k) { PacketText.describe($0) })', not '\(text.text)'",
                         text.mark
                     )
                 }
@@ -122,15 +148,19 @@ public enum GraphTestRunner {
                 fail("\(error)", text.mark)
             }
         }
-        for k in expected.packets.count..<max(expected.packets.count, collected.packets.count) {
-            fail("wire '\(wire)' also sent '\(collected.withItem(k) { PacketText.describe($0) })'", expected.mark)
+        for k in expected.count..<max(expected.count, collected.packets.count) {
+            let (first, last) = (
+                words.came.split(separator: " ").dropLast().joined(separator: " "),
+                words.came.split(separator: " ").last ?? ""
+            )
+            fail("\(first) also \(last) '\(collected.withItem(k) { PacketText.describe($0) })'", mark)
         }
     }
 
     /// Compares the records that reached an element with those expected, in order.
     private static func compare(
         _ expected: GraphTests.Records,
-        _ records: [ArrivingRecords.Record],
+        _ records: [Arrivals.Record],
         _ fail: (String, Mark, _ suggestion: String?) -> Void
     ) {
         for (k, text) in expected.records.enumerated() {
@@ -157,8 +187,23 @@ public enum GraphTestRunner {
     }
 }
 
-/// Collects the records that arrive at some elements, individually even if they travel together.
-private final class ArrivingRecords: RunObserver {
+extension ElementCounts {
+    /// The value of a counter that a test names: one of ``GraphTests/counts``, or a handler.
+    fileprivate subscript(_ name: String) -> Int? {
+        switch name {
+        case "in": Int(entered)
+        case "made": Int(made)
+        case "out": Int(left)
+        case "used": Int(used)
+        case "held": Int(held)
+        case "dropped": Int(dropped)
+        default: handlers.first { $0.name == name }?.value
+        }
+    }
+}
+
+/// Collects the records that arrive at some elements, individually even if they travel together, and the packets at others.
+private final class Arrivals: RunObserver {
     /// A record with its layout.
     struct Record {
         var layout: Layout
@@ -171,16 +216,22 @@ private final class ArrivingRecords: RunObserver {
 
     /// By node number, in order of arrival.
     private(set) var records: [Int: [Record]] = [:]
+    /// By node number, in order of arrival.
+    private(set) var packets: [Int: CollectedPackets] = [:]
     private let instance: Instance
     private let watched: Set<Int>
 
-    init(_ instance: Instance, at nodes: [Int]) {
+    init(_ instance: Instance, records: [Int], packets: [Int]) {
         self.instance = instance
-        watched = Set(nodes)
+        watched = Set(records)
+        for node in packets { self.packets[node] = CollectedPackets() }
     }
 
     func moved(_ batch: Batch, edge: Int) {
         let node = instance.spec.edges[edge].to
+        if let packets = packets[node] {
+            for k in 0..<batch.count where batch[k].layout == 0 { packets.write(batch[k]) }
+        }
         guard watched.contains(node) else { return }
         for k in 0..<batch.count {
             guard let layout = instance.layouts[batch[k].layout],
@@ -203,7 +254,7 @@ extension MemorySource {
         self.init(
             frames.map { frame in
                 // Time stops rather than reach the value that stands for the end of the input.
-                clock = min(PacketText.latestTime, max(clock, frame.time ?? clock + 1_000))
+                clock = min(PacketText.latestTime, frame.time ?? clock + 1_000)
                 return Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: clock)
             }
         )

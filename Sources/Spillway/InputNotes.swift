@@ -9,8 +9,10 @@ import Reports
 public struct InputNotes {
     /// Oddities, in sentences.
     public private(set) var warnings: [String] = []
-    /// Packets with a timestamp earlier than their predecessor's, over all wires.
+    /// Packets with a stamp before that of an earlier one, over all wires.
     public private(set) var backwards: UInt64 = 0
+    /// Packets with a stamp too far ahead for time to follow, over all wires.
+    public private(set) var ahead: UInt64 = 0
     /// The error that ended a capture early; nil if there was none. The packets before it were used.
     public private(set) var failure: (any Error)?
 
@@ -19,7 +21,7 @@ public struct InputNotes {
         for number in instance.bindings.keys.sorted() {
             guard let source = instance.bindings[number]?.source else { continue }
             let wire = "wire '\(instance.spec.nodes[number].name)'"
-            warnings += (source as? CaptureSource)?.warnings ?? []
+            warnings += (source as? any CaptureInput)?.warnings ?? []
             for (linkType, packets) in source.linkTypes where !LinkType.isSupported(linkType) {
                 warnings.append(
                     "\(wire): \(packets) packets of link type \(LinkType.name(linkType)) (\(linkType)), "
@@ -31,9 +33,53 @@ public struct InputNotes {
                     "\(wire): \(grouped(source.backwards)) packets had a stamp before that of an earlier packet"
                 )
             }
+            if source.ahead > 0 {
+                warnings.append(
+                    "\(wire): \(grouped(source.ahead)) packets had a stamp more than a day after those around them; "
+                        + "nothing aged by it"
+                )
+            }
+            if source.clamped > 0 {
+                warnings.append(
+                    "\(wire): \(grouped(source.clamped)) packets had a stamp beyond 64 bits of nanoseconds since 1970 (year 2262); "
+                        + "they got the nearest"
+                )
+            }
             if source.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }
             backwards += source.backwards
+            ahead += source.ahead
             failure = failure ?? source.failure
+        }
+        let linkTypes = Set(instance.bindings.values.flatMap { $0.source?.linkTypes.map(\.linkType) ?? [] }).sorted()
+        for number in instance.spec.nodes.indices {
+            for linkType in linkTypes where LinkType.isSupported(linkType) {
+                for rule in (instance.elements[number] as? Classifier)?.absentRules(linkType) ?? [] {
+                    warnings.append(
+                        "element '\(instance.spec.nodes[number].name)': rule '\(rule.name)' (\(rule.filter)) matches no packet of "
+                            + "link type \(LinkType.name(linkType)), which has no such filter"
+                    )
+                }
+            }
+            for drop in instance.counts(number).drops where drop.reason == "time_out_of_range" && drop.count > 0 {
+                warnings.append(
+                    "element '\(instance.spec.nodes[number].name)': \(grouped(drop.count)) packets were not written, "
+                        + "as the capture format cannot hold their time; pcap ends in February 2106, and pcapng does not"
+                )
+            }
+        }
+    }
+
+    /// Adds what sinks dropped: results that are missing where a user looks for them.
+    mutating func noteDrops(at instance: Instance) {
+        for number in instance.spec.nodes.indices where instance.spec.nodes[number].type.category == .sinks {
+            let counts = instance.counts(number)
+            for drop in counts.drops {
+                let about = instance.spec.nodes[number].type.drops.first { $0.name == drop.reason }?.about
+                warnings.append(
+                    "'\(counts.name)' dropped \(grouped(drop.count)) items, which it did not write: \(drop.reason)"
+                        + (about.map { " (\($0))" } ?? "")
+                )
+            }
         }
     }
 }

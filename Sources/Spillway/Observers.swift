@@ -6,22 +6,49 @@ import Reports
 
 /// An item as shown to users and programs.
 public struct ItemText {
-    /// The packet, record or command as a line of text.
+    /// The number of the packet that set it in motion, from 1 over all wires; its time, and the packet, record or command as text.
     public var text: String
-    /// The item for programs, with its kind, time and lengths.
+    /// The item for programs, with its kind, time, lengths and fields.
     public var json: JSON
 
     /// Describes `item`; `layouts` are those of its run.
     public init(_ item: Packet, _ layouts: LayoutTable) {
-        text = PacketText.describe(item, layouts: layouts)
+        let number = item.sequence + 1
+        let time = TimeText.text(item.time)
+        let description = PacketText.describe(item, layouts: layouts)
+        text = "\(number) \(time) \(description)"
+        let layout = layouts[item.layout]
+        let fields: (String, JSON) =
+            if let layout {
+                ("records", .array((layout.values(item.bytes) ?? []).map(ItemText.object)))
+            } else {
+                ("fields", ItemText.object(PacketText.fields(item)))
+            }
         json = .object([
-            ("kind", .string(layouts[item.layout]?.name ?? "packet")),
+            ("kind", .string(layout?.name ?? "packet")),
+            ("packet", .unsigned(number)),
+            ("time", .string(time)),
             ("time_ns", .integer(item.time)),
-            ("packet", .unsigned(item.sequence)),
             ("length", .unsigned(UInt64(item.length))),
             ("wire_length", .unsigned(UInt64(item.wireLength))),
-            ("text", .string(text)),
+            fields,
+            ("text", .string(description)),
         ])
+    }
+
+    private static func object(_ fields: [(name: String, value: FieldValue)]) -> JSON {
+        .object(
+            fields.map { name, value in
+                switch value {
+                case .none: (name, .null)
+                case .boolean(let value): (name, .bool(value))
+                case .number(let value): (name, .unsigned(value))
+                case .signed(let value): (name, .integer(value))
+                case .text(let value): (name, .string(value))
+                case .numbers(let values): (name, .array(values.map { .unsigned($0) }))
+                }
+            }
+        )
     }
 }
 
@@ -78,10 +105,10 @@ public final class PacketTrace: RunObserver {
         }
     }
 
-    /// Follows the packet with origin number `sequence`, counted from 0 over all wires.
-    public init(_ instance: Instance, sequence: UInt64, show: @escaping (Step) -> Void) {
+    /// Follows packet `number`, counted from 1 over all wires.
+    public init(_ instance: Instance, number: UInt64, show: @escaping (Step) -> Void) {
         self.instance = instance
-        self.sequence = sequence
+        sequence = number - 1
         self.show = show
     }
 

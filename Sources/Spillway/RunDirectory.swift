@@ -118,17 +118,19 @@ public struct RunDirectory {
                 "wires",
                 .array(
                     try content.wires.map { wire in
-                        .object([
-                            ("name", .string(wire.name)),
-                            (
-                                "captures",
-                                .array(
-                                    try wire.sources.map {
-                                        .object([("path", .string($0)), ("sha256", try digest(capture: $0))])
-                                    }
-                                )
-                            ),
-                        ])
+                        .object(
+                            [
+                                ("name", .string(wire.name)),
+                                (
+                                    "captures",
+                                    .array(
+                                        try wire.sources.map {
+                                            .object([("path", .string($0)), ("sha256", try digest(capture: $0))])
+                                        }
+                                    )
+                                ),
+                            ] + (wire.isMerged ? [("merged", true)] : [])
+                        )
                     }
                 )
             ),

@@ -74,9 +74,9 @@ struct ModelOptions: ParsableArguments {
         }
         let base = try baseline.map { name in
             try placements.first { $0.name == name } ?? graph.extremes.first { $0.name == name }
-                ?? placement(name, of: graph)
+                ?? placement(name, of: graph, loaded)
         }
-        let wires = try input.bindings()
+        let wires = try input.bindings(of: graph)
         if let wire = wires.first(where: { $0.write != nil }) {
             throw Failure.usage(
                 "wire '\(wire.name)' has a file to write, but '\(verb)' only models; 'spillway run' writes it"
@@ -120,7 +120,7 @@ struct ModelOptions: ParsableArguments {
             // An interrupted search returns what it has found; half a comparison is worthless.
             let (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
             switch format {
-            case .text: try Output.result(report.text)
+            case .text: try Output.result(report.text(width: Terminal(1).width))
             case .json: try Output.result(report.json.text)
             case .markdown: try Output.result(report.markdown)
             }
@@ -206,8 +206,8 @@ struct Compare: ParsableCommand {
             ? own
             : try names.map { name in
                 try graph.placements.contains { $0.name == name }
-                    ? placement(name, of: graph)
-                    : graph.extremes.first { $0.name == name } ?? placement(name, of: graph)
+                    ? placement(name, of: graph, loaded)
+                    : graph.extremes.first { $0.name == name } ?? placement(name, of: graph, loaded)
             }
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
             throw Failure.usage("placement '\(one.name)' is named twice")
@@ -237,7 +237,7 @@ struct Compare: ParsableCommand {
                 )
             }
             switch options.format {
-            case .text: try Output.result(comparison.table.text)
+            case .text: try Output.result(comparison.table.text(width: Terminal(1).width ?? .max))
             case .json: try Output.result(comparison.json.text)
             case .markdown: try Output.result(comparison.table.markdown)
             }
@@ -381,7 +381,7 @@ func loadProfile(_ name: String) throws -> (DeviceProfile, [UInt8]) {
     }
     if !path.hasPrefix("profile:") { try requireFile(path) }
     let (profile, diagnostics) = Profiles.load(name, Session.loader)
-    for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
+    for diagnostic in diagnostics { Output.error(diagnostic) }
     guard let profile else { throw Failure.badGraph() }
     return (profile, try reporting { try Profiles.read(path) })
 }

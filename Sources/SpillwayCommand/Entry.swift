@@ -35,6 +35,7 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
     let catalog = Catalog.standard.adding(elements)
     Session.$catalog.withValue(catalog) {
         do {
+            try checkVerb(Array(CommandLine.arguments.dropFirst()))
             var command = try SpillwayRoot.parseAsRoot()
             try command.run()
         } catch let error where error is Failure || error is Files.Failure {
@@ -42,10 +43,31 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
             if let message = failure.message { Output.error("error: \(message)\n") }
             exit(failure.code)
         } catch {
+            if let capture = misplacedCapture(SpillwayRoot.fullMessage(for: error)) {
+                Output.error("note: a capture is bound to a wire of the graph: --wire \(capture)\n")
+            }
             SpillwayRoot.exit(withError: error)
         }
     }
     exit(0)
+}
+
+/// The file that an unexpected argument names, if there is one: a capture where only a graph is taken.
+private func misplacedCapture(_ message: String) -> String? {
+    guard message.contains("nexpected argument") else { return nil }
+    return CommandLine.arguments.dropFirst(2).first { file in
+        message.contains("'\(file)'") && Files.isRegular(file)
+            && ["pcap", "pcapng", "cap", "gz"].contains { file.hasSuffix(".\($0)") }
+    }
+}
+
+/// Throws if the verb, or that of 'help VERB', is not one.
+private func checkVerb(_ arguments: [String]) throws {
+    let verbs = SpillwayRoot.configuration.groupedSubcommands.flatMap { $0.subcommands }.map { $0._commandName }
+    let named = arguments.first == "help" ? arguments.dropFirst().first : arguments.first
+    guard let named, !named.hasPrefix("-"), named != "help", !verbs.contains(named) else { return }
+    let guess = nearest(to: named, among: verbs).map { "; did you mean '\($0)'?" } ?? ""
+    throw Failure.usage("there is no verb '\(named)'\(guess)\nThe verbs are \(verbs.joined(separator: ", ")).")
 }
 
 /// Set by SIGINT: the run ends with its report.
@@ -79,7 +101,9 @@ enum Session {
     static var loader: GraphLoader {
         GraphLoader(catalog: catalog, services: services) { path in
             // Diagnostics name the file themselves.
-            do { return try Profiles.read(path) } catch let error as Files.Failure { throw Unreadable(error.reason) }
+            do { return try Profiles.read(path == "-" ? "/dev/stdin" : path) } catch let error as Files.Failure {
+                throw Unreadable(error.reason)
+            }
         }
     }
 }
@@ -175,6 +199,10 @@ extension OutputError {
 enum Output {
     static func result(_ text: String) throws { try write(1, text) }
     static func error(_ text: String) { try? write(2, text) }
+    static func error(_ diagnostic: Diagnostic) {
+        let terminal = Terminal(2)
+        error(diagnostic.rendered(inColour: terminal.hasColours, width: terminal.width ?? .max))
+    }
 
     private static func write(_ file: Int32, _ text: String) throws {
         let bytes = Array(text.utf8)

@@ -26,8 +26,8 @@ struct Graph: ParsableCommand {
     var placementName: String?
 
     func run() throws {
-        let (graph, _) = try source.load()
-        let sides = try placementName.map { try placement($0, of: graph) }
+        let (graph, loaded) = try source.load()
+        let sides = try placementName.map { try placement($0, of: graph, loaded) }
         switch format {
         case .text: try Output.result(GraphDrawing.text(graph, placement: sides))
         case .dot: try Output.result(GraphDrawing.dot(graph, placement: sides))

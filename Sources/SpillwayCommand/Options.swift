@@ -22,7 +22,7 @@ struct GraphOptions: ParsableArguments {
     func load() throws -> (graph: GraphSpec, loaded: LoadedGraph) {
         try requireFile(graph)
         let loaded = Session.loader.loadGraph(graph, settings: try pairs(settings))
-        for diagnostic in loaded.diagnostics { Output.error(diagnostic.rendered) }
+        for diagnostic in loaded.diagnostics { Output.error(diagnostic) }
         guard let spec = loaded.graph else { throw Failure.badGraph() }
         return (spec, loaded)
     }
@@ -33,11 +33,14 @@ struct InputOptions: ParsableArguments {
     @Option(
         name: .customLong("wire"),
         help: ArgumentHelp(
-            "Binds a wire of the graph to captures; '-' is standard input.",
+            "Binds a wire of the graph to captures; '-' is standard input, '\\,' a comma in a name. The name of the only wire may be left out.",
             valueName: "name=file[,file...][,write=file]"
         )
     )
     var wires: [String] = []
+
+    @Flag(help: "Merges the captures of each wire by time; if not, they are read one after another.")
+    var merge = false
 
     @Option(help: "Seed of everything random.")
     var seed: UInt64 = 1
@@ -66,8 +69,15 @@ struct InputOptions: ParsableArguments {
         return options
     }
 
-    func bindings() throws -> [WireArgument] {
-        try reporting { try WireArgument.merged(try wires.map { try WireArgument($0) }) }
+    func bindings(of graph: GraphSpec) throws -> [WireArgument] {
+        let names = graph.nodes.filter(\.isWire).map(\.name)
+        return try reporting {
+            try WireArgument.merged(try wires.map { try WireArgument($0, wires: names) }).map { wire in
+                var wire = wire
+                wire.isMerged = merge && wire.sources.count > 1
+                return wire
+            }
+        }
     }
 }
 
@@ -124,7 +134,7 @@ func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
 }
 
 /// A placement by its name in the graph, or from a separate file.
-func placement(_ name: String, of graph: GraphSpec) throws -> GraphSpec.Placement {
+func placement(_ name: String, of graph: GraphSpec, _ loaded: LoadedGraph) throws -> GraphSpec.Placement {
     if let named = graph.placements.first(where: { $0.name == name }) { return named }
     guard name.contains("/") || name.hasSuffix(".yaml") || !Files.isMissing(name) else {
         let names = graph.placements.map(\.name)
@@ -135,8 +145,8 @@ func placement(_ name: String, of graph: GraphSpec) throws -> GraphSpec.Placemen
         )
     }
     try requireFile(name)
-    let (placement, diagnostics) = Session.loader.loadPlacement(name, for: graph)
-    for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
+    let (placement, diagnostics) = Session.loader.loadPlacement(name, for: loaded)
+    for diagnostic in diagnostics { Output.error(diagnostic) }
     guard let placement else { throw Failure.badGraph() }
     return placement
 }

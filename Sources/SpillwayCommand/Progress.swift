@@ -25,9 +25,17 @@ final class Progress {
         Output.error("\(what): \(state())\(timeLeft(now)) ...\n")
     }
 
+    /// Reports the state, and the completed share of a single step, which is computed only when it is shown.
+    func callAsFunction(_ state: @autoclosure () -> String, share: () -> Double?) {
+        guard ContinuousClock.now >= due else { return }
+        self(state(), share())
+    }
+
     private func timeLeft(_ now: ContinuousClock.Instant) -> String {
         let seconds = Double((now - began).components.seconds)
-        guard fraction > 0, seconds >= 1 else { return "" }
-        return ", about \(Int((seconds * (1 - fraction) / fraction).rounded(.up))) s left"
+        guard fraction > 0 else { return "" }
+        let percent = ", \(min(100, Int(fraction * 100))) %"
+        guard seconds >= 1 else { return percent }
+        return percent + ", about \(Int((seconds * (1 - fraction) / fraction).rounded(.up))) s left"
     }
 }

@@ -28,7 +28,7 @@ struct Run: ParsableCommand {
     func run() throws {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
         let (graph, loaded) = try source.load()
-        let wires = try options.input.bindings()
+        let wires = try options.input.bindings(of: graph)
         try reporting {
             let inputs = InputFiles(loaded, wires)
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
@@ -39,12 +39,14 @@ struct Run: ParsableCommand {
                 inputs: inputs,
                 services: Session.services,
                 options: options.instance,
-                progress: { progress("\(grouped($0)) packets") },
+                progress: { progress("\(grouped($0)) packets", share: $1) },
                 shouldStop: stopAsked
             )
             let wasInterrupted = stopAsked()
-            let report = outcome.report
-            let text = format == .json ? report.json.text : report.text
+            var report = outcome.report
+            report.wasInterrupted = wasInterrupted
+            let terminal = Terminal(outcome.usedStandardOutput ? 2 : 1)
+            let text = format == .json ? report.json.text : report.text(width: terminal.width)
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
             var content = RunDirectory.Content(
                 verb: "run",
@@ -58,6 +60,7 @@ struct Run: ParsableCommand {
             content.outputs = outcome.outputs
             content.wasInterrupted = wasInterrupted
             try directory?.write(content, shouldStop: stopAsked)
+            noteInterrupt(wasInterrupted)
             try conclude(outcome.input, report.imbalances)
         }
     }
@@ -67,8 +70,8 @@ struct Tap: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a graph and shows what passes one edge.",
         discussion: """
-            An edge is named by its output: 'sort.syn'. One line for each item, or a capture with --write. Standard output is for \
-            these: what the graph itself would write there is thrown away.
+            An edge is named by its output: 'sort.syn'. One line for each item, with the number of the packet that set it in motion, \
+            from 1 over all wires, and its time; or a capture with --write. Standard output is for these: what the graph itself would write there is thrown away.
             """
     )
     @OptionGroup var source: GraphOptions
@@ -96,7 +99,7 @@ struct Tap: ParsableCommand {
         if write != nil, kind != .packet, kind != .stream {
             throw Failure.usage("edge '\(edge)' carries \(kind?.description ?? "no items"); only packets fit a capture")
         }
-        let wires = try options.input.bindings()
+        let wires = try options.input.bindings(of: graph)
         try reporting {
             let progress = Progress("tapping \(edge)")
             let inputs = InputFiles(loaded, wires)
@@ -127,12 +130,13 @@ struct Tap: ParsableCommand {
                         }
                     }
                 },
-                progress: { progress("\(grouped($0)) packets, \(seen) items passed") },
+                progress: { progress("\(grouped($0)) packets, \(seen) items passed", share: $1) },
                 shouldStop: { stopAsked() || seen >= count ?? .max || failure != nil }
             )
             try writer?.close()
             if let failure { throw failure }
             Output.error("\(seen) items passed \(edge)\n")
+            noteInterrupt(stopAsked())
             noteDiscards(outcome)
             try conclude(outcome.input)
         }
@@ -149,15 +153,19 @@ struct Trace: ParsableCommand {
     // One item at a time, so that the element's counters show what it did with the packet.
     @OptionGroup var input: InputOptions
 
-    @Option(help: ArgumentHelp("Which packet: its number over all wires, from 0.", valueName: "number"))
-    var packet: UInt64 = 0
+    @Option(help: ArgumentHelp("Which packet: its number over all wires, from 1.", valueName: "number"))
+    var packet: UInt64 = 1
 
     @Option(help: "How steps are written; JSON is one object a line.")
     var format: ResultFormat = .text
 
+    func validate() throws {
+        if packet == 0 { throw ValidationError("packets are numbered from 1, as in tshark") }
+    }
+
     func run() throws {
         let (graph, loaded) = try source.load()
-        let wires = try input.bindings()
+        let wires = try input.bindings(of: graph)
         try reporting {
             let progress = Progress("tracing packet \(packet)")
             let inputs = InputFiles(loaded, wires)
@@ -171,7 +179,7 @@ struct Trace: ParsableCommand {
                 ownsOutput: true,
                 options: input.instance,
                 observer: { instance in
-                    let made = PacketTrace(instance, sequence: packet) { step in
+                    let made = PacketTrace(instance, number: packet) { step in
                         guard failure == nil else { return }
                         do {
                             try Output.result((format == .json ? step.json.line : step.text) + "\n")
@@ -182,15 +190,21 @@ struct Trace: ParsableCommand {
                     trace = made
                     return made
                 },
-                progress: { progress("\(grouped($0)) packets") },
+                progress: { progress("\(grouped($0)) packets", share: $1) },
                 shouldStop: { stopAsked() || failure != nil }
             )
             if let failure { throw failure }
             noteDiscards(outcome)
+            noteInterrupt(stopAsked())
             try conclude(outcome.input)
             if trace?.found != true { throw Failure.notHeld("there is no packet \(packet)") }
         }
     }
+}
+
+/// Reports that the user ended the run.
+private func noteInterrupt(_ wasInterrupted: Bool) {
+    if wasInterrupted { Output.error("warning: interrupted; what came after is not in the results\n") }
 }
 
 /// Reports that results of the graph are missing, as this verb has standard output to itself.

@@ -8,7 +8,7 @@ struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Says everything that is wrong with graphs, compounds, placements, profiles and tests.",
         discussion: """
-            In Markdown files it checks every block of YAML that is one of these. Every file is looked at; the status is the worst \
+            In Markdown files it checks every block of YAML that is one of these. '-' is standard input. Every file is looked at; the status is the worst \
             of them: 78 for what is wrong, before 77 and 66 for what cannot be read.
             """
     )
@@ -31,12 +31,14 @@ struct Check: ParsableCommand {
             let isFine = !found.contains { $0.severity == .error }
             if !isFine {
                 var failure = Failure.badGraph()
-                do { try requireFile(file) } catch { failure = Failure(code: Failure(error).code, message: nil) }
+                do { if file != "-" { try requireFile(file) } } catch {
+                    failure = Failure(code: Failure(error).code, message: nil)
+                }
                 if failure.code > worst?.code ?? 0 { worst = failure }
             }
             guard format == .text else { continue }
-            for diagnostic in found { Output.error(diagnostic.rendered) }
-            if isFine { try Output.result("\(file): fine\n") }
+            for diagnostic in found { Output.error(diagnostic) }
+            if isFine { try Output.result("\(file == "-" ? "standard input" : file): fine\n") }
         }
         if format == .json {
             try Output.result("[" + all.map(\.json).joined(separator: ",\n ") + "]\n")
@@ -47,8 +49,10 @@ struct Check: ParsableCommand {
 
 struct Test: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs the tests of graphs: packets in, packets and drops expected.",
-        discussion: "A directory stands for all its files that end in .test.yaml."
+        abstract: "Runs the tests of graphs: packets in; packets, records, drops and counters expected.",
+        discussion: """
+            A directory stands for all its files that end in .test.yaml. Tests that cannot be run are counted too; the status is then 78.
+            """
     )
     @Argument(help: "Files of tests, or directories with them.")
     var files: [String] = ["graphs"]
@@ -83,13 +87,22 @@ struct Test: ParsableCommand {
             let progress = Progress("testing")
             var passed = 0
             var failed = 0
+            var notRun = 0
             var isBroken = false
+            var problems: [Diagnostic] = []
             var tests: [JSON] = []
             for path in paths {
-                let (results, diagnostics) = GraphTestRunner.run(path, Session.loader, settings: settings, seed: seed) {
+                let (results, others, diagnostics) = GraphTestRunner.run(
+                    path,
+                    Session.loader,
+                    settings: settings,
+                    seed: seed
+                ) {
                     progress("\(passed) passed, \(failed) failed, now '\($0)' of \(path)")
                 }
-                for diagnostic in diagnostics { Output.error(diagnostic.rendered) }
+                problems += diagnostics
+                notRun += others.count
+                if format == .text { for diagnostic in diagnostics { Output.error(diagnostic) } }
                 if diagnostics.contains(where: { $0.severity == .error }) { isBroken = true }
                 for result in results {
                     if result.failures.isEmpty {
@@ -98,27 +111,35 @@ struct Test: ParsableCommand {
                         failed += 1
                     }
                     guard format == .json else {
-                        for failure in result.failures { Output.error(failure.rendered) }
+                        for failure in result.failures { Output.error(failure) }
                         continue
                     }
                     tests.append(
                         .object([
-                            ("file", .string(path)), ("name", .string(result.name)),
+                            ("file", .string(path)), ("name", .string(result.name)), ("run", .bool(true)),
                             ("passed", .bool(result.failures.isEmpty)),
                             ("failures", .array(result.failures.compactMap { JSON($0.json) })),
                         ])
                     )
+                }
+                tests += others.map {
+                    .object([
+                        ("file", .string(path)), ("name", .string($0)), ("run", .bool(false)), ("passed", .bool(false)),
+                        ("failures", .array([])),
+                    ])
                 }
             }
             if format == .json {
                 try Output.result(
                     JSON.object([
                         ("passed", .integer(Int64(passed))), ("failed", .integer(Int64(failed))),
-                        ("tests", .array(tests)),
+                        ("not_run", .integer(Int64(notRun))),
+                        ("problems", .array(problems.compactMap { JSON($0.json) })), ("tests", .array(tests)),
                     ]).text
                 )
             } else {
-                try Output.result("\(passed) passed, \(failed) failed\n")
+                let others = notRun > 0 ? ", \(notRun) could not be run" : ""
+                try Output.result("\(passed) passed, \(failed) failed\(others)\n")
             }
             // A test that could not be run is worse than one that failed.
             if isBroken { throw Failure.badGraph() }
@@ -129,7 +150,8 @@ struct Test: ParsableCommand {
 
 struct Format: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lays out graph files: indentation, arrows, blank lines. Comments and meaning stay."
+        abstract: "Lays out graph files: indentation, arrows, blank lines. Comments and meaning stay.",
+        discussion: "With '-' it reads standard input and writes the result to standard output."
     )
     @Argument(help: "The files.")
     var files: [String]
@@ -138,16 +160,17 @@ struct Format: ParsableCommand {
     var check = false
 
     func run() throws {
-        for file in files { try requireFile(file) }
+        for file in files where file != "-" { try requireFile(file) }
         var different: [String] = []
         for file in files {
             try reporting {
-                let bytes = try Files.read(file)
+                let bytes = try Files.read(file == "-" ? "/dev/stdin" : file)
                 guard let text = String(validating: bytes, as: UTF8.self) else {
                     throw Failure.badGraph("\(file): is not UTF-8")
                 }
                 let formatted: String
                 do { formatted = try GraphFormatter.format(text) } catch { throw Failure.badGraph("\(file):\(error)") }
+                if file == "-", !check { return try Output.result(formatted) }
                 if formatted == text { return }
                 different.append(file)
                 if !check { try Files.write(formatted, to: file) }
@@ -189,13 +212,20 @@ struct New: ParsableCommand {
         } catch {
             throw Failure.usage("\(error)")
         }
+        let loader = GraphLoader(catalog: Session.catalog, services: Session.services) { _ in Array(text.utf8) }
+        let errors = loader.loadGraph("new").diagnostics.filter { $0.severity == .error }
+        guard errors.isEmpty else {
+            let reasons = errors.map { $0.message + ($0.suggestion.map { "; \($0)" } ?? "") }
+            throw Failure.usage("no graph can be made of this chain: " + reasons.joined(separator: "\nerror: "))
+        }
         try Output.result(text)
     }
 }
 
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Explains the code of an error in a graph, capture or output, or lists all codes."
+        abstract:
+            "Explains the code of an error in a graph, capture or output, or lists all codes with a sentence on each."
     )
     @Argument(help: "The code, as it stands in brackets behind the message.")
     var code: String?
@@ -209,7 +239,12 @@ struct Explain: ParsableCommand {
         guard let code else {
             try Output.result(
                 format == .json
-                    ? JSON.array(codes.map { .string($0) }).text : codes.joined(separator: "\n") + "\n"
+                    ? JSON.array(codes.map { .string($0) }).text
+                    : codes.map { code in
+                        let summary =
+                            Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence) ?? ""
+                        return "\(code)\n    \(summary)\n"
+                    }.joined()
             )
             return
         }

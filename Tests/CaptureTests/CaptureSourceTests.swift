@@ -83,13 +83,83 @@ import Testing
         #expect(outcome.packets.map(\.bytes) == [a, b])
     }
 
-    @Test func stampsThatGoBackBecomeTheLargestSoFar() throws {
-        let records = [5, 3, 4, 6, 6, 2].map { (UInt32($0), UInt32(0), a, UInt32(60)) }
-        for batch in [1, 3, 64] {
-            let outcome = try read([scratch.file("v.pcap", pcap(records))], batch: batch)
-            #expect(outcome.packets.map(\.time) == [5, 5, 5, 6, 6, 6].map { $0 * second })
-            #expect(outcome.backwards == 3)
+    /// Packets keep their stamps, whatever those are; time is the largest so far, but does not follow a stamp a day ahead that the
+    /// next packet does not confirm: in files and streams, of both formats, however batches are cut.
+    @Test(arguments: [
+        ([5, 3, 4, 6, 6, 2], [5, 5, 5, 6, 6, 6], 3, 0),
+        // One from the future: in the middle, first and last.
+        ([5, 3_000_000_000, 6, 7], [5, 5, 6, 7], 0, 1), ([3_000_000_000, 5, 6, 7], [5, 5, 6, 7], 0, 1),
+        ([5, 6, 3_000_000_000], [5, 6, 6], 0, 1), ([3_000_000_000], [3_000_000_000], 0, 0),
+        // Several, but never two together; and one before the future that comes true.
+        ([5, 2_000_000_000, 6, 3_000_000_000, 7], [5, 5, 6, 6, 7], 0, 2),
+        ([5, 3_000_000_000, 1_000_000, 1_000_001], [5, 5, 1_000_000, 1_000_001], 0, 1),
+        // A pause of years, and one of a day, which needs no confirmation.
+        ([5, 3_000_000_000, 3_000_000_001], [5, 3_000_000_000, 3_000_000_001], 0, 0),
+        ([5, 86_405], [5, 86_405], 0, 0), ([5, 86_406], [5, 86_406], 0, 0), ([86_406, 5], [5, 5], 0, 1),
+        ([86_405, 5], [86_405, 86_405], 1, 0),
+        // Two together are followed, and time stands still until they are reached.
+        ([5, 3_000_000_000, 3_000_000_000, 6], [5, 3_000_000_000, 3_000_000_000, 3_000_000_000], 1, 0),
+    ])
+    func packetsKeepTheirStampsAndTimeOnlyAdvances(
+        _ stamps: [Int],
+        _ times: [Int],
+        _ backwards: UInt64,
+        _ ahead: UInt64
+    ) throws {
+        let records = stamps.map { (UInt32($0), UInt32(0), a, UInt32(60)) }
+        var blocks = Blocks()
+        blocks.section()
+        blocks.interface()
+        for stamp in stamps {
+            blocks.enhanced(0, UInt64(stamp) * 1_000_000, a)
+            // Other blocks between packets tell nothing of the time.
+            blocks.block(5) { $0.put(UInt32(0), UInt32(9), UInt32(0)) }
         }
+        for (name, file) in [("pcap", pcap(records)), ("big", pcap(isBig: true, records)), ("pcapng", blocks.bytes)] {
+            for (suffix, bytes) in [("", file), (".gz", gzip(file))] {
+                let path = try scratch.file(name + suffix, bytes)
+                for batch in [1, 2, 3, 64] {
+                    let outcome = try read([path], batch: batch)
+                    #expect(outcome.packets.map(\.time) == stamps.map { Int64($0) * second }, "\(name)\(suffix)")
+                    #expect(outcome.times == times.map { Int64($0) * second }, "\(name)\(suffix)")
+                    #expect(outcome.backwards == backwards && outcome.ahead == ahead && outcome.error == nil)
+                }
+            }
+        }
+    }
+
+    /// Of two files of different days the second goes on from its first packet; damage after a stamp in doubt is reported.
+    @Test func timeGoesOnInTheNextFile() throws {
+        let first = try scratch.file("1", pcap([(5, 0, a, 60), (6, 0, b, 14)]))
+        let records: [(UInt32, UInt32, [UInt8], UInt32)] = [(9_000_000, 0, a, 60), (9_000_001, 0, b, 14)]
+        let second = try scratch.file("2", pcap(records))
+        let outcome = try read([first, second])
+        #expect(outcome.times == [5, 6, 9_000_000, 9_000_001].map { $0 * self.second })
+        for cut in 1...40 {
+            let bytes = Array(pcap(records).dropLast(cut))
+            for name in ["cut", "cut.gz"] {
+                let damaged = try read([first, scratch.file(name, name == "cut" ? bytes : gzip(bytes))])
+                #expect(
+                    damaged.times.last == (cut <= 30 ? 9_000_000 : 6) * self.second,
+                    "\(name) \(cut)"
+                )
+                #expect(damaged.packets.count == (cut <= 30 ? 3 : 2))
+                #expect((damaged.error == nil) == (cut == 30))
+            }
+        }
+    }
+
+    @Test func stampsThatCannotBeHeldAreCounted() throws {
+        var blocks = Blocks()
+        blocks.section()
+        blocks.interface(resolution: 6)
+        blocks.enhanced(0, 5_000_000, a)
+        blocks.enhanced(0, .max, a)
+        blocks.enhanced(0, 6_000_000, a)
+        let outcome = try read([scratch.file("far.pcapng", blocks.bytes)])
+        #expect(outcome.packets.map(\.time) == [5 * second, .max - 1, 6 * second])
+        #expect(outcome.times == [5 * second, 5 * second, 6 * second])
+        #expect(outcome.clamped == 1 && outcome.ahead == 1)
     }
 
     @Test func oversizedRecordsAreErrorsAndAllocateNothing() throws {
@@ -333,7 +403,10 @@ import Testing
         #expect(bytes[130...].withUnsafeBytes { write(descriptor, $0.baseAddress!, $0.count) } == bytes.count - 130)
         close(descriptor)
         #expect(source.nextTime == 9 * second)
-        #expect(source.fill(pool, &indices, max: 16, before: .max, sequence: 2) == 2)
+        #expect(source.fill(pool, &indices, max: 16, before: .max, sequence: 2) == 1)
+        // The last is from the future: whether that is so, another packet would tell.
+        #expect(source.nextTime == 9 * second)
+        #expect(source.fill(pool, &indices, max: 16, before: .max, sequence: 3) == 1)
         #expect(source.nextTime == .max)
         #expect(source.failure == nil)
     }
@@ -396,7 +469,8 @@ import Testing
         let empty = try scratch.file("4", pcap([]))
         for batch in [1, 2, 64] {
             let outcome = try read([first, empty, second, third], batch: batch)
-            #expect(outcome.packets.map(\.time) == [5, 6, 6, 7, 8].map { $0 * self.second })
+            #expect(outcome.packets.map(\.time) == [5, 6, 4, 7, 8].map { $0 * self.second })
+            #expect(outcome.times == [5, 6, 6, 7, 8].map { $0 * self.second })
             #expect(outcome.packets.map(\.bytes) == [a, b, b, a, a])
             #expect(outcome.packets.map(\.interface) == [0, 0, 2, 2, 3])
             #expect(outcome.backwards == 1)

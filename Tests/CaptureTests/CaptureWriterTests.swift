@@ -98,13 +98,22 @@ import Testing
         #expect(tshark.split(separator: "\n") == ["0", "1", "0", "2", "1", "0"])
     }
 
-    @Test func timesThatTheFormatCannotHoldBecomeTheNearest() throws {
-        let times: [Int64] = [-5, 4_294_967_295_999_999_999, .max - 1]
-        let extreme = times.map { Packet(time: $0, bytes: [1, 2, 3]) }
-        let pcap = try read([write(extreme, to: "out.pcap")])
-        #expect(pcap.packets.map(\.time) == [0, 4_294_967_295_999_999_999, 4_294_967_295_999_999_999])
-        let pcapng = try read([write(extreme, to: "out.pcapng")])
-        #expect(pcapng.packets.map(\.time) == [0, 4_294_967_295_999_999_999, .max - 1])
+    @Test func timesThatTheFormatCannotHoldAreRefused() throws {
+        let last: Int64 = 4_294_967_295_999_999_999
+        let held: [(name: String, times: [Int64])] = [
+            ("out.pcap", [0, last]), ("out.pcapng", [0, last + 1, .max - 1]),
+        ]
+        for (name, times) in held {
+            let outcome = try read([write(times.map { Packet(time: $0, bytes: [1, 2, 3]) }, to: name)])
+            #expect(outcome.packets.map(\.time) == times)
+        }
+        for (name, time) in [("out.pcap", -1), ("out.pcap", last + 1), ("out.pcapng", -1)] {
+            #expect {
+                try write([Packet(time: time, bytes: [1])], to: name)
+            } throws: {
+                ($0 as? OutputError)?.code == "time_out_of_range"
+            }
+        }
     }
 
     @Test(arguments: ["out.pcap", "out.pcapng"]) func packetsTooLongForOthersAreCut(name: String) throws {

@@ -40,6 +40,12 @@ import Testing
         #expect(FilterCompilerTests.message("port nosuchservice").contains("unknown port 'nosuchservice'"))
     }
 
+    /// As `tcpdump -d 'ip broadcast' -r FILE` prints it.
+    @Test func broadcastIsThatOfEveryNetwork() throws {
+        let program = try #require(try FilterCompiler.compile("ip broadcast", linkType: 1))
+        #expect(program.map(\.k) == [12, 0x800, 30, 0, 0xffff_ffff, 262_144, 0])
+    }
+
     @Test func aFilterForOtherLinksTakesNothing() throws {
         #expect(try FilterCompiler.compile("wlan type mgt", linkType: 1) == nil)
         #expect(try FilterCompiler.compile("wlan type mgt", linkType: 105) != nil)

@@ -34,10 +34,14 @@ struct Packet: Equatable {
 /// What a source gave, and how it ended.
 struct Outcome {
     var packets: [Packet] = []
+    /// Functional time at which each came in.
+    var times: [Int64] = []
     var error: CaptureError?
     /// The error came when the source was made.
     var atStart = false
     var backwards: UInt64 = 0
+    var ahead: UInt64 = 0
+    var clamped: UInt64 = 0
     var bytes: UInt64 = 0
     var linkTypes: [UInt16: UInt64] = [:]
     var warnings: [String] = []
@@ -66,7 +70,10 @@ func read(_ paths: [String], batch: Int = 64, pool capacity: Int = 256) throws -
         }
         for k in 0..<n {
             let item = pool.items[Int(indices[k])]
-            if k == 0 && item.time != next { throw Broken("announced \(next), given \(item.time)") }
+            let now = pool.now(indices[k])
+            if k == 0 && now != next { throw Broken("announced \(next), given \(now)") }
+            if let last = outcome.times.last, now < last { throw Broken("time stepped back from \(last) to \(now)") }
+            outcome.times.append(now)
             if item.sequence != sequence + UInt64(k) { throw Broken("sequence \(item.sequence)") }
             outcome.packets.append(Packet(item))
         }
@@ -77,6 +84,8 @@ func read(_ paths: [String], batch: Int = 64, pool capacity: Int = 256) throws -
     if source.linkTypes.reduce(0, { $0 + $1.packets }) != source.packets { throw Broken("link types counted wrongly") }
     outcome.error = source.failure as? CaptureError
     outcome.backwards = source.backwards
+    outcome.ahead = source.ahead
+    outcome.clamped = source.clamped
     outcome.bytes = source.bytes
     outcome.linkTypes = Dictionary(uniqueKeysWithValues: source.linkTypes.map { ($0.linkType, $0.packets) })
     outcome.warnings = source.warnings

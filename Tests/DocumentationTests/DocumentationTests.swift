@@ -130,4 +130,46 @@ import Testing
         let outcome = try Tool.run("spillway run \(path) \(bound) --format json", in: directory.url)
         #expect(outcome.status == 0, "\(outcome.error)")
     }
+
+    /// The reference of the language has every key that the schema knows, and every word of packets.
+    @Test func theReferenceIsComplete() throws {
+        let text = try String(contentsOf: root.appending(path: "graphs/LANGUAGE.md"), encoding: .utf8)
+        let data = try Data(contentsOf: root.appending(path: "graphs/schema/graph.json"))
+        let schema = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+        let parts = try #require(schema["$defs"] as? [String: [String: Any]])
+        func keys(_ value: Any) -> Set<String> {
+            guard let value = value as? [String: Any] else {
+                return (value as? [Any])?.map(keys).reduce(into: []) { $0.formUnion($1) } ?? []
+            }
+            let own = Set((value["properties"] as? [String: Any] ?? [:]).keys)
+            return value.values.map(keys).reduce(into: own) { $0.formUnion($1) }
+        }
+        let names = ["graph", "compound", "placement", "tests", "params", "sides"]
+        let all = names.map { keys(parts[$0] ?? [:]) }.reduce(into: Set<String>()) { $0.formUnion($1) }
+        #expect(all.isSuperset(of: ["together", "use", "inputs", "default", "values", "counters", "packets", "set"]))
+        for key in all where !text.contains("`\(key)`") && !text.contains("`out: \(key)`") {
+            Issue.record("graphs/LANGUAGE.md does not explain '\(key)'")
+        }
+        let source = try String(
+            contentsOf: root.appending(path: "Sources/Dataplane/Text/PacketText.swift"),
+            encoding: .utf8
+        )
+        let rows = source.components(separatedBy: "\n").filter { $0.hasPrefix("/// | ") }.map {
+            String($0.dropFirst(4))
+        }
+        #expect(rows.count > 15)
+        for row in rows where !text.contains(row + "\n") { Issue.record("graphs/LANGUAGE.md lacks: \(row)") }
+    }
+
+    /// The tutorial shows the files that its commands use, and README the graph that it draws.
+    @Test func documentsShowWhatIsThere() throws {
+        let tutorial = try String(contentsOf: root.appending(path: "Examples/tutorial/README.md"), encoding: .utf8)
+        for name in ["dns-log.yaml", "dns-log.test.yaml"] {
+            let file = try String(contentsOf: root.appending(path: "Examples/tutorial/\(name)"), encoding: .utf8)
+            #expect(tutorial.contains("```yaml\n\(file)```"), "\(name) is another in the tutorial")
+        }
+        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        let drawn = try Tool.run("spillway graph graphs/flow-monitor.yaml --format mermaid", in: root)
+        #expect(readme.contains("```mermaid\n\(drawn.output)```"), "\(drawn.output)")
+    }
 }

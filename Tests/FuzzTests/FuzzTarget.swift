@@ -18,6 +18,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible {
         FuzzTarget(name: "http", run: FuzzHTTP.run, seeds: FuzzHTTP.seeds),
         FuzzTarget(name: "tls", run: FuzzTLS.run, seeds: FuzzTLS.seeds),
         FuzzTarget(name: "options", run: FuzzOptions.run, seeds: FuzzOptions.seeds),
+        FuzzTarget(name: "tunnels", run: FuzzTunnels.run, seeds: FuzzTunnels.seeds),
     ]
 }
 

@@ -267,10 +267,96 @@ import Testing
         #expect(
             loaded.codes == [
                 "unknown_type", "bad_value", "unknown_parameter", "bad_filter", "unknown_element", "chain_syntax",
-                "unknown_element", "bad_value",
+                "unknown_port", "unknown_element", "bad_value",
             ]
         )
         #expect(loaded.graph == nil)
+    }
+
+    /// A wrong value of a parameter does not hide what is wrong with the element's connections, where its ports do not depend on it.
+    @Test func aWrongValueHidesNothingElse() {
+        func codes(_ elements: String, _ chains: String) -> [String] {
+            load("graph: g\nelements:\n  wire: {type: Wire}\n\(elements)\nchains:\n\(chains)\n").codes
+        }
+        // A filter that is refused, a number that is none; then a wrong port, a wrong kind.
+        let sort = "  sort: {type: Classifier, rules: {a: tcp prot 1}}\n  table: {type: FlowTable, capacity: many}"
+        #expect(
+            codes(sort, "  - wire -> sort\n  - sort.b -> table -> Pick -> Discard\n  - sort.other -> Discard")
+                == ["bad_filter", "bad_value", "unknown_port", "kind_mismatch"]
+        )
+        // A flow table that is missing, a column that is missing, values that do not go together.
+        #expect(
+            codes(
+                "  a: {type: Remark, most: 10}\n  b: {type: Choosy, low: 2, high: 1}\n  c: {type: Describe}",
+                "  - wire -> Track -> c -> Pick -> b -> Discard\n  - Wire -> a -> Discard"
+            ) == ["bad_value", "bad_element", "no_flow_table", "missing_column"]
+        )
+        // Of filters with a parameter that is missing the names are known, and the others are checked.
+        #expect(
+            codes("  s: {type: Classifier, rules: {a: host $x, b: tcp prot 1}}", "  - wire -> s.c -> Discard")
+                == ["undefined_parameter", "bad_filter", "unknown_port"]
+        )
+        // What the ports depend on is not known here, so nothing is said of them.
+        for fault in ["per: pakket", "pre: flow"] {
+            #expect(codes("  a: {type: Remark, \(fault)}", "  - wire -> a -> Discard\n  - a.no -> Discard").count == 1)
+        }
+        #expect(codes("  s: {type: Classifier, rules: [x]}", "  - wire -> s\n  - s.x -> Discard") == ["bad_value"])
+        #expect(codes("  s: {type: Classifier}", "  - wire -> s\n  - s.x -> Discard") == ["missing_parameter"])
+        // What follows from another error is not reported: the chain before Track is not understood.
+        #expect(codes("  a: {type: Nothing}", "  - wire -> a -> Track -> Discard") == ["unknown_type"])
+    }
+
+    /// Of what is written twice both parts are checked, and neither seems to be missing.
+    @Test func aKeyWrittenTwiceHidesNothing() {
+        let loaded = load(
+            """
+            graph: g
+            elements:
+              wire: {type: Wire}
+              wire: {type: Wire}
+              a: {type: Countr}
+            chains:
+              - wire -> Discard
+            chains:
+              - Wire -> Discrd
+            elements:
+              b: {type: Counter, limit: 1}
+
+            """
+        )
+        #expect(
+            loaded.diagnostics.map { "\($0.line) \($0.code)" }
+                == [
+                    "4 duplicate_key", "5 unknown_type", "8 duplicate_key", "9 unknown_type", "10 duplicate_key",
+                    "11 unused_element", "11 unknown_parameter",
+                ],
+            "\(loaded.rendered)"
+        )
+        // An alias stands for a value that is not read; the rest is.
+        #expect(
+            load("graph: g\nelements: {a: &x {type: Counter}, b: *x}\nchains: [Wire -> a -> b -> Discrd]\n").codes
+                == ["anchor", "anchor", "unknown_type"]
+        )
+    }
+
+    /// A suggestion means what was written.
+    @Test(
+        arguments: [
+            ("FlowTable, idle: 5m", "5 min"), ("FlowTable, idle: 1.5 hours", "1.5 h"), ("FlowTable, idle: 2d", "48 h"),
+            ("RecordSink, rate: 10 MB/s", "80 Mbps"), ("RecordSink, rate: 10 Mbit/s", "10 Mbps"),
+            ("RecordSink, rate: 0.5 GB/s", "4 Gbps"), ("RecordSink, rate: 3 Mpkt/s", "3 Mpps"),
+            ("RecordSink, rate: 1 MiB/s", "8388608 bps"),
+            ("RecordSink, rate: 4 Mbsp", "4 Mbps"), ("RecordSink, size: 1.5 TB", "1500 GB"),
+            // Each of these may mean two things.
+            ("RecordSink, size: 64 KB", ""), ("RecordSink, size: 64 K", ""), ("RecordSink, rate: 10 Mops", ""),
+            ("RecordSink, size: 64 Mb", ""), ("FlowTable, idle: 5x", ""), ("FlowTable, idle: 5 M", ""),
+        ]
+    )
+    func suggestionsKeepTheMeaning(_ value: String, _ suggestion: String) {
+        let loaded = load("graph: g\nelements: {a: {type: \(value)}}\nchains: []\n")
+        let found = loaded.diagnostics.first { $0.code == "bad_value" }
+        #expect(found != nil)
+        #expect(found?.suggestion ?? "" == (suggestion.isEmpty ? "" : "did you mean '\(suggestion)'?"))
     }
 
     @Test func errorsInACompoundUsedTwiceAreToldOnce() {
@@ -454,23 +540,28 @@ import Testing
     // MARK: Other files
 
     @Test func placementsHaveFilesOfTheirOwn() throws {
-        let graph = try #require(load(synFront).graph)
+        let loaded = load(synFront)
+        let graph = try #require(loaded.graph)
         let files = [
             "x/p.yaml": "placement: mine\ngraph: ../g.yaml\nnic: [IPCheck@1, sort, cookie, known]\ndefault: host\n",
             "g.yaml": synFront,
         ]
-        let (placement, diagnostics) = loader(files).loadPlacement("x/p.yaml", for: graph)
+        let (placement, diagnostics) = loader(files).loadPlacement("x/p.yaml", for: loaded)
         #expect(diagnostics == [])
         #expect(placement == GraphSpec.Placement(name: "mine", sides: graph.placements[1].sides))
         #expect(loader(files).check("x/p.yaml", profile: { _ in [] }) == [])
-        let bad = loader(["p.yaml": files["x/p.yaml"]!.replacing("cookie", with: "cokie")]).loadPlacement(
-            "p.yaml",
-            for: graph
-        )
+        let misspelt = files["x/p.yaml"]!.replacing("cookie", with: "cokie")
+        let bad = loader(["x/p.yaml": misspelt, "g.yaml": synFront]).loadPlacement("x/p.yaml", for: loaded)
         #expect(bad.placement == nil)
         #expect(
             bad.diagnostics.map { "\($0.code) \($0.suggestion ?? "")" } == ["unknown_element did you mean 'cookie'?"]
         )
+        // One of another graph is refused, whatever its elements are called; so is one whose graph is gone.
+        let other = loader(["x/p.yaml": files["x/p.yaml"]!, "g.yaml": synFront + "# changed\n"])
+            .loadPlacement("x/p.yaml", for: loaded)
+        #expect(other.placement == nil && other.diagnostics.map(\.code) == ["bad_graph"])
+        let lost = loader(["p.yaml": misspelt]).loadPlacement("p.yaml", for: loaded)
+        #expect(lost.placement == nil && lost.diagnostics.map(\.code) == ["cannot_read"])
     }
 
     static let tests = """
@@ -526,12 +617,32 @@ import Testing
             """
         let all = loader(["a.test.yaml": text, "g.yaml": synFront])
         let (read, diagnostics) = all.loadTests("a.test.yaml")
-        let expected = ["5:12 bad_graph", "6:61 unknown_drop", "7:12 bad_graph"]
+        let expected = ["5:37 unknown_parameter", "6:61 unknown_drop", "7:29 bad_value"]
         #expect(diagnostics.map { "\($0.line):\($0.column) \($0.code)" } == expected)
         #expect(diagnostics.first?.suggestion == "did you mean 'port'?")
         #expect(all.check("a.test.yaml", profile: { _ in [] }) == diagnostics)
         let tests = try #require(read)
         #expect(tests.cases.map { $0.graph != nil } == [true, true, false, false, false, true])
+    }
+
+    /// A test that cannot be read hides nothing of the others, and is none that passed.
+    @Test func testsThatCannotBeReadHideNothing() throws {
+        let text = """
+            graph: g.yaml
+            tests:
+              - {nme: a, in: {}, out: {}}
+              - {name: b, in: {wire: ['10.0.0.1 -> 10.0.0.2']}, out: {drops: {cookie.bad_cookie: many}}}
+              - {name: c, in: {}, out: {counters: {cookie: 1}}}
+              - {name: fine, in: {}, out: {counters: {cookie.in: 0}}}
+
+            """
+        let (read, diagnostics) = loader(["a.test.yaml": text, "g.yaml": synFront]).loadTests("a.test.yaml")
+        #expect(
+            diagnostics.map { "\($0.line) \($0.code)" } == [
+                "3 unknown_key", "3 missing_key", "4 bad_packet", "4 bad_value", "5 bad_value",
+            ]
+        )
+        #expect(try #require(read).cases.map { $0.graph != nil } == [false, false, false, true])
     }
 
     @Test func anyFileCanBeReadAsAValue() throws {

@@ -159,6 +159,18 @@ import Testing
         #expect(answers[1].contains("prots") && answers[2].contains("round") && answers[4].contains("source"))
     }
 
+    /// What is wrong is said of the kind of file it is, not that it is of no kind.
+    @Test(.enabled(if: hasJSONSchema)) func messagesAreAboutTheKind() throws {
+        let answers = try validate([
+            "graph: g\nchans: []\n", "compound: C\ninputs: [in]\nchains: []\n", "graph: g.yaml\ntests: [{nme: a}]\n",
+            "grph: g\n", "placement: p\ngraph: g.yaml\nnik: [a]\n",
+        ])
+        let words = ["'chans'", "'outputs'", "'nme'", "'graph'", "'nik'"]
+        for (answer, word) in zip(answers, words) {
+            #expect(answer.contains(word) && !answer.contains("given schemas"), "\(answer)")
+        }
+    }
+
     @Test func theTextIsAlwaysTheSame() {
         let schema = GraphSchema.json(catalog)
         #expect(schema == GraphSchema.json(Catalog(catalog.types.reversed())))

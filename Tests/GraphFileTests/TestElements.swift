@@ -127,6 +127,30 @@ final class Pick: Element {
     init(_: Config, _: Setup) { super.init() }
 }
 
+/// Makes records with a column of a given name, or of each flow.
+final class Remark: Element {
+    enum Per: String, CaseIterable, Sendable { case packet, flow }
+    struct Config: ElementConfig {
+        var column = "a"
+        var per = Per.packet
+        var most = 1
+    }
+    static let summary = "makes remarks"
+    static let category = Category.metadata
+    static let depends = Depends.item
+    static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .headers, "packets")] }
+    static func outputs(_ config: Config) -> [Output] {
+        [Output("out", .kind(.record(config.per.rawValue)), "remarks")]
+    }
+    static let parameters: [Parameter<Config>] = [
+        .init("column", \.column, "name"), .init("per", \.per, "what of"), .init("most", \.most, in: 0...9, "how many"),
+    ]
+    init(_ config: Config, _ setup: Setup) {
+        _ = setup.layouts.register(Layout(config.per.rawValue, [(config.column, .u8)]))
+        super.init()
+    }
+}
+
 /// Has an input and an output of one name, and runs on the host only.
 final class Relay: Element {
     typealias Config = NoConfig
@@ -176,7 +200,9 @@ final class RecordSink: Element {
     static let summary = "writes"
     static let category = Category.sinks
     static let depends = Depends.item
-    static func inputs(_: Config) -> [Input] { [Input("in", .any, reads: .payload, "items")] }
+    static func inputs(_ config: Config) -> [Input] {
+        [Input("in", .any, reads: .payload, takesOneLayout: config.format == .csv, "items")]
+    }
     static func outputs(_: Config) -> [Output] { [] }
     static let parameters: [Parameter<Config>] = [
         .init("file", \.file, "file name"), .init("format", \.format, "format"), .init("fields", \.fields, "fields"),
@@ -190,7 +216,7 @@ let testCatalog = Catalog([
     ElementDescriptor(Classifier.self), ElementDescriptor(Counter.self), ElementDescriptor(Discard.self),
     ElementDescriptor(Wire.self), ElementDescriptor(IPCheck.self), ElementDescriptor(SYNCookie.self),
     ElementDescriptor(FlowTable.self), ElementDescriptor(Track.self), ElementDescriptor(Describe.self),
-    ElementDescriptor(Pick.self),
+    ElementDescriptor(Pick.self), ElementDescriptor(Remark.self),
     ElementDescriptor(Relay.self), ElementDescriptor(Choosy.self), ElementDescriptor(RecordSink.self),
 ])
 

@@ -43,7 +43,7 @@ import Testing
             "plan in/flow-monitor.yaml --wire wire=in/a.pcapng --write in/flow-monitor.yaml",
             "plan in/flow-monitor.yaml --wire wire=in/a.pcapng --profile in/nic.yaml --write in/nic.yaml",
             "compare in/flow-monitor.yaml --wire wire=in/a.pcapng --run-dir dir",
-            "cp in/p.yaml dir/report.md; compare in/flow-monitor.yaml --placements ./dir/report.md --wire wire=in/a.pcapng "
+            "sed s,flow-,../in/flow-, in/p.yaml > dir/report.md; compare in/flow-monitor.yaml --placements ./dir/report.md --wire wire=in/a.pcapng "
                 + "--run-dir dir",
         ]
     )
@@ -93,6 +93,104 @@ import Testing
         #expect(outcome.error.contains("packets"), "\(outcome.error)")
         let written = try Data(contentsOf: directory.url.appending(path: "out"))
         #expect(!written.contains(Data("packets in".utf8)) && !written.contains(Data("elements".utf8)))
+    }
+
+    /// A capture on standard output is alone there.
+    @Test(
+        arguments: [
+            ("  a: {type: PacketSink, file: '-'}\n  b: {type: PacketSink, file: /dev/stdout}", ""),
+            ("  a: {type: PacketSink, file: '-'}\n  b: {type: PacketSink, file: b}", ",write=-"),
+        ]
+    )
+    func nothingIsMixedWithACapture(_ sinks: String, _ write: String) throws {
+        let (directory, _) = try Self.sandbox()
+        let graph = """
+            graph: two
+            elements:
+              wire: {type: Wire}
+              copy: {type: Tee, outputs: 3}
+            \(sinks)
+            chains:
+              - wire.rx -> copy.out1 -> a
+              - copy.out2 -> b
+              - copy.out3 -> wire.tx
+            """
+        try graph.write(to: directory.url.appending(path: "two.yaml"), atomically: true, encoding: .utf8)
+        let outcome = try Tool.run("spillway run two.yaml --wire wire=in/a.pcapng\(write) | wc -c", in: directory.url)
+        #expect(
+            outcome.error.contains("nothing can be mixed") && outcome.output == "0\n",
+            "\(outcome.output)\(outcome.error)"
+        )
+    }
+
+    /// What a sink leaves out is a warning, in the text and in the JSON.
+    @Test func droppedResultsAreWarnings() throws {
+        let (directory, _) = try Self.sandbox()
+        let graph = """
+            graph: two
+            elements:
+              wire: {type: Wire}
+              a: {type: PacketSink, file: a.pcap}
+            chains:
+              - wire.rx -> a
+            """
+        try graph.write(to: directory.url.appending(path: "two.yaml"), atomically: true, encoding: .utf8)
+        // A pcap file holds one link type: the second capture says that it has another.
+        let outcome = try Tool.run(
+            """
+            { head -c 20 Examples/captures/web.pcap; printf '\\145\\0\\0\\0'; tail -c +25 Examples/captures/web.pcap; } > raw.pcap
+            spillway run two.yaml --wire wire=Examples/captures/web.pcap,raw.pcap --format json
+            """,
+            in: directory.url
+        )
+        #expect(
+            outcome.error.contains("warning: 'a' dropped 3 793 items") && outcome.error.contains("other_link_type"),
+            "\(outcome.error)"
+        )
+        #expect(outcome.output.contains("'a' dropped 3 793 items"), "\(outcome.output)")
+    }
+
+    /// A reader that goes away, or a full disk, ends a run whose input has no end.
+    @Test(arguments: [("- | head -1", "closed_pipe"), ("/dev/full", "no_space"), ("/dev/full", "wire")])
+    func whatCannotBeWrittenEndsTheRun(_ output: String, _ code: String) throws {
+        let (directory, _) = try Self.sandbox()
+        let sink =
+            code == "wire"
+            ? "classify.yaml --wire wire=-,write=/dev/full" : "packet-log.yaml --wire wire=- --set records=\(output)"
+        let outcome = try Tool.run(
+            "{ cat Examples/captures/web.pcap; while tail -c +25 Examples/captures/web.pcap; do :; done; } 2> /dev/null | timeout 60 spillway run graphs/\(sink)",
+            in: directory.url
+        )
+        #expect(
+            outcome.status == 1 && outcome.error.contains(code == "wire" ? "no_space" : code),
+            "\(outcome.status) \(outcome.error)"
+        )
+    }
+
+    /// On a terminal tables fit its lines, digits are grouped, and errors have colours unless they are not wanted.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"))) func terminals() throws {
+        let (directory, _) = try Self.sandbox()
+        func shown(_ command: String, _ columns: Int = 60) throws -> String {
+            let inner = "stty cols \(columns); \(command)"
+            return try Tool.run("NO_COLOR= TERM=xterm script -qec '\(inner)' /dev/null < /dev/null", in: directory.url)
+                .output
+                .replacingOccurrences(of: "\r\n", with: "\n")
+        }
+        let run = "spillway run graphs/flow-monitor.yaml --wire wire=Examples/captures/web.pcap --set records=/dev/null"
+        let narrow = try shown(run)
+        #expect(narrow.split(separator: "\n").allSatisfy { $0.count <= 60 } && narrow.contains("3 793"), "\(narrow)")
+        let piped = try Tool.run(run, in: directory.url).output
+        #expect(piped.contains(" 3793 ") && !piped.contains("3 793"))
+        let long = "graph: g\\nchains: [\(String(repeating: "Counter -> ", count: 12))Discrd]\\n"
+        _ = try Tool.run("printf '\(long)' > long.yaml", in: directory.url)
+        let coloured = try shown("spillway check long.yaml")
+        #expect(coloured.contains("\u{1b}[1;31merror:") && coloured.contains("…"), "\(coloured)")
+        let plain = try shown("NO_COLOR=1 spillway check long.yaml")
+        #expect(
+            !plain.contains("\u{1b}") && plain.contains("…")
+                && plain.components(separatedBy: "\n").filter { $0.hasPrefix(" ") }.allSatisfy { $0.count <= 60 },
+            "\(plain)"
+        )
     }
 
     /// Taps and traces show items where a graph would write its results.

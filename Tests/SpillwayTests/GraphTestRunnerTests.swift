@@ -14,7 +14,8 @@ import Testing
     ) -> (results: [GraphTestRunner.Result], diagnostics: [Diagnostic]) {
         let files = ["g.yaml": graph, "g.test.yaml": "graph: g.yaml\ntests:\n" + tests]
         let loader = GraphLoader(catalog: .standard, services: MemoryServices()) { Array((files[$0] ?? "").utf8) }
-        return GraphTestRunner.run("g.test.yaml", loader)
+        let outcome = GraphTestRunner.run("g.test.yaml", loader)
+        return (outcome.results, outcome.diagnostics)
     }
 
     /// A drop that cannot happen is never counted, and nothing leaves a wire that is not there: neither proves anything.
@@ -24,7 +25,15 @@ import Testing
             ("in: {}, out: {wyre: []}", "unknown_element"),
             ("in: {}, out: {drops: {chek.not_ip: 0}}", "unknown_element"),
             ("in: {}, out: {drops: {check.not_up: 0}}", "unknown_drop"),
-            ("set: {checksum: never}, in: {}, out: {}", "bad_graph"),
+            ("set: {checksum: never}, in: {}, out: {}", "bad_value"),
+            ("set: {sum: never}, in: {}, out: {}", "unknown_parameter"),
+            ("in: {wire: ['10.0.0.1 -> 10.0.0.2']}, out: {}", "bad_packet"),
+            ("in: {}, out: {wire: ['10.0.0.1 10.0.0.2']}", "bad_packet"),
+            ("in: {}, out: {counters: {check.gone: 0}}", "bad_value"),
+            ("in: {}, out: {counters: {chek.in: 0}}", "unknown_element"),
+            ("in: {}, out: {packets: {chek: []}}", "unknown_element"),
+            ("in: {}, out: {packets: {check: ['a b']}}", "bad_packet"),
+            ("in: {}, out: {check: []}", "unknown_element"),
         ]
     )
     func misspeltNamesDoNotHold(_ test: String, _ code: String) {
@@ -34,6 +43,28 @@ import Testing
         #expect(diagnostics.map(\.code) == [code])
         #expect(results.map(\.name) == ["fine"])
         #expect(results.allSatisfy { $0.failures.isEmpty })
+    }
+
+    /// What reaches an element is compared like what leaves a wire, and counters with the values that a run reports.
+    @Test(
+        arguments: [
+            (#"packets: {check: ["* > * S", ""]}"#, []),
+            (#"packets: {check: ["* > *:80 S", ""]}, counters: {check.in: 2}"#, []),
+            ("counters: {check.in: 2, check.out: 2, check.dropped: 0, wire.packets_out: 2, check.held: 0}", []),
+            (#"packets: {check: [""]}"#, ["a: 'check' also got '10.0.0.1:1000 > 10.0.0.2:81 A'"]),
+            (#"packets: {check: ["", "* > * S"]}"#, ["a: 'check' got '10.0.0.1:1000 > 10.0.0.2:81 A', not '* > * S'"]),
+            (#"packets: {check: ["", "", "udp"]}"#, ["a: 'udp' did not reach 'check'"]),
+            (
+                "counters: {check.out: 3, wire.packets_out: 1}",
+                ["a: wire.packets_out is 2, not 1", "a: check.out is 2, not 3"]
+            ),
+        ] as [(String, [String])]
+    )
+    func arrivalsAndCountersAreCompared(_ expected: String, _ failures: [String]) {
+        let packets = #"["10.0.0.1:1000 > 10.0.0.2:80 S", "10.0.0.1:1000 > 10.0.0.2:81 A"]"#
+        let (results, diagnostics) = run("  - {name: a, in: {wire: \(packets)}, out: {\(expected)}}\n")
+        #expect(diagnostics == [])
+        #expect(results.first?.failures.map(\.message) == failures)
     }
 
     /// What tests say about records is compared in order, one by one though they travel together, by the fields they name.

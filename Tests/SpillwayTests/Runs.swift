@@ -31,7 +31,11 @@ final class FirstPackets: PacketSource {
         sequence: UInt64
     ) -> Int {
         let n = source.fill(pool, indices, max: min(max, left), before: limit - shift, sequence: sequence)
-        for k in 0..<n { pool.items[Int(indices[k])].time += shift }
+        for k in 0..<n {
+            let now = pool.now(indices[k])
+            pool.items[Int(indices[k])].time += shift
+            if pool.now(indices[k]) != now + shift { pool.enter(indices[k], at: now + shift) }
+        }
         left -= n
         counters.pointee.packets += UInt64(n)
         return n

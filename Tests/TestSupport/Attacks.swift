@@ -4,21 +4,25 @@
 import Spillway
 
 /// IPv4 packets without a link header, put together from what tests say of them.
-enum MadePacket {
-    struct Flags {
-        static let fin: UInt8 = 0x01
-        static let syn: UInt8 = 0x02
-        static let ack: UInt8 = 0x10
+public enum MadePacket {
+    public struct Flags {
+        public static let fin: UInt8 = 0x01
+        public static let syn: UInt8 = 0x02
+        public static let ack: UInt8 = 0x10
     }
 
     /// One end of a connection.
-    struct End {
+    public struct End: Sendable {
         var address: UInt32
         var port: UInt16
+        public init(address: UInt32, port: UInt16) {
+            self.address = address
+            self.port = port
+        }
     }
 
     /// A TCP segment; its checksums are 0.
-    static func tcp(
+    public static func tcp(
         _ from: End,
         _ to: End,
         _ flags: UInt8,
@@ -79,6 +83,12 @@ public enum Attack: String, CaseIterable, Sendable {
     case hugeChunks, tinyChunks, endlessExtension, endlessTrailers
     /// Requests of one connection: without a response; and each answered when thousands wait before it.
     case unansweredRequests, lateResponses
+    /// Answers without end to one request that never ends.
+    case openRequest
+    /// Requests of one connection, bytes missing before each.
+    case requestsWithHoles
+    /// After an error, bytes that begin as a head does again and again; and heads that go wrong in their second line.
+    case nearlyLines, nearlyHeads
     /// Hellos that have begun and go on no further, of ever new clients.
     case unfinishedHellos
     /// The first fragments of packets that never become whole, and last ones.
@@ -156,6 +166,23 @@ public enum Attack: String, CaseIterable, Sendable {
                 seq: UInt32(1 + answered * response.utf8.count),
                 Array(response.utf8)
             )
+        case .openRequest:
+            if k < 2 {
+                return data(k, 0, Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n".utf8))
+            }
+            return MadePacket.tcp(
+                Attack.server,
+                Attack.client(0),
+                MadePacket.Flags.ack,
+                seq: UInt32(truncatingIfNeeded: 1 + (k - 2) * Attack.answers.count),
+                ack: 60,
+                Attack.answers
+            )
+        case .requestsWithHoles:
+            let request = "GET /\(String(repeating: "a", count: 60)) HTTP/1.1\r\nHost: a\r\n\r\n"
+            return data(k, k * 2 * request.utf8.count, Array(request.utf8))
+        case .nearlyLines: return stream(k, "GET / HTTP/1.1\r\nHost: a\r\n\r\n{}\r\n", Attack.lines)
+        case .nearlyHeads: return stream(k, "GET / HTTP/1.1\r\nHost: a\r\n\r\n{}\r\n", Attack.heads)
         case .unfinishedHellos:
             let hello: [UInt8] = [22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3]
             return MadePacket.tcp(
@@ -181,6 +208,9 @@ public enum Attack: String, CaseIterable, Sendable {
         }
     }
 
+    private static let answers = Array(String(repeating: "HTTP/1.1 204 A\r\n\r\n", count: 8).utf8)
+    private static let lines = String(repeating: "GET / HTTP/1.1 HTTP/1.", count: 40)
+    private static let heads = String(repeating: "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nB b\r\n", count: 20)
     private static let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     /// Packet `k` of the one hostile connection: a SYN, then bytes at `position` of its stream.

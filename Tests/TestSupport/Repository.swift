@@ -23,6 +23,9 @@ public enum Shared {
     /// The directory of captures; what other tools make of each stands in `oracle/NAME.json`.
     public static let captures = place.appending(path: "captures").path()
 
+    /// The directory of small captures of other tools' faults.
+    public static let cases = place.appending(path: "cases").path()
+
     /// The contents of a file among them. Throws when it is not there.
     public static func data(_ path: String) throws -> Data { try Data(contentsOf: place.appending(path: path)) }
 }

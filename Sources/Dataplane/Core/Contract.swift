@@ -58,19 +58,20 @@ final class Contract {
         return "item \(i) (\(kind) number \(item.sequence), \(item.length) bytes)"
     }
 
-    private func state(_ i: Int32) -> String {
+    private func state(_ i: Int32, for node: Int32) -> String {
         switch keepers[Int(i)] {
         case Contract.free: "it is free: it was dropped, used or never made"
         case Contract.travelling: "it has left already"
+        case node << 1 | 1: "the element holds it: `resume` takes it up again"
         case let keeper where keeper & 1 == 1: "it is held by element \(parties[Int(keeper >> 1)].name)"
         case let keeper: "it is in the hands of element \(parties[Int(keeper >> 1)].name)"
         }
     }
 
-    private func take(_ i: Int32, from node: Int32, _ what: String, held: Bool = false) {
-        guard i >= 0, Int(i) < keepers.count else { breach(node, "\(what) item \(i), which does not exist") }
+    private func take(_ i: Int32, from node: Int32, _ what: String, _ how: String = "", held: Bool = false) {
+        guard i >= 0, Int(i) < keepers.count else { breach(node, "\(what) item \(i)\(how), which does not exist") }
         let wanted = node << 1 | (held ? 1 : 0)
-        if keepers[Int(i)] != wanted { breach(node, "\(what) \(name(i)), but \(state(i))") }
+        if keepers[Int(i)] != wanted { breach(node, "\(what) \(name(i))\(how), but \(state(i, for: node))") }
         if !held { inHand[Int(node)] -= 1 }
     }
 
@@ -120,7 +121,7 @@ final class Contract {
         let lost = keepers.indices.first { keepers[$0] == node << 1 } ?? 0
         breach(
             node,
-            "kept \(name(Int32(lost))) past its call: what it does not let go, drop or use it must hold"
+            "kept \(name(Int32(lost))) past its call: what it does not emit, drop or use it must hold"
         )
     }
 
@@ -130,16 +131,16 @@ final class Contract {
     func emitted(_ i: Int32, _ output: Int, by node: Int32) -> Bool {
         let outputs = parties[Int(node)].outputs
         guard outputs.indices.contains(output) else {
-            breach(node, "let item \(i) go by output \(output); it has \(outputs.count) outputs")
+            breach(node, "emitted item \(i) on output \(output); it has \(outputs.count) outputs")
         }
-        take(i, from: node, "let go by '\(outputs[output])'")
+        take(i, from: node, "emitted", " on '\(outputs[output])'")
         keepers[Int(i)] = Contract.travelling
         if isOrdered {
             let turn = Turn.of(Packet(items + Int(i)), turns + Int(i)).number
             if turn < lastTurns[Int(node)][output] {
                 breach(
                     node,
-                    "let \(name(i)) go by '\(outputs[output])' out of turn: one of a later packet has left there; "
+                    "emitted \(name(i)) on '\(outputs[output])' out of turn: one of a later packet has left there; "
                         + "what is resumed takes its turn from what caused it"
                 )
             }
@@ -160,7 +161,7 @@ final class Contract {
         guard drops.indices.contains(reason) else {
             breach(node, "dropped item \(i) for reason \(reason); it declares \(drops.count) reasons")
         }
-        take(i, from: node, "dropped (\(drops[reason]))")
+        take(i, from: node, "dropped", " (\(drops[reason]))")
         keepers[Int(i)] = Contract.free
         return true
     }

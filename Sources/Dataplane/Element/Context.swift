@@ -211,7 +211,7 @@ public struct Context {
         assert(contract.resumed(i, by: node.index))
         node.held &-= 1
         self[i].flags.remove(.held)
-        self[i].flags.insert(.resumed)
+        self[i].flags.insert(.turnKept)
         pool.turns[Int(i)] = turn
     }
 
@@ -237,8 +237,8 @@ public struct Context {
         child.linkType = parent.linkType
         child.interface = parent.interface
         child.hops = parent.hops
-        if parent.isResumed {
-            child.flags.insert(.resumed)
+        if parent.isTurnKept {
+            child.flags.insert(.turnKept)
             pool.turns[Int(j)] = pool.turns[Int(i)]
         }
         return j
@@ -270,7 +270,7 @@ public struct Context {
         self[j].made = run.children
         if run.children < .max { run.children &+= 1 }
         if origin.turn != origin.sequence || origin.now != origin.time {
-            self[j].flags.insert(.resumed)
+            self[j].flags.insert(.turnKept)
             pool.turns[Int(j)] = Turn(number: origin.turn, now: origin.now)
         }
         return j
@@ -311,8 +311,8 @@ public struct Context {
         node.touched |= 1 &<< UInt32(truncatingIfNeeded: operation.rawValue)
     }
 
-    /// Functional time in nanoseconds at which item `i` is handled: that of the packet whose turn it is. The item's own time is
-    /// earlier if an element held the item.
+    /// Functional time in nanoseconds at which item `i` is handled: that of the packet whose turn it is. It never steps back. The
+    /// item's own time differs if an element held it, or if the capture's stamps step back or far ahead (``StampClock``).
     @inlinable @inline(__always)
     public func now(_ i: Int32) -> Int64 { turn(of: i).now }
 

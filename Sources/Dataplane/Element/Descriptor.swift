@@ -53,6 +53,7 @@ public struct ElementDescriptor: Sendable {
     /// Outputs of the default configuration.
     public let defaultOutputs: [Output]
     private let configureValues: @Sendable ([(name: String, mark: Mark, value: Value)], Mark) -> Configured
+    private let outlineValues: @Sendable ([(name: String, mark: Mark, value: Value)], Set<String>) -> ConfiguredElement?
 
     /// The result of configuring: an element ready to be made, or all errors.
     public typealias Configured = (element: ConfiguredElement?, errors: [ParameterError])
@@ -116,30 +117,78 @@ public struct ElementDescriptor: Sendable {
                 )
             }
             guard errors.isEmpty else { return (nil, errors) }
-            let final = config
-            let settings = E.parameters.map { (name: $0.name, text: $0.show(final)) }
-            let handlers = E.handlers
-            return (
-                ConfiguredElement(
-                    inputs: E.inputs(final),
-                    outputs: E.outputs(final),
-                    flowCapacity: E.flowCapacity(final),
-                    heldItems: E.heldItems(final),
-                    shortestTimer: E.shortestTimer(final),
-                    settings: settings,
-                    make: { try E(final, $0) },
-                    readHandlers: { element in
-                        guard let element = element as? E else { return [] }
-                        return handlers.map { (name: $0.name, value: $0.read(element)) }
-                    }
-                ), []
-            )
+            return (ConfiguredElement(E.self, config), [])
         }
+        outlineValues = { values, unknown in
+            var config = defaults
+            var doubtful = unknown
+            for (name, _, value) in values {
+                if let parameter = E.parameters.first(where: { $0.name == name }) {
+                    do throws(ParameterError) { try parameter.read(&config, value) } catch { doubtful.insert(name) }
+                } else if let meant = nearest(to: name, among: E.parameters.map(\.name)) {
+                    doubtful.insert(meant)
+                }
+            }
+            let given = Set(values.map(\.name))
+            for parameter in E.parameters where parameter.required && !given.contains(parameter.name) {
+                doubtful.insert(parameter.name)
+            }
+            let known = config
+            let ports = PortsText(E.inputs(known), E.outputs(known))
+            let areKnown = E.parameters.filter { doubtful.contains($0.name) }.allSatisfy { parameter in
+                parameter.type.samples.allSatisfy { sample in
+                    var other = known
+                    do throws(ParameterError) { try parameter.read(&other, sample) } catch { return true }
+                    return PortsText(E.inputs(other), E.outputs(other)) == ports
+                }
+            }
+            return areKnown ? ConfiguredElement(E.self, known) : nil
+        }
+    }
+
+    /// The element as far as its sound values tell, for checking what is connected to it: nil if its ports depend on a value that
+    /// is unsound, missing, misspelled or among `unknown`.
+    public func outline(
+        _ values: [(name: String, mark: Mark, value: Value)],
+        unknown: Set<String>
+    ) -> ConfiguredElement? {
+        outlineValues(values, unknown)
     }
 
     /// Reads parameter values by declared type and reports all errors at once; `mark` is the element's own place.
     public func configure(_ values: [(name: String, mark: Mark, value: Value)], at mark: Mark) -> Configured {
         configureValues(values, mark)
+    }
+}
+
+/// What graphs see of an element's ports.
+private struct PortsText: Equatable {
+    private let ports: [String]
+
+    init(_ inputs: [Input], _ outputs: [Output]) {
+        ports =
+            inputs.map { "\($0.name) \($0.accepts) \($0.needsFlow) \($0.optional)" }
+            + outputs.map { "\($0.name) \($0.gives) \($0.optional)" }
+    }
+}
+
+extension ConfiguredElement {
+    /// An element of type `type` with the values in `config`.
+    init<E: Element>(_ type: E.Type, _ config: E.Config) {
+        let handlers = E.handlers
+        self.init(
+            inputs: E.inputs(config),
+            outputs: E.outputs(config),
+            flowCapacity: E.flowCapacity(config),
+            heldItems: E.heldItems(config),
+            shortestTimer: E.shortestTimer(config),
+            settings: E.parameters.map { (name: $0.name, text: $0.show(config)) },
+            make: { try E(config, $0) },
+            readHandlers: { element in
+                guard let element = element as? E else { return [] }
+                return handlers.map { (name: $0.name, value: $0.read(element)) }
+            }
+        )
     }
 }
 

@@ -78,6 +78,8 @@ public enum ParameterType: Sendable, Equatable {
     case strings
     /// Names with a filter each, in pcap-filter syntax.
     case filters
+    /// Names with a text each.
+    case labels
 
     /// For documents: the type and its range.
     public var description: String {
@@ -94,7 +96,28 @@ public enum ParameterType: Sendable, Equatable {
         case .probability: "number 0 to 1"
         case .strings: "list of strings"
         case .filters: "names, each with a filter"
+        case .labels: "names, each with a text"
         }
+    }
+
+    /// A few values of the type, so different that whatever depends on a parameter differs for some of them.
+    var samples: [Value] {
+        let texts: [String] =
+            switch self {
+            case .integer(let range): [String(range.lowerBound), String(range.upperBound)]
+            case .boolean: ["true", "false"]
+            case .string: ["x"]
+            case .choice(let words), .choices(let words): words
+            case .duration(let range): [Quantity.duration(range.lowerBound), Quantity.duration(range.upperBound)]
+            case .size(let range): [Quantity.size(range.lowerBound), Quantity.size(range.upperBound)]
+            case .rate: ["1 pps", "1 bps"]
+            case .probability: ["0", "1"]
+            case .strings: ["", "x"]
+            case .filters, .labels: []
+            }
+        let scalars = texts.map { Value.scalar($0, 0) }
+        guard self == .filters || self == .labels else { return scalars }
+        return [.map([], 0), .map([("x", 0, .scalar("ip", 0))], 0), .map([("y", 0, .scalar("ip", 0))], 0)]
     }
 }
 
@@ -208,7 +231,8 @@ extension Parameter {
         )
     }
 
-    /// Some words of an enumeration, in the order written, each once.
+    /// Some words of an enumeration, in the order written, each once. A text may list them with commas between, so that a graph
+    /// parameter can be used there.
     public init<E: RawRepresentable & CaseIterable & Sendable>(
         _ name: String,
         _ path: WritableKeyPath<Config, [E]> & Sendable,
@@ -223,7 +247,7 @@ extension Parameter {
             read: { (c, v) throws(ParameterError) in
                 var chosen: [E] = []
                 var seen: [String] = []
-                for item in try v.items() {
+                for item in try v.words() {
                     let word = try item.choice(of: words)
                     if seen.contains(word) { throw ParameterError("'\(word)' is listed twice", at: item.mark) }
                     seen.append(word)
@@ -353,6 +377,66 @@ extension Parameter {
     }
 }
 
+extension Parameter {
+    /// Names with a text each, in the order written; there may be none.
+    public init(
+        _ name: String,
+        labels path: WritableKeyPath<Config, [Label]> & Sendable,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .labels,
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                guard case .map(let entries, _) = v else {
+                    throw ParameterError("expected names with a text each, as in {app: dns}", at: v.mark)
+                }
+                var labels: [Label] = []
+                for (name, mark, value) in entries {
+                    let isName = name.unicodeScalars.allSatisfy {
+                        $0 == "_" || $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0))
+                    }
+                    guard isName, !name.isEmpty else {
+                        throw ParameterError("'\(name)' cannot name a column: letters, digits and '_'", at: mark)
+                    }
+                    let text = try value.string()
+                    guard text.utf8.count <= Label.longest else {
+                        throw ParameterError("a label is longer than \(Label.longest) bytes", at: value.mark)
+                    }
+                    labels.append(Label(name: name, text: text))
+                }
+                c[keyPath: path] = labels
+            },
+            show: { config in
+                let texts = config[keyPath: path].map { label in
+                    "\(label.name): '"
+                        + label.text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+                        + "'"
+                }
+                return "{" + texts.joined(separator: ", ") + "}"
+            }
+        )
+    }
+}
+
+/// A column of records that holds the same text in all of them.
+public struct Label: Sendable, Equatable {
+    /// The most bytes of a text.
+    public static let longest = 1_000
+
+    /// The column's name.
+    public var name: String
+    /// The text.
+    public var text: String
+
+    public init(name: String, text: String) {
+        self.name = name
+        self.text = text
+    }
+}
+
 // MARK: Reading values
 
 extension Value {
@@ -362,6 +446,18 @@ extension Value {
             throw ParameterError("expected a single value, found a \(shape)", at: mark)
         }
         return text
+    }
+
+    /// The items of a list of words; a scalar counts as one such list with commas between, in brackets or not.
+    func words() throws(ParameterError) -> [Value] {
+        guard case .scalar(let text, let mark) = self, text.utf8.contains(UInt8(ascii: ",")) || text.hasPrefix("[")
+        else {
+            return try items()
+        }
+        let list = text.hasPrefix("[") && text.hasSuffix("]") ? text.dropFirst().dropLast() : text[...]
+        return list.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            .scalar(String(word.drop { $0 == " " }.prefix { $0 != " " }), mark)
+        }
     }
 
     /// The items of a list; a scalar counts as a list of one.
@@ -384,7 +480,10 @@ extension Value {
     /// A whole number in `range`; the error says what the value is instead.
     public func integer(in range: ClosedRange<Int>) throws(ParameterError) -> Int {
         let text = try string()
-        guard let n = Quantity.integer(text) else { throw ParameterError("'\(text)' is not a whole number", at: mark) }
+        guard let n = Quantity.integer(text) else {
+            let hasUnit = text.first?.isNumber == true && text.last?.isLetter == true
+            throw ParameterError("'\(text)' is not a whole number\(hasUnit ? "; this one has no unit" : "")", at: mark)
+        }
         guard range.contains(n) else {
             throw ParameterError("\(text) is out of range, \(range.lowerBound) to \(range.upperBound)", at: mark)
         }

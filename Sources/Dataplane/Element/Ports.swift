@@ -90,6 +90,8 @@ public struct Input: Sendable {
     public var optional: Bool
     /// The columns that records must have here.
     public var columns: [NeededColumn]
+    /// Records of one layout only may arrive; those of others would be dropped.
+    public var takesOneLayout: Bool
     /// One phrase on what arrives here.
     public var about: String
 
@@ -100,6 +102,7 @@ public struct Input: Sendable {
         needsFlow: Bool = false,
         optional: Bool = false,
         columns: [NeededColumn] = [],
+        takesOneLayout: Bool = false,
         _ about: String
     ) {
         self.name = name
@@ -108,6 +111,7 @@ public struct Input: Sendable {
         self.needsFlow = needsFlow
         self.optional = optional
         self.columns = columns
+        self.takesOneLayout = takesOneLayout
         self.about = about
     }
 }

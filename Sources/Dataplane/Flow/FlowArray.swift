@@ -130,7 +130,23 @@ public struct FlowArray<State: BitwiseCopyable>: ~Copyable {
 
     /// The links within the states, for lists of flows.
     func links(at path: KeyPath<State, IndexList.Link>) -> IndexList.Links {
+        IndexList.Links(first: column(at: path).first, stride: Self.bytesPerFlow)
+    }
+
+    /// One property of all states, by slot.
+    func column<Property>(at path: KeyPath<State, Property>) -> FlowColumn<Property> {
         guard let offset = MemoryLayout<State>.offset(of: path) else { preconditionFailure("no stored property") }
-        return IndexList.Links(first: base + (Self.stateOffset + offset), stride: Self.bytesPerFlow)
+        return FlowColumn(first: base + (Self.stateOffset + offset), stride: Self.bytesPerFlow)
+    }
+}
+
+/// One property of all states of a ``FlowArray``.
+struct FlowColumn<Property: BitwiseCopyable>: BitwiseCopyable {
+    fileprivate let first: UnsafeMutableRawPointer
+    fileprivate let stride: Int
+
+    @inline(__always)
+    subscript(_ slot: Int32) -> UnsafeMutablePointer<Property> {
+        (first + Int(slot) &* stride).assumingMemoryBound(to: Property.self)
     }
 }

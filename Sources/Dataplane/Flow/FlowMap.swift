@@ -12,8 +12,20 @@ struct FlowRecord: BitwiseCopyable {
     @usableFromInline var last: Int64
     @usableFromInline var generation: UInt32
     @usableFromInline var marks: Marks
-    /// Initial sequence numbers of the lower and the upper end; valid if `marks` says so.
-    @usableFromInline var base: (lower: UInt32, upper: UInt32)
+    /// The acknowledgment numbers that the lower and the upper end sent last, in memory order; valid if `marks` says that the end
+    /// has begun.
+    @usableFromInline var acknowledged: (lower: UInt32, upper: UInt32)
+
+    /// Records the acknowledgment number of a packet that has a TCP header, for the lower end (0) or the upper one (1).
+    @inline(__always)
+    static func acknowledge(_ record: UnsafeMutablePointer<FlowRecord>, _ p: Packet, _ upper: UInt8) {
+        let number = p.transportHeader.loadUnaligned(fromByteOffset: 8, as: UInt32.self)
+        // No branch: which end sends is hard to predict.
+        let offset = FlowRecord.acknowledgedOffset &+ 4 &* Int(upper)
+        UnsafeMutableRawPointer(record).storeBytes(of: number, toByteOffset: offset, as: UInt32.self)
+    }
+    /// Where `acknowledged` begins, in bytes; a test checks it.
+    @inline(__always) static var acknowledgedOffset: Int { 56 }
 
     @usableFromInline
     struct Marks: OptionSet, BitwiseCopyable {
@@ -21,10 +33,11 @@ struct FlowRecord: BitwiseCopyable {
         @usableFromInline init(rawValue: UInt32) { self.rawValue = rawValue }
         /// The slot holds a flow that look-ups can find.
         @inline(__always) static var live: Marks { Marks(rawValue: 1) }
-        /// The upper end was seen first, so it is the forward side.
+        /// The upper end is the client, so it is the forward side.
         static var upperFirst: Marks { Marks(rawValue: 2) }
-        static var lowerBase: Marks { Marks(rawValue: 4) }
-        static var upperBase: Marks { Marks(rawValue: 8) }
+        /// A packet of the lower end was seen.
+        static var lowerBegun: Marks { Marks(rawValue: 4) }
+        static var upperBegun: Marks { Marks(rawValue: 8) }
         /// Not TCP: packets say nothing about the flow except that it continues.
         static var plain: Marks { Marks(rawValue: 16) }
         /// It is being cut over: a marker is under way behind its packets on the slow path. Meanwhile the marks that allow the
@@ -32,7 +45,9 @@ struct FlowRecord: BitwiseCopyable {
         static var cutOver: Marks { Marks(rawValue: 32) }
         /// Packets took the slow path behind the marker.
         static var overtaken: Marks { Marks(rawValue: 64) }
-        static var quick: Marks { [.lowerBase, .upperBase, .plain] }
+        static var quick: Marks { [.lowerBegun, .upperBegun, .plain] }
+        /// An end has sent a FIN: every packet is judged.
+        static var closing: Marks { Marks(rawValue: 128) }
 
         /// The marks, shifted up by so many bits.
         func put(by bits: Int) -> Marks { Marks(rawValue: rawValue << bits) }
@@ -133,7 +148,7 @@ final class FlowMap {
         record.pointee.last = time
         record.pointee.generation &+= 1
         record.pointee.marks = upperFirst ? [.live, .upperFirst] : [.live]
-        record.pointee.base = (0, 0)
+        record.pointee.acknowledged = (0, 0)
         var s = Int(hash & mask)
         while slots[s] != 0 { s = (s + 1) & Int(mask) }
         slots[s] = UInt32(truncatingIfNeeded: hash >> 56) << 24 | UInt32(i + 1)

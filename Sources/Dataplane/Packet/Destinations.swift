@@ -11,7 +11,7 @@ public protocol ByteSink: AnyObject {
 
 /// The destination of a wire's packets.
 public protocol PacketDestination: AnyObject {
-    /// Writes one packet, timestamped with the item's functional time.
+    /// Writes one packet, timestamped with the item's own time.
     func write(_ item: Packet) throws
     /// Writes the packets of a batch in order, up to the first that fails.
     func write(_ batch: Batch) throws

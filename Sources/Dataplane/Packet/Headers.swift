@@ -36,9 +36,9 @@ public enum HeaderStatus: UInt8, CaseIterable, Sendable {
 /// Finds the IP and transport headers of packets and sets `l3`, `l4`, `payload`, `ipProtocol`, `ipVersion`, `ipLength` and
 /// the flags of an item.
 ///
-/// Every byte is read after a check against the captured length. Link headers: Ethernet with VLAN tags (802.1Q, 802.1ad),
-/// PPPoE sessions and LLC/SNAP, raw IP, Linux cooked v1 and v2, BSD loopback, PPP. Networks: IPv4 (RFC 791) and IPv6 with
-/// extension headers (RFC 8200).
+/// Every byte is read after a check against the captured length. Link headers: Ethernet and Linux cooked v1 and v2 with VLAN tags
+/// (802.1Q, 802.1ad), PPPoE sessions and LLC/SNAP, raw IP, BSD loopback, PPP, Cisco HDLC; MPLS label stacks on all that have
+/// EtherTypes, and on PPP. Networks: IPv4 (RFC 791) and IPv6 with extension headers (RFC 8200).
 public enum Headers {
     /// Finds the headers of `p`, unless already found.
     @inlinable @inline(__always)
@@ -87,7 +87,7 @@ public enum Headers {
         p.ipVersion = Item.noIP
         let data = p.data
         let length = Int(p.length)
-        let link = network(data, length, linkType: p.linkType)
+        let link = link(data, length, linkType: p.linkType, wire: Int(max(p.wireLength, p.length)))
         guard link.status == .ip else { return link.status }
         // Offsets of headers have 16 bits; thousands of tags do not lead to IP.
         guard link.offset <= Int(Int16.max) else { return .notIP }
@@ -101,104 +101,211 @@ public enum Headers {
         }
     }
 
-    /// Where a packet's network header begins; `version` is 4 or 6 as announced, 0 if only the header itself says.
-    private static func network(
-        _ data: UnsafeRawPointer,
-        _ length: Int,
-        linkType: UInt16
-    ) -> (status: HeaderStatus, offset: Int, version: UInt8) {
+    /// What comes before a packet's network header.
+    struct Link {
+        var status: HeaderStatus
+        /// Where the network header begins; with labels before another protocol, what follows them.
+        var offset = 0
+        /// 4 or 6 as announced, 0 if only the header itself says.
+        var version: UInt8 = 0
+        /// Where the outermost label stack begins; -1 if there is none.
+        var labels = -1
+    }
+
+    /// Follows the link header of `length` bytes captured of `wire`.
+    static func link(_ data: UnsafeRawPointer, _ length: Int, linkType: UInt16, wire: Int) -> Link {
         switch linkType {
         case LinkType.ethernet:
-            guard length >= 14 else { return (.truncated, 0, 0) }
-            return etherType(data, length, at: 12)
+            guard length >= 14 else { return Link(status: .truncated) }
+            return content(data, length, type: data.be16(12), at: 14, wire: wire, lengths: .below1536)
         case LinkType.raw, 12, 14:
-            return (.ip, 0, 0)
+            return Link(status: .ip)
         case LinkType.ipv4:
-            return (.ip, 0, 4)
+            return Link(status: .ip, version: 4)
         case LinkType.ipv6:
-            return (.ip, 0, 6)
+            return Link(status: .ip, version: 6)
         case LinkType.linuxSLL:
-            guard length >= 16 else { return (.truncated, 0, 0) }
-            return etherType(data, length, at: 14)
+            guard length >= 16 else { return Link(status: .truncated) }
+            return content(data, length, type: data.be16(14), at: 16, wire: wire, lengths: .cooked)
         case LinkType.linuxSLL2:
-            guard length >= 20 else { return (.truncated, 0, 0) }
-            let kind = etherType(data, length, at: 0)
-            // The protocol comes first, the network header after 20 bytes; tags in between move it on.
-            return (kind.status, kind.offset == 2 ? 20 : kind.offset, kind.version)
+            guard length >= 20 else { return Link(status: .truncated) }
+            return content(data, length, type: data.be16(0), at: 20, wire: wire, lengths: .cooked)
         case LinkType.null, LinkType.loop:
-            guard length >= 4 else { return (.truncated, 0, 0) }
+            guard length >= 4 else { return Link(status: .truncated) }
             let family = linkType == LinkType.loop ? data.be32(0) : hostOrder(data.be32(0))
             switch family {
-            case 2: return (.ip, 4, 4)
+            case 2: return Link(status: .ip, offset: 4, version: 4)
             // AF_INET6 of NetBSD and BSD/OS, FreeBSD, Darwin, and Linux.
-            case 24, 28, 30, 10: return (.ip, 4, 6)
-            default: return (.notIP, 0, 0)
+            case 24, 28, 30, 10: return Link(status: .ip, offset: 4, version: 6)
+            default: return Link(status: .notIP)
             }
         case LinkType.cHDLC:
-            return etherType(data, length, at: 2)
+            guard length >= 4 else { return Link(status: .truncated) }
+            return content(data, length, type: data.be16(2), at: 4, wire: wire)
         case LinkType.pppHDLC where length > 0 && data.byte(0) & 0x7f == 0x0f:
             // Cisco HDLC: an address of 0x0f or 0x8f, a zero, and an EtherType (RFC 1547 section 4.3.1).
-            return etherType(data, length, at: 2)
+            guard length >= 4 else { return Link(status: .truncated) }
+            return content(data, length, type: data.be16(2), at: 4, wire: wire)
         case LinkType.ppp, LinkType.pppHDLC:
             var at = 0
             // RFC 1662: address and control may be present, or omitted by negotiation.
             if length >= 2, data.byte(0) == 0xff, data.byte(1) == 0x03 { at = 2 }
-            return ppp(data, length, at: at)
+            return ppp(data, length, at: at, wire: wire)
         default:
-            return (.linkType, 0, 0)
+            return Link(status: .linkType)
         }
     }
 
     /// BSD loopback writes the family in the capturing machine's byte order; families are small numbers.
     private static func hostOrder(_ family: UInt32) -> UInt32 { family > 0xffff ? family.byteSwapped : family }
 
-    /// Follows the EtherType at `at`, through VLAN tags, PPPoE and LLC/SNAP.
-    private static func etherType(
+    /// Which numbers in place of an EtherType announce LLC.
+    enum Lengths {
+        /// None.
+        case none
+        /// Those below 0x0600: they are lengths of IEEE 802.3 frames.
+        case below1536
+        /// 4, as Linux writes it in cooked captures.
+        case cooked
+    }
+
+    /// Follows what an EtherType announces at `at`, through VLAN tags, PPPoE, LLC/SNAP and label stacks.
+    static func content(
         _ data: UnsafeRawPointer,
         _ length: Int,
-        at first: Int
-    ) -> (status: HeaderStatus, offset: Int, version: UInt8) {
-        var at = first
+        type: UInt16,
+        at: Int,
+        wire: Int,
+        lengths: Lengths = .none
+    ) -> Link {
+        var (type, at, lengths) = (type, at, lengths)
         while true {
-            guard at + 2 <= length else { return (.truncated, 0, 0) }
-            let type = data.be16(at)
+            let isLLC: Bool
             switch type {
-            case 0x0800: return (.ip, at + 2, 4)
-            case 0x86dd: return (.ip, at + 2, 6)
-            case 0x8100, 0x88a8, 0x9100, 0x9200:
-                // In an SLL2 header the tag stands behind the fixed part.
-                at = first == 0 && at == 0 ? 22 : at + 4
+            case EtherType.ipv4: return Link(status: .ip, offset: at, version: 4)
+            case EtherType.ipv6: return Link(status: .ip, offset: at, version: 6)
+            case EtherType.vlan, EtherType.serviceVLAN, 0x9100, 0x9200:
+                guard at + 4 <= length else { return Link(status: .truncated) }
+                type = data.be16(at + 2)
+                at += 4
+                if lengths == .cooked { lengths = .below1536 }
+                continue
             case 0x8864:
                 // PPPoE session (RFC 2516): 6 bytes, then a PPP protocol number.
-                return ppp(data, length, at: (first == 0 && at == 0 ? 20 : at + 2) + 6)
-            case ..<0x0600 where first == 12:
-                // A length: LLC follows (IEEE 802.2); SNAP with a zero OUI holds an EtherType.
-                guard at + 10 <= length else { return (.notIP, 0, 0) }
-                guard data.be16(at + 2) == 0xaaaa, data.be32(at + 4) == 0x0300_0000 else { return (.notIP, 0, 0) }
-                at += 8
-            default: return (.notIP, 0, 0)
+                return ppp(data, length, at: at + 6, wire: wire)
+            case 0x8847, 0x8848: return labels(data, length, at: at, wire: wire)
+            // A frame too long for a length (draft-ietf-isis-ext-eth).
+            case 0x8870: isLLC = true
+            case 4: isLLC = lengths != .none
+            default: isLLC = lengths == .below1536 && type < 0x0600
             }
+            // LLC (IEEE 802.2): SNAP holds an EtherType, if its OUI is 0 or that of bridges (IEEE 802.1H); SAP 6 is IP.
+            guard isLLC, at + 3 <= length else { return Link(status: .notIP) }
+            if data.be16(at) == 0x0606, data.byte(at + 2) == 3 { return Link(status: .ip, offset: at + 3, version: 4) }
+            guard at + 8 <= length, data.be16(at) == 0xaaaa else { return Link(status: .notIP) }
+            let organisation = data.be32(at + 2)
+            guard organisation == 0x0300_0000 || organisation == 0x0300_00f8 else {
+                return Link(status: .notIP)
+            }
+            type = data.be16(at + 6)
+            at += 8
+            lengths = .none
         }
     }
 
     /// Follows the PPP protocol number at `at`, which is one byte if compressed (RFC 1661 section 6.5).
-    private static func ppp(
-        _ data: UnsafeRawPointer,
-        _ length: Int,
-        at: Int
-    ) -> (status: HeaderStatus, offset: Int, version: UInt8) {
-        guard at + 1 <= length else { return (.truncated, 0, 0) }
+    private static func ppp(_ data: UnsafeRawPointer, _ length: Int, at: Int, wire: Int) -> Link {
+        guard at + 1 <= length else { return Link(status: .truncated) }
         var offset = at + 1
         var proto = UInt16(data.byte(at))
         if proto & 1 == 0 {
-            guard at + 2 <= length else { return (.truncated, 0, 0) }
+            guard at + 2 <= length else { return Link(status: .truncated) }
             proto = data.be16(at)
             offset = at + 2
         }
         switch proto {
-        case 0x21: return (.ip, offset, 4)
-        case 0x57: return (.ip, offset, 6)
-        default: return (.notIP, 0, 0)
+        case 0x21: return Link(status: .ip, offset: offset, version: 4)
+        case 0x57: return Link(status: .ip, offset: offset, version: 6)
+        // RFC 3032 section 4.
+        case 0x0281, 0x0283: return labels(data, length, at: offset, wire: wire)
+        default: return Link(status: .notIP)
+        }
+    }
+
+    // MARK: Labels
+
+    /// Follows the label stack at `first` (RFC 3032). Only the labels for explicit null say what is behind them; else it is IP if it
+    /// looks like that, as routers that share load assume too (RFC 4928).
+    private static func labels(_ data: UnsafeRawPointer, _ length: Int, at first: Int, wire: Int) -> Link {
+        var at = first
+        var entry: UInt32
+        repeat {
+            guard at + 4 <= length else { return Link(status: .truncated, labels: first) }
+            entry = data.be32(at)
+            at += 4
+        } while entry & 0x100 == 0
+        switch entry &>> 12 {
+        case 0: return Link(status: .ip, offset: at, version: 4, labels: first)
+        case 2: return Link(status: .ip, offset: at, version: 6, labels: first)
+        default: break
+        }
+        guard at < length else { return Link(status: .truncated, labels: first) }
+        let version = data.byte(at) &>> 4
+        // The address of an Ethernet frame may begin with the same digit. What looks like both is IPv4 if its checksum is right.
+        var isIP = version == 4 || version == 6
+        if isIP, looksLikeFrame(data, length, at: at, wire: wire) {
+            isIP =
+                version == 4 && looksLikeIP(data, length, at: at, wire: wire)
+                && IPv4View(UnsafeRawBufferPointer(start: data + at, count: length - at))?.isChecksumRight == true
+        }
+        return Link(status: isIP ? .ip : .notIP, offset: at, version: isIP ? version : 0, labels: first)
+    }
+
+    /// Where the Ethernet frame of a pseudowire begins, behind a label stack; nil if it looks like none. Nothing in the packet says
+    /// whether a control word comes before it (RFC 4448), so it does if only then there is a frame. One with a tag has the type where
+    /// a frame without tag behind a control word would have it, but hardly the other way round.
+    static func pseudowire(_ data: UnsafeRawPointer, _ length: Int, at: Int, wire: Int) -> Int? {
+        if looksLikeFrame(data, length, at: at, wire: wire) { return at }
+        // Four zero bits, and two that say that the frame is whole.
+        guard at + 4 <= length, data.be16(at) & 0xf0c0 == 0 else { return nil }
+        return looksLikeFrame(data, length, at: at + 4, wire: wire) ? at + 4 : nil
+    }
+
+    /// Whether an IP header begins here whose lengths are possible; what was not captured counts for it.
+    private static func looksLikeIP(_ data: UnsafeRawPointer, _ length: Int, at: Int, wire: Int) -> Bool {
+        guard at < length else { return true }
+        switch data.byte(at) &>> 4 {
+        case 4:
+            guard at + 20 <= length else { return true }
+            let (header, total) = (Int(data.byte(at) & 15) * 4, Int(data.be16(at + 2)))
+            return header >= 20 && (total == 0 || total >= header && at + total <= wire)
+        case 6:
+            return at + 40 > length || at + 40 + Int(data.be16(at + 4)) <= wire
+        default: return false
+        }
+    }
+
+    /// Whether an Ethernet frame begins here, with a content that is common there.
+    static func looksLikeFrame(_ data: UnsafeRawPointer, _ length: Int, at: Int, wire: Int) -> Bool {
+        var at = at + 12
+        while true {
+            guard at + 4 <= length else { return false }
+            let type = data.be16(at)
+            switch type {
+            case EtherType.ipv4, EtherType.ipv6:
+                return data.byte(at + 2) &>> 4 == (type == EtherType.ipv4 ? 4 : 6)
+                    && looksLikeIP(data, length, at: at + 2, wire: wire)
+            case EtherType.vlan, EtherType.serviceVLAN, 0x9100, 0x9200: at += 4
+            // ARP for Ethernet.
+            case EtherType.arp: return data.be16(at + 2) == 1
+            // MPLS, PPPoE, 802.1X, LLDP, OAM, PTP, loopback.
+            case 0x8847, 0x8848, 0x8863, 0x8864, 0x888e, 0x88cc, 0x8902, 0x88f7, 0x9000: return true
+            case ..<0x0600:
+                // LLC of spanning trees, IS-IS and SNAP.
+                let points = data.be16(at + 2)
+                return at + 2 + Int(type) <= wire && (points == 0x4242 || points == 0xfefe || points == 0xaaaa)
+            default: return false
+            }
         }
     }
 

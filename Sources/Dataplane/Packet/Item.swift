@@ -34,7 +34,7 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var owned: ItemFlags { ItemFlags(rawValue: 1 << 0) }
     /// The bytes are in a separate block, larger than a slot and freed with the item.
     @inlinable @inline(__always) public static var large: ItemFlags { ItemFlags(rawValue: 1 << 1) }
-    /// The packet travels towards the side of its flow that was seen first.
+    /// The packet travels towards the client of its flow.
     @inlinable @inline(__always) public static var reverse: ItemFlags { ItemFlags(rawValue: 1 << 2) }
     /// The packet is an IP fragment (any: first, middle or last).
     @inlinable @inline(__always) public static var fragment: ItemFlags { ItemFlags(rawValue: 1 << 3) }
@@ -54,8 +54,11 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var conflict: ItemFlags { ItemFlags(rawValue: 1 << 10) }
     /// In a stream: the packet shows that a connection begins, but no receiver accepts anything in it, not even its TCP flags.
     @inlinable @inline(__always) public static var refused: ItemFlags { ItemFlags(rawValue: 1 << 11) }
-    /// An element had held the item, or one it was made from: its turn is no longer that of its own arrival.
-    @inlinable @inline(__always) public static var resumed: ItemFlags { ItemFlags(rawValue: 1 << 12) }
+    /// Beside or in a stream: the packet has bytes that the receiver may take, and that were not in the stream.
+    @inlinable @inline(__always) public static var unread: ItemFlags { ItemFlags(rawValue: 1 << 13) }
+    /// The item's turn is kept in the pool's table: an element had held it, or one it was made from, or it came in at another
+    /// functional time than its stamp.
+    @inlinable @inline(__always) public static var turnKept: ItemFlags { ItemFlags(rawValue: 1 << 12) }
 }
 
 /// When an item is handled: items of one turn are those set in motion by one packet, or by a timer after it.
@@ -72,10 +75,11 @@ public struct Turn: Equatable, Sendable, BitwiseCopyable {
         self.now = now
     }
 
-    /// The turn of an item; `kept` is its entry in the pool's table of turns. Nearly all have the turn of their own arrival.
+    /// The turn of an item; `kept` is its entry in the pool's table of turns. Nearly all have the turn of their own arrival, at
+    /// the time of their stamp.
     @inlinable @inline(__always)
     static func of(_ item: Packet, _ kept: UnsafeMutablePointer<Turn>) -> Turn {
-        if item.isResumed { return kept.pointee }
+        if item.isTurnKept { return kept.pointee }
         return Turn(number: item.sequence, now: item.time)
     }
 }
@@ -88,7 +92,8 @@ public struct Turn: Equatable, Sendable, BitwiseCopyable {
 public struct Item: BitwiseCopyable {
     /// The first byte. Read-only unless `flags` has `owned` or `large`.
     public var data: UnsafeMutableRawPointer
-    /// Functional time in nanoseconds since 1970: the running maximum of capture timestamps, or the workload's clock.
+    /// The item's own time in nanoseconds since 1970: its stamp in the capture, or the workload's clock; of what is made at no
+    /// packet's arrival, the moment of that. For how much time has passed, ask ``Context/now(_:)-(Int32)``.
     public var time: Int64
     /// Number of the packet from outside, counted from 0. Items made from this one inherit it.
     public var sequence: UInt64

@@ -108,7 +108,7 @@ public struct Packet: BitwiseCopyable {
     // No call of OptionSet's own methods: those are slow in debug builds.
     @inlinable @inline(__always)
     func has(_ flag: ItemFlags) -> Bool { item.pointee.flags.rawValue & flag.rawValue != 0 }
-    /// Travels towards the side of its flow that was seen first.
+    /// Travels towards the client of its flow.
     @inlinable @inline(__always) public var isReverse: Bool { has(.reverse) }
     /// Is an IP fragment: first, middle or last.
     @inlinable @inline(__always) public var isFragment: Bool { has(.fragment) }
@@ -128,12 +128,15 @@ public struct Packet: BitwiseCopyable {
     @inlinable @inline(__always) public var isInConflict: Bool { has(.conflict) }
     /// In a stream: shows that a connection begins, but no receiver accepts anything in it.
     @inlinable @inline(__always) public var isRefused: Bool { has(.refused) }
-    /// Was held, or made from an item that was: its turn is no longer that of its own arrival.
-    @inlinable @inline(__always) public var isResumed: Bool { has(.resumed) }
+    /// Beside or in a stream: has bytes that the receiver may take, and that were not in the stream.
+    @inlinable @inline(__always) public var isUnread: Bool { has(.unread) }
+    /// Has a turn other than that of its own arrival at the time of its stamp.
+    @inlinable @inline(__always) public var isTurnKept: Bool { has(.turnKept) }
 
     // MARK: Origin and flow
 
-    /// Functional time in nanoseconds since 1970: the running maximum of capture timestamps, or the workload's clock.
+    /// Its own time in nanoseconds since 1970: its stamp in the capture, or the workload's clock. For how much time has passed,
+    /// ask ``Context/now(_:)-(Packet)``.
     @inlinable @inline(__always)
     public var time: Int64 {
         get { item.pointee.time }

@@ -16,7 +16,7 @@ public final class Pool {
     /// The items, by index.
     public let items: UnsafeMutablePointer<Item>
     let slots: UnsafeMutableRawPointer
-    /// The turn of each item whose `resumed` flag is set.
+    /// The turn of each item whose `turnKept` flag is set.
     let turns: UnsafeMutablePointer<Turn>
     let state: UnsafeMutablePointer<PoolState>
     private let itemMemory: ZeroedMemory<Item>
@@ -88,6 +88,15 @@ public final class Pool {
     public func giveBack(_ indices: UnsafePointer<Int32>, count: Int) {
         unsafeState.pointee.giveBack(indices, count: count)
     }
+
+    /// Item `i`, initialised by a source, comes in at functional time `now`, which is not its own.
+    public func enter(_ i: Int32, at now: Int64) {
+        items[Int(i)].flags.insert(.turnKept)
+        turns[Int(i)] = Turn(number: items[Int(i)].sequence, now: now)
+    }
+
+    /// Functional time in nanoseconds at which item `i` came in, or was handled last if an element had held it.
+    public func now(_ i: Int32) -> Int64 { Turn.of(self[i], turns + Int(i)).now }
 
     /// Copies the bytes of item `i` to memory that the item owns, unless it owns them already.
     ///

@@ -7,6 +7,20 @@ public enum CaptureFormat: String, Sendable, CaseIterable {
     case pcap
     /// draft-ietf-opsawg-pcapng: any number of link types per file.
     case pcapng
+
+    /// The format of a file by its name: pcapng if that ends in `.pcapng`, whether or not `.gz` follows.
+    public init(ofFile name: String) {
+        let plain = name.hasSuffix(".gz") ? name.dropLast(3) : name[...]
+        self = plain.hasSuffix(".pcapng") ? .pcapng : .pcap
+    }
+
+    /// The times it can hold, in nanoseconds since 1970: of pcap, whose seconds have 32 bits, up to 2106.
+    public var times: ClosedRange<Int64> {
+        switch self {
+        case .pcap: 0...Int64(UInt32.max) * 1_000_000_000 + 999_999_999
+        case .pcapng: 0...Int64.max
+        }
+    }
 }
 
 /// Maximum packet lengths in capture files. A file that claims more is damaged; libpcap and Wireshark have the same limits.
@@ -26,8 +40,8 @@ public enum CaptureLimit {
 
 /// Encodes packets as a capture file, little-endian on every machine.
 ///
-/// Timestamps are the items' functional time in nanoseconds. A time the format cannot hold (before 1970; in pcap also from the
-/// year 2106 on) is written as the nearest it can. Packets longer than ``CaptureLimit/packet`` are truncated, as other tools
+/// Timestamps are the items' own times in nanoseconds. A packet whose time the format cannot hold (before 1970; in pcap also from
+/// the year 2106 on) is refused. Packets longer than ``CaptureLimit/packet`` are truncated, as other tools
 /// would reject the file.
 public struct CaptureEncoder {
     private let format: CaptureFormat
@@ -48,14 +62,15 @@ public struct CaptureEncoder {
 
     /// Appends one packet.
     ///
-    /// Throws what the sink throws, and a ``CaptureEncoderError`` if a pcap file would need a second link type.
+    /// Throws what the sink throws, and a ``CaptureEncoderError`` if a pcap file would need a second link type, or the format
+    /// cannot hold the packet's time.
     public mutating func write(_ item: Packet) throws {
+        guard format.times.contains(item.time) else { throw CaptureEncoderError.time(item.time, format) }
         if interfaces.isEmpty || item.linkType != last.linkType { try announce(item.linkType) }
         let captured = min(item.length, CaptureLimit.packet)
         switch format {
         case .pcap:
-            let time = min(max(item.time, 0), Int64(UInt32.max) * 1_000_000_000 + 999_999_999)
-            let (seconds, nanoseconds) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
+            let (seconds, nanoseconds) = item.time.quotientAndRemainder(dividingBy: 1_000_000_000)
             try append(16 + Int(captured)) { out in
                 out.put(UInt32(truncatingIfNeeded: seconds))
                 out.put(UInt32(truncatingIfNeeded: nanoseconds))
@@ -64,7 +79,7 @@ public struct CaptureEncoder {
                 out.put(item.data, Int(captured))
             }
         case .pcapng:
-            let time = UInt64(max(item.time, 0))
+            let time = UInt64(bitPattern: item.time)
             let padded = (captured + 3) & ~3
             let interface = last.interface
             try append(32 + Int(padded)) { out in
@@ -93,7 +108,7 @@ public struct CaptureEncoder {
     private mutating func announce(_ linkType: UInt16) throws {
         switch format {
         case .pcap:
-            if !interfaces.isEmpty { throw CaptureEncoderError(first: last.linkType, second: linkType) }
+            if !interfaces.isEmpty { throw CaptureEncoderError.secondLinkType(linkType, after: last.linkType) }
             try append(24) { out in
                 out.put(PcapMagic.nanoseconds)
                 out.put(UInt16(2))
@@ -177,18 +192,30 @@ public struct CaptureEncoder {
     }
 }
 
-/// A packet's link type differs from that of its pcap file, which can have only one.
-public struct CaptureEncoderError: Error, Sendable, CustomStringConvertible {
-    /// The link type of the file.
-    public var first: UInt16
-    /// The link type of the packet.
-    public var second: UInt16
+/// A packet that a capture file cannot hold.
+public enum CaptureEncoderError: Error, Sendable, CustomStringConvertible {
+    /// The packet's link type differs from that of its pcap file, which can have only one.
+    case secondLinkType(UInt16, after: UInt16)
+    /// The format cannot hold the packet's time, in nanoseconds since 1970.
+    case time(Int64, CaptureFormat)
+
     /// A stable name of the problem.
-    public var code: String { "second_link_type" }
+    public var code: String {
+        switch self {
+        case .secondLinkType: "second_link_type"
+        case .time: "time_out_of_range"
+        }
+    }
     /// The problem, as a clause without full stop.
     public var reason: String {
-        "a pcap file holds one link type: a packet of type \(LinkType.name(second)) cannot follow one of type "
-            + "\(LinkType.name(first)); write pcapng instead"
+        switch self {
+        case .secondLinkType(let second, let first):
+            "a pcap file holds one link type: a packet of type \(LinkType.name(second)) cannot follow one of type "
+                + "\(LinkType.name(first)); write pcapng instead"
+        case .time(let time, .pcap) where time > 0:
+            "a pcap file holds times up to February 2106, and a packet has one \(time) ns after 1970; write pcapng instead"
+        case .time(let time, _): "a capture holds times from 1970 on, and a packet has one \(time.magnitude) ns before"
+        }
     }
     public var description: String { "\(reason) [\(code)]" }
 }

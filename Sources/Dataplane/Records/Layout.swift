@@ -140,13 +140,26 @@ public final class LayoutTable: @unchecked Sendable {
         return UInt16(layouts.count)
     }
 
+    /// All layouts, in the order of their numbers.
+    public var all: [Layout] { layouts }
+
     /// The layout with this number; nil for 0 and for unassigned numbers.
     public subscript(_ number: UInt16) -> Layout? {
         number > 0 && Int(number) <= layouts.count ? layouts[Int(number) - 1] : nil
     }
 }
 
-// MARK: Values as text
+// MARK: Values
+
+/// A value of a packet or record, for programs.
+public enum FieldValue: Sendable, Equatable {
+    case none
+    case boolean(Bool)
+    case number(UInt64)
+    case signed(Int64)
+    case text(String)
+    case numbers([UInt64])
+}
 
 enum ValueForm {
     case number
@@ -346,6 +359,33 @@ extension Layout {
         return starts.map { start in
             fields.map { "\($0.name)=\($0.text(base + start, self))" }.joined(separator: " ")
         }.joined(separator: "; ")
+    }
+
+    /// The values of each of the records in `bytes`; nil if these are not whole records.
+    public func values(_ bytes: UnsafeRawBufferPointer) -> [[(name: String, value: FieldValue)]]? {
+        guard let starts = starts(in: bytes), let base = bytes.baseAddress else { return nil }
+        return starts.map { start in
+            fields.map { field in
+                if field.type == .text {
+                    let isThere = text(at: field.offset, of: base + start) != nil
+                    return (field.name, isThere ? .text(field.text(base + start, self)) : .none)
+                }
+                var form = ValueForm.none
+                let text = String(unsafeUninitializedCapacity: field.type.maximumText) {
+                    let written = field.write(base + start, to: $0.baseAddress!)
+                    form = written.form
+                    return written.count
+                }
+                switch form {
+                case .none: return (field.name, .none)
+                case .number:
+                    return (
+                        field.name, UInt64(text).map { .number($0) } ?? Int64(text).map { .signed($0) } ?? .text(text)
+                    )
+                case .plain, .text: return (field.name, .text(text))
+                }
+            }
+        }
     }
 
     /// The name of the first field in a record pattern that the layout lacks; nil if there is none.

@@ -26,14 +26,20 @@ final class RecordText {
     /// The beginning of a file of these records.
     let header: [UInt8]
     private let isJSON: Bool
+    private let hasISOTimes: Bool
     private let steps: UnsafeMutableBufferPointer<Step>
     private let words: UnsafeMutableBufferPointer<Piece>
     private let pieces: UnsafeMutableBufferPointer<UInt8>
     private let end: Piece
     private let fixedSize: Int
 
-    init(_ layout: Layout, _ format: Format) {
+    init(_ layout: Layout, _ format: Format, hasISOTimes: Bool = false) {
         self.layout = layout
+        self.hasISOTimes = hasISOTimes
+        func name(_ field: Layout.Field) -> String {
+            let isTime = field.type == .time || field.type == .timeOrNone
+            return hasISOTimes && isTime && field.name.hasSuffix("_ns") ? String(field.name.dropLast(3)) : field.name
+        }
         isJSON = format == .json
         var bytes: [UInt8] = []
         var words: [Piece] = []
@@ -46,7 +52,7 @@ final class RecordText {
         for (number, field) in layout.fields.enumerated() {
             let prefix =
                 switch format {
-                case .json: (number == 0 ? "{\"" : ",\"") + field.name + "\":"
+                case .json: (number == 0 ? "{\"" : ",\"") + name(field) + "\":"
                 case .csv: number == 0 ? "" : ","
                 }
             let first = words.count
@@ -60,10 +66,10 @@ final class RecordText {
                     wordCount: Int32(words.count - first)
                 )
             )
-            most += prefix.utf8.count + 2 + field.type.maximumText
+            most += prefix.utf8.count + 2 + max(field.type.maximumText, TimeText.length)
         }
         end = piece(format == .json ? "}\n" : "\r\n")
-        header = format == .json ? [] : Array((layout.fields.map(\.name).joined(separator: ",") + "\r\n").utf8)
+        header = format == .json ? [] : Array((layout.fields.map(name).joined(separator: ",") + "\r\n").utf8)
         fixedSize = most
         self.steps = .allocate(capacity: steps.count)
         _ = self.steps.initialize(from: steps)
@@ -96,6 +102,14 @@ final class RecordText {
                     continue
                 }
             }
+            if hasISOTimes, step.code == .time || step.code == .timeOrNone {
+                at = putTime(
+                    Int64(littleEndian: (record + Int(step.offset)).loadUnaligned(as: Int64.self)),
+                    step.code,
+                    at
+                )
+                continue
+            }
             // Leave room for a quotation mark, which the value may turn out to need.
             let value = Layout.Field.write(step.code, record + Int(step.offset), to: at + 1)
             switch value.form {
@@ -114,6 +128,22 @@ final class RecordText {
             }
         }
         return put(end, at) - out
+    }
+
+    private func putTime(
+        _ time: Int64,
+        _ code: Layout.FieldCode,
+        _ start: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        var at = start
+        if time == .min, code == .timeOrNone {
+            if isJSON { for byte in [UInt8]("null".utf8) { at = put(byte, at) } }
+            return at
+        }
+        if isJSON { at = put(UInt8(ascii: "\""), at) }
+        TimeText.write(time, to: at)
+        at += TimeText.length
+        return isJSON ? put(UInt8(ascii: "\""), at) : at
     }
 
     private func putText(

@@ -160,18 +160,14 @@ public final class DirectRuntime {
     private func receive(_ n: Int, at wire: Int) {
         let node = nodes + wire
         node.made &+= UInt64(n)
-        let last = Packet(items + Int(scratch[n - 1]))
-        shared.origin = Origin(
-            time: last.time,
-            sequence: last.sequence,
-            turn: last.sequence,
-            now: last.time
-        )
+        let last = scratch[n - 1]
+        let turn = Turn.of(Packet(items + Int(last)), turns + Int(last))
+        shared.origin = Origin(time: turn.now, sequence: turn.number, turn: turn.number, now: turn.now)
         let queue = node.outputs
         (queue.buffer + queue.tail).update(from: scratch, count: n)
         queue.tail &+= n
         assert({ (0..<n).allSatisfy { contract.arrived(scratch[$0]) } }())
-        contract.batchTime = items[Int(scratch[0])].time
+        contract.batchTime = instance.pool.now(scratch[0])
         if isObserved { for k in 0..<n { watcher?.received(scratch[k], at: wire, edge: Int(queue.edge)) } }
     }
 
@@ -182,7 +178,6 @@ public final class DirectRuntime {
             while runOnce() {}
         } while deliverEndedFlows()
         assert(stations.allSatisfy(\.isAtRest), "items wait and nothing moves")
-        if isObserved { watcher?.drained() }
     }
 
     /// One round over all elements; true if another is needed.
@@ -865,8 +860,6 @@ public protocol RunObserver: AnyObject {
     func emitted(_ item: Int32, edge: Int)
     /// Element `number` has finished with the items it was handed.
     func worked(_ number: Int)
-    /// Everything in motion has come to rest.
-    func drained()
 }
 
 extension RunObserver {
@@ -880,6 +873,4 @@ extension RunObserver {
     public func called(_ number: Int) {}
     /// Does nothing.
     public func emitted(_ item: Int32, edge: Int) {}
-    /// Does nothing.
-    public func drained() {}
 }

@@ -9,7 +9,7 @@ public final class MemorySource: PacketSource {
         public var bytes: [UInt8]
         /// Length on the wire in bytes.
         public var wireLength: Int
-        /// Functional time in nanoseconds.
+        /// Its stamp, in nanoseconds.
         public var time: Int64
         /// LINKTYPE_ value of its outermost header; 1 is Ethernet.
         public var linkType: UInt16
@@ -23,24 +23,25 @@ public final class MemorySource: PacketSource {
     }
 
     private let memory: UnsafeMutableRawPointer
-    private let frames: [(offset: Int, length: Int, wireLength: Int, time: Int64, linkType: UInt16)]
+    private let frames: [(offset: Int, length: Int, wireLength: Int, stamp: Int64, time: Int64, linkType: UInt16)]
     private var next = 0
 
-    /// The packets in the order in which they are supplied; a time earlier than its predecessor's is replaced by that.
+    /// The packets in the order in which they are supplied.
     public init(_ packets: [Packet]) {
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: packets.reduce(1) { $0 + $1.bytes.count },
             alignment: 64
         )
         var offset = 0
-        var time = Int64.min
-        var list: [(offset: Int, length: Int, wireLength: Int, time: Int64, linkType: UInt16)] = []
-        for packet in packets {
+        var clock = StampClock()
+        var list: [(offset: Int, length: Int, wireLength: Int, stamp: Int64, time: Int64, linkType: UInt16)] = []
+        for (number, packet) in packets.enumerated() {
             packet.bytes.withUnsafeBytes { bytes in
                 if let base = bytes.baseAddress { (memory + offset).copyMemory(from: base, byteCount: bytes.count) }
             }
-            time = max(time, packet.time)
-            list.append((offset, packet.bytes.count, packet.wireLength, time, packet.linkType))
+            let time = clock.time(of: packet.time, next: number + 1 < packets.count ? packets[number + 1].time : nil)
+            clock.advance(to: time, stamp: packet.time)
+            list.append((offset, packet.bytes.count, packet.wireLength, packet.time, time, packet.linkType))
             offset += packet.bytes.count
         }
         self.memory = memory
@@ -66,11 +67,14 @@ public final class MemorySource: PacketSource {
                 data: memory + packet.offset,
                 length: UInt32(packet.length),
                 wireLength: UInt32(packet.wireLength),
-                time: packet.time,
+                time: packet.stamp,
                 sequence: sequence + UInt64(count),
                 linkType: packet.linkType,
                 interface: 0
             )
+            if packet.time != packet.stamp { pool.enter(indices[count], at: packet.time) }
+            if packet.stamp < packet.time { counters.pointee.backwards += 1 }
+            if packet.stamp > packet.time { counters.pointee.ahead += 1 }
             counters.pointee.packets += 1
             counters.pointee.bytes += UInt64(packet.wireLength)
             next += 1

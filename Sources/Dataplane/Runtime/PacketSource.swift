@@ -7,8 +7,12 @@ open class PacketSource {
     public final var packets: UInt64 { counters.pointee.packets }
     /// Bytes of those packets, as on the wire.
     public final var bytes: UInt64 { counters.pointee.bytes }
-    /// Packets with a timestamp earlier than their predecessor's; they got the predecessor's time.
+    /// Packets with a stamp before the functional time, which stood still for them.
     public final var backwards: UInt64 { counters.pointee.backwards }
+    /// Packets with a stamp too far ahead for functional time to follow (``StampClock``).
+    public final var ahead: UInt64 { counters.pointee.ahead }
+    /// Packets whose stamp cannot be held in 64 bits of nanoseconds since 1970, which end in 2262: they got the nearest.
+    public final var clamped: UInt64 { counters.pointee.clamped }
     /// Counters in separate memory, so that a source updates them without exclusivity checks.
     public final let counters: UnsafeMutablePointer<Counters>
 
@@ -19,8 +23,12 @@ open class PacketSource {
         public var packets: UInt64 = 0
         /// Bytes of those packets, as on the wire.
         public var bytes: UInt64 = 0
-        /// Packets with a timestamp earlier than their predecessor's; they got the predecessor's time.
+        /// Packets with a stamp before the functional time, which stood still for them.
         public var backwards: UInt64 = 0
+        /// Packets with a stamp too far ahead for functional time to follow.
+        public var ahead: UInt64 = 0
+        /// Packets that got the nearest stamp that can be held.
+        public var clamped: UInt64 = 0
         public init() {}
     }
 
@@ -31,7 +39,7 @@ open class PacketSource {
 
     deinit { counters.deallocate() }
 
-    /// Functional time of the next packet, never less than that of the last; ``Int64/max`` at the end. For sources that always
+    /// Functional time of the next packet, which need not be its stamp (``StampClock``, ``Pool/enter(_:at:)``): never less than that of the last; ``Int64/max`` at the end. For sources that always
     /// know it.
     open var nextTime: Int64 { .max }
 
@@ -54,6 +62,9 @@ open class PacketSource {
 
     /// The error that ended the source early; nil if there was none.
     open var failure: (any Error)? { nil }
+
+    /// How much of its input a source has read, and how much there is, in bytes; nil if that is not known.
+    open var share: (done: Int, all: Int)? { nil }
 
     /// Packets by link type, in order of its number.
     open var linkTypes: [(linkType: UInt16, packets: UInt64)] { [] }

@@ -91,6 +91,8 @@ public final class StepRuntime {
         node.made &+= 1
         assert(instance.contract.arrived(i))
         arrived = origin(of: i)
+        // As in a direct run, what the end of the input causes has the time reached, not a packet's stamp.
+        arrived.time = arrived.now
         let queue = node.outputs
         queue.buffer[queue.tail] = i
         queue.tail &+= 1

@@ -22,17 +22,18 @@
 /// | `op=` | ARP operation | 1 |
 /// | `ttl=` `tos=` `id=` `df` | IP fields; for IPv6 hop limit and traffic class | 64, 0, 0, absent |
 /// | `frag=OFFSET` `frag=OFFSET+` | a fragment whose bytes begin at OFFSET; `+` if more follow | whole |
-/// | `len=` `data="..."` | payload bytes; escapes `\r \n \t \0 \" \\ \xHH`; `len` beyond `data` is filled with letters | empty |
+/// | `len=` `data="GET "` | payload bytes; escapes `\r \n \t \0 \" \\ \xHH`; `len` beyond `data` is filled with letters | empty |
+/// | `inner="..."` `frame="..."` | what follows `data` is this packet, from its IP header on, or this whole frame | nothing |
 /// | `vlan=5` `vlan=100,5` `vlan=none` | VLAN tags, outermost first: 802.1Q, and 802.1ad outside of it | none |
 /// | `smac=` `dmac=` `ether=TYPE` | Ethernet addresses; `ether` is a frame without IP whose payload is `len`, `data` | 02:00:00:00:00:01, :02 |
 /// | `badcsum` `badipcsum` | a wrong TCP, UDP or ICMP checksum, a wrong IPv4 header checksum | correct |
 /// | `iplen=` | the length the IP header claims (IPv6: payload length), whatever the actual one | correct |
 /// | `trunc=N` | the capture holds only the first N bytes | whole |
-/// | `time=1.5s` | functional time since 1970, up to the year 2255 | that of the packet before |
+/// | `time=1.5s` | its stamp since 1970, up to the year 2255 | that of the packet before |
 /// | `hex=00ff` | the whole frame, byte by byte | |
 ///
-/// The same text is a pattern: only what it names is compared. `*` matches any end, `data` the beginning of the payload,
-/// `goodcsum` requires correct checksums, the empty pattern matches every packet. Numbers are decimal or `0x`.
+/// The same text is a pattern: only what it names is compared. `*` matches any end, `data` the beginning of the payload
+/// (`data="GET "...` says that there is more), `goodcsum` requires correct checksums, the empty pattern matches every packet. Numbers are decimal or `0x`.
 public enum PacketText {
     /// An error in a text, and its position.
     public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
@@ -94,7 +95,7 @@ public enum PacketText {
         _ bytes: UnsafeRawBufferPointer,
         linkType: UInt16 = LinkType.ethernet,
         wireLength: UInt32? = nil,
-        maximumData: Int = 48
+        maximumData: Int = PacketText.shownData
     ) -> String {
         PacketFields(bytes, linkType: linkType, wireLength: wireLength ?? UInt32(truncatingIfNeeded: bytes.count))
             .text(maximumData: maximumData)

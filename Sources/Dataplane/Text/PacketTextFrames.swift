@@ -398,7 +398,10 @@ extension PacketFields {
         }
         add("len", length, unless: 0)
         if let data, !data.enumerated().allSatisfy({ $1 == PacketFields.filler($0) }) {
-            words.append("data=\"" + data.prefix(maximumData).map(PacketFields.escaped).joined() + "\"")
+            let isCut = data.count > maximumData
+            words.append(
+                "data=\"" + PacketFields.shown(data.prefix(maximumData)) + (isCut ? "\"..." : "\"")
+            )
         }
         if badIPChecksum == true { words.append("badipcsum") }
         if badChecksum == true { words.append("badcsum") }
@@ -412,9 +415,12 @@ extension PacketFields {
         return address.version == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }
 
-    private static func mac(_ bytes: [UInt8]) -> String { bytes.map(hexadecimal).joined(separator: ":") }
+    /// Bytes as between the quotation marks of `data`.
+    static func shown(_ bytes: ArraySlice<UInt8>) -> String { bytes.map(escaped).joined() }
 
-    private static func hexadecimal(_ byte: UInt8) -> String {
+    static func mac(_ bytes: [UInt8]) -> String { bytes.map(hexadecimal).joined(separator: ":") }
+
+    static func hexadecimal(_ byte: UInt8) -> String {
         (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
 

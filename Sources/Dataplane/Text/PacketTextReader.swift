@@ -16,7 +16,20 @@ extension PacketFields {
             }
             rest = words[3...]
         }
-        for word in rest { try read(word, reader) }
+        let arrows = ["->", "=>", "-->", "→", "<", "<-"].map { Array($0.utf8) }
+        if let arrow = rest.first(where: { arrows.contains(Array($0.bytes)) }) {
+            throw reader.failure("the arrow between two ends is '>'", arrow)
+        }
+        // A packet in this one's payload.
+        var nested: [UInt8] = []
+        for word in rest {
+            switch word.key {
+            case "inner": nested += try reader.packet(word).dropFirst(14)
+            case "frame": nested += try reader.packet(word)
+            default: try read(word, reader)
+            }
+        }
+        if !nested.isEmpty { data = (data ?? []) + nested }
         let ports = sourcePort != nil || destinationPort != nil
         // A TCP-only word implies TCP; ports alone do not.
         if transport == nil, flags != nil { transport = .tcp }
@@ -279,8 +292,19 @@ struct PacketTextReader {
         return UInt8(h << 4 | l)
     }
 
-    /// The bytes between quotation marks.
-    func quoted(_ word: Word) throws(PacketText.Failure) -> [UInt8] {
+    /// The frame that a quoted text describes.
+    func packet(_ word: Word) throws(PacketText.Failure) -> [UInt8] {
+        do throws(PacketText.Failure) {
+            return try PacketText.frame(String(decoding: quoted(word), as: UTF8.self)).bytes
+        } catch {
+            throw failure("'\(word.key)': \(error.message)", word)
+        }
+    }
+
+    /// The bytes between quotation marks; behind them `...` may say that there were more.
+    func quoted(_ whole: Word) throws(PacketText.Failure) -> [UInt8] {
+        var word = whole
+        if word.value.count >= 5, word.value.suffix(4).elementsEqual("\"...".utf8) { word.value.removeLast(3) }
         guard word.value.count >= 2, word.value.first == UInt8(ascii: "\""), word.value.last == UInt8(ascii: "\"")
         else {
             throw failure("'\(word.key)' needs quotation marks", at: word.value.startIndex)

@@ -35,6 +35,28 @@ public enum Quantity {
         ("Mbps", 1_000_000), ("Gbps", 1_000_000_000), ("Tbps", 1_000_000_000_000),
     ]
 
+    /// Other spellings of units, each with the unit to write and how many of it one is. A spelling of two meanings is not among
+    /// them (`KB` is 1000 or 1024 bytes, `Mb` is not `MB`): no suggestion is better than one that changes a value.
+    private static let spellings: [(written: [String], unit: String, times: Int64)] = [
+        (["nsec", "nanosecond", "nanoseconds"], "ns", 1),
+        (["usec", "µs", "μs", "microsecond", "microseconds"], "us", 1),
+        (["msec", "millisecond", "milliseconds"], "ms", 1), (["sec", "secs", "second", "seconds"], "s", 1),
+        (["m", "mins", "minute", "minutes"], "min", 1), (["hr", "hrs", "hour", "hours"], "h", 1),
+        (["d", "day", "days"], "h", 24),
+        (["byte", "bytes", "Byte", "Bytes"], "B", 1), (["kib", "kiB", "KIB"], "KiB", 1), (["mib", "MIB"], "MiB", 1),
+        (["gib", "GIB"], "GiB", 1), (["TiB"], "GiB", 1_024), (["TB"], "GB", 1_000),
+        (["bit/s", "bits/s", "b/s"], "bps", 1), (["kbit/s", "kb/s", "Kbps", "Kbit/s", "Kb/s"], "kbps", 1),
+        (["Mbit/s", "Mb/s", "mbps", "Mbit"], "Mbps", 1), (["Gbit/s", "Gb/s", "gbps", "Gbit"], "Gbps", 1),
+        (["Tbit/s", "Tb/s", "tbps", "Tbit"], "Tbps", 1),
+        (["B/s", "Bps"], "bps", 8), (["kB/s", "kBps"], "kbps", 8), (["MB/s", "MBps"], "Mbps", 8),
+        (["GB/s", "GBps"], "Gbps", 8), (["KiB/s"], "bps", 8 << 10), (["MiB/s"], "bps", 8 << 20),
+        (["GiB/s"], "bps", 8 << 30),
+        (["p/s", "pkt/s", "pkts/s", "packets/s", "PPS"], "pps", 1), (["kp/s", "kpkt/s", "kpkts/s", "Kpps"], "kpps", 1),
+        (["Mp/s", "Mpkt/s", "Mpkts/s", "mpps"], "Mpps", 1), (["gpps"], "Gpps", 1),
+        (["hz", "HZ"], "Hz", 1), (["khz", "KHz", "KHZ"], "kHz", 1), (["mhz", "Mhz", "MHZ"], "MHz", 1),
+        (["ghz", "Ghz", "GHZ"], "GHz", 1),
+    ]
+
     /// A time with unit, in nanoseconds. `0` needs no unit.
     public static func parseDuration(_ text: String) throws(Failure) -> Int64 {
         try parse(text, durations, what: "time", example: "20 us").0
@@ -78,7 +100,7 @@ public enum Quantity {
         guard let factor = units.first(where: { $0.unit == unit })?.factor else {
             throw Failure(
                 message: "'\(unit)' is not a unit of \(what): " + units.map(\.unit).joined(separator: ", "),
-                suggestion: nearest(to: unit, among: units.map(\.unit)).map { "\(number) \($0)" }
+                suggestion: likely(mantissa, digits, unit, units.map(\.unit))
             )
         }
         var scale: Int64 = 1
@@ -89,6 +111,32 @@ public enum Quantity {
             throw Failure(message: "'\(text)' is not a whole number of \(units[0].unit)")
         }
         return (product / scale, unit)
+    }
+
+    /// The same quantity in a known unit, if only one can be meant: another spelling of a unit, or a slip in one of at least three
+    /// letters. Units that differ in case alone are different units.
+    private static func likely(_ mantissa: Int64, _ digits: Int, _ unit: String, _ units: [String]) -> String? {
+        if let known = spellings.first(where: { $0.written.contains(unit) && units.contains($0.unit) }) {
+            let (product, overflow) = mantissa.multipliedReportingOverflow(by: known.times)
+            return overflow ? nil : "\(decimal(product, digits)) \(known.unit)"
+        }
+        let written = Array(unit.utf8.prefix(64))
+        let near = units.filter {
+            written.count > 2 && $0.utf8.count > 2 && $0.utf8.first == written.first
+                && $0.lowercased() != unit.lowercased()
+                && editDistance(written, Array($0.utf8)) == 1
+        }
+        return near.count == 1 ? "\(decimal(mantissa, digits)) \(near[0])" : nil
+    }
+
+    /// `mantissa` with its last `digits` digits behind the point, without zeros at the end.
+    private static func decimal(_ mantissa: Int64, _ digits: Int) -> String {
+        var text = String(mantissa)
+        text = String(repeating: "0", count: max(0, digits + 1 - text.count)) + text
+        guard digits > 0 else { return text }
+        var fraction = text.suffix(digits)
+        while fraction.last == "0" { fraction.removeLast() }
+        return text.dropLast(digits) + (fraction.isEmpty ? "" : ".\(fraction)")
     }
 
     /// A whole number in decimal or, with `0x`, hexadecimal; nil if `text` is neither.

@@ -3,6 +3,8 @@
 
 import Dataplane
 
+/// The way of an item between NIC and host: a place in the ring, the DMAs and the link, then delivery, by interrupt if there are
+/// any; commands may have a path of their own. The state of each direction is in `Direction` and `DMAEngine`.
 extension Simulation where W: ~Copyable {
     /// Sends an item to the other side once the ring has a place for it and all before it. Calls need none.
     mutating func send(_ j: Int32, to side: Side) {

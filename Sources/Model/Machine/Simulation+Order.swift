@@ -29,6 +29,20 @@ extension Simulation where W: ~Copyable {
         }
     }
 
+    /// Counts a job in the classes of what is still to come, and as the first of them where it is the oldest.
+    mutating func expect(_ j: Int32, _ classes: UInt64) {
+        if merges == 0 { return }
+        mark(j, classes)
+        let origin = jobs.base[Int(j)].origin
+        let bucket = Int(origins.base[slot(origin)].bucket)
+        var rest = classes & 0xaaaa_aaaa_aaaa_aaaa
+        while rest != 0 {
+            let place = bucket &* merges &+ rest.trailingZeroBitCount &>> 1
+            rest &= rest &- 1
+            if first[place] < 0 || first[place] > origin { first[place] = origin }
+        }
+    }
+
     @inline(__always)
     mutating func unmark(_ j: Int32, _ classes: UInt64) {
         if merges == 0 || classes == 0 { return }
@@ -127,14 +141,7 @@ extension Simulation where W: ~Copyable {
             return enqueue(j)
         }
         // Until it is served it counts as still to come, so that none passes it in the queue.
-        let classes = passed(job.pointee)
-        mark(j, classes)
-        var rest = classes & 0xaaaa_aaaa_aaaa_aaaa
-        while rest != 0 {
-            let place = bucket &* merges &+ rest.trailingZeroBitCount &>> 1
-            rest &= rest &- 1
-            if first[place] < 0 || first[place] > job.pointee.origin { first[place] = job.pointee.origin }
-        }
+        expect(j, passed(job.pointee))
         job.pointee.isAdmitted = true
         job.pointee.awaited = -1
         enqueue(j)

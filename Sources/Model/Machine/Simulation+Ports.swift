@@ -18,9 +18,8 @@ extension Simulation where W: ~Copyable {
         rxFree[Int(node.wire)] = end
         rxBusy[Int(node.wire)] &+= wireTime
         var job = arrived
-        job.origin = begin(key, time: time, .packet, node.entering)
+        job.origin = begin(key, time: time, .packet, 0)
         let j = add(job)
-        mark(j, node.entering)
         jobs.base[Int(j)].time = end
         receiving.base[Int(node.wire)].append(j, jobs.base)
         if end < nextReceived {
@@ -41,6 +40,8 @@ extension Simulation where W: ~Copyable {
             }
         }
         origins.base[slot(jobs.base[Int(j)].origin)].arrival = now
+        // Nothing in the machine, no marker either, waits for a frame that is still on the wire.
+        expect(j, classes(jobs[Int(j)]))
         let begin = max(now, macFree)
         if begin &- now > macSlack, !isUnlimited {
             drop(j, .macRate, classes(jobs[Int(j)]))

@@ -460,7 +460,8 @@ public struct FigureType: Sendable {
                 .number(Place(\.channel.commands.rate)),
                 example: "100 kcmd/s",
                 "Commands that the control path takes per second, both ways together: flows that are opened and ended across the channel. "
-                    + "Without the section `control` commands cross as any other item does."
+                    + "Without the section `control` commands cross as any other item does. No shipped element emits commands, so the "
+                    + "section is for elements of your own."
             ),
             FigureType(
                 "channel.control.latency",

@@ -39,8 +39,8 @@ final class CapturedTraffic: @unchecked Sendable {
 
     deinit { for frame in frames { frame.data.deallocate() } }
 
-    /// Stores a packet of flow `key` that entered at `wire`.
-    func append(_ packet: Packet, wire: Int, key: UInt32) {
+    /// Stores a packet of flow `key` that entered at `wire` at functional time `now`.
+    func append(_ packet: Packet, now: Int64, wire: Int, key: UInt32) {
         let length = Int(packet.length)
         let data = UnsafeMutableRawPointer.allocate(byteCount: max(1, length), alignment: 16)
         data.copyMemory(from: packet.data, byteCount: length)
@@ -52,7 +52,7 @@ final class CapturedTraffic: @unchecked Sendable {
             interface: packet.interface,
             wire: Int32(wire),
             key: key,
-            time: packet.time
+            time: now
         )
         if Headers.locate(packet) == .ip { findAddress(&frame, packet) }
         frames.append(frame)

@@ -121,7 +121,8 @@ struct ElementCalls: ~Copyable {
     /// Records the time at which an item leaves.
     func stamp(_ item: Int32, _ time: Int64) { items[Int(item)].time = time }
 
-    func time(of item: Int32) -> Int64 { items[Int(item)].time }
+    /// Functional time at which an item came in.
+    func now(_ item: Int32) -> Int64 { step.instance.pool.now(item) }
     func length(of item: Int32) -> UInt32 { items[Int(item)].wireLength }
     func node(at edge: Int32) -> Int32 { edges[Int(edge)].to }
 

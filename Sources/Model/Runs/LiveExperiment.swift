@@ -62,8 +62,9 @@ struct LiveExperiment: Sendable {
         return true
     }
 
-    /// Runs `packets` packets of a load in a placement.
+    /// Runs `packets` packets of a load in a placement; the recording has the ends of flows.
     func run(
+        _ recording: Recording,
         _ routes: Routes,
         _ profile: DeviceProfile,
         _ times: Traffic,
@@ -94,7 +95,8 @@ struct LiveExperiment: Sendable {
         before.endsElements = false
         try before.run()
         for source in sources { source.goOn() }
-        let runtime = TimedRuntime(instance, routes, profile, load.pace)
+        let owed = OwedEnds(recording, instance, routes.sides, profile)
+        let runtime = TimedRuntime(instance, routes, profile, load.pace, owed: owed)
         return Result(outcome: runtime.runLoad(), metMidway: load.metMidway, bits: load.bits)
     }
 

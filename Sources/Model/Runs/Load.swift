@@ -115,6 +115,9 @@ struct Traffic: Sendable {
         (Int128(period), Int128(schedule.window) * Int128(schedule.copies) * Int128(perNanosecond))
     }
 
+    /// The length of the recording in nanoseconds.
+    var length: Double { Double(period) / Double(perNanosecond) }
+
     /// Packets per second of the recording itself.
     var ownRate: Double { Double(times.count) * 1e9 * Double(perNanosecond) / Double(period) }
 }

@@ -46,6 +46,17 @@ public struct Recording: Sendable {
         var key: UInt32
         var node: Int32
         var isPacket: Bool
+        /// The end of a flow of the table `node`.
+        var isEnd = false
+    }
+
+    /// The flows of a table, for Little's law: how many began, and how long they were there, summed, in nanoseconds.
+    struct FlowTimes: Sendable {
+        var created = 0.0
+        /// From their first packet to their last.
+        var open = 0.0
+        /// After their last packet; nil if nothing but their table's room limits that.
+        var idle: Double? = 0
     }
 
     /// Packets recorded.
@@ -56,10 +67,10 @@ public struct Recording: Sendable {
     public private(set) var isPrefix = false
     /// For each node the memory of its tables and buffers, in bytes.
     let memory: [Int]
-    /// For each flow table the most flows that it held at one time; -1 for all other nodes.
-    private(set) var flowPeaks: [Int] = []
     /// For each node the flow counts at the end.
     private(set) var flowCounts: [FlowCounts] = []
+    /// For each flow table the times of its flows; nothing of other nodes.
+    private(set) var flowTimes: [FlowTimes] = []
     /// Recorded items that elements dropped, whatever the placement; in the order of the graph.
     public private(set) var elementDrops: [(element: String, reason: String, count: UInt64)] = []
 
@@ -103,11 +114,11 @@ public struct Recording: Sendable {
             packets = recorder.packets
             bytes = recorder.bytes
             isPrefix = recorder.isPrefix
-            flowPeaks = recorder.flowPeaks
+            flowCounts = instance.elements.map(\.flowCounts)
+            flowTimes = flowCounts.indices.map { recorder.lives[$0].times(flowCounts[$0]) }
         }
         traffic?.finish()
         live?.recorded = LiveExperiment.counts(instance)
-        flowCounts = instance.elements.map(\.flowCounts)
         elementDrops = spec.nodes.indices.flatMap { number in
             let counts = instance.counts(number)
             return counts.drops.map { (counts.name, $0.reason, $0.count) }
@@ -141,8 +152,8 @@ private final class Recorder: RunObserver {
     private(set) var packets = 0
     private(set) var bytes = 0
     private(set) var isPrefix = false
-    private(set) var flowPeaks: [Int]
-    private let tables: [Int]
+    /// For each node the flows in it, if it is a table.
+    private(set) var lives: [FlowLives]
     private let limit: Int
     private let traffic: CapturedTraffic?
     private let progress: (ModelStep) -> Void
@@ -175,8 +186,7 @@ private final class Recorder: RunObserver {
         self.traffic = traffic
         self.limit = limit
         self.progress = progress
-        tables = instance.spec.nodes.indices.filter { instance.spec.nodes[$0].element.flowCapacity != nil }
-        flowPeaks = Array(repeating: -1, count: instance.spec.nodes.count)
+        lives = instance.spec.nodes.map { FlowLives(isTable: $0.element.flowCapacity != nil) }
         ticks = OperationTicks(instance)
         visitOf = Array(repeating: -1, count: instance.pool.capacity + 1)
         held = Array(repeating: (.max, .max), count: instance.pool.capacity + 1)
@@ -204,10 +214,11 @@ private final class Recorder: RunObserver {
         packets += 1
         bytes += Int(length)
         let facts = order(item, key)
-        traffic?.append(item, wire: wire, key: facts.key)
+        let now = instance.pool.now(i)
+        traffic?.append(item, now: now, wire: wire, key: facts.key)
         roots.append(
             Recording.Root(
-                time: item.time,
+                time: now,
                 visit: Int32(visits.count),
                 count: 1,
                 key: facts.key,
@@ -228,9 +239,13 @@ private final class Recorder: RunObserver {
     func began(_ call: RunCall, _ numbers: [Int]) {
         let time: Int64
         let key: UInt32
+        var isEnd = false
         switch call {
         case .timer(let due): (time, key) = (due, timerKey(numbers[0]))
-        case .ended(let flow): (time, key) = (flow.origin.time, flow.key)
+        case .ended(let flow):
+            (time, key) = (flow.origin.now, flow.key)
+            isEnd = true
+            lives[Int(flow.table)].ended(flow)
         case .finish:
             (time, key) = (roots.last(where: \.isPacket)?.time ?? 0, timerKey(numbers[0]))
             firstEnding = firstEnding ?? roots.count
@@ -243,7 +258,8 @@ private final class Recorder: RunObserver {
                 key: key,
                 // A table announces the ends of its flows.
                 node: Int32(numbers[numbers.count - 1]),
-                isPacket: false
+                isPacket: false,
+                isEnd: isEnd
             )
         )
         calls.removeAll(keepingCapacity: true)
@@ -271,6 +287,10 @@ private final class Recorder: RunObserver {
         let length = isPacket ? max(item.wireLength, item.length) : item.length
         let isSame = i == self.item
         let number = Int32(visits.count)
+        let from = instance.spec.edges[edge]
+        if lives[from.from].isTable, from.output != instance.spec.nodes[from.from].type.slowOutput {
+            lives[from.from].saw(item.flow, item.time)
+        }
         visits.append(
             Recording.Visit(
                 node: Int32(instance.spec.edges[edge].to),
@@ -304,10 +324,6 @@ private final class Recorder: RunObserver {
         guard visits[Int(visit)].edge >= 0, item.isHeld else { return }
         visits[Int(visit)].traits.insert(.holds)
         held[Int(self.item)] = (item.sequence, UInt32(item.made))
-    }
-
-    func drained() {
-        for table in tables { flowPeaks[table] = max(flowPeaks[table], instance.elements[table].flowCounts.now) }
     }
 
     // MARK: The end of the input
@@ -366,6 +382,50 @@ private final class Recorder: RunObserver {
             child = next
         }
         return calls
+    }
+}
+
+/// The flows of one table while a run is recorded.
+private struct FlowLives {
+    let isTable: Bool
+    /// The first and the last packet of those in it, by reference.
+    private var present: [UInt64: (first: Int64, last: Int64)] = [:]
+    private var open = 0.0
+    /// After the last packet, of those that a packet or a command ended; how many those are.
+    private var cut = 0.0
+    private var cutCount = 0.0
+
+    init(isTable: Bool) { self.isTable = isTable }
+
+    private func number(_ flow: FlowRef) -> UInt64 {
+        UInt64(UInt32(bitPattern: flow.index)) << 32 | UInt64(flow.generation)
+    }
+
+    mutating func saw(_ flow: FlowRef, _ time: Int64) {
+        if flow.index < 0 { return }
+        let first = present[number(flow)]?.first ?? time
+        present[number(flow)] = (first, max(time, first))
+    }
+
+    mutating func ended(_ flow: EndedFlow) {
+        guard let life = present.removeValue(forKey: number(flow.flow)) else { return }
+        open += Double(life.last &- life.first)
+        switch flow.reason {
+        case .reused, .finished, .reset:
+            cut += Double(max(0, flow.origin.time &- life.last))
+            cutCount += 1
+        // One that was evicted would have stayed in a table with room for it; so would one that is there at the end.
+        case .idle, .evicted, .eof: break
+        }
+    }
+
+    /// The times of all flows so far.
+    func times(_ counts: FlowCounts) -> Recording.FlowTimes {
+        var times = Recording.FlowTimes(created: Double(counts.created), open: open)
+        for life in present.values { times.open += Double(life.last &- life.first) }
+        let rest = max(0, times.created - cutCount)
+        times.idle = counts.stays == 0 && rest > 0 ? nil : cut + rest * Double(counts.stays)
+        return times
     }
 }
 

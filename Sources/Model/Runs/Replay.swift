@@ -54,13 +54,9 @@ extension Recording {
     /// The work of a recorded run.
     struct ReplayedWork: Work, ~Copyable {
         private let recording: Recording
-        /// The cost of each recorded count on each side.
-        private let nicCosts: [Cost]
-        private let hostCosts: [Cost]
-        private let isHost: [Bool]
-        private var buffer: Block<Child>
-        var children: UnsafeMutablePointer<Child> { buffer.base }
-        private(set) var holds = false
+        private var visits: RecordedVisits
+        var children: UnsafeMutablePointer<Child> { visits.children }
+        var holds: Bool { visits.holds }
         /// So many that they are no limit: the cores are.
         let mostCalls = 1 << 16
 
@@ -82,10 +78,7 @@ extension Recording {
             _ wanted: Int
         ) {
             self.recording = recording
-            nicCosts = recording.costs(CostTable(profile.nic))
-            hostCosts = recording.costs(CostTable(profile.host))
-            isHost = sides.map { $0 == .host }
-            buffer = Block(256, Child(ref: 0, edge: 0, length: 0, headers: 0, isSame: true, order: Order()))
+            visits = RecordedVisits(recording, sides, profile)
             self.wanted = wanted
             var packets: [(number: Int32, time: Int64)] = []
             packets.reserveCapacity(traffic.times.count)
@@ -137,30 +130,7 @@ extension Recording {
         mutating func takeMarker() -> Int64? { nil }
 
         mutating func visit(_ job: UnsafePointer<Job>, _ cost: inout Cost) -> Int {
-            let visit = recording.visits[Int(job.pointee.ref)]
-            let own = isHost[Int(visit.node)] ? hostCosts[Int(visit.counts)] : nicCosts[Int(visit.counts)]
-            cost.compute &+= own.compute
-            cost.wait &+= own.wait
-            cost.accesses &+= own.accesses
-            holds = visit.traits.contains(.holds)
-            var n = 0
-            var child = visit.firstChild
-            while child >= 0 {
-                if n == buffer.capacity { buffer.grow(to: 2 * n) }
-                let next = recording.visits[Int(child)]
-                buffer[n] = Child(
-                    ref: child,
-                    edge: next.edge,
-                    length: next.length,
-                    headers: next.headers,
-                    isSame: next.traits.contains(.same),
-                    isReleased: next.traits.contains(.released),
-                    order: Order(a: UInt64(next.turn))
-                )
-                n += 1
-                child = next.nextSibling
-            }
-            return n
+            visits.visit(job.pointee.ref, &cost)
         }
 
         mutating func abandon(_ job: Job) {}
@@ -180,11 +150,70 @@ extension Recording {
             )
         }
 
-        func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, recording.visits[Int(k)].node) }
+        func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, visits.node(k)) }
 
         mutating func done(_ control: Control) {}
     }
+}
 
+/// The visits of a recording, made again: what they cost on each side, and what they released.
+struct RecordedVisits: ~Copyable {
+    private let recording: Recording
+    /// The cost of each recorded count on each side.
+    private let nicCosts: [Cost]
+    private let hostCosts: [Cost]
+    private let isHost: [Bool]
+    private var buffer = Block(256, Child(ref: 0, edge: 0, length: 0, headers: 0, isSame: true, order: Order()))
+    /// The number of the first visit.
+    private let base: Int32
+    /// The last visit held its item.
+    private(set) var holds = false
+    /// The items that the last visit released.
+    var children: UnsafeMutablePointer<Child> { buffer.base }
+
+    /// Their numbers begin with `base`.
+    init(_ recording: Recording, _ sides: [Side], _ profile: DeviceProfile, base: Int32 = 0) {
+        self.recording = recording
+        self.base = base
+        nicCosts = recording.costs(CostTable(profile.nic))
+        hostCosts = recording.costs(CostTable(profile.host))
+        isHost = sides.map { $0 == .host }
+    }
+
+    /// The element of a visit.
+    func node(_ ref: Int32) -> Int32 { recording.visits[Int(ref &- base)].node }
+
+    /// Makes a visit; returns the number of ``children``, and adds its cost.
+    @inline(__always)
+    mutating func visit(_ ref: Int32, _ cost: inout Cost) -> Int {
+        let visit = recording.visits[Int(ref &- base)]
+        let own = isHost[Int(visit.node)] ? hostCosts[Int(visit.counts)] : nicCosts[Int(visit.counts)]
+        cost.compute &+= own.compute
+        cost.wait &+= own.wait
+        cost.accesses &+= own.accesses
+        holds = visit.traits.contains(.holds)
+        var n = 0
+        var child = visit.firstChild
+        while child >= 0 {
+            if n == buffer.capacity { buffer.grow(to: 2 * n) }
+            let next = recording.visits[Int(child)]
+            buffer[n] = Child(
+                ref: child &+ base,
+                edge: next.edge,
+                length: next.length,
+                headers: next.headers,
+                isSame: next.traits.contains(.same),
+                isReleased: next.traits.contains(.released),
+                order: Order(a: UInt64(next.turn))
+            )
+            n += 1
+            child = next.nextSibling
+        }
+        return n
+    }
+}
+
+extension Recording {
     /// The cost of each distinct count.
     fileprivate func costs(_ table: borrowing CostTable) -> [Cost] {
         let width = Operation.allCases.count

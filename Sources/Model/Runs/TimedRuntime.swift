@@ -26,9 +26,9 @@ public final class TimedRuntime {
         self.init(instance, try Routes(instance.spec, instance.shape, sides, profile), profile, load)
     }
 
-    init(_ instance: Instance, _ routes: Routes, _ profile: DeviceProfile, _ load: Pace) {
+    init(_ instance: Instance, _ routes: Routes, _ profile: DeviceProfile, _ load: Pace, owed: OwedEnds? = nil) {
         self.instance = instance
-        let work = LiveWork(instance, routes, profile, load)
+        let work = LiveWork(instance, routes, profile, load, owed)
         simulation = Simulation(work, instance.spec, routes, profile)
     }
 
@@ -67,12 +67,15 @@ public final class TimedRuntime {
         private var reached = Int64.min
         private let firstTime: Int64
         private(set) var nextArrival: Int64 = .max
-        var holds: Bool { !isSending && elements.holds }
+        var holds: Bool { !isSending && (isRecorded ? owed?.holds == true : elements.holds) }
         /// The last visit was that of a packet about to be sent.
         private var isSending = false
+        /// Ends of flows that are charged though no element sees them, and whether the last visit belongs to one.
+        private let owed: OwedEnds?
+        private var isRecorded = false
         /// As many as a batch of a direct run, since items they make come from the pool.
         let mostCalls = 64
-        let children: UnsafeMutablePointer<Child>
+        private(set) var children: UnsafeMutablePointer<Child>
 
         /// Calls planned or under way: `stride` places for each control.
         private var calls: [(call: ElementCalls.Call, node: Int32)?] = []
@@ -103,7 +106,14 @@ public final class TimedRuntime {
         private var ended: [EndedFlow] = []
         private var nextEnded = 0
 
-        init(_ instance: Instance, _ routes: Routes, _ profile: DeviceProfile, _ load: Pace) {
+        init(
+            _ instance: Instance,
+            _ routes: Routes,
+            _ profile: DeviceProfile,
+            _ load: Pace,
+            _ owed: OwedEnds?
+        ) {
+            self.owed = owed
             let sides = routes.sides
             elements = ElementCalls(instance)
             for node in sides.indices where routes.markers[node] != nil { elements.step.split(node) }
@@ -178,7 +188,7 @@ public final class TimedRuntime {
             job.node = Int32(wire)
             job.length = elements.length(of: item)
             job.headers = headers
-            return (job, key, elements.time(of: item))
+            return (job, key, elements.now(item))
         }
 
         mutating func beginService() { elements.beginService() }
@@ -189,6 +199,15 @@ public final class TimedRuntime {
             if isSending { return 0 }
             visited = job.pointee.node
             awaited = -1
+            if let owed {
+                isRecorded = job.pointee.kind != .marker && OwedEnds.has(job.pointee.ref)
+                if isRecorded {
+                    let n = owed.visit(job.pointee.ref, &cost)
+                    children = owed.children
+                    return n
+                }
+                children = elements.children
+            }
             switch job.pointee.kind {
             case .arrival: n = elements.receive(job.pointee.ref, at: Int(job.pointee.node))
             case .item: n = elements.process(job.pointee.ref, on: job.pointee.edge, job.pointee.order)
@@ -226,7 +245,7 @@ public final class TimedRuntime {
         }
 
         mutating func abandon(_ job: Job) {
-            if job.kind != .control, job.kind != .marker { elements.step.drop(job.ref) }
+            if job.kind != .control, job.kind != .marker, !OwedEnds.has(job.ref) { elements.step.drop(job.ref) }
         }
 
         mutating func nextControl(watermark: Int64, newest: Int64, isBusy: Bool) -> Control? {
@@ -244,10 +263,11 @@ public final class TimedRuntime {
                     .ended(flow),
                     elements.step.told(by: Int(flow.table)),
                     key: flow.key,
-                    time: flow.origin.time,
+                    time: flow.origin.now,
                     after: newest
                 )
             }
+            if let end = owed?.next(at: reached) { return end }
             guard !isBusy, !isEnding, elements.nextDue <= min(watermark, reached),
                 let timer = elements.step.takeTimer(until: min(watermark, reached))
             else { return nil }
@@ -291,9 +311,12 @@ public final class TimedRuntime {
             )
         }
 
-        func call(_ k: Int32) -> (ref: Int32, node: Int32) { (k, calls[Int(k)]?.node ?? 0) }
+        func call(_ k: Int32) -> (ref: Int32, node: Int32) {
+            (k, (OwedEnds.has(k) ? owed?.node(k) : calls[Int(k)]?.node) ?? 0)
+        }
 
         mutating func done(_ control: Control) {
+            if OwedEnds.has(control.first) { return }
             freeCalls.append(control.first)
         }
     }

@@ -86,19 +86,20 @@ public struct PlacementResult: Sendable {
         public var copiesDoTheSame: Bool
     }
 
-    /// Flows in a table at some rate, compared with its capacity.
+    /// Flows in a table at the sustainable rate, compared with its capacity.
     public struct FlowNeed: Sendable, Equatable {
         /// The table's name in the graph.
         public var table: String
         /// The table's side.
         public var side: Side
-        /// Concurrent flows: those of the recording, times the copies.
-        public var needed: Int64
+        /// Flows between their first packet and their last.
+        public var open: Int64
+        /// Flows in a table that has room for all: ``open`` ones, and those past their last packet that have not idled out yet; nil if
+        /// these stay forever.
+        public var needed: Int64?
         /// ``needed`` at the load at which latency is modelled.
-        public var neededAtLoad: Int64
-        /// Flows past their last packet that have not idled out yet; nil if they stay forever.
-        public var staying: Int64?
-        /// Nanoseconds for which they stay; 0 means forever.
+        public var neededAtLoad: Int64?
+        /// Nanoseconds for which a flow stays after its last packet; 0 means forever.
         public var stays: Int64
         /// The table's capacity in flows.
         public var room: Int64
@@ -350,7 +351,7 @@ public struct Comparison: Sendable {
         if equal.count == 1 {
             return (
                 false,
-                "'\(best.name)' sustains the highest rate, \(hundredths(ratio)) times that of '\(against.name)'"
+                "'\(best.name)' sustains the highest rate, \(lead(ratio)) '\(against.name)'"
             )
         }
         var others = equal.filter { results[$0].name != best.name }
@@ -381,11 +382,14 @@ public struct Comparison: Sendable {
         return (true, "\(who); '\(best.name)' \(by)")
     }
 
-    /// A number with two decimal places.
-    private static func hundredths(_ x: Double) -> String {
-        let n = Int((min(x, 1e12) * 100).rounded())
-        let digits = "\(n % 100)"
-        return "\(n / 100)." + (digits.count == 1 ? "0" : "") + digits
+    /// A rate in words, by its ratio to another.
+    static func lead(_ ratio: Double) -> String {
+        if ratio < 1.005 {
+            let tenths = Int(((ratio - 1) * 1_000).rounded())
+            return "\(tenths / 10).\(tenths % 10) % more than"
+        }
+        let n = Int((min(ratio, 1e12) * 100).rounded())
+        return "\(n / 100).\(n % 100 < 10 ? "0" : "")\(n % 100) times that of"
     }
 }
 

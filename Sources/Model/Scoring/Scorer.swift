@@ -78,45 +78,73 @@ package struct Scorer: Sendable {
         case demand
     }
 
-    /// Packets of a run after which a longer one would show nothing new, unless the recording is long.
-    private var enough: Int { max(packets / 2, min(2 * packets, Schedule.pattern * recording.packets), 1) }
+    /// Packets of a run that tries a rate: no fewer than those of one that gives latency, so that no report shows a loss at a rate that it
+    /// calls sustainable.
+    private var tried: Int { max(packets, min(2 * packets, Schedule.pattern * recording.packets)) }
+
+    /// Lower rates that are tried as well if a slow path crosses the channel and the bound is not reached, in per cent below. The longer packets wait the more of them
+    /// take it, so a backlog feeds itself: a run at one rate may come to its end without a loss, and one at a lower rate not.
+    private static let below = [8, 4, 2, 1]
 
     /// Finds the highest rate without a drop, to 0.1 %; calls `progress` before each replay.
     package func capacity(_ candidate: Candidate, progress: () throws -> Void = {}) throws -> Capacity {
         func excess(_ rate: Int) throws -> Excess? {
             try progress()
-            let run = try self.run(candidate, .rate(rate), enough)
-            if let drop = Outcome.Drop.allCases.first(where: { run.drops[$0.rawValue] > 0 }) { return .drop(drop) }
-            // The demand of packets on a slow path depends on the rate; that of others is in the bound.
-            return candidate.routes.hasSlowPath && tariff.shares(run, rate).contains { $0.1 > 1 } ? .demand : nil
+            let hasSlowPath = candidate.routes.hasSlowPath
+            // A shorter run is nearly the beginning of a longer one: what it loses is lost there too.
+            let lengths = hasSlowPath && tried > 4 * recording.packets ? [tried / 4, tried] : [tried]
+            for length in lengths {
+                let run = try self.run(candidate, .rate(rate), length)
+                if let drop = Outcome.Drop.allCases.first(where: { run.drops[$0.rawValue] > 0 }) { return .drop(drop) }
+                // The demand of packets on a slow path depends on the rate; that of others is in the bound.
+                if length == tried, hasSlowPath, shares(candidate, run, rate).contains(where: { $0.1 > 1 }) {
+                    return .demand
+                }
+            }
+            return nil
+        }
+        // The rates that lost nothing, and the least that is too high.
+        var good: [Int] = []
+        var excessive: (rate: Int, reason: Excess)?
+        func passes(_ rate: Int) throws -> Bool {
+            if let excessive, rate >= excessive.rate { return false }
+            if good.contains(rate) { return true }
+            if let reason = try excess(rate) {
+                excessive = (rate, reason)
+                good.removeAll { $0 > rate }
+                return false
+            }
+            good.append(rate)
+            return true
         }
         // Endless copies of a recording ask no resource for more than its share, so if nothing overflows on the way there, the
-        // bound is the rate.
-        var high = max(1, Int(min(candidate.bound, 1e12)))
-        guard var reason = try excess(high) else { return Capacity(rate: high, firstDrop: nil) }
-        let full = high
+        // bound is the rate. If not, it usually is nearly that.
+        let full = max(1, Int(min(candidate.bound, 1e12)))
+        let step = max(1, full / 1_000)
+        if try !passes(full), full > step { _ = try passes(full - step) }
         var low = 0
-        // Usually it is nearly the bound.
-        let near = high - high / 500
-        if near > 0, near < high {
-            if let found = try excess(near) {
-                reason = found
-                high = near
-            } else {
-                low = near
+        var isSure = false
+        while !isSure {
+            low = good.max() ?? 0
+            while let high = excessive?.rate, high - low > step {
+                let middle = low + (high - low) / 2
+                if try passes(middle) { low = middle }
             }
+            isSure =
+                try !candidate.routes.hasSlowPath || excessive == nil || low == 0
+                || Scorer.below.allSatisfy { try passes(max(1, low - low * $0 / 100)) }
         }
-        while high - low > max(1, high / 1000) {
-            let middle = low + (high - low) / 2
-            if let found = try excess(max(1, middle)) {
-                reason = found
-                high = middle
-            } else {
-                low = middle
-            }
-        }
-        guard case .drop(let drop) = reason, low < full - full / 400 else { return Capacity(rate: low, firstDrop: nil) }
+        guard low < full - step, case .drop(let drop)? = excessive?.reason else { return Capacity(rate: low) }
         return Capacity(rate: low, firstDrop: drop)
+    }
+
+    /// The share of time for which each resource is busy in a run at this rate. That of ports is known exactly: they carry a packet once,
+    /// whichever way it takes.
+    private func shares(_ candidate: Candidate, _ run: Outcome, _ rate: Int) -> [(Resource, Double)] {
+        let known = tariff.limits(candidate.demand).filter { [.portRx, .portTx].contains($0.resource) }
+        return tariff.shares(run, rate).map { resource, share in
+            (resource, known.first { $0.resource == resource }.map { Double(rate) / $0.rate } ?? share)
+        }
     }
 
     /// Latency at a load; nil if no packet comes through.
@@ -139,8 +167,11 @@ package struct Scorer: Sendable {
             return (try recording.replay(candidate.routes, profile, traffic, load, packets), 0, 0)
         }
         let schedule = traffic.schedule(load)
-        let wanted = try recording.howMany(packets, schedule)
-        let result = try live.run(candidate.routes, profile, traffic, schedule, packets: wanted)
+        var wanted = try recording.howMany(packets, schedule)
+        // Each packet comes equally often in whole patterns of windows.
+        let pattern = Schedule.pattern * recording.packets
+        if wanted > pattern { wanted -= wanted % pattern }
+        let result = try live.run(recording, candidate.routes, profile, traffic, schedule, packets: wanted)
         return (result.outcome, result.metMidway, result.bits)
     }
 
@@ -201,12 +232,12 @@ package struct Scorer: Sendable {
         let demand = candidate.demand
         // With a slow path the demand of packets depends on the load, and is measured at it.
         let full =
-            candidate.routes.hasSlowPath ? try self.run(candidate, profile, .rate(max(1, capacity.rate)), enough) : nil
+            candidate.routes.hasSlowPath ? try self.run(candidate, profile, .rate(max(1, capacity.rate)), tried) : nil
         // The more copies, the more bits of their clients' addresses differ.
         let copiesDoTheSame =
             try full.map { try recording.live?.doesTheSame(bits: max(run.bits, $0.bits)) ?? true } ?? true
         let shares =
-            full.map { tariff.shares($0.outcome, capacity.rate) }
+            full.map { self.shares(candidate, $0.outcome, capacity.rate) }
             ?? tariff.limits(demand).map { ($0.resource, Double(capacity.rate) / $0.rate) }
         let utilisation = shares.enumerated()
             .map { (place: $0, resource: $1.0, share: min(1, $1.1)) }
@@ -234,20 +265,18 @@ package struct Scorer: Sendable {
             ),
             copies: copies,
             flows: spec.nodes.indices.compactMap { n in
-                guard recording.flowPeaks[n] >= 0, recording.flowCounts[n].most > 0 else { return nil }
-                let counts = recording.flowCounts[n]
-                let peak = Double(recording.flowPeaks[n])
-                // Little's law: flows are created at this rate, and stay this long after their last packet.
-                func staying(_ rate: Double) -> Double? {
-                    counts.stays == 0
-                        ? nil : rate / demand.packets * Double(counts.created) * Double(counts.stays) / 1e9
+                let (counts, times) = (recording.flowCounts[n], recording.flowTimes[n])
+                guard counts.most > 0, times.created > 0 else { return nil }
+                // Little's law: at one time there are as many as begin in the time for which one is there.
+                func flows(_ copies: Int64, _ time: Double) -> Int64 {
+                    Int64(min((time / traffic.length * Double(copies)).rounded(), 9e18))
                 }
                 return .init(
                     table: spec.nodes[n].name,
                     side: candidate.sides[n],
-                    needed: Int64(min(peak * Double(copies), 9e18)),
-                    neededAtLoad: Int64(min(peak * Double(schedule.copies), 9e18)),
-                    staying: staying(Double(capacity.rate)).map { Int64(min($0, 9e18)) },
+                    open: flows(copies, times.open),
+                    needed: times.idle.map { flows(copies, times.open + $0) },
+                    neededAtLoad: times.idle.map { flows(schedule.copies, times.open + $0) },
                     stays: counts.stays,
                     room: Int64(counts.most),
                     limit: profile.executor(candidate.sides[n]).flows.map { Int64($0) }

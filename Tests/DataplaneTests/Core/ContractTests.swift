@@ -12,15 +12,15 @@ import Testing
         case emitsTwice, dropsTwice, usesWhatItDropped, keeps, outputThatIsNot, reasonThatIsNot, timerThatIsNot
         case timerTooSoon, resumesWhatItDoesNotHold, resumesWithoutCause, originatesWithoutCause, outOfTurn,
             endlessTimer
-        case endsFlows
+        case endsFlows, emitsWhatItHolds, resumesTwice
 
         var words: String {
             switch self {
-            case .emitsTwice: "let go by 'out' item"
-            case .dropsTwice: "dropped (bad) item"
+            case .emitsTwice: "bytes) on 'out', but it has left already"
+            case .dropsTwice: "bytes) (bad), but it is free"
             case .usesWhatItDropped: "it is free"
-            case .keeps: "past its call"
-            case .outputThatIsNot: "by output 9; it has 1 outputs"
+            case .keeps: "past its call: what it does not emit, drop or use it must hold"
+            case .outputThatIsNot: "on output 9; it has 1 outputs"
             case .reasonThatIsNot: "for reason 99; it declares 1 reasons"
             case .timerThatIsNot: "armed timer 7; timers are 0 to 3"
             case .timerTooSoon: "its shortestTimer says"
@@ -30,6 +30,8 @@ import Testing
             case .outOfTurn: "out of turn"
             case .endlessTimer: "it would fire without end"
             case .endsFlows: "only a flow table ends flows"
+            case .emitsWhatItHolds: "on 'out', but the element holds it: `resume` takes it up again"
+            case .resumesTwice: "but it is in the hands of element"
             }
         }
     }
@@ -121,6 +123,13 @@ private final class Breacher: Element {
             case .endlessTimer:
                 context.arm(0, at: context.now(i) + 1_000)
                 context.emit(i, 0)
+            case .emitsWhatItHolds:
+                context.hold(i)
+                context.emit(i, 0)
+            case .resumesTwice:
+                context.hold(i)
+                context.resume(i, because: i)
+                context.resume(i, because: i)
             case .endsFlows: context.endFlow(FlowRef(index: 0, generation: 1), .eof, because: i)
             }
         }

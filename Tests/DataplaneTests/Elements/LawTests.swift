@@ -105,6 +105,9 @@ import Testing
                     accepts(parameter.name, "1 pps") && accepts(parameter.name, "1 Gbps")
                         && !accepts(parameter.name, "1 GB")
                 )
+            case .labels:
+                #expect(accepts(parameter.name, "{a: b}") && !accepts(parameter.name, "{'a b': c}"))
+                #expect(!accepts(parameter.name, "a"))
             case .string, .strings, .filters: break
             }
         }

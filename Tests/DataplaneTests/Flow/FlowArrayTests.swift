@@ -74,7 +74,7 @@ import Testing
         #expect(FlowArray<(UInt64, UInt8)>.bytesPerFlow == 24)
         #expect(FlowArray<SIMD4<UInt32>>.bytesPerFlow == 32)
         // What every packet writes is one cache line, for each direction where there are two.
-        #expect(FlowArray<TCPDirection>.bytesPerFlow == 64)
+        #expect(FlowArray<TCPDirection>.bytesPerFlow == 128)
         #expect(FlowArray<MetadataExtractor.Counts>.bytesPerFlow == 64)
     }
 

@@ -39,6 +39,11 @@ import Testing
         #expect(listed == Set(expected.values))
     }
 
+    @Test func aRecordIsOneCacheLine() {
+        #expect(MemoryLayout<FlowRecord>.stride == 64)
+        #expect(MemoryLayout<FlowRecord>.offset(of: \.acknowledged) == FlowRecord.acknowledgedOffset)
+    }
+
     @Test func aSlotUsedAgainHasAnotherGeneration() throws {
         let map = try FlowMap(capacity: 1, key: HashKey(seed: 1))
         let first = map.insert(key(1), map.hash(key(1)), upperFirst: false, time: 0)

@@ -65,6 +65,32 @@ import Testing
             (LinkType.ethernet, macs + [0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]),
             (LinkType.ethernet, macs + [0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0, 0x21]),
             (LinkType.ethernet, macs + [0, 48, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+            // LLC: of bridges, without SNAP, in jumbo frames, behind a tag, and as Linux writes it.
+            (LinkType.ethernet, macs + [0, 48, 0xaa, 0xaa, 3, 0, 0, 0xf8, 8, 0]),
+            (LinkType.ethernet, macs + [0, 43, 6, 6, 3]),
+            (LinkType.ethernet, macs + [0x88, 0x70, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+            (LinkType.ethernet, macs + [0x81, 0, 0, 5, 0, 48, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+            (LinkType.linuxSLL, [0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 0, 4, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+            (
+                LinkType.linuxSLL2,
+                [0, 4, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]
+            ),
+            // Labels: one, two, explicit null alone and below another, multicast behind a tag, on other links.
+            (LinkType.ethernet, macs + [0x88, 0x47, 0, 6, 0x41, 0x40]),
+            (LinkType.ethernet, macs + [0x88, 0x47, 0, 6, 0x40, 0x40, 0, 0x0c, 0x81, 0x40]),
+            (LinkType.ethernet, macs + [0x88, 0x47, 0, 0, 1, 0x40]),
+            (LinkType.ethernet, macs + [0x88, 0x47, 0, 0, 0x30, 0x40, 0, 0, 1, 0x40]),
+            (LinkType.ethernet, macs + [0x81, 0, 0, 3, 0x88, 0x48, 0, 1, 1, 0x40]),
+            (LinkType.ethernet, macs + [0x88, 0x64, 0x11, 0, 0, 1, 0, 46, 0x02, 0x81, 0, 6, 0x41, 0x40]),
+            (LinkType.ethernet, macs + [0, 52, 0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0x47, 0, 6, 0x41, 0x40]),
+            (LinkType.linuxSLL, [0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 0x88, 0x47, 0, 6, 0x41, 0x40]),
+            (
+                LinkType.linuxSLL2,
+                [0x81, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 0, 9, 0x88, 0x47, 0, 6, 0x41, 0x40]
+            ),
+            (LinkType.cHDLC, [0x0f, 0, 0x88, 0x47, 0, 6, 0x41, 0x40]),
+            (LinkType.ppp, [0xff, 0x03, 0x02, 0x81, 0, 6, 0x41, 0x40]),
+            (LinkType.pppHDLC, [0x02, 0x83, 0, 6, 0x41, 0x40]),
             (LinkType.raw, []),
             (LinkType.ipv4, []),
             (LinkType.linuxSLL, [0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0]),
@@ -101,6 +127,31 @@ import Testing
             #expect(found.status == (length < link.count + 20 ? .truncated : .ip) || length < link.count)
             #expect(!found.flags.contains(.transport))
         }
+    }
+
+    /// Behind labels there is IP if it looks like that, or if the label says so; whatever else begins with the same digit is none.
+    @Test func whatIsBehindLabels() {
+        let label: [UInt8] = Self.macs + [0x88, 0x47, 0, 6, 0x41, 0x40]
+        let ip6: [UInt8] = [0x60, 0, 0, 0, 0, 20, 6, 64] + [UInt8](repeating: 0x20, count: 32)
+        #expect(find(label + ip6 + Self.tcp).l4 == 58)
+        #expect(find(Self.macs + [0x88, 0x47, 0, 0, 0x21, 0x40] + ip6 + Self.tcp).version == 6)
+        // The label says the other version.
+        #expect(find(Self.macs + [0x88, 0x47, 0, 0, 1, 0x40] + ip6 + Self.tcp).status == .badVersion)
+        #expect(find(Self.macs + [0x88, 0x47, 0, 0, 0x21, 0x40] + Self.ip4 + Self.tcp).status == .badVersion)
+        // Pseudowires, also with addresses that begin like IP.
+        let frame = [0x08, 0] + Self.ip4 + Self.tcp
+        for address in [0x02, 0x45, 0x4f, 0x60, 0x6e] as [UInt8] {
+            let inner = [address, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1] + frame
+            #expect(find(label + inner).status == .notIP)
+            #expect(find(label + [0, 0, 0, 7] + inner).status == .notIP)
+        }
+        // IP that is wrong has the reason of its own.
+        var wrong = Self.ip4 + Self.tcp
+        wrong[3] = 200
+        #expect(find(label + wrong).status == .badLength)
+        // A stack without bottom.
+        #expect(find(Self.macs + [0x88, 0x47] + [UInt8](repeating: 0, count: 400)).status == .truncated)
+        #expect(find(Self.macs + [0x88, 0x47, 0, 6, 0x41, 0x40]).status == .truncated)
     }
 
     @Test func unknownLinkTypesAndOtherProtocols() {

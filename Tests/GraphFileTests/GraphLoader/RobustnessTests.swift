@@ -148,6 +148,14 @@ import Testing
         #expect(load(outputs).codes == ["too_many_elements"])
     }
 
+    /// A key written tens of thousands of times, and as many elements with wrong values, are refused soon.
+    @Test func manyErrorsAreFoundSoon() {
+        let twice = "graph: g\n" + String(repeating: "chains: [a -> b]\n", count: 40_000)
+        #expect(load(twice).codes.last == "too_many_errors")
+        let wrong = (0..<20_000).map { "  e\($0): {type: RecordSink, wait: maybe}\n" }.joined()
+        #expect(load("graph: g\nelements:\n\(wrong)chains: []\n").codes.last == "too_many_errors")
+    }
+
     @Test func fiveThousandElementsAreCheckedSoon() {
         let text = Self.large(5000)
         var loader = loader(["g.yaml": text])

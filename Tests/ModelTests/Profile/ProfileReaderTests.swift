@@ -87,7 +87,7 @@ import Testing
         #expect(
             Self.errors(try Self.changed("1.0 GHz", "1.0")).map(\.message) == ["'1.0' needs a unit: Hz, kHz, MHz, GHz"]
         )
-        #expect(Self.errors(try Self.changed("1.0 GHz", "1.0 GHZ")).first?.suggestion == "1.0 GHz")
+        #expect(Self.errors(try Self.changed("1.0 GHz", "1.0 GHZ")).first?.suggestion == "1 GHz")
         #expect(
             Self.errors(try Self.changed("8 GT/s", "7 GT/s")).map(\.message)
                 == ["7 GT/s is not one of 2500 MT/s, 5000 MT/s, 8000 MT/s, 16000 MT/s, 32000 MT/s"]

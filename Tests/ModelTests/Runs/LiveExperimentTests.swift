@@ -75,6 +75,63 @@ import Testing
         #expect(abs(split.wireRate - line) < 1e-6 * line)
     }
 
+    /// Under a steady load as many flows end as begin: taking them out of the table costs a live run what it costs a replay.
+    @Test func endsOfFlowsAreCharged() throws {
+        // 400 packets of 20 flows: one removal for 20 packets.
+        let packets = evenTraffic(400, flows: 20, gap: 2_000)
+        func results(_ remove: Int) throws -> [PlacementResult] {
+            var dear = profile
+            dear.nic.costs[Int(Dataplane.Operation.remove.rawValue)].cycles = remove * 1_000
+            var options = Comparison.Options()
+            options.packets = 3_200
+            options.load = .rate(2_000_000)
+            let placements = [
+                GraphSpec.Placement(name: "nic", sides: spec.onHost()),
+                GraphSpec.Placement(name: "split", sides: spec.onHost("slow")),
+            ]
+            return try Comparison(recording(packets), placements, dear, options).results
+        }
+        let (free, dear) = (try results(0), try results(20_000))
+        for (a, b) in zip(free, dear) {
+            // The rate is another, and with it a little the share that goes round.
+            let more = b.nicCyclesPerPacket - a.nicCyclesPerPacket
+            #expect(abs(more - 20_000.0 / 20) < 20, "\(a.name): \(more)")
+            #expect(b.utilisation[0].resource == .nicCores && b.utilisation[0].share > 0.99, "\(b.name)")
+            #expect(b.sustainableRate < a.sustainableRate * 9 / 10)
+        }
+        #expect(dear[1].slowPath != nil && dear[0].slowPath == nil)
+    }
+
+    /// A load at or below the sustainable rate loses nothing, though waiting packets add to the slow path and so to the backlog.
+    @Test func whatIsSustainedLosesNothing() throws {
+        var narrow = profile
+        narrow.nic = executor(cores: 8, threads: 4, clock: 800_000_000)
+        narrow.nic.reorder.places = 64
+        let scorer = Scorer(try recording(traffic(400, flows: 40, gap: 3_000)), narrow, packets: 4_000)
+        let candidate = try scorer.candidate(spec.onHost("slow"))
+        let capacity = try scorer.capacity(candidate)
+        #expect(Double(capacity.rate) < candidate.bound)
+        for share in [100, 99, 98, 96, 92, 50] {
+            let result = try scorer.result("split", candidate, capacity, .rate(capacity.rate * share / 100))
+            #expect(result.drops.isEmpty, "\(share) %")
+        }
+    }
+
+    /// What a port carries does not depend on the way that packets take: what fills it first sustains its rate exactly.
+    @Test func portsAreFilledExactly() throws {
+        var slow = profile
+        slow.mac.lineRate = 1_000_000_000
+        let placement = GraphSpec.Placement(name: "split", sides: spec.onHost("slow"))
+        var options = Comparison.Options()
+        options.packets = 4_000
+        let recording = try recording(traffic(350, flows: 20, gap: 30_000))
+        let result = try Comparison(recording, [placement], slow, options).results[0]
+        #expect(result.slowPath != nil && result.bottleneck == "port rx")
+        #expect(result.utilisation[0].share > 0.999 && Double(result.sustainableRate) > 0.999 * result.bound)
+        // Bits on the wire are those of the port.
+        #expect(abs(result.wireRate / 1e9 - 1) < 0.001)
+    }
+
     /// The same seeds and inputs give the same results.
     @Test func runsAreReproducible() throws {
         let packets = traffic(300, flows: 17, gap: 300)
@@ -126,7 +183,7 @@ import Testing
                     linkType: 1,
                     interface: 0
                 )
-                traffic.append(Packet(pool.items + Int(index)), wire: 0, key: 1)
+                traffic.append(Packet(pool.items + Int(index)), now: pool.now(index), wire: 0, key: 1)
             }
         }
         traffic.finish()

@@ -140,6 +140,48 @@ import Testing
         #expect(tie.recorded.bytesPerPacket == 1000 && tie.recorded.wireBytesPerPacket == 1024)
     }
 
+    /// Little's law, by hand: a table holds what begins per second, times how long it is there.
+    @Test func flowsInATable() throws {
+        // 20 flows of two packets 10 ms apart, in 400 ms; each stays 50 ms longer.
+        let packets = (0..<20).flatMap { flow in
+            [0, 10_000_000].map {
+                TestPacket(time: 1_000_000_000 + Int64(flow) * 20_000_000 + $0, flow: flow, size: 64)
+            }
+        }.sorted { $0.time < $1.time }
+        for (idle, stays) in [("50 ms", 0.05), ("300 s", 300), ("0", nil)] as [(String, Double?)] {
+            let spec = graph(
+                ["w": "Wire", "t": "FlowTable"],
+                ["w.rx -> t.in", "t.hit -> w.tx"],
+                ["t": ["idle": idle]]
+            )
+            var options = Comparison.Options()
+            options.packets = 2_000
+            options.load = .rate(1_000_000)
+            let result = try Comparison(
+                Recording(makeInstance(spec, packets)),
+                [.init(name: "nic", sides: spec.onHost())],
+                testProfile(),
+                options
+            ).results[0]
+            let need = try #require(result.flows.first)
+            // Half as many flows begin as packets come.
+            let begin = Double(result.sustainableRate) / 2
+            #expect(abs(Double(need.open) / (begin * 0.010) - 1) < 0.001, "\(need)")
+            guard let stays else {
+                #expect(need.needed == nil && need.neededAtLoad == nil)
+                continue
+            }
+            #expect(abs(Double(try #require(need.needed)) / (begin * (0.010 + stays)) - 1) < 0.001, "\(need)")
+            #expect(abs(Double(try #require(need.neededAtLoad)) / (500_000 * (0.010 + stays)) - 1) < 0.001, "\(need)")
+        }
+    }
+
+    /// A lead too small for a ratio of two decimal places is given in per cent.
+    @Test func smallLeadsAreInPerCent() throws {
+        #expect(Comparison.lead(1.5) == "1.50 times that of" && Comparison.lead(1.01) == "1.01 times that of")
+        #expect(Comparison.lead(1.003) == "0.3 % more than" && Comparison.lead(1.0014) == "0.1 % more than")
+    }
+
     /// What is said of a placement does not depend on the others.
     @Test func othersChangeNothing() throws {
         let spec = AgreementTests.cases[0].spec

@@ -22,6 +22,8 @@ import Testing
         .bytesBeforeAnother: ("order.held", 1_000), .endlessHead: ("http.memory", 8 << 10),
         .endlessHeads: ("http.memory", 1 << 20), .endlessTrailers: ("http.memory", 1),
         .unansweredRequests: ("http.memory", 512 << 10), .lateResponses: ("http.memory", 512 << 10),
+        .openRequest: ("http.transactions", 100_000), .requestsWithHoles: ("http.skipped", 100_000),
+        .nearlyLines: ("http.skipped", 10_000_000), .nearlyHeads: ("http.skipped", 10_000_000),
         .unfinishedHellos: ("names.waiting", 64), .firstFragments: ("whole.held", 500),
         .lastFragments: ("whole.held", 500),
     ]

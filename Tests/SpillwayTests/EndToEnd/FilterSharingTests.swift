@@ -55,6 +55,38 @@ struct FilterSharingTests {
         return (loader, try #require(loaded.graph, "\(loaded.diagnostics.map(\.rendered))"))
     }
 
+    /// A filter that libpcap has only for other links is told of, for those that came.
+    @Test(arguments: [
+        ("web.pcap", ["to", "name", "beacon"], "ETHERNET"), ("cooked.pcap", ["name", "beacon"], "LINUX_SLL"),
+    ])
+    func filtersThatMatchNothingAreToldOf(_ capture: String, _ rules: [String], _ link: String) throws {
+        let spec = try graph(
+            yaml: """
+                graph: g
+                elements:
+                  wire: {type: Wire}
+                  sort: {type: Classifier, rules: {to: inbound, name: ifname eth0, beacon: wlan type mgt, ip: ip}}
+                chains:
+                  - wire.rx -> sort
+                  - sort.to -> Discard
+                  - sort.name -> Discard
+                  - sort.beacon -> Discard
+                  - sort.ip -> Discard
+                  - sort.other -> Discard
+
+                """
+        )
+        let outcome = try GraphRun.run(spec, wires: [WireArgument(name: "wire", sources: [shippedCapture(capture)])])
+        let warnings = outcome.report.warnings.filter { $0.contains("matches no packet") }
+        #expect(warnings.count == rules.count)
+        for (warning, rule) in zip(warnings, rules) {
+            #expect(
+                warning.hasPrefix("element 'sort': rule '\(rule)' (") && warning.contains("link type \(link)"),
+                "\(warning)"
+            )
+        }
+    }
+
     @Test func readingCheckingAndRunningCompileEachFilterOnce() throws {
         let services = CountingServices()
         let (loader, graph) = try Self.load(services)

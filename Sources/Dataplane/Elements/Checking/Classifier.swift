@@ -26,7 +26,8 @@
 ///
 /// All rules are compiled into one decision: a test that several rules share is made once, and the result is that of running
 /// the filters one after another. Filters are compiled for the link type of each packet, so one graph serves captures of any
-/// kind; a filter that does not exist for a link type, such as `ether host` on raw IP, matches none of its packets. If a filter
+/// kind; a filter that does not exist for a link type, such as `ether host` on raw IP or `inbound` on Ethernet, matches none of its
+/// packets, and the run warns of it. If a filter
 /// cannot be compiled for an arriving link type for another reason, its rule matches none of its packets either, and the run
 /// ends with that error.
 ///
@@ -90,8 +91,8 @@ public final class Classifier: Element {
 
     private let rules: [NamedFilter]
     private let services: any Services
-    /// One decision per link type; the first is for Ethernet.
-    private var decisions: [(linkType: UInt16, program: DecisionProgram)] = []
+    /// One decision per link type, and the rules that have no filter for it; the first is for Ethernet.
+    private var decisions: [(linkType: UInt16, program: DecisionProgram, absent: [NamedFilter])] = []
     /// The first error in compiling a filter while packets arrived.
     private var failure: (any Error)?
     /// The number of packets classified together, and room for their results.
@@ -108,7 +109,8 @@ public final class Classifier: Element {
         let known = (services as? any FilterServices)?.linkTypes ?? []
         for linkType in [LinkType.ethernet] + known where !decisions.contains(where: { $0.linkType == linkType }) {
             let programs = try config.rules.map { try Classifier.compile($0, linkType, services) }
-            decisions.append((linkType, Classifier.decision(programs, services)))
+            let absent = zip(config.rules, programs).filter { $1 == nil }.map(\.0)
+            decisions.append((linkType, Classifier.decision(programs, services), absent))
         }
         linkType = LinkType.ethernet
         tables = decisions[0].program.tables
@@ -202,6 +204,12 @@ public final class Classifier: Element {
 
     // MARK: Decisions
 
+    /// The rules that match no packet of a link type, as there is no such filter for it; of those types that were known before the run,
+    /// or came.
+    public func absentRules(_ linkType: UInt16) -> [NamedFilter] {
+        decisions.first { $0.linkType == linkType }?.absent ?? []
+    }
+
     /// The program of a rule for a link type; nil if it matches none of its packets.
     private static func compile(
         _ rule: NamedFilter,
@@ -227,8 +235,9 @@ public final class Classifier: Element {
         if let known = decisions.first(where: { $0.linkType == linkType }) {
             program = known.program
         } else {
-            program = Classifier.decision(rules.map { compileNow($0, linkType) }, services)
-            decisions.append((linkType, program))
+            let programs = rules.map { compileNow($0, linkType) }
+            program = Classifier.decision(programs, services)
+            decisions.append((linkType, program, zip(rules, programs).filter { $1 == nil }.map(\.0)))
         }
         self.linkType = linkType
         tables = program.tables

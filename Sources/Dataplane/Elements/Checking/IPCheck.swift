@@ -3,7 +3,8 @@
 
 /// Passes well-formed IPv4 and IPv6 packets and drops all others, each with its reason.
 ///
-/// Link headers are skipped (Ethernet with VLAN tags, raw IP, Linux cooked, BSD loopback, PPP). The IP version, header length,
+/// Link headers are skipped (Ethernet and Linux cooked with VLAN tags, PPPoE and LLC/SNAP, raw IP, BSD loopback, PPP, Cisco HDLC;
+/// MPLS labels before IP). The IP version, header length,
 /// total length and, for IPv4, the header checksum (RFC 791, RFC 1071) must be correct. An IPv4 header that was not captured
 /// completely cannot be checked and is dropped. With `checksum: count` packets with a wrong checksum are only counted: captures
 /// taken at a sender often hold checksums that the NIC had yet to fill in. TCP and UDP checksums are not checked.

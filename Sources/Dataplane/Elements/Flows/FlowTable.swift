@@ -6,7 +6,8 @@ import CLinux
 /// Finds the flow of every packet: one conversation, both directions, by addresses, ports and protocol.
 ///
 /// The look-up is done once; the flow then travels with the packet, and elements downstream keep their state in arrays. The
-/// side whose packet came first is the forward side.
+/// forward side is the client: who sent the SYN, or to whom the SYN-ACK was sent; otherwise the side whose port is not among
+/// the system ports, 0 to 1023, if the other's is (RFC 6335 section 6); otherwise the side whose packet came first.
 ///
 /// If `miss` is connected, packets of unknown flows leave there, and packets that arrive at `insert` create flows. Otherwise an
 /// unknown packet creates its flow and leaves on `hit`.
@@ -14,8 +15,12 @@ import CLinux
 /// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is reused, or when the table is full and needs
 /// room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose initial sequence number
 /// differs from the one its direction began with (the first sequence number minus one, if the flow was picked up midway)
-/// belongs to a new connection and ends the old flow. With `checksum: verify` a SYN with a wrong TCP checksum does not, nor,
-/// with `min_ttl`, one with a smaller TTL: no receiver accepts it, so the old connection goes on.
+/// begins a new connection and ends the old flow if the old connection is known to be closed: both sides have sent FIN, each
+/// acknowledged by the other, or one has sent a RST with the number that the other expected next. Otherwise a receiver would
+/// answer that SYN with a challenge ACK and go on (RFC 5961 section 4): the flow goes on, and ends when the other side answers
+/// the SYN with SYN-ACK or RST. If nothing was captured of the other side, the SYN is believed at once. With `checksum: verify`
+/// segments with a wrong TCP checksum say nothing of all this, nor, with `min_ttl`, those with a smaller TTL: no receiver
+/// accepts them.
 ///
 /// If the path from `miss` to `insert` crosses the channel, packets of a flow are still on that slow path when its first one
 /// returns and creates the flow. None may overtake them, so the flow is cut over in two phases: a marker takes the slow path
@@ -30,7 +35,7 @@ public final class FlowTable: Element {
     public struct Config: ElementConfig {
         /// What a full table gives up: the flow unused for longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
-        /// Whether the TCP checksums of SYNs are verified.
+        /// Whether the TCP checksums of SYNs, FINs and RSTs are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
         /// What packets of a flow do while it is cut over from the slow path to the fast path.
         public enum CutOver: String, CaseIterable, Sendable {
@@ -43,9 +48,9 @@ public final class FlowTable: Element {
         public var idle: Int64 = 300_000_000_000
         /// What a full table gives up.
         public var onFull = Policy.evict
-        /// Whether the TCP checksum of a SYN is verified before it may end a flow.
+        /// Whether the TCP checksum of a segment is verified before it may end a flow.
         public var checksum = ChecksumPolicy.ignore
-        /// SYNs with a smaller TTL or hop limit do not end a flow.
+        /// Segments with a smaller TTL or hop limit do not end a flow.
         public var minTTL = 0
         /// What packets of a flow do while earlier ones are still on the slow path.
         public var cutOver = CutOver.wait
@@ -106,8 +111,8 @@ public final class FlowTable: Element {
             "a flow without a packet for longer than this ends; 0 = never"
         ),
         .init("on_full", \.onFull, "what gives way when the table is full: an old flow, or the packet"),
-        .init("checksum", \.checksum, "whether a SYN with a wrong TCP checksum leaves the flow that is there alone"),
-        .init("min_ttl", \.minTTL, in: 0...255, "so does a SYN whose TTL or hop limit is less"),
+        .init("checksum", \.checksum, "whether segments with a wrong TCP checksum leave the flow that is there alone"),
+        .init("min_ttl", \.minTTL, in: 0...255, "so do segments whose TTL or hop limit is less"),
         .init(
             "cut_over",
             \.cutOver,
@@ -146,6 +151,8 @@ public final class FlowTable: Element {
     ]
 
     private let map: FlowMap
+    /// What SYNs, FINs and RSTs said, by flow.
+    private let incarnations: ZeroedMemory<TCPIncarnation>
     /// Nanoseconds without a packet after which a flow ends; ``Int64/max`` for never.
     private let idle: Int64
     private let evicts: Bool
@@ -177,6 +184,7 @@ public final class FlowTable: Element {
 
     public init(_ config: Config, _ setup: Setup) throws {
         map = try FlowMap(capacity: config.capacity, key: setup.hashKey)
+        incarnations = try ZeroedMemory(config.capacity + FlowMap.spare)
         idle = config.idle == 0 ? .max : config.idle
         evicts = config.onFull == .evict
         verifies = config.checksum == .verify
@@ -191,7 +199,10 @@ public final class FlowTable: Element {
         super.init()
     }
 
-    deinit { keys.deallocate() }
+    deinit {
+        keys.deallocate()
+        incarnations.deallocate()
+    }
 
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
         if input == 2 || input == 1 && openLayout == batch[0].layout {
@@ -323,7 +334,7 @@ public final class FlowTable: Element {
         for k in 0..<batch.count {
             let p = batch[k]
             let looked = keys + k
-            let time = p.time
+            let time = context.now(batch.index[k])
             var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
             if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
                 || looked.pointee.a0 == 0
@@ -334,7 +345,7 @@ public final class FlowTable: Element {
                 let record = records + flow
                 let upper = looked.pointee.upper
                 let isIdle = time &- record.pointee.last > idle
-                if !isIdle, record.pointee.marks.contains(.plain) || !needsSlowPath(p, record.pointee.marks, upper) {
+                if !isIdle, record.pointee.marks.contains(.plain) || isUsual(p, record, upper) {
                     record.pointee.last = time
                     mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
@@ -366,7 +377,7 @@ public final class FlowTable: Element {
             }
         }
         context.emit(batch, from: start, to: end, output)
-        if end > 0 { latest = max(latest, batch[end &- 1].time) }
+        if end > 0 { latest = max(latest, context.now(batch.index[end &- 1])) }
         context.did(.update, end &- others)
         return end
     }
@@ -406,13 +417,16 @@ public final class FlowTable: Element {
         p.flags = ItemFlags(rawValue: p.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
-    /// Whether a TCP segment can change what is known of its flow: an initial SYN, or the first of its direction. So can any
-    /// packet of a flow that is being cut over.
+    /// Whether a TCP segment changes nothing of what is known of its flow but the last acknowledgment, which this records. Not so
+    /// SYN, FIN, RST, the first segment of its direction, all that come behind a FIN, and those of a flow that is being cut over.
     @inline(__always)
-    private func needsSlowPath(_ p: Packet, _ marks: FlowRecord.Marks, _ upper: UInt8) -> Bool {
-        if marks.rawValue & (FlowRecord.Marks.lowerBase.rawValue &<< UInt32(upper)) == 0 { return true }
-        guard p.hasTransport else { return false }
-        return TCPView(known: p).flags.isInitialSYN
+    private func isUsual(_ p: Packet, _ record: UnsafeMutablePointer<FlowRecord>, _ upper: UInt8) -> Bool {
+        let begun = FlowRecord.Marks.lowerBegun.rawValue &<< UInt32(upper)
+        if record.pointee.marks.rawValue & (begun | FlowRecord.Marks.closing.rawValue) != begun { return false }
+        guard p.hasTransport else { return true }
+        if !TCPFlags(rawValue: p.transportHeader.byte(13)).isPlainACK { return false }
+        FlowRecord.acknowledge(record, p, upper)
+        return true
     }
 
     /// Handles a packet that is not simply another one of a known flow: it may end a flow, create one, or be dropped.
@@ -436,26 +450,30 @@ public final class FlowTable: Element {
             context.drop(i, Drop.noPorts)
             return
         }
-        let time = p.time
-        // Cleared if it says nothing about a connection.
-        var isTCP = p.ipProtocol == IPProtocol.tcp && p.hasTransport
-        if isTCP { isTCP = isTaken(p, context) }
+        let time = context.now(i)
         let isUpper = looked.upper != 0
-        var direction: FlowRecord.Marks = isUpper ? .upperBase : .lowerBase
         var flow = found
-        if flow >= 0 {
-            let record = map.records + Int(flow)
-            if record.pointee.marks.contains(.cutOver) { direction = direction.put(by: 8) }
-            if time &- record.pointee.last > idle {
-                end(flow, .idle, because: i, context)
+        if flow >= 0, time &- map.records[Int(flow)].last > idle {
+            end(flow, .idle, because: i, context)
+            flow = -1
+        }
+        // Nil if it says nothing about a connection.
+        var segment: TCPSegment?
+        if p.ipProtocol == IPProtocol.tcp, p.hasTransport, isTaken(p, context) {
+            let whole = TCPSegment(p)
+            if whole.isHeaderRight { segment = whole }
+        }
+        var isAnswer = false
+        if flow >= 0, let segment {
+            switch judge(segment, flow, isUpper: isUpper) {
+            case .same: break
+            case .begins:
+                end(flow, .reused, because: i, context)
                 flow = -1
-            } else if isTCP, record.pointee.marks.contains(direction) {
-                let tcp = TCPView(known: p)
-                let base = isUpper ? record.pointee.base.upper : record.pointee.base.lower
-                if tcp.flags.isInitialSYN, base != tcp.sequenceNumber {
-                    end(flow, .reused, because: i, context)
-                    flow = -1
-                }
+            case .answers:
+                end(flow, .reused, because: i, context)
+                flow = -1
+                isAnswer = true
             }
         }
         if flow < 0 {
@@ -463,13 +481,20 @@ public final class FlowTable: Element {
                 context.emitRound(i, 1)
                 return
             }
-            flow = create(FlowKey.of(p).key, hash: looked.hash, upperFirst: isUpper, at: time, because: i, context)
+            flow = create(
+                FlowKey.of(p).key,
+                hash: looked.hash,
+                upperFirst: isClient(p, segment) ? isUpper : !isUpper,
+                at: time,
+                because: i,
+                context
+            )
             if flow < 0 {
                 context.drop(i, Drop.tableFull)
                 return
             }
-            direction = isUpper ? .upperBase : .lowerBase
-            if returns, beginCutOver(flow, context) { direction = direction.put(by: 8) }
+            if isAnswer, let segment { incarnations.base[Int(flow)].begin(answeredBy: segment, isUpper: !isUpper) }
+            if returns { _ = beginCutOver(flow, context) }
         }
         let record = map.records + Int(flow)
         record.pointee.last = time
@@ -478,9 +503,51 @@ public final class FlowTable: Element {
             return context.emitRound(i, 1)
         }
         mark(p, flow, record, looked.upper)
-        if isTCP, record.pointee.marks.isDisjoint(with: direction) { setBase(p, record, upper: isUpper, direction) }
+        if let segment { note(p, segment, flow, isUpper: isUpper) }
         context.did(.update, 1)
         context.emit(i, output)
+    }
+
+    /// Whether the sender of a flow's first packet is the client.
+    private func isClient(_ p: Packet, _ segment: TCPSegment?) -> Bool {
+        if let segment, segment.isSYN, !segment.isRST { return !segment.isACK }
+        guard let ports = PortsView(p) else { return true }
+        let systemPorts = 1024
+        return ports.source >= systemPorts || ports.destination < systemPorts
+    }
+
+    /// The mark that says that a side has begun, where it is kept now.
+    private func begun(_ record: UnsafeMutablePointer<FlowRecord>, _ isUpper: Bool) -> FlowRecord.Marks {
+        let mark: FlowRecord.Marks = isUpper ? .upperBegun : .lowerBegun
+        return record.pointee.marks.contains(.cutOver) ? mark.put(by: 8) : mark
+    }
+
+    /// Judges a segment of a flow whose side has begun.
+    private func judge(_ segment: TCPSegment, _ flow: Int32, isUpper: Bool) -> TCPIncarnation.Verdict {
+        let record = map.records + Int(flow)
+        let marks = record.pointee.marks
+        // The first segment of a side may answer a SYN, too.
+        guard marks.contains(begun(record, isUpper)) || segment.isACK else { return .same }
+        // 0, which is hardly ever acknowledged, stands for none.
+        let next = UInt32(bigEndian: isUpper ? record.pointee.acknowledged.lower : record.pointee.acknowledged.upper)
+        return incarnations.base[Int(flow)].judge(
+            segment,
+            isUpper: isUpper,
+            isOtherSeen: marks.contains(begun(record, !isUpper)),
+            next: next == 0 ? nil : next
+        )
+    }
+
+    /// Records what a segment of a flow says.
+    private func note(_ p: Packet, _ segment: TCPSegment, _ flow: Int32, isUpper: Bool) {
+        let record = map.records + Int(flow)
+        let begun = begun(record, isUpper)
+        if record.pointee.marks.isDisjoint(with: begun) {
+            incarnations.base[Int(flow)].begin(segment, isUpper: isUpper)
+            record.pointee.marks.insert(begun)
+        }
+        if incarnations.base[Int(flow)].isClosing { record.pointee.marks.insert(.closing) }
+        if segment.isACK, !segment.isRST { FlowRecord.acknowledge(record, p, isUpper ? 1 : 0) }
     }
 
     /// Whether a receiver would accept a TCP segment, as far as checked; if not, it says nothing about its connection.
@@ -507,20 +574,6 @@ public final class FlowTable: Element {
         context.endFlow(reference, reason, because: i)
     }
 
-    /// Records the initial sequence number of this direction.
-    @inline(never)
-    private func setBase(
-        _ p: Packet,
-        _ record: UnsafeMutablePointer<FlowRecord>,
-        upper: Bool,
-        _ direction: FlowRecord.Marks
-    ) {
-        let tcp = TCPView(known: p)
-        let base = tcp.flags.isSYN ? tcp.sequenceNumber : tcp.sequenceNumber &- 1
-        if upper { record.pointee.base.upper = base } else { record.pointee.base.lower = base }
-        record.pointee.marks.insert(direction)
-    }
-
     @inline(never)
     private func create(
         _ key: FlowKey,
@@ -543,6 +596,7 @@ public final class FlowTable: Element {
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {
             created &+= 1
+            incarnations.base[Int(flow)] = TCPIncarnation()
             if key.ipProtocol != 6 { map.records[Int(flow)].marks.insert(.plain) }
             context.did(.insert, 1)
             if !armed, idle != .max {
@@ -581,7 +635,7 @@ public final class FlowTable: Element {
     }
 
     public override func finish(_ context: borrowing Context) {
-        let end = max(latest, context.origin.time)
+        let end = max(latest, context.origin.now)
         while map.oldest >= 0 {
             let flow = map.oldest
             let reason: FlowEnd = end &- map.records[Int(flow)].last > idle ? .idle : .eof
@@ -634,7 +688,9 @@ public final class FlowTable: Element {
         context.did(.remove, 1)
     }
 
-    public override var memoryBytes: Int { map.memoryBytes }
+    public override var memoryBytes: Int {
+        map.memoryBytes + (map.capacity + FlowMap.spare) * MemoryLayout<TCPIncarnation>.stride
+    }
     public override var flowCounts: FlowCounts {
         var counts = FlowCounts()
         counts.now = map.count

@@ -8,9 +8,13 @@
 /// `src`, `dst`, `sport`, `dport`, `length`, `ip_length`, `payload_length`, `ttl`, `flags`, `direction`. `all` stands for all
 /// fields in this order.
 ///
-/// Forward is the direction from the side seen first, and `src` is that side. Times are nanoseconds since 1970. Bytes are those
-/// of the IP packets, including headers; `length` is that of the frame on the wire. TCP flags are all flags seen, as letters of
-/// `FSRPAUEC`. Ports are 0 if there are none, also if a fragment without ports came first.
+/// `labels` are columns that hold the same text in every record, behind the fields: `{app: dns}` tells the records of two extractors
+/// apart that lead to one sink.
+///
+/// Forward is the direction from the client, as FlowTable tells it, and `src` is the client. Times are stamps in nanoseconds since
+/// 1970; those of a flow are its earliest and its latest. Bytes are those of the IP packets, including headers; `length` is that of
+/// the frame on the wire. TCP flags are all flags seen, as letters of `FSRPAUEC`. Ports are 0 if there are none, also if a fragment
+/// without ports came first.
 ///
 /// `end` is the first of these that applies: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow
 /// table ended the flow), `eof` (the input ended, or a new connection reused the 4-tuple).
@@ -43,6 +47,8 @@ public final class MetadataExtractor: Element {
         public var per = Per.flow
         /// The fields of a record, in order.
         public var fields: [Field] = [.all]
+        /// Columns that are the same in every record.
+        public var labels: [Label] = []
         public init() {}
 
         static let ofFlow: [Field] = [
@@ -84,6 +90,7 @@ public final class MetadataExtractor: Element {
     public static let parameters: [Parameter<Config>] = [
         .init("per", \.per, "what a record is made of"),
         .init("fields", \.fields, "what a record holds, in this order"),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record, behind the fields"),
     ]
     public static let handlers = [
         Handler<MetadataExtractor>("records", "records made") { Int($0.records) },
@@ -105,6 +112,12 @@ public final class MetadataExtractor: Element {
                 "records": ["proto=tcp src=10.0.0.1 dport=80 packets_fwd=2 packets_rev=1 flags_fwd=FSA end=fin"],
                 "out": ["* > * S", "* > * SA", "* > * FA"],
             ]
+        ),
+        Example(
+            "a label in each record",
+            config: "{per: packet, fields: [dport], labels: {app: dns}}",
+            in: ["in": ["10.0.0.1:1000 > 10.0.0.2:53 udp len=20"]],
+            out: ["records": ["dport=53 app=dns"], "out": ["* > * udp len=20"]]
         ),
         Example(
             "a record for each packet",
@@ -138,6 +151,8 @@ public final class MetadataExtractor: Element {
     private let counts: FlowArray<Counts>
     /// By flow index, beside ``counts``.
     private let ends: ZeroedMemory<Ends>
+    /// A record with its labels; empty if there are none.
+    private let template: UnsafeMutableRawBufferPointer
     private var records: UInt64 = 0
     private var missed: UInt64 = 0
 
@@ -155,9 +170,20 @@ public final class MetadataExtractor: Element {
             throw ParameterError("'all' stands alone", at: 0)
         }
         let chosen = config.fields == [.all] ? known : config.fields
-        let layout = Layout(config.per.rawValue, chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) })
+        var names = Set(chosen.map(\.rawValue))
+        for label in config.labels where !names.insert(label.name).inserted {
+            throw ParameterError("'\(label.name)' names two columns", at: 0)
+        }
+        guard config.labels.count <= MetadataExtractor.mostLabels else {
+            throw ParameterError("there are more than \(MetadataExtractor.mostLabels) labels", at: 0)
+        }
+        let layout = Layout(
+            config.per.rawValue,
+            chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) } + config.labels.map { ($0.name, .text) }
+        )
         number = setup.layouts.register(layout)
-        recordSize = layout.size
+        template = MetadataExtractor.template(layout, config.labels)
+        recordSize = layout.size + config.labels.reduce(0) { $0 + $1.text.utf8.count }
         fields = zip(chosen, layout.fields).map { ($0, $1.offset) }
         let flows = isPerFlow ? setup.flows : 0
         counts = try FlowArray(flows: flows)
@@ -165,7 +191,38 @@ public final class MetadataExtractor: Element {
         super.init()
     }
 
-    deinit { ends.deallocate() }
+    deinit {
+        ends.deallocate()
+        template.deallocate()
+    }
+
+    private static let mostLabels = 16
+
+    /// A record with its labels, and zeros where fields go; empty if there are no labels.
+    private static func template(_ layout: Layout, _ labels: [Label]) -> UnsafeMutableRawBufferPointer {
+        let size = labels.isEmpty ? 0 : layout.size + labels.reduce(0) { $0 + $1.text.utf8.count }
+        let template = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 8)
+        for k in template.indices { template[k] = 0 }
+        guard size > 0 else { return template }
+        template.storeBytes(of: UInt32(size).littleEndian, as: UInt32.self)
+        var at = layout.size
+        for (label, field) in zip(labels, layout.fields.suffix(labels.count)) {
+            let text = Array(label.text.utf8)
+            template.storeBytes(of: UInt16(at).littleEndian, toByteOffset: field.offset, as: UInt16.self)
+            template.storeBytes(of: UInt16(text.count).littleEndian, toByteOffset: field.offset + 2, as: UInt16.self)
+            for (k, byte) in text.enumerated() { template[at + k] = byte }
+            at += text.count
+        }
+        return template
+    }
+
+    /// Puts the labels of a new record in place.
+    @inline(__always)
+    private func label(_ record: UnsafeMutableRawPointer) {
+        if let start = template.baseAddress, template.count > 0 {
+            record.copyMemory(from: start, byteCount: template.count)
+        }
+    }
 
     private static func type(of field: Config.Field) -> Layout.FieldType {
         switch field {
@@ -209,7 +266,11 @@ public final class MetadataExtractor: Element {
             let length = UInt64(p.ipLength)
             var tcp: UInt8 = 0
             if p.ipProtocol == IPProtocol.tcp, p.hasTransport { tcp = TCPView(known: p).flags.rawValue }
-            if p.time > flow.pointee.last { flow.pointee.last = p.time }
+            if p.time > flow.pointee.last {
+                flow.pointee.last = p.time
+            } else if p.time < flow.pointee.first {
+                flow.pointee.first = p.time
+            }
             if !p.isReverse {
                 flow.pointee.packets.0 &+= 1
                 flow.pointee.bytes.0 &+= length
@@ -265,6 +326,7 @@ public final class MetadataExtractor: Element {
             return
         }
         let record = context[i].writableData
+        label(record)
         let ends = ends.base[Int(flow.index)]
         for (field, offset) in fields {
             let out = record + offset
@@ -309,6 +371,7 @@ public final class MetadataExtractor: Element {
             return
         }
         let record = context[i].writableData
+        label(record)
         let ends = MetadataExtractor.ends(of: p)
         let isIP = p.ipVersion == 4 || p.ipVersion == 6
         for (field, offset) in fields {

@@ -145,7 +145,7 @@ public final class Queue: Element {
         var released = 0
         while let due = ring.due, due <= time {
             let i = ring.pop()
-            context.resume(i)
+            context.resume(i, Turn(number: context.origin.turn, now: due))
             if pace != nil { context[i].time = due }
             context.emit(i, 0)
             released &+= 1

@@ -1,7 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Passes packets up to a rate: a token bucket in the packets' own time.
+/// Passes packets up to a rate: a token bucket in functional time.
 ///
 /// The bucket holds `burst` packets for a rate in packets per second, and `burst` bytes for a rate in bits per second; it
 /// starts full. A packet passes if the bucket holds what it needs, or is full. Bytes are those on the wire. Arithmetic is in
@@ -86,8 +86,8 @@ public final class RateLimiter: Element {
         var level = self.level
         var last = self.last
         var passed = 0
-        context.forEach(batch) { p in
-            let time = p.time
+        context.forEach(batch) { p, context in
+            let time = context.now(p)
             if time > last {
                 let missing = UInt64(bitPattern: capacity &- level)
                 let elapsed = UInt64(bitPattern: time &- last)

@@ -3,8 +3,10 @@
 
 /// Writes packets to a capture file, timestamped with their own time in nanoseconds.
 ///
-/// `format: auto` writes pcapng to a file whose name ends in `.pcapng`, and pcap otherwise. `file: -` is standard output. A
-/// pcap file holds one link type, that of its first packet; packets of others are dropped. pcapng holds any.
+/// `format: auto` writes pcapng to a file whose name ends in `.pcapng`, and pcap otherwise; a file whose name ends in `.gz` is
+/// compressed with gzip. `file: -` is standard output. A pcap file holds one link type, that of its first packet; packets of others
+/// are dropped. pcapng holds any. A packet whose time the format cannot hold is dropped too: neither holds times before 1970, and
+/// pcap none after February 2106.
 ///
 /// After a write error, later packets are dropped and the run ends with the error.
 public final class PacketSink: Element {
@@ -18,10 +20,11 @@ public final class PacketSink: Element {
         public init() {}
     }
     public enum Drop: Int, DropReason {
-        case otherLinkType, writeFailed
+        case otherLinkType, timeOutOfRange, writeFailed
         public var about: String {
             switch self {
             case .otherLinkType: "a pcap file holds one link type and it has another"
+            case .timeOutOfRange: "the format cannot hold its time: before 1970, or in pcap after February 2106"
             case .writeFailed: "writing has failed before"
             }
         }
@@ -85,8 +88,11 @@ public final class PacketSink: Element {
             try open()
             try encoder!.write(p)
             return nil
-        } catch is CaptureEncoderError {
-            return .otherLinkType
+        } catch let error as CaptureEncoderError {
+            switch error {
+            case .secondLinkType: return .otherLinkType
+            case .time: return .timeOutOfRange
+            }
         } catch {
             failure = error
             return .writeFailed
@@ -98,7 +104,7 @@ public final class PacketSink: Element {
         if encoder != nil { return }
         let format: CaptureFormat =
             switch config.format {
-            case .auto: config.file.hasSuffix(".pcapng") ? .pcapng : .pcap
+            case .auto: CaptureFormat(ofFile: config.file)
             case .pcap: .pcap
             case .pcapng: .pcapng
             }

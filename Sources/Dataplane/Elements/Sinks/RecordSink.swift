@@ -3,17 +3,24 @@
 
 /// Writes records as text: JSON lines, or CSV with a header line.
 ///
-/// `file: -` is standard output. In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`,
-/// `"udp"` or a number. Addresses follow RFC 5952. CSV follows RFC 4180, where none of these values needs quotation marks; a
-/// file has one header, so records of a second layout are dropped.
+/// `file: -` is standard output; a file whose name ends in `.gz` is compressed with gzip.
+///
+/// In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`, `"udp"` or a number. Addresses
+/// follow RFC 5952. Times are nanoseconds since 1970, under names that end in `_ns`; with `times: iso` they are UTC texts
+/// (RFC 3339) such as `2026-11-25T12:34:51.592669000Z`, and the names have no `_ns`. CSV follows RFC 4180, with quotation marks
+/// around texts alone; a file has one header, so records of a second layout are dropped.
 ///
 /// After a write error, later records are dropped and the run ends with the error.
 public final class RecordSink: Element {
     public struct Config: ElementConfig {
         /// The text format of records.
         public enum Format: String, CaseIterable, Sendable { case json, csv }
+        /// How times are written.
+        public enum Times: String, CaseIterable, Sendable { case ns, iso }
         /// The text format of records.
         public var format = Format.json
+        /// How times are written.
+        public var times = Times.ns
         /// The file's name; `-` is standard output.
         public var file = "-"
         public init() {}
@@ -32,13 +39,22 @@ public final class RecordSink: Element {
     public static let summary = "writes records as JSON lines or CSV"
     public static let category = Category.sinks
     public static let depends = Depends.item
-    public static func inputs(_: Config) -> [Input] {
-        [Input("in", .records, reads: .payload, "records, alone or packed by a Coalescer")]
+    public static func inputs(_ config: Config) -> [Input] {
+        [
+            Input(
+                "in",
+                .records,
+                reads: .payload,
+                takesOneLayout: config.format == .csv,
+                "records, alone or packed by a Coalescer"
+            )
+        ]
     }
     public static func outputs(_: Config) -> [Output] { [] }
     public static let parameters: [Parameter<Config>] = [
         .init("format", \.format, "how records are written"),
         .init("file", \.file, "where to; `-` is standard output"),
+        .init("times", \.times, "times as nanoseconds since 1970, or as UTC date and time"),
     ]
     public static let handlers = [
         Handler<RecordSink>("records", "records written") { Int($0.records) },
@@ -131,7 +147,11 @@ public final class RecordSink: Element {
         self.number = number
         while texts.count <= Int(number) { texts.append(nil) }
         if texts[Int(number)] == nil, let layout = layouts[number] {
-            texts[Int(number)] = RecordText(layout, config.format == .json ? .json : .csv)
+            texts[Int(number)] = RecordText(
+                layout,
+                config.format == .json ? .json : .csv,
+                hasISOTimes: config.times == .iso
+            )
         }
         text = texts[Int(number)]
     }

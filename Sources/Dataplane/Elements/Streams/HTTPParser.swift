@@ -4,20 +4,40 @@
 /// Reads HTTP/1.0 and 1.1 in both directions of connections and makes a record of each request with its response (RFC 9110, RFC
 /// 9112).
 ///
-/// A connection is HTTP if the first bytes of a direction are a request or response line; others are skipped. The direction of
-/// the requests is the client's, which is `src` in records. `stream` numbers the connections, HTTP or not, from 0 in order of
-/// their first packets. Bytes of bodies are counted after dechunking and before decompression. Interim responses (1xx except
-/// 101) are counted in `interim`; after a CONNECT or Upgrade that was accepted, the rest is a tunnel.
+/// A connection is HTTP if the first bytes of a direction are a request or response line; others are skipped. If its beginning
+/// was not captured, later segments may begin with such a line too. The direction of the requests is the client's, which is `src`
+/// in records. `stream` numbers the connections, HTTP or not, from 0 in order of their first packets. Bytes of bodies are counted
+/// after dechunking and before decompression. Interim responses (1xx except 101) are counted in `interim`; after a CONNECT or
+/// Upgrade that was accepted, the rest is a tunnel.
 ///
 /// With `mode: strict` a message that two readers could interpret differently is an error: that is what request smuggling
-/// relies on. `mode: lenient` accepts what common servers accept. A message that cannot be read gives a record with `error`,
-/// and the rest of its direction is skipped. Missing bytes within a body are tolerated if the framing says where it ends;
-/// elsewhere they are the error `gap`, and reading resumes with the next head after the gap.
+/// relies on. `mode: lenient` accepts what common servers accept. `error` is the first error of the two messages of a record, and
+/// `error_side` whose it is, `client` or `server`. Strict errors that leave no doubt where the message ends are recorded, and it
+/// is read all the same: `missing_host`, `host_mismatch` (Host against a target in absolute form), `data_after_close`. After any
+/// other error, the rest of the message is skipped.
+///
+/// Missing bytes within a body are tolerated if its framing says where it ends; elsewhere they are the error `gap`. After a gap or
+/// an error reading resumes at the next whole and valid head of that direction: at the beginning of a segment, or within one after
+/// an empty line (requests), or if it says where it ends (responses). A response that no request can have caused is taken for part
+/// of a body. `request_skipped` and `response_skipped` count the bytes that were not read before a message.
+///
+/// Responses are matched to requests in order. Where bytes were not read, acknowledgment numbers say which requests a response
+/// can answer. If that leaves no doubt, the pair is recorded; if it does, the response is recorded without a request and the
+/// request without a response, both with the error `gap`. A client that waits for its responses is in doubt only until its next
+/// request, one that sends several at a time until it has received the responses to these and sends more. It is assumed to wait for
+/// them until it is seen to do otherwise: of one that does not, the first pairs after the beginning of a capture, or after missing
+/// bytes, may be wrong.
 ///
 /// Each name in `request_headers` adds a column with the value of that field to the records, `request_user_agent` for
 /// `User-Agent`, and each in `response_headers` one such as `response_content_type`. It is empty if a head has no such field,
 /// and fields of one name are joined by `, ` (RFC 9110 section 5.3). Only the first `header_bytes` of a value are kept; `cut`
 /// counts the longer ones. Fields of interim responses, of trailers and of unreadable heads are ignored.
+///
+/// A request or status line, a header line and a line with a chunk's size may have `line` bytes each, a head and a trailer section
+/// `head` bytes and `fields` lines, and at most 16 empty lines may come before a message. The first request beyond `requests` is
+/// the error `too_many_requests`; until responses have caught up, later ones are counted but not recorded, and their responses
+/// are recorded without a request. What ended a connection within a message is an error too: `truncated` (FIN), `reset`, `idle`,
+/// `evicted`, or `eof` (the input ended, or a new connection reused the 4-tuple).
 ///
 /// Heads that come in several pieces, requests awaiting their response, and field values awaiting their record are kept for all
 /// connections together in at most `memory`. When less than an eighth of it is left, the connection that has kept something for
@@ -30,9 +50,9 @@ public final class HTTPParser: Element {
         public var mode = Mode.strict
         /// The most bytes for unfinished heads and requests without response.
         public var memory = 64 << 20
-        /// The most bytes of one head.
+        /// The most bytes of one head, or trailer section.
         public var head = 65_536
-        /// The most bytes of one header line.
+        /// The most bytes of one line.
         public var line = 16_384
         /// The most header lines of one head.
         public var fields = 256
@@ -74,8 +94,13 @@ public final class HTTPParser: Element {
     public static let parameters: [Parameter<Config>] = [
         .init("mode", \.mode, "how strictly messages are read"),
         .init("memory", size: \.memory, in: 65_536...17_179_869_184, "bytes that unfinished messages may take"),
-        .init("head", size: \.head, in: 256...1_048_576, "bytes one head may have"),
-        .init("line", size: \.line, in: 128...1_048_576, "bytes one header line may have"),
+        .init("head", size: \.head, in: 256...1_048_576, "bytes one head or trailer section may have"),
+        .init(
+            "line",
+            size: \.line,
+            in: 128...1_048_576,
+            "bytes one line may have: request, status, header or chunk-size line"
+        ),
         .init("fields", \.fields, in: 1...65_536, "header lines one head may have"),
         .init("requests", \.requests, in: 1...65_536, "requests of one connection that may wait for responses"),
         .init(
@@ -97,6 +122,7 @@ public final class HTTPParser: Element {
         Handler<HTTPParser>("http", "connections that are HTTP") { Int($0.tally.connections) },
         Handler<HTTPParser>("transactions", "records made") { Int($0.tally.records) },
         Handler<HTTPParser>("errors", "records with an error") { Int($0.tally.errors) },
+        Handler<HTTPParser>("skipped", "bytes that were not read: missing, or unreadable") { Int($0.tally.skipped) },
         Handler<HTTPParser>("cut", "values of header fields that were longer than header_bytes") { Int($0.tally.cut) },
         Handler<HTTPParser>(
             "missed",
@@ -120,19 +146,31 @@ public final class HTTPParser: Element {
         var kind = Kind.unknown
         /// The direction of the requests, if it is HTTP.
         var client: Int8 = 0
+        /// The beginning of the connection was captured, and no bytes are missing before those that were examined.
+        var isWhole = true
+        /// The beginning was captured: then also how many bytes are missing from there is known.
+        var isFromStart = true
+        /// For each direction, how many bytes are missing before its first ones; nil if that is not known.
+        var missing: (UInt64?, UInt64?) = (nil, nil)
         /// For each direction, whether its first bytes are not HTTP.
         var isOther = (false, false)
+        /// For each direction, whether the parser was given bytes.
+        var isParsed = (false, false)
+        /// For each direction, bytes that came before it was known that the connection is HTTP.
+        var unparsed: (UInt64, UInt64) = (0, 0)
         var positions = (StreamPosition(), StreamPosition())
         var detections = (HTTP1Detection(), HTTP1Detection())
         var http = HTTP1Connection()
         /// Its link in the list of connections that keep memory.
         var link = IndexList.Link()
     }
+
     private struct Tally: BitwiseCopyable {
         var connections: UInt64 = 0
         var records: UInt64 = 0
         var errors: UInt64 = 0
         var missed: UInt64 = 0
+        var skipped: UInt64 = 0
         var cut: UInt64 = 0
         var givenUp: UInt64 = 0
         var headBytes = 0
@@ -144,7 +182,7 @@ public final class HTTPParser: Element {
             ("method", .text), ("target", .text), ("host", .text), ("version", .text), ("status", .u16OrNone),
             ("request_body_bytes", .u64),
             ("response_body_bytes", .u64), ("request_ns", .timeOrNone), ("response_ns", .timeOrNone), ("interim", .u32),
-            ("error", .text),
+            ("error", .text), ("error_side", .text), ("request_skipped", .u64), ("response_skipped", .u64),
         ]
     /// The most bytes of field values in a record, so that the rest of a usual one fits too.
     private static let mostHeaderBytes = 32_768
@@ -208,9 +246,12 @@ public final class HTTPParser: Element {
         headers = (config.requestHeaders.count, config.responseHeaders.count)
         var rules = config.mode == .strict ? HTTP1Rules.strict : .lenient
         rules.limits.requests = config.requests
-        rules.limits.requestBytes = 256 * config.requests
         rules.limits.head = config.head
+        rules.limits.trailers = config.head
+        rules.limits.startLine = config.line
         rules.limits.fieldLine = config.line
+        rules.limits.chunkLine = config.line
+        rules.resynchronisation = .atHead
         rules.limits.fields = config.fields
         rules.keptFields.request = config.requestHeaders
         rules.keptFields.response = config.responseHeaders
@@ -256,23 +297,46 @@ public final class HTTPParser: Element {
         _ state: UnsafeMutablePointer<State>,
         _ context: borrowing Context
     ) {
-        let missing =
-            piece.direction == 0
-            ? state.pointee.positions.0.move(over: piece) : state.pointee.positions.1.move(over: piece)
+        let own = piece.direction
         if state.pointee.kind == .unknown {
+            if !state.pointee.positions.0.isKnown, !state.pointee.positions.1.isKnown {
+                state.pointee.isWhole = piece.isSYN
+                state.pointee.isFromStart = piece.isSYN
+            }
+            let missing = state.pointee.move(over: piece)
             if piece.bytes.isEmpty { return }
-            return detect(piece, i, time, state, context)
+            return detect(piece, missing, i, time, state, context)
         }
-        let side: HTTP1Side = piece.direction == Int(state.pointee.client) ? .request : .response
+        let side: HTTP1Side = own == Int(state.pointee.client) ? .request : .response
+        let acknowledged = state.pointee.acknowledged(by: piece)
+        let missing = state.pointee.move(over: piece)
         var emitter = Emitter(self, state, i, context)
         if piece.hasGap {
-            let count = missing > 0 ? UInt64(missing) : nil
-            parser.gap(side, count, time: time, of: &state.pointee.http, to: &emitter)
+            parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
         }
         if !piece.bytes.isEmpty {
-            parser.take(side, piece.bytes, time: time, of: &state.pointee.http, to: &emitter)
+            if !state.pointee.isWhole { begin(piece, side, time, state, &emitter) }
+            let bytes = piece.bytes
+            parser.take(side, bytes, time: time, acknowledged: acknowledged, of: &state.pointee.http, to: &emitter)
         }
         end(piece, side, state, &emitter)
+    }
+
+    /// The first bytes of a direction, of a connection whose beginning was not captured, may be in the middle of a message.
+    @inline(never)
+    private func begin(
+        _ piece: StreamPiece,
+        _ side: HTTP1Side,
+        _ time: Int64,
+        _ state: UnsafeMutablePointer<State>,
+        _ emitter: inout Emitter
+    ) {
+        let own = piece.direction
+        if own == 0 ? state.pointee.isParsed.0 : state.pointee.isParsed.1 { return }
+        if own == 0 { state.pointee.isParsed.0 = true } else { state.pointee.isParsed.1 = true }
+        if !parser.isPlausibleStart(side, piece.bytes) {
+            parser.gap(side, nil, time: time, of: &state.pointee.http, to: &emitter)
+        }
     }
 
     /// Handles a FIN or RST.
@@ -290,10 +354,12 @@ public final class HTTPParser: Element {
         }
     }
 
-    /// Examines the first bytes of both directions, until those of one are HTTP or neither are.
+    /// Examines the first bytes of both directions, until those of one are HTTP or neither are; where the beginning was not
+    /// captured, of every segment.
     @inline(never)
     private func detect(
         _ piece: StreamPiece,
+        _ missing: UInt64?,
         _ i: Int32,
         _ time: Int64,
         _ state: UnsafeMutablePointer<State>,
@@ -303,43 +369,106 @@ public final class HTTPParser: Element {
         let ends = state.pointee.connection.ends
         let port = own == 0 ? ends.destinationPort : ends.sourcePort
         let isUsual = HTTPParser.usualPorts.contains(port)
-        let before: Int
-        // Bytes from before a gap and after it form no word together.
-        let isCut: Bool
-        let answer: HTTP1Detection.Answer
-        if own == 0 {
-            if state.pointee.isOther.0 { return }
-            before = state.pointee.detections.0.waiting
-            isCut = piece.hasGap && before > 0
-            answer = isCut ? .other : state.pointee.detections.0.look(piece.bytes, isUsualPort: isUsual)
-            state.pointee.isOther.0 = answer == .other
-        } else {
-            if state.pointee.isOther.1 { return }
-            before = state.pointee.detections.1.waiting
-            isCut = piece.hasGap && before > 0
-            answer = isCut ? .other : state.pointee.detections.1.look(piece.bytes, isUsualPort: isUsual)
-            state.pointee.isOther.1 = answer == .other
+        let isFromUsual = HTTPParser.usualPorts.contains(own == 0 ? ends.sourcePort : ends.destinationPort)
+        var (mine, others) =
+            own == 0 ? state.pointee.detections : (state.pointee.detections.1, state.pointee.detections.0)
+        let (isMineOther, isOtherOther) =
+            own == 0 ? state.pointee.isOther : (state.pointee.isOther.1, state.pointee.isOther.0)
+        let before = mine.waiting
+        var answer = HTTP1Detection.Answer.other
+        if isMineOther {
+            answer = HTTP1Detection.startLine(piece.bytes)
+        } else if !(piece.hasGap && before > 0) {
+            // Bytes from before a gap and after it form no word together.
+            let isStart = state.pointee.isWhole && !piece.hasGap
+            answer = mine.look(piece.bytes, isUsualPort: isUsual && isStart)
+            if !isStart, before == 0, answer == .request || answer == .response {
+                // The middle of a message can look like the beginning of one.
+                if !parser.isPlausibleStart(answer == .request ? .request : .response, piece.bytes) { answer = .other }
+            }
         }
-        if state.pointee.isOther.0, state.pointee.isOther.1 { state.pointee.kind = .other }
+        if piece.hasGap, missing == nil || answer == .other || answer == .undecided {
+            state.pointee.isWhole = false
+            if missing == nil { state.pointee.isFromStart = false }
+            if own == 0, state.pointee.unparsed.0 == 0 { state.pointee.missing.0 = missing }
+            if own == 1, state.pointee.unparsed.1 == 0 { state.pointee.missing.1 = missing }
+        }
+        // Where the beginning is missing, messages within bodies must not exchange the sides.
+        if isMineOther || !state.pointee.isWhole && before == 0, isUsual != isFromUsual,
+            answer == (isUsual ? .response : .request)
+        {
+            answer = .other
+        }
+        if own == 0 {
+            state.pointee.detections.0 = mine
+            state.pointee.isOther.0 = answer == .other
+            if answer == .other { state.pointee.unparsed.0 += UInt64(before + piece.bytes.count) }
+        } else {
+            state.pointee.detections.1 = mine
+            state.pointee.isOther.1 = answer == .other
+            if answer == .other { state.pointee.unparsed.1 += UInt64(before + piece.bytes.count) }
+        }
+        if answer == .other, isOtherOther, state.pointee.isWhole { state.pointee.kind = .other }
         guard answer == .request || answer == .response else { return }
         state.pointee.kind = .http
         state.pointee.client = Int8(answer == .request ? own : 1 - own)
+        state.pointee.http = HTTP1Connection(isWhole: state.pointee.isFromStart)
         tally.connections &+= 1
         var emitter = Emitter(self, state, i, context)
-        // First what waited on this side, then the rest of its piece, then what waited on the other side.
-        let (mine, others) =
-            own == 0 ? state.pointee.detections : (state.pointee.detections.1, state.pointee.detections.0)
         let side: HTTP1Side = answer == .request ? .request : .response
         let otherSide: HTTP1Side = answer == .request ? .response : .request
-        mine.withBytes {
-            let first = UnsafeRawBufferPointer(rebasing: $0[..<before])
-            parser.take(side, first, time: time, of: &state.pointee.http, to: &emitter)
+        state.pointee.isParsed = (own == 0 || others.waiting > 0, own == 1 || others.waiting > 0)
+        // First what came before on the other side, then what waited on this one, then its piece.
+        if isOtherOther {
+            if own == 0 { state.pointee.isParsed.1 = true } else { state.pointee.isParsed.0 = true }
+            if state.pointee.isWhole {
+                let error: HTTP1Error = otherSide == .request ? .badMethod : .badVersion
+                parser.reject(otherSide, error, time: time, of: &state.pointee.http, to: &emitter)
+            } else {
+                let missing = own == 0 ? state.pointee.missing.1 : state.pointee.missing.0
+                parser.gap(otherSide, missing, time: time, of: &state.pointee.http, to: &emitter)
+            }
+            let count = own == 0 ? state.pointee.unparsed.1 : state.pointee.unparsed.0
+            parser.gap(otherSide, count, time: time, of: &state.pointee.http, to: &emitter)
         }
-        parser.take(side, piece.bytes, time: time, of: &state.pointee.http, to: &emitter)
-        if own == 0 ? state.pointee.isOther.1 : state.pointee.isOther.0 {
-            parser.gap(otherSide, nil, time: time, of: &state.pointee.http, to: &emitter)
+        var acknowledged = state.pointee.acknowledged(by: piece)
+        if !isOtherOther, acknowledged != .max { acknowledged += UInt64(others.waiting) }
+        if isMineOther {
+            let missing = own == 0 ? state.pointee.missing.0 : state.pointee.missing.1
+            let count = own == 0 ? state.pointee.unparsed.0 : state.pointee.unparsed.1
+            if state.pointee.isWhole {
+                let error: HTTP1Error = side == .request ? .badMethod : .badVersion
+                parser.reject(side, error, time: time, of: &state.pointee.http, to: &emitter)
+            } else {
+                parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
+            }
+            parser.gap(side, count, time: time, of: &state.pointee.http, to: &emitter)
+        } else if piece.hasGap {
+            parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
         } else {
-            others.withBytes { parser.take(otherSide, $0, time: time, of: &state.pointee.http, to: &emitter) }
+            mine.withBytes {
+                let first = UnsafeRawBufferPointer(rebasing: $0[..<before])
+                parser.take(
+                    side,
+                    first,
+                    time: time,
+                    acknowledged: acknowledged,
+                    of: &state.pointee.http,
+                    to: &emitter
+                )
+            }
+        }
+        let bytes = piece.bytes
+        parser.take(side, bytes, time: time, acknowledged: acknowledged, of: &state.pointee.http, to: &emitter)
+        if !isOtherOther, others.waiting > 0 {
+            others.withBytes {
+                if state.pointee.isWhole || parser.isPlausibleStart(otherSide, $0) {
+                    parser.take(otherSide, $0, time: time, of: &state.pointee.http, to: &emitter)
+                } else {
+                    parser.gap(otherSide, nil, time: time, of: &state.pointee.http, to: &emitter)
+                    parser.gap(otherSide, UInt64($0.count), time: time, of: &state.pointee.http, to: &emitter)
+                }
+            }
         }
         end(piece, side, state, &emitter)
     }
@@ -350,7 +479,15 @@ public final class HTTPParser: Element {
         guard let state = connections.end(flow) else { return }
         guard state.pointee.kind == .http else { return }
         var emitter = Emitter(self, state, -1, context)
-        parser.close(&state.pointee.http, .idle, to: &emitter)
+        let end: HTTP1End =
+            switch reason {
+            case .idle: .idle
+            case .evicted: .evicted
+            case .eof, .reused: .eof
+            case .finished: .finished
+            case .reset: .reset
+            }
+        parser.close(&state.pointee.http, end, to: &emitter)
         if state.pointee.link.isListed { list(state) }
         count(context)
     }
@@ -416,6 +553,10 @@ public final class HTTPParser: Element {
             element._withUnsafeGuaranteedRef { $0.tally.headBytes &+= bytes }
         }
 
+        mutating func skipped(_: HTTP1Side, _ count: UInt64) {
+            element._withUnsafeGuaranteedRef { $0.tally.skipped &+= count }
+        }
+
         mutating func transaction(_ transaction: HTTP1Transaction) {
             element._withUnsafeGuaranteedRef { $0.record(transaction, state, parent, isOfItsFlow, context) }
         }
@@ -434,7 +575,7 @@ public final class HTTPParser: Element {
         let values = transaction.requestFields.bytes + transaction.responseFields.bytes
         let texts =
             transaction.method.count + transaction.target.count + transaction.host.count + 3
-            + (error?.utf8CodeUnitCount ?? 0) + values
+            + (error.map { $0.utf8CodeUnitCount + 6 } ?? 0) + values
         guard size + texts <= Int(UInt16.max),
             let i = parent >= 0
                 ? context.make(from: parent, capacity: size + texts) : context.originate(capacity: size + texts)
@@ -458,7 +599,13 @@ public final class HTTPParser: Element {
         out.fields.put(transaction.requestTime ?? .min)
         out.fields.put(transaction.responseTime ?? .min)
         out.fields.put(transaction.interim)
-        out.put(text: error.map { UnsafeRawBufferPointer(start: $0.utf8Start, count: $0.utf8CodeUnitCount) })
+        func word(_ text: StaticString?) -> UnsafeRawBufferPointer? {
+            text.map { UnsafeRawBufferPointer(start: $0.utf8Start, count: $0.utf8CodeUnitCount) }
+        }
+        out.put(text: word(error))
+        out.put(text: word(error == nil ? nil : transaction.errorSide == .request ? "client" : "server"))
+        out.fields.put(transaction.requestSkipped)
+        out.fields.put(transaction.responseSkipped)
         for k in 0..<headers.request { out.put(text: transaction.requestFields[k]) }
         for k in 0..<headers.response { out.put(text: transaction.responseFields[k]) }
         if values > 0 {
@@ -474,5 +621,38 @@ public final class HTTPParser: Element {
         tally.records &+= 1
         tally.made &+= 1
         context.emit(i, 0)
+    }
+}
+
+extension HTTPParser.State {
+    /// Advances past a piece; the number of bytes missing before it if it has a gap, nil if unknown.
+    @inline(__always)
+    fileprivate mutating func move(over piece: StreamPiece) -> UInt64? {
+        let own = piece.direction
+        if piece.acknowledgment != nil, !(own == 0 ? positions.1.isKnown : positions.0.isKnown) { meet(piece) }
+        let isKnown = own == 0 ? positions.0.isKnown : positions.1.isKnown
+        let missing = own == 0 ? positions.0.move(over: piece) : positions.1.move(over: piece)
+        // A gap before the first bytes is of unknown size if only the other side says where they begin.
+        return isKnown && missing > 0 ? UInt64(missing) : nil
+    }
+
+    /// The other direction has not been seen: it goes on, or begins, where this piece acknowledges it.
+    @inline(never)
+    private mutating func meet(_ piece: StreamPiece) {
+        guard let number = piece.acknowledgment else { return }
+        if piece.direction == 0 { positions.1.begin(at: number) } else { positions.0.begin(at: number) }
+    }
+
+    /// The position in the other direction, as the parser counts, up to which the sender of a piece had received it; `.max` if
+    /// that is not known.
+    @inline(__always)
+    fileprivate func acknowledged(by piece: StreamPiece) -> UInt64 {
+        guard let number = piece.acknowledgment else { return .max }
+        let other = piece.direction == 0 ? positions.1 : positions.0
+        guard other.isKnown else { return .max }
+        let position = piece.direction == Int(client) ? http.response.position : http.request.position
+        let sum = Int64(truncatingIfNeeded: position) &+ Int64(other.distance(to: number))
+        // No byte so far ahead of the captured ones is acknowledged by an honest sender who has received some of these.
+        return sum < 0 ? .max : UInt64(sum)
     }
 }

@@ -16,7 +16,9 @@
 /// - `drop`: that packet and everything further of its connection is dropped, in both directions.
 ///
 /// A firewall that drops must also stop packets without new bytes, or the receiver gets the dropped bytes when they are sent
-/// again: such packets come by `rest` and leave on `passed`, until their connection is dropped.
+/// again: such packets come by `rest` and leave on `passed`, until their connection is dropped. With `drop`, packets with bytes
+/// that were not searched are dropped too: a TCPReassembler that remembers what left (`remember`) marks copies that differ from
+/// it, or that it can no longer compare.
 ///
 /// A record for each occurrence leaves on `records`, at most `records_per_flow` per connection: `stream` numbers connections
 /// from 0 in order of their first packets, `src` is the sender, `direction` says whether that is the side seen first, `offset`
@@ -45,11 +47,13 @@ public final class PatternMatcher: Element {
         public init() {}
     }
     public enum Drop: Int, DropReason {
-        case noStream, matched, flowDropped
+        case noStream, matched, unsearched, flowDropped
         public var about: String {
             switch self {
             case .noStream: "it belongs to no connection"
             case .matched: "a pattern ends in it and `action` is drop"
+            case .unsearched:
+                "it has bytes that were not searched, and may differ from those that were; `action` is drop"
             case .flowDropped: "its connection was dropped for a pattern before"
             }
         }
@@ -75,7 +79,7 @@ public final class PatternMatcher: Element {
         .init("patterns", strings: \.patterns, required: true, "what to look for; `[]` where all is in `file`"),
         .init("file", \.file, "a file with more patterns, one a line; empty for none"),
         .init("case", \.letterCase, "whether upper and lower case of ASCII letters differ"),
-        .init("direction", \.direction, "the directions searched; forward is that of the side seen first"),
+        .init("direction", \.direction, "the directions searched; forward is what the client sends"),
         .init("action", \.action, "what happens to a packet in which a pattern ends"),
         .init("records_per_flow", \.recordsPerFlow, in: 0...1_000_000, "records made of one connection at the most"),
     ]
@@ -218,6 +222,8 @@ public final class PatternMatcher: Element {
             if hasMatch, drops {
                 state.pointee.isDropped = true
                 context.drop(batch.index[k], Drop.matched)
+            } else if drops, p.isUnread {
+                context.drop(batch.index[k], Drop.unsearched)
             } else {
                 context.emit(batch.index[k], hasMatch && marks ? 4 : 0)
             }
@@ -315,8 +321,10 @@ public final class PatternMatcher: Element {
 
     /// Handles packets that bring no new bytes.
     private func pass(_ batch: Batch, _ context: borrowing Context) {
+        let drops = config.action == .drop
         context.forEach(batch) { p in
             if let state = connections.peek(p.flow), state.pointee.isDropped { return .drop(Drop.flowDropped) }
+            if drops, p.isUnread { return .drop(Drop.unsearched) }
             return .emit(3)
         }
     }

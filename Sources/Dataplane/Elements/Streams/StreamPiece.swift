@@ -9,8 +9,10 @@ struct StreamPiece {
     let sequence: UInt32
     /// The TCP flags; none if a receiver accepts nothing in the packet.
     let flags: TCPFlags
+    /// The acknowledgment number, if it is valid.
+    let acknowledgment: UInt32?
     let hasGap: Bool
-    /// 0 for the direction seen first, 1 for the other.
+    /// 0 for what the client sends, 1 for what the server sends.
     let direction: Int
 
     @inline(__always)
@@ -24,6 +26,7 @@ struct StreamPiece {
         // the end of the header was not captured.
         let cut = max(0, payload &- Int(p.l4) &- tcp.headerLength)
         sequence = tcp.sequenceNumber &+ UInt32(truncatingIfNeeded: cut) &+ (flags.isSYN ? 1 : 0)
+        acknowledgment = flags.isACK ? tcp.acknowledgmentNumber : nil
         hasGap = p.isBehindGap
         direction = p.isReverse ? 1 : 0
     }
@@ -37,7 +40,7 @@ struct StreamPiece {
 struct StreamPosition: BitwiseCopyable {
     /// The sequence number of the next byte, if known.
     private var next: UInt32 = 0
-    private var isKnown = false
+    private(set) var isKnown = false
 
     /// Advances past a piece; returns how many bytes are missing before it, or 0 if that is unknown.
     @inline(__always)
@@ -48,6 +51,16 @@ struct StreamPosition: BitwiseCopyable {
         next = piece.sequence &+ UInt32(truncatingIfNeeded: piece.bytes.count)
         return max(0, missing)
     }
+
+    /// The next byte has this sequence number.
+    mutating func begin(at number: UInt32) {
+        next = number
+        isKnown = true
+    }
+
+    /// How far a sequence number is beyond the next byte; negative if before it.
+    @inline(__always)
+    func distance(to number: UInt32) -> Int32 { TCPSequence.distance(number, from: next) }
 }
 
 /// The two ends of a connection, from its first packet.
@@ -59,7 +72,7 @@ struct StreamEnds: BitwiseCopyable {
 
     init() {}
 
-    /// The ends of a packet's connection, with the side whose packet came first as the source.
+    /// The ends of a packet's connection, with the client as the source.
     init(_ p: Packet) {
         if let ip = IPv4View(p) {
             (source, destination) = (ip.source, ip.destination)

@@ -12,7 +12,7 @@ extension TCPReassembler {
         _ context: borrowing Context
     ) {
         let own = directions.state(at: place)
-        let time = context[i].time
+        let time = turn.now
         let size = Int(segment.size)
         while true {
             let list = own.pointee.waiting
@@ -33,7 +33,7 @@ extension TCPReassembler {
             switch own.pointee.place(of: segment) {
             case .early: continue
             case .next where segment.isACK && isAhead(segment.acknowledgment, at: place): continue
-            default: return dispatch(i, segment, at: place, context)
+            case let position: return dispatch(i, segment, position, at: place, context)
             }
         }
         if resolveOverlap(i, segment, at: place, leaves: false, context), ending == .none {
@@ -44,6 +44,8 @@ extension TCPReassembler {
         if own.pointee.waiting.isEmpty { addToHoleList(place, since: time) }
         held.insert(HeldSegments.Node(i, segment, ending), in: &own.pointee.waiting)
         context.hold(i)
+        // It may show that the bytes of the SYN before it were taken.
+        if !own.pointee.marks.contains(.answered) { drain(place, at: time, context) }
     }
 
     /// Whether segments wait for bytes before them, not for those of the other side.
@@ -83,7 +85,7 @@ extension TCPReassembler {
         resolveOverlap(i, segment, at: place, leaves: true, context)
         if !isNext { skipGap(of: own, upTo: segment.start) }
         deliver(HeldSegments.Node(i, segment, ending), own, context)
-        drain(place, at: context[i].time, context)
+        drain(place, at: turn.now, context)
     }
 
     /// Continues without the bytes before `start`.
@@ -120,7 +122,10 @@ extension TCPReassembler {
             }
             return true
         }
-        directions.state(at: place).pointee.marks.insert(.unawaited)
+        let own = directions.state(at: place)
+        let other = directions.state(at: place ^ 1)
+        // The answer to the SYN was not captured, or the bytes that its packets acknowledge.
+        own.pointee.marks.insert(own.pointee.awaitsAnswer(true, other: other.pointee) ? .answered : .unawaited)
         drain(place, at: time, context)
         return true
     }
@@ -137,18 +142,37 @@ extension TCPReassembler {
     /// Releases segments of a direction that no longer wait; false if all still wait.
     private func advance(_ place: Int32, at time: Int64, _ context: borrowing Context) -> Bool {
         let own = directions.state(at: place)
+        let other = directions.state(at: place ^ 1)
         var isMoving = false
-        while let node = held.first(of: own.pointee.waiting) {
+        while var node = held.first(of: own.pointee.waiting) {
+            let flags = TCPView(known: context[node.item]).flags
+            let isSYN = flags.isSYN && !flags.isRST && node.start == own.pointee.start
+
             let isEnded = own.pointee.marks.contains(.ended)
             let isNew = TCPSequence.precedes(own.pointee.next, node.end)
             let closes = !isEnded && node.ending != .none && node.end == own.pointee.next
             if closes || isNew && !isEnded {
                 if hasHole(own) { break }
                 if isAhead(node, at: place, context) { break }
+                if node.ending != .rst, own.pointee.awaitsAnswer(isSYN, other: other.pointee),
+                    !isSYN || other.pointee.marks.contains(.seen) || !held.isFollowed(own.pointee.waiting)
+                {
+                    break
+                }
             }
             isMoving = true
             held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item, turn)
+            if isSYN, isNew {
+                deliverSYN(&node, own, context)
+                continue
+            }
+            // Bytes that came later were not there yet when the RST was, so it was not the next then (RFC 5961 section 3.2).
+            if node.ending == .rst, own.pointee.marks.contains(.filled), !isEnded {
+                counters.resetsIgnored &+= 1
+                bypass(node.item, context)
+                continue
+            }
             if isEnded, isNew {
                 context.drop(node.item, Drop.afterEnd)
             } else if isNew || closes {
@@ -159,9 +183,35 @@ extension TCPReassembler {
             }
         }
         if !isMoving { return false }
+        if own.pointee.waiting.isEmpty { own.pointee.marks.remove(.filled) }
         removeFromHoleList(place)
         if !own.pointee.waiting.isEmpty { addToHoleList(place, since: time) }
         return true
+    }
+
+    /// Emits a SYN with bytes: those count that were acknowledged, or all if no answer was captured.
+    private func deliverSYN(
+        _ node: inout HeldSegments.Node,
+        _ own: UnsafeMutablePointer<TCPDirection>,
+        _ context: borrowing Context
+    ) {
+        let size = node.end &- node.start
+        var taken = own.pointee.marks.contains(.ackSeen) ? min(size, own.pointee.acknowledged &- node.start) : size
+        // Bytes from another copy may have left in the meantime.
+        taken = max(taken, min(size, own.pointee.next &- node.start))
+        if taken < size {
+            node.end = node.start &+ taken
+            node.captured = min(node.captured, taken)
+            node.ending = .none
+            let p = context[node.item]
+            p.ipLength = UInt32(p.payload) &- UInt32(p.l3) &+ taken
+            // A FIN behind bytes that were not taken was not taken either.
+            if TCPView(known: p).flags.isFIN {
+                context.own(node.item)
+                MutableTCPView(known: context[node.item]).removeFIN()
+            }
+        }
+        deliver(node, own, context)
     }
 
     /// Drops all waiting segments, and everything further of the connection.

@@ -65,33 +65,120 @@ extension TCPReassembler {
         let count = Int(to - from)
         let new = context[source.item].payloadBytes + Int(from - offset)
         work.compared += count
-        if areEqual(context[target.item].payloadBytes + Int(from), new, count) { return false }
+        if firstDifference(context[target.item].payloadBytes + Int(from), new, count) == nil { return false }
         context.own(target.item)
-        let place = context[target.item].writableData + Int(context[target.item].payload) + Int(from)
+        let p = context[target.item]
+        let place = p.writableData + Int(p.payload) + Int(from)
+        // The checksum stays as right, or wrong, as it was (RFC 1624 section 3). It sums words from the header's beginning on.
+        let isOdd = (Int(p.payload) + Int(from) - Int(p.l4)) & 1 == 1
+        let (old, sum) = (Checksum.fold(Checksum.sum(place, count)), Checksum.fold(Checksum.sum(new, count)))
         place.copyMemory(from: new, byteCount: count)
+        let tcp = MutableTCPView(known: p)
+        let field = Checksum.update(
+            tcp.checksum.bigEndian,
+            isOdd ? old.byteSwapped : old,
+            isOdd ? sum.byteSwapped : sum
+        )
+        tcp.checksum = field.bigEndian
         work.copied += count
         return true
     }
 
-    private func areEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ count: Int) -> Bool {
-        var k = 0
-        while k + 8 <= count {
-            if a.loadUnaligned(fromByteOffset: k, as: UInt64.self)
-                != b.loadUnaligned(fromByteOffset: k, as: UInt64.self)
-            {
-                return false
-            }
-            k += 8
+    // MARK: Copies of what has left
+
+    /// Remembers bytes that leave, until they are acknowledged.
+    @inline(__always)
+    func remember(
+        _ p: Packet,
+        _ bytes: UnsafeRawPointer,
+        _ count: Int,
+        at sequence: UInt32,
+        of own: UnsafeMutablePointer<TCPDirection>
+    ) {
+        let place = directions.index(of: own)
+        if own.pointee.marks.contains(.unacknowledgedKnown), !own.pointee.sent.isEmpty {
+            sent.release(before: own.pointee.unacknowledged, of: place)
         }
-        while k < count {
-            if a.byte(k) != b.byte(k) { return false }
-            k += 1
+        sent.append(bytes, count, at: sequence, of: place)
+        work.copied += count
+    }
+
+    /// Compares the bytes of a segment before `end` with those that left before, if the receiver may still take them. A packet
+    /// of which not all are known to be the same is marked.
+    @inline(never)
+    func compare(_ i: Int32, _ segment: TCPSegment, upTo end: UInt32, at place: Int32, _ context: borrowing Context) {
+        let own = directions.state(at: place)
+        var from: UInt32 = 0
+        if own.pointee.marks.contains(.unacknowledgedKnown) {
+            from = UInt32(max(0, TCPSequence.distance(own.pointee.unacknowledged, from: segment.start)))
         }
-        return true
+        let size = min(segment.size, end &- segment.start)
+        if from >= size { return }
+        let p = context[i]
+        let count = max(0, Int(min(size, segment.captured)) - Int(from))
+        work.compared += count
+        let isCut = segment.captured < size
+        switch sent.compare(p.payloadBytes + Int(from), count, at: segment.start &+ from, of: place) {
+        case .same where !isCut: return
+        case .same, .unknown: counters.unknown &+= 1
+        case .differs(let at):
+            counters.inconsistent &+= 1
+            p.flags.insert(.conflict)
+            record(i, segment, Int(from) + at, at: place, context)
+        }
+        p.flags.insert(.unread)
+    }
+
+    static let conflictLayout = Layout(
+        "conflict",
+        [
+            ("time_ns", .time), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
+            ("direction", .word(["forward", "reverse"])), ("sequence", .u32), ("before", .text), ("now", .text),
+        ]
+    )
+    /// The most bytes of either copy that a record shows.
+    private static let shown = 32
+
+    /// Makes a record of a copy that differs from the byte at `offset` on.
+    private func record(
+        _ i: Int32,
+        _ segment: TCPSegment,
+        _ offset: Int,
+        at place: Int32,
+        _ context: borrowing Context
+    ) {
+        guard context.isConnected(2) else { return }
+        let layout = TCPReassembler.conflictLayout
+        let p = context[i]
+        let count = min(TCPReassembler.shown, Int(segment.captured) - offset)
+        var before: [UInt8] = []
+        for k in 0..<count {
+            guard let byte = sent.byte(at: segment.start &+ UInt32(offset + k), of: place) else { break }
+            before.append(byte)
+        }
+        guard let j = context.make(from: i, capacity: layout.size + before.count + count) else {
+            counters.missed &+= 1
+            return
+        }
+        let ends = p.isReverse ? StreamEnds(p).reversed : StreamEnds(p)
+        var out = TextRecordWriter(context[j].writableData, layout)
+        out.fields.put(p.time)
+        out.fields.put(ends.source)
+        out.fields.put(ends.sourcePort)
+        out.fields.put(ends.destination)
+        out.fields.put(ends.destinationPort)
+        out.fields.put(UInt8(p.isReverse ? 1 : 0))
+        out.fields.put(segment.start &+ UInt32(offset))
+        before.withUnsafeBytes { out.put(text: $0) }
+        out.put(text: UnsafeRawBufferPointer(start: p.payloadBytes + offset, count: count))
+        _ = out.finish()
+        context[j].layout = conflictLayout
+        context.did(.record, 1)
+        context.emit(j, 2)
     }
 }
 
 extension Packet {
     /// The first byte of the payload. The caller must check how many bytes are there.
-    fileprivate var payloadBytes: UnsafeRawPointer { data + Int(payload) }
+    var payloadBytes: UnsafeRawPointer { data + Int(payload) }
 }

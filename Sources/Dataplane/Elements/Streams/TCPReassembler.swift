@@ -15,11 +15,22 @@
 /// otherwise at its first packet. Only what the receiver would accept counts:
 /// - segments with bytes or FIN must carry ACK or SYN, and lie in the window as far as it is known;
 /// - SYN must open its direction: segments with a later one bring nothing (RFC 5961 section 4);
-/// - timestamps must not run backwards (PAWS, RFC 7323 section 5), if both SYNs had one or were not captured;
-/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2); if that is unknown, only if it
+/// - timestamps must not run backwards (PAWS, RFC 7323 section 5), if both SYNs had one or were not captured, and none was
+///   seen 24 days before;
+/// - a RST counts only with exactly the next sequence number (RFC 5961 section 3.2), also behind bytes that are missing, unless
+///   these come later; if that number is unknown, only if it
 ///   acknowledges everything sent, begins where the other side's acknowledgments are, or is the first packet of its connection
 ///   and has ACK and payload; its payload belongs to the stream;
+/// - acknowledgments must be no older than the window (RFC 5961 section 5.2), and before the SYN of the other side is acknowledged
+///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took;
+/// - segments must have an MD5 or AO option (RFC 2385, RFC 5925) if the SYN had one, and none if not;
+/// - bytes in a SYN count as far as the SYN-ACK acknowledges them; they wait for it;
 /// - with `checksum: verify` the TCP checksum must be correct, and with `min_ttl` the packet's TTL must be at least that.
+///
+/// A receiver may not have got what has left, and may take another copy, which can differ. With `remember`, bytes are
+/// remembered until they are acknowledged, at most `flow_bytes` of one direction; a copy that differs is counted
+/// (`inconsistent`), a record leaves on `conflicts`, and the packet is marked, as are those of which a part can no longer be
+/// compared: so a firewall behind can drop them. When `remember` is reached, the direction remembered for longest is forgotten.
 ///
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
 /// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
@@ -42,6 +53,8 @@ public final class TCPReassembler: Element {
             case skip, wait
             case dropFlow = "drop_flow"
         }
+        /// What happens to segments with urgent data.
+        public enum UrgentPolicy: String, CaseIterable, Sendable { case keep, drop }
         /// Whether TCP checksums are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
         /// Whose bytes count if waiting segments differ.
@@ -52,6 +65,8 @@ public final class TCPReassembler: Element {
         public var checksum = ChecksumPolicy.ignore
         /// Packets with a smaller TTL or hop limit do not reach the receiver.
         public var minTTL = 0
+        /// What happens to segments with urgent data, of which receivers take a byte out of the stream, or do not.
+        public var urgent = UrgentPolicy.keep
         /// Nanoseconds that a hole may stay open while packets of its connection arrive; 0 for no limit.
         public var gapTimeout: Int64 = 120_000_000_000
         /// The most bytes that one direction may hold.
@@ -62,16 +77,25 @@ public final class TCPReassembler: Element {
         public var bytes = 64 << 20
         /// The most segments that all connections may hold; at most this element's share of half the pool.
         public var segments = 8192
+        /// The most bytes that are remembered of all connections until they are acknowledged; 0 for none.
+        public var remember = 0
         public init() {}
     }
     public enum Drop: Int, DropReason {
-        case badChecksum, lowTtl, badHeaderLength, noAck, outOfWindow, oldTimestamp, afterEnd, noRoom, gap, flowDropped
+        case badChecksum, lowTtl, urgent, badHeaderLength, noAck, wrongAck, signature, outOfWindow, oldTimestamp,
+            afterEnd,
+            noRoom,
+            gap, flowDropped
         public var about: String {
             switch self {
             case .badChecksum: "its TCP checksum is wrong and `checksum` is verify"
             case .lowTtl: "its TTL or hop limit is below `min_ttl`"
+            case .urgent: "it has urgent data and `urgent` is drop"
             case .badHeaderLength: "its TCP header is stated shorter than 20 bytes, or longer than the packet"
             case .noAck: "it carries bytes or FIN but neither ACK nor SYN, which no receiver takes"
+            case .wrongAck:
+                "it acknowledges what was acknowledged more than a window before, or a SYN that was not sent"
+            case .signature: "it has an MD5 or AO option and its SYN had none, or the reverse"
             case .outOfWindow: "its bytes lie beyond anything that the receiver's window can have allowed"
             case .oldTimestamp: "its timestamp is older than one already seen (PAWS)"
             case .afterEnd: "its direction has ended with FIN or RST before its bytes"
@@ -91,6 +115,12 @@ public final class TCPReassembler: Element {
         [
             Output("stream", .kind(.stream), "packets whose payload is the next bytes of their direction"),
             Output("rest", .kind(.packet), optional: true, "packets that bring no new bytes, and other protocols"),
+            Output(
+                "conflicts",
+                .kind(.record("conflict")),
+                optional: true,
+                "a record of each copy of bytes that differs"
+            ),
         ]
     }
     public static let parameters: [Parameter<Config>] = [
@@ -98,6 +128,11 @@ public final class TCPReassembler: Element {
         .init("on_gap", \.onGap, "what becomes of missing bytes"),
         .init("checksum", \.checksum, "whether segments with a wrong TCP checksum are dropped"),
         .init("min_ttl", \.minTTL, in: 0...255, "the least TTL or hop limit of packets that reach the receiver"),
+        .init(
+            "urgent",
+            \.urgent,
+            "what becomes of segments with urgent data, of which receivers take a byte out or do not"
+        ),
         .init(
             "gap_timeout",
             duration: \.gapTimeout,
@@ -113,6 +148,12 @@ public final class TCPReassembler: Element {
             in: 1...1_048_576,
             "segments all connections together may hold; half of the pool is shared with others that hold packets"
         ),
+        .init(
+            "remember",
+            size: \.remember,
+            in: 0...17_179_869_184,
+            "bytes remembered of all connections until they are acknowledged, to compare copies with; 0 = none"
+        ),
     ]
     public static let handlers = [
         Handler<TCPReassembler>("connections", "connections that began") { Int($0.counters.connections) },
@@ -122,6 +163,21 @@ public final class TCPReassembler: Element {
         Handler<TCPReassembler>("overlaps", "segments of which a part had come before") { Int($0.counters.overlaps) },
         Handler<TCPReassembler>("conflicts", "segments whose bytes differed from those of one that waited") {
             Int($0.counters.conflicts)
+        },
+        Handler<TCPReassembler>(
+            "inconsistent",
+            "segments whose bytes differed from what had left and is not acknowledged"
+        ) {
+            Int($0.counters.inconsistent)
+        },
+        Handler<TCPReassembler>("unknown", "segments of which a part could not be compared, as it was not remembered") {
+            Int($0.counters.unknown)
+        },
+        Handler<TCPReassembler>("forgotten", "bytes forgotten before they were acknowledged, for lack of room") {
+            Int($0.sent.forgotten)
+        },
+        Handler<TCPReassembler>("missed", "records that were not made since the pool was empty") {
+            Int($0.counters.missed)
         },
         Handler<TCPReassembler>("gaps", "holes that were left out") { Int($0.counters.gaps) },
         Handler<TCPReassembler>("gap_bytes", "bytes of these") { Int($0.counters.gapBytes) },
@@ -134,7 +190,7 @@ public final class TCPReassembler: Element {
         Handler<TCPReassembler>("held", "segments that wait now") { $0.held.count },
         Handler<TCPReassembler>("held_bytes", "bytes that wait now") { $0.held.bytes },
     ]
-    public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes]
+    public static let operations: [Operation] = [.parse, .update, .checksumBytes, .payloadBytes, .copyBytes, .record]
     public static func heldItems(_ config: Config) -> Int { config.segments }
     public static let stateBytesPerFlow = 2 * FlowArray<TCPDirection>.bytesPerFlow
     public static let examples = [
@@ -171,6 +227,22 @@ public final class TCPReassembler: Element {
                 "rest": ["10.0.0.2:80 > 10.0.0.1:1000 SA"],
             ]
         ),
+        Example(
+            "a copy that differs from what has left, and is not acknowledged, is recorded",
+            config: "{remember: 64 KiB}",
+            in: [
+                "in": [
+                    "10.0.0.1:1000 > 10.0.0.2:80 S seq=99", "10.0.0.2:80 > 10.0.0.1:1000 SA seq=499 ack=100",
+                    "10.0.0.1:1000 > 10.0.0.2:80 PA seq=100 ack=500 data=\"GET /index\"",
+                    "10.0.0.1:1000 > 10.0.0.2:80 PA seq=100 ack=500 data=\"GET /admin\"",
+                ]
+            ],
+            out: [
+                "stream": ["10.0.0.1:1000 > 10.0.0.2:80 S", "10.0.0.1:1000 > 10.0.0.2:80 PA data=\"GET /index\""],
+                "rest": ["10.0.0.2:80 > 10.0.0.1:1000 SA", "10.0.0.1:1000 > 10.0.0.2:80 PA data=\"GET /admin\""],
+                "conflicts": ["src=10.0.0.1 direction=forward sequence=105 before=index now=admin"],
+            ]
+        ),
     ]
 
     // MARK: State
@@ -182,6 +254,9 @@ public final class TCPReassembler: Element {
         var again: UInt64 = 0
         var overlaps: UInt64 = 0
         var conflicts: UInt64 = 0
+        var inconsistent: UInt64 = 0
+        var unknown: UInt64 = 0
+        var missed: UInt64 = 0
         var gaps: UInt64 = 0
         var gapBytes: UInt64 = 0
         var resetsIgnored: UInt64 = 0
@@ -199,6 +274,11 @@ public final class TCPReassembler: Element {
     /// opposite direction.
     let directions: FlowArray<TCPDirection>
     let held: HeldSegments
+    /// Bytes that left and are not acknowledged.
+    let sent: SentBytes
+    /// Such bytes are remembered.
+    let remembers: Bool
+    let conflictLayout: UInt16
     /// Neither checksum nor TTL is checked.
     private let isPlain: Bool
     /// Packets wait for the bytes that they acknowledge.
@@ -216,6 +296,14 @@ public final class TCPReassembler: Element {
         directions = try FlowArray(flows: 2 * setup.flows)
         links = directions.links(at: \.link)
         held = try HeldSegments(capacity: max(1, min(config.segments, setup.items)))
+        remembers = config.remember > 0
+        sent = try SentBytes(
+            capacity: config.remember,
+            share: config.flowBytes,
+            lists: directions.column(at: \.sent),
+            links: directions.links(at: \.sent.link)
+        )
+        conflictLayout = setup.layouts.register(TCPReassembler.conflictLayout)
         isPlain = config.checksum == .ignore && config.minTTL == 0
         isCausal = config.onGap != .wait
         super.init()
@@ -252,10 +340,13 @@ public final class TCPReassembler: Element {
                 if own.pointee.isUsual, HeldSegments.List.areEmpty(own.pointee.waiting, other.pointee.waiting),
                     tcp.sequenceNumber == own.pointee.next, tcp.flags.isPlainACK,
                     size != 0, p.ipEnd <= p.length, UInt32(p.payload) < p.ipEnd,
-                    !TCPSequence.precedes(other.pointee.next, tcp.acknowledgmentNumber) || !isAwaited(other.pointee),
-                    own.pointee.takesTimestamp(of: tcp)
+                    other.pointee.isUsual(acknowledgment: tcp.acknowledgmentNumber)
+                        || !other.pointee.marks.contains(.synced),
+                    own.pointee.takesTimestamp(of: tcp, at: p.time)
                 {
                     // The next bytes, as nearly always.
+                    other.pointee.acknowledge(tcp.acknowledgmentNumber)
+                    if remembers { remember(p, p.payloadBytes, Int(size), at: tcp.sequenceNumber, of: own) }
                     own.pointee.next &+= size
                     streamBytes &+= UInt64(size)
                     own.pointee.offer(window: UInt32(tcp.window), to: &other.pointee)
@@ -296,24 +387,36 @@ public final class TCPReassembler: Element {
         let place = TCPReassembler.direction(p.isReverse ? 1 : 0, of: p.flow).index
         let own = directions.state(at: place)
         let other = directions.state(at: place ^ 1)
-        expire(place, at: p.time, context)
-        expire(place ^ 1, at: p.time, context)
+        expire(place, at: turn.now, context)
+        expire(place ^ 1, at: turn.now, context)
         if own.pointee.marks.contains(.dropped) { return reject(i, for: .flowDropped, isFirst: isFirst, context) }
         if p.isRefused { return isFirst ? emitWithoutPayload(i, context) : bypass(i, context) }
-        let segment = TCPSegment(p)
-        let isRepeatedSYN = own.pointee.isRepeatedSYN(segment)
-        if let reason = inspect(p, segment, own, other) { return reject(i, for: reason, isFirst: isFirst, context) }
-        if segment.isRST, !own.pointee.marks.contains(.synced),
-            !(isFirst && segment.isACK && !segment.isSYN && segment.size > 0),
-            !own.pointee.isPlausible(reset: segment, other: other.pointee)
-        {
-            counters.resetsIgnored &+= 1
-            return isFirst ? emitRefused(i, context) : bypass(i, context)
+        if !TCPReach.hasHops(p, least: config.minTTL) { return reject(i, for: .lowTtl, isFirst: isFirst, context) }
+        if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) {
+            return reject(i, for: .badChecksum, isFirst: isFirst, context)
         }
-        own.pointee.open(segment, other: &other.pointee)
-        if segment.flags.isURG { counters.urgent &+= 1 }
-        if isRepeatedSYN { return bringsNothing(i, segment, isFirst: isFirst, context) }
-        dispatch(i, segment, at: place, isFirst: isFirst, context)
+        var segment = TCPSegment(p)
+        if segment.isSYNACK, config.checksum == .ignore {
+            segment.isDoubtful = !TCPReach.isChecksumRight(p, summed: &work.summed)
+        }
+        if segment.flags.isURG {
+            counters.urgent &+= 1
+            if config.urgent == .drop { return reject(i, for: .urgent, isFirst: isFirst, context) }
+        }
+        let wasAnswered = other.pointee.marks.contains(.answered)
+        let judgement = own.pointee.judge(
+            segment,
+            other: &other.pointee,
+            isFirst: isFirst,
+            at: turn.now,
+            isCausal: isCausal
+        )
+        if judgement.movesOther {
+            clear(place ^ 1, for: .wrongAck, context)
+            sent.forget(place ^ 1)
+        }
+        if !wasAnswered, !other.pointee.waiting.isEmpty { drain(place ^ 1, at: turn.now, context) }
+        dispatch(i, segment, judgement.place, at: place, isFirst: isFirst, context)
     }
 
     /// Begins the state of a connection at its first packet here; true if this is that packet, nil if there is no flow.
@@ -327,40 +430,41 @@ public final class TCPReassembler: Element {
         return true
     }
 
-    /// The reason for which the receiver would not even look at the sequence number; nil if it would.
-    private func inspect(
-        _ p: Packet,
-        _ segment: TCPSegment,
-        _ own: UnsafeMutablePointer<TCPDirection>,
-        _ other: UnsafeMutablePointer<TCPDirection>
-    ) -> Drop? {
-        if !TCPReach.hasHops(p, least: config.minTTL) { return .lowTtl }
-        if config.checksum == .verify, !TCPReach.isChecksumRight(p, summed: &work.summed) { return .badChecksum }
-        return own.pointee.inspect(segment, other: other.pointee, isCausal: isCausal).map { Drop($0) }
-    }
-
-    /// Handles a segment according to its place in its direction.
+    /// Handles a segment according to its position in its direction.
     func dispatch(
         _ i: Int32,
         _ segment: TCPSegment,
+        _ position: TCPDirection.Place,
         at place: Int32,
         isFirst: Bool = false,
         _ context: borrowing Context
     ) {
         let own = directions.state(at: place)
-        switch own.pointee.place(of: segment) {
+        switch position {
         case .refused(let fault): reject(i, for: Drop(fault), isFirst: isFirst, context)
         case .ignoredReset:
             counters.resetsIgnored &+= 1
-            bringsNothing(i, segment, isFirst: isFirst, context)
-        case .nothingNew: bringsNothing(i, segment, isFirst: isFirst, context)
+            if isFirst { emitRefused(i, context) } else { bypass(i, context) }
+        case .repeatedSYN:
+            // It may begin another connection, and its bytes be the first of that.
+            if remembers, segment.size > 0, segment.start != own.pointee.start { context[i].flags.insert(.unread) }
+            bringsNothing(i, segment, at: place, isFirst: isFirst, context)
+        case .nothingNew: bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .next(let ending):
             if segment.isACK, isAhead(segment.acknowledgment, at: place) {
                 return hold(i, segment, ending, at: place, context)
             }
-            if !own.pointee.waiting.isEmpty { resolveOverlap(i, segment, at: place, leaves: true, context) }
+            if !segment.isRST,
+                own.pointee.awaitsAnswer(segment.isSYN, other: directions.state(at: place ^ 1).pointee)
+            {
+                return hold(i, segment, ending, at: place, context)
+            }
+            if !own.pointee.waiting.isEmpty {
+                resolveOverlap(i, segment, at: place, leaves: true, context)
+                if hasHole(own) { own.pointee.marks.insert(.filled) }
+            }
             deliver(HeldSegments.Node(i, segment, ending), own, context)
-            drain(place, at: context[i].time, context)
+            drain(place, at: turn.now, context)
         case .early(let ending): hold(i, segment, ending, at: place, context)
         }
     }
@@ -394,9 +498,20 @@ public final class TCPReassembler: Element {
     }
 
     /// Emits a segment that brings nothing; it has only changed what it tells about the other side.
-    private func bringsNothing(_ i: Int32, _ segment: TCPSegment, isFirst: Bool, _ context: borrowing Context) {
-        if segment.size > 0 { counters.again &+= 1 }
-        if isFirst { emitWithoutPayload(i, context) } else { bypass(i, context) }
+    private func bringsNothing(
+        _ i: Int32,
+        _ segment: TCPSegment,
+        at place: Int32,
+        isFirst: Bool,
+        _ context: borrowing Context
+    ) {
+        if segment.size > 0 {
+            counters.again &+= 1
+            if remembers, !segment.isRST { compare(i, segment, upTo: segment.end, at: place, context) }
+        }
+        if !isFirst { return bypass(i, context) }
+        // A FIN that ends nothing must not look as if it did.
+        if segment.ending != .none { emitRefused(i, context) } else { emitWithoutPayload(i, context) }
     }
 
     /// The first packet of a connection leaves on `stream` whatever it is, with an empty payload.
@@ -426,6 +541,10 @@ public final class TCPReassembler: Element {
         let p = context[segment.item]
         let known = own.pointee.next &- segment.start
         if known > 0 {
+            if remembers {
+                let place = directions.index(of: own)
+                compare(segment.item, TCPSegment(p), upTo: own.pointee.next, at: place, context)
+            }
             if segment.end != own.pointee.next { counters.overlaps &+= 1 }
             p.flags.insert(.overlapped)
         }
@@ -443,8 +562,16 @@ public final class TCPReassembler: Element {
         let cut = min(known, segment.captured)
         cutFront(of: segment.item, by: cut, context)
         counters.streamBytes &+= UInt64(segment.captured &- cut)
+        if remembers, segment.captured > cut {
+            remember(p, p.payloadBytes, Int(segment.captured &- cut), at: segment.start &+ cut, of: own)
+        }
         own.pointee.next = segment.end
-        if segment.ending != .none { own.pointee.marks.insert(.ended) }
+        if segment.ending != .none {
+            own.pointee.marks.insert(.ended)
+        } else {
+            let flags = TCPView(known: p).flags
+            if flags.isFIN || flags.isRST { p.flags.insert(.refused) }
+        }
         context.emit(segment.item, 0)
     }
 
@@ -471,18 +598,19 @@ public final class TCPReassembler: Element {
 
     // MARK: Ends
 
-    public override var memoryBytes: Int { config.bytes }
+    public override var memoryBytes: Int { config.bytes + config.remember }
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         let forward = TCPReassembler.direction(0, of: flow)
         guard directions[forward] != nil else { return }
-        let time = context.origin.time
+        let time = context.origin.now
         turn = Turn(number: context.origin.turn, now: context.origin.now)
         for place in forward.index...forward.index + 1 {
             while !directions.state(at: place).pointee.waiting.isEmpty, unblock(place, at: time, context) {}
         }
         for side: Int32 in 0...1 {
             clear(forward.index + side, for: .gap, context)
+            sent.forget(forward.index + side)
             directions.end(TCPReassembler.direction(side, of: flow))
         }
         count(context)
@@ -495,6 +623,8 @@ extension TCPReassembler.Drop {
             switch fault {
             case .badHeaderLength: .badHeaderLength
             case .noAck: .noAck
+            case .wrongAck: .wrongAck
+            case .signature: .signature
             case .outOfWindow: .outOfWindow
             case .oldTimestamp: .oldTimestamp
             case .afterEnd: .afterEnd

@@ -28,6 +28,8 @@ public struct TCPOption: BitwiseCopyable {
     @inlinable @inline(__always) public var mss: UInt16? { data(2, 2)?.be16(0) }
     /// Window scale shift (RFC 7323 section 2.2); nil if this is another option or its length is wrong.
     @inlinable @inline(__always) public var windowScale: UInt8? { data(3, 1)?.byte(0) }
+    /// Whether the option signs the segment: MD5 (RFC 2385) or TCP-AO (RFC 5925).
+    @inlinable @inline(__always) public var isSignature: Bool { kind == 19 || kind == 29 }
     /// Whether the option permits selective acknowledgments (RFC 2018 section 2).
     @inlinable @inline(__always) public var isSACKPermitted: Bool { data(4, 0) != nil }
     /// Blocks of a selective acknowledgment (RFC 2018 section 3); nil if this is another option, or does not hold one to four
@@ -49,7 +51,6 @@ public struct TCPOption: BitwiseCopyable {
 ///
 /// No-operations are skipped. The options end with the header, at an end-of-list option, and before an option with an
 /// impossible length; ``isMalformed`` reports the latter.
-/// impossible; ``isMalformed`` tells the latter.
 @frozen
 public struct TCPOptions: Sequence, IteratorProtocol, BitwiseCopyable {
     @usableFromInline let bytes: UnsafeRawBufferPointer

@@ -254,6 +254,13 @@ extension MutableView<TCPView> {
         base.storeBytes(of: Checksum.field(Checksum.sum(base, count) &+ pseudo), toByteOffset: 16, as: UInt16.self)
     }
 
+    /// Removes the FIN flag; the checksum stays as right as it was.
+    func removeFIN() {
+        let old = view.base.be16(12)
+        base.put(old & ~UInt16(TCPFlags.fin.rawValue), 12)
+        updateChecksum(old, old & ~UInt16(TCPFlags.fin.rawValue))
+    }
+
     /// Updates the checksum for a changed 16-bit word that it covers, for example a port (RFC 1624).
     @inlinable @inline(__always)
     public func updateChecksum(_ old: UInt16, _ new: UInt16) { checksum = Checksum.update(checksum, old, new) }

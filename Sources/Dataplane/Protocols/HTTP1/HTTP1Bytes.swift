@@ -189,6 +189,18 @@ enum HTTP1Bytes {
         return lowered(word(base, from &+ count &- 8)) == word(text, count &- 8)
     }
 
+    /// A number for a text: its size and its first and last bytes; 0 if it is empty.
+    static func digest(_ text: UnsafeRawBufferPointer) -> UInt64 {
+        guard let base = text.baseAddress, text.count > 0 else { return 0 }
+        var sum = UInt64(truncatingIfNeeded: text.count)
+        if text.count >= 8 {
+            sum ^= word(base, 0) &+ word(base, text.count &- 8) &* 31
+        } else {
+            for at in 0..<text.count { sum = sum &* 31 &+ UInt64(base.byte(at)) }
+        }
+        return sum | 1
+    }
+
     /// White space as in RFC 9110 §5.6.3, which is no other byte.
     @inline(__always)
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }

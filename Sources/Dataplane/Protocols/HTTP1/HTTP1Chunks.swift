@@ -9,11 +9,13 @@ struct HTTP1Chunks: BitwiseCopyable {
         case spaceAfterSize
         case nameStart
         case name
+        case spaceAfterName
         case valueStart
         case value
         case quoted
         case quotedPair
         case afterQuoted
+        case spaceAfterValue
         case anything
         case lineLF
         // After a chunk's data; bytes in these states are not part of a chunk-size line.
@@ -32,7 +34,7 @@ struct HTTP1Chunks: BitwiseCopyable {
 
     private var place = Place.sizeStart
     /// Bytes of the chunk-size line so far.
-    private var lineBytes: UInt16 = 0
+    private var lineBytes: UInt32 = 0
 
     /// No byte of a chunk-size line has arrived.
     var isAtStart: Bool { place == .sizeStart && lineBytes == 0 }
@@ -81,25 +83,29 @@ struct HTTP1Chunks: BitwiseCopyable {
                     error = Self.lineFault(byte, .badChunkSize)
                 } else if byte == 0x3b {
                     place = leniency.contains(.chunkLines) ? .anything : .nameStart
-                } else if HTTP1Bytes.isSpace(byte), leniency.contains(.chunkLines) {
+                } else if HTTP1Bytes.isSpace(byte) {
                     place = .spaceAfterSize
                 } else {
                     (place, ends, error) = Self.lineEnd(byte, .size, leniency, .badChunkSize)
                 }
             case .spaceAfterSize:
                 if byte == 0x3b {
-                    place = .anything
-                } else if !HTTP1Bytes.isSpace(byte) {
+                    place = leniency.contains(.chunkLines) ? .anything : .nameStart
+                } else if HTTP1Bytes.isSpace(byte) {
+                    break
+                } else if leniency.contains(.chunkLines) {
                     (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkSize)
+                } else {
+                    error = Self.lineFault(byte, .badChunkSize)
                 }
-            // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ), without the white space allowed for historical
-            // reasons: recipients interpret it differently.
+            // chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ): "a recipient MUST parse for such bad
+            // whitespace" (RFC 9110 §5.6.3).
             case .nameStart, .valueStart:
                 if HTTP1Bytes.isToken(byte) {
                     place = place == .nameStart ? .name : .value
                 } else if byte == 0x22, place == .valueStart {
                     place = .quoted
-                } else {
+                } else if !HTTP1Bytes.isSpace(byte) {
                     error = Self.lineFault(byte, .badChunkExtension)
                 }
             case .name, .value, .afterQuoted:
@@ -107,8 +113,18 @@ struct HTTP1Chunks: BitwiseCopyable {
                     place = .nameStart
                 } else if byte == 0x3d, place == .name {
                     place = .valueStart
+                } else if HTTP1Bytes.isSpace(byte) {
+                    place = place == .name ? .spaceAfterName : .spaceAfterValue
                 } else if place == .afterQuoted || !HTTP1Bytes.isToken(byte) {
                     (place, ends, error) = Self.lineEnd(byte, place, leniency, .badChunkExtension)
+                }
+            case .spaceAfterName, .spaceAfterValue:
+                if byte == 0x3b {
+                    place = .nameStart
+                } else if byte == 0x3d, place == .spaceAfterName {
+                    place = .valueStart
+                } else if !HTTP1Bytes.isSpace(byte) {
+                    error = Self.lineFault(byte, .badChunkExtension)
                 }
             case .quoted:
                 if byte == 0x22 {
@@ -151,7 +167,7 @@ struct HTTP1Chunks: BitwiseCopyable {
         if let error { return .error(error, at: index) }
         self.place = place
         soFar = size
-        lineBytes = UInt16(truncatingIfNeeded: length)
+        lineBytes = UInt32(truncatingIfNeeded: length)
         return .more
     }
 

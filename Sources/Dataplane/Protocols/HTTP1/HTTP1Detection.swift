@@ -36,6 +36,24 @@ struct HTTP1Detection: BitwiseCopyable {
         withUnsafeBytes(of: bytes) { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(count)])) }
     }
 
+    /// What the first line of a piece is, if it is complete: a request line with a known method, or a status line.
+    static func startLine(_ piece: UnsafeRawBufferPointer) -> Answer {
+        guard let base = piece.baseAddress else { return .other }
+        if HTTP1Direction.isStatus(base, piece.count) { return .response }
+        let end = HTTP1Bytes.tokenEnd(base, 0, min(piece.count, longest))
+        guard end < piece.count, base.byte(end) == 0x20, isMethod(base, end) else { return .other }
+        return HTTP1Direction.endsWithVersion(base, piece.count) ? .request : .other
+    }
+
+    /// Longer than any method in ``methods``.
+    static let longest = 24
+
+    /// Whether bytes are a method in ``methods``, or with `isPrefix` the beginning of one.
+    static func isMethod(_ base: UnsafeRawPointer, _ count: Int, isPrefix: Bool = false) -> Bool {
+        let word = UnsafeRawBufferPointer(start: base, count: count)
+        return methods.contains { isPrefix ? $0.utf8.starts(with: word) : word.elementsEqual($0.utf8) }
+    }
+
     private static func answer(_ all: Slice<UnsafeRawBufferPointer>, _ isUsualPort: Bool) -> Answer {
         // Skip empty lines before a request line (RFC 9112 section 2.2).
         let text = all.drop { $0 == 0x0d || $0 == 0x0a }

@@ -7,6 +7,8 @@
     case other
     case head
     case connect
+    /// The request is not known: it may even have been a HEAD.
+    case unknown
 }
 
 @usableFromInline enum HTTP1Step {
@@ -22,6 +24,8 @@
     case tunnel
     case tunnelBytes(UnsafeRawBufferPointer)
     case failed(HTTP1Error, at: UInt64)
+    /// What may be a head was found after lost bytes; nothing to report yet.
+    case again
 }
 
 /// One direction of a connection: small, of fixed size, and without memory of its own except for an incomplete head or trailer
@@ -53,7 +57,7 @@
     }
 
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt8
+        let rawValue: UInt16
         /// The message is its sender's last.
         static let last = Flags(rawValue: 1 << 0)
         /// The block may be freed: its content was reported.
@@ -62,14 +66,38 @@
         static let switching = Flags(rawValue: 1 << 2)
         /// The tunnel begins when the message is complete.
         static let tunnelNext = Flags(rawValue: 1 << 3)
-        /// Bytes were lost where they mattered.
+        /// Where the next message begins is not known.
         static let lost = Flags(rawValue: 1 << 4)
-        /// In a head after lost bytes; if it is invalid, it is skipped without an error.
+        /// In a head that was found while lost; if it is invalid, it is skipped without an error.
         static let probing = Flags(rawValue: 1 << 5)
         /// The direction has ended.
         static let ended = Flags(rawValue: 1 << 6)
         /// The client waits for 100 (Continue) before it sends the body.
         static let expectsContinue = Flags(rawValue: 1 << 7)
+        /// The message comes after its sender's last.
+        static let afterClose = Flags(rawValue: 1 << 8)
+        /// Bytes since the last message read were not read, from `lossStart` on.
+        static let passedOver = Flags(rawValue: 1 << 9)
+        /// These begin between messages.
+        static let boundary = Flags(rawValue: 1 << 10)
+        /// How many they are is not known.
+        static let unsized = Flags(rawValue: 1 << 11)
+        /// The head being probed was found within a piece.
+        static let inside = Flags(rawValue: 1 << 12)
+        /// The body may be absent, as the request may have been a HEAD.
+        static let doubtful = Flags(rawValue: 1 << 13)
+        /// The bytes that were not read begin within a body.
+        static let midBody = Flags(rawValue: 1 << 14)
+    }
+
+    /// Bytes that were not read before a message.
+    struct Loss: BitwiseCopyable {
+        var bytes: UInt64
+        /// They begin between messages.
+        var isBoundary: Bool
+        /// Their number is known.
+        var isSized: Bool
+        var cause: HTTP1Error
     }
 
     var state = State.idle
@@ -77,6 +105,8 @@
     var chunks = HTTP1Chunks()
     var emptyLines: UInt8 = 0
     var deferred = HTTP1Error.gap
+    /// Why bytes were not read, with `passedOver`.
+    var cause = HTTP1Error.gap
     /// Position of the next byte in the stream, not counting gaps of unknown length.
     @usableFromInline var position: UInt64 = 0
     /// Bytes left in the body or chunk; while reading a chunk-size line, the size so far.
@@ -85,19 +115,54 @@
     @usableFromInline var bodyBytes: UInt64 = 0
     /// Arrival time of the message's first byte.
     @usableFromInline var time: Int64 = 0
+    /// Position of the message's first byte.
+    var start: UInt64 = 0
+    /// How far the sender had received the other direction when it sent that byte; `.max` if unknown.
+    var acknowledged: UInt64 = 0
+    /// Position of the first byte that was not read, with `passedOver`.
+    var lossStart: UInt64 = 0
+    /// How far the sender had received the other direction when it sent the latest bytes that were passed over, or the message in
+    /// whose body they are; `.max` if there are none, or it is unknown.
+    var lossAcknowledged: UInt64 = .max
     /// The incomplete head or trailer section.
-    private var part = HTTP1PartialSection()
+    var part = HTTP1PartialSection()
     var keepsMemory: Bool { part.block != nil }
 
     init() {}
 
     /// No further message will be read.
     var isOver: Bool { state == .tunnel || state == .over && !flags.contains(.lost) || flags.contains(.ended) }
-    /// Messages are missing; reading may resume.
+    /// Messages may be missing; reading may resume.
     var isLost: Bool { flags.contains(.lost) }
 
-    /// A head has begun, and not one merely tried after a gap.
+    /// A head has begun, and not one merely tried.
     var isInHead: Bool { state == .head && !flags.contains(.probing) }
+
+    /// Bytes still to come of a body whose length is known.
+    @usableFromInline var bodyLeft: UInt64? { state == .length ? remaining : nil }
+
+    /// What is stored of an incomplete head.
+    @usableFromInline var partialHead: HTTP1Head {
+        guard state == .head, let block = part.block, !flags.contains(.probing) else { return HTTP1Head() }
+        return HTTP1Head(block.bytes, block.facts.pointee, count: block.count)
+    }
+
+    /// What was not read before the message that now begins; nil if nothing, or already taken.
+    mutating func takeLoss() -> Loss? {
+        guard flags.contains(.passedOver) else { return nil }
+        defer { flags.subtract([.passedOver, .boundary, .unsized, .midBody]) }
+        return loss
+    }
+
+    /// What was not read so far.
+    var loss: Loss {
+        Loss(
+            bytes: (flags.contains(.lost) ? position : start) &- lossStart,
+            isBoundary: flags.contains(.boundary),
+            isSized: !flags.contains(.unsized),
+            cause: cause
+        )
+    }
 
     // MARK: Bytes
 
@@ -111,6 +176,7 @@
         _ side: HTTP1Side,
         _ context: HTTP1RequestContext,
         _ time: Int64,
+        _ acknowledged: UInt64,
         _ parser: HTTP1Parser,
         _ head: inout HTTP1Head
     ) -> HTTP1Step {
@@ -125,6 +191,7 @@
             }
             guard at < piece.count, let base = piece.baseAddress else { return .more }
             let left = piece.count &- at
+            if flags.contains(.doubtful), isBodyAbsent(base + at, left, parser) { continue }
             switch state {
             case .length, .chunkData:
                 let count = Int(truncatingIfNeeded: min(remaining, UInt64(truncatingIfNeeded: left)))
@@ -138,10 +205,18 @@
             case .chunkLine:
                 if let step = readChunkLine(base, piece.count, &at, parser) { return step }
             case .head, .trailers:
-                if flags.contains(.probing), part.block == nil { self.time = time }
+                if flags.contains(.probing) {
+                    if part.block == nil {
+                        self.time = time
+                        start = position
+                        self.acknowledged = acknowledged
+                    } else if at == 0, beginsAnew(base, piece.count, side, parser) {
+                        continue
+                    }
+                }
                 if let step = readSection(base, piece.count, &at, side, context, parser, &head) { return step }
             case .idle:
-                if let step = begin(base.byte(at), &at, time, parser) { return step }
+                if let step = begin(base.byte(at), &at, time, acknowledged, parser) { return step }
             case .idleCR:
                 self.time = time
                 if base.byte(at) == 0x0a {
@@ -156,10 +231,19 @@
             case .tunnel:
                 return .tunnelBytes(take(left, base, &at))
             case .over:
-                guard at == 0, resumes(base, piece.count, side, time, parser) else {
-                    _ = take(left, base, &at)
-                    return .more
+                if flags.contains(.lost) {
+                    let from = at
+                    let isFound = seek(base, piece.count, &at, side, parser)
+                    if !isFound || at > from { lossAcknowledged = acknowledged }
+                    if isFound {
+                        self.time = time
+                        start = position
+                        self.acknowledged = acknowledged
+                        return .again
+                    }
                 }
+                _ = take(piece.count &- at, base, &at)
+                return .more
             case .presumedTunnel, .finishing, .tunnelStart:
                 _ = take(left, base, &at)
                 return .more
@@ -168,7 +252,7 @@
     }
 
     @inline(__always)
-    private mutating func take(_ count: Int, _ base: UnsafeRawPointer, _ at: inout Int) -> UnsafeRawBufferPointer {
+    mutating func take(_ count: Int, _ base: UnsafeRawPointer, _ at: inout Int) -> UnsafeRawBufferPointer {
         let bytes = UnsafeRawBufferPointer(start: base + at, count: count)
         at &+= count
         position &+= UInt64(truncatingIfNeeded: count)
@@ -185,20 +269,21 @@
         }
     }
 
-    /// Stops reading. Returns nothing to report if a head was merely being tried; an error after a request to switch protocols
-    /// waits for its answer.
+    /// Stops reading, if only up to the next head. Returns nothing to report if a head was merely being tried; an error after a
+    /// request to switch protocols waits for its answer.
     mutating func fail(_ error: HTTP1Error, at position: UInt64, _ parser: HTTP1Parser) -> HTTP1Step? {
         releasePart(parser.memory)
         if flags.contains(.probing) {
-            flags.remove(.probing)
-            state = .over
-            return nil
+            return rejectProbe(parser)
         }
         if flags.contains(.switching), state == .idle || state == .idleCR || state == .head {
             state = .presumedTunnel
             deferred = error
             remaining = position
             return nil
+        }
+        if !flags.contains(.ended), parser.rules.resynchronisation == .atHead {
+            loseTrack(error, at: position, isBoundary: false)
         }
         state = .over
         return .failed(error, at: position)
@@ -208,13 +293,36 @@
     mutating func stop(_ parser: HTTP1Parser) {
         releasePart(parser.memory)
         state = .over
-        flags.subtract([.lost, .probing])
+        flags.subtract([.lost, .probing, .inside])
     }
+
+    /// Bytes that came before all others are wrong.
+    mutating func refuse(
+        _ error: HTTP1Error,
+        _ time: Int64,
+        _ acknowledged: UInt64,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step? {
+        guard state == .idle else { return nil }
+        self.time = time
+        start = position
+        self.acknowledged = acknowledged
+        return fail(error, at: position, parser)
+    }
+
+    /// Bytes that were not read since the last message.
+    @usableFromInline var unread: UInt64 { flags.isSuperset(of: [.passedOver, .lost]) ? loss.bytes : 0 }
 
     // MARK: Before a message
 
     /// Skips empty lines before a message (RFC 9112 §2.2; old servers send them too); anything else begins one.
-    private mutating func begin(_ byte: UInt8, _ at: inout Int, _ time: Int64, _ parser: HTTP1Parser) -> HTTP1Step? {
+    private mutating func begin(
+        _ byte: UInt8,
+        _ at: inout Int,
+        _ time: Int64,
+        _ acknowledged: UInt64,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step? {
         if byte == 0x0d || byte == 0x0a && parser.rules.leniency.contains(.bareLF) {
             at &+= 1
             position &+= 1
@@ -223,10 +331,13 @@
             return nil
         }
         self.time = time
+        start = position
+        self.acknowledged = acknowledged
         bodyBytes = 0
         // A client must not send, a server must not process, requests after one with "close" (RFC 9112 §9.6).
-        if flags.contains(.last), !parser.rules.leniency.contains(.dataAfterClose) {
-            return fail(.dataAfterClose, at: position, parser)
+        if flags.contains(.last) {
+            flags.remove(.last)
+            if !parser.rules.leniency.contains(.dataAfterClose) { flags.insert(.afterClose) }
         }
         state = .head
         return nil
@@ -253,18 +364,21 @@
         _ head: inout HTTP1Head
     ) -> HTTP1Step? {
         let section: HTTP1Section = state == .trailers ? .trailers : side == .request ? .request : .response
-        let reader = section == .request ? parser.requests : section == .response ? parser.responses : parser.trailers
+        let reader = parser.reader(section, isProbe: flags.contains(.probing))
         if let block = part.block { return readOn(block, reader, base, end, &at, context, parser, &head) }
         var facts = reader.start
         switch reader.read(&facts, base + at, end &- at) {
         case .complete:
             head = HTTP1Head(base + at, facts, count: Int(facts.judged))
             _ = take(Int(facts.judged), base, &at)
+            if flags.contains(.probing), !isTrusted(facts, section, base + at, end &- at, parser) {
+                return rejectProbe(parser)
+            }
             return sectionEnds(facts, section, context, parser)
         case .error(let error, let offset):
             head = HTTP1Head(base + at, facts, count: end &- at)
             let start = position
-            _ = take(end &- at, base, &at)
+            _ = take(unreadable(facts, base + at, end &- at, offset, parser), base, &at)
             return fail(error, at: start &+ UInt64(truncatingIfNeeded: offset), parser)
         case .more:
             let count = end &- at
@@ -305,6 +419,9 @@
             case .more: continue
             case .complete:
                 let facts = block.facts.pointee
+                if flags.contains(.probing), !isTrusted(facts, reader.section, base + at, end &- at, parser) {
+                    return rejectProbe(parser)
+                }
                 head = HTTP1Head(block.bytes, facts, count: block.count)
                 flags.insert(.release)
                 return sectionEnds(facts, reader.section, context, parser)
@@ -356,7 +473,7 @@
             // Most chunked bodies have no trailers: no step for them.
             return facts.fields > 0 ? .trailers : finish()
         case .request: return requestBegins(facts, parser)
-        case .response: return responseBegins(facts, context)
+        case .response: return responseBegins(facts, context, parser)
         }
     }
 
@@ -391,12 +508,15 @@
     }
 
     /// The length of a response's body (RFC 9112 §6.3, rules 1, 2, 4, 6, 8).
-    private mutating func responseBegins(_ facts: HTTP1Facts, _ context: HTTP1RequestContext) -> HTTP1Step {
+    private mutating func responseBegins(
+        _ facts: HTTP1Facts,
+        _ context: HTTP1RequestContext,
+        _ parser: HTTP1Parser
+    ) -> HTTP1Step {
         let status = facts.status
         if status < 200 && status != 101 {
             // Interim responses are not the answer yet, and end with their head (RFC 9110 §15.2).
-            flags.remove(.probing)
-            flags.remove(.lost)
+            flags.subtract([.probing, .lost, .inside])
             state = .idle
             emptyLines = 0
             return .interim
@@ -414,11 +534,14 @@
         } else {
             state = .untilClose
         }
+        if context == .unknown, state != .finishing, parser.rules.resynchronisation == .atHead {
+            flags.insert(.doubtful)
+        }
         return .head
     }
 
     private mutating func messageBegins(_ facts: HTTP1Facts) {
-        flags.subtract([.probing, .lost, .expectsContinue])
+        flags.subtract([.probing, .lost, .inside, .expectsContinue, .doubtful])
         bodyBytes = 0
         if facts.isLast { flags.insert(.last) }
     }
@@ -456,7 +579,8 @@
             return nil
         case .error(let error, let index):
             let wrong = position &+ UInt64(bitPattern: Int64(index &- at))
-            _ = take(end &- at, base, &at)
+            let isSeeking = parser.rules.resynchronisation == .atHead
+            _ = take(isSeeking ? max(0, index &- at) : end &- at, base, &at)
             return fail(error, at: wrong, parser)
         }
     }
@@ -468,12 +592,14 @@
         if flags.contains(.ended) { return nil }
         let isProbing = flags.contains(.probing)
         flags.insert(.ended)
-        flags.subtract([.lost, .probing])
+        flags.subtract([.lost, .probing, .inside])
         switch state {
         case .untilClose where end == .finished:
             // Complete "unless an error was indicated by the underlying connection" (RFC 9112 §8).
             state = .finishing
             return nil
+        // Whether these are bytes of another protocol is not known.
+        case .head where flags.contains(.switching): break
         case .head, .length, .untilClose, .chunkLine, .chunkData, .trailers:
             flags.remove(.switching)
             if !isProbing { return fail(end.error, at: position, parser) }
@@ -491,7 +617,7 @@
         switch state {
         case .idle, .idleCR, .head, .presumedTunnel:
             releasePart(parser.memory)
-            flags.subtract([.lost, .probing])
+            flags.subtract([.lost, .probing, .inside])
             state = .tunnel
             return true
         case .length, .untilClose, .chunkLine, .chunkData, .trailers, .finishing:
@@ -502,10 +628,13 @@
     }
 
     /// The request to switch protocols was not accepted. Returns the error deferred until now, if any.
-    mutating func staysHTTP() -> (error: HTTP1Error, position: UInt64)? {
+    mutating func staysHTTP(_ parser: HTTP1Parser) -> (error: HTTP1Error, position: UInt64)? {
         flags.remove(.switching)
         guard state == .presumedTunnel else { return nil }
         state = .over
+        if !flags.contains(.ended), parser.rules.resynchronisation == .atHead {
+            loseTrack(deferred, at: remaining, isBoundary: false)
+        }
         return (deferred, remaining)
     }
 
@@ -516,7 +645,10 @@
     }
 
     /// The expected body will not come.
-    mutating func dropBody() { state = .finishing }
+    mutating func dropBody() {
+        flags.remove(.doubtful)
+        state = .finishing
+    }
 }
 
 /// How a direction, or a connection, ended.
@@ -529,9 +661,15 @@ public enum HTTP1End: Sendable {
     case idle
     /// Its memory was needed for other connections.
     case noMemory
+    /// The table of flows was full and needed the room.
+    case evicted
+    /// The input ended.
+    case eof
 
     var error: HTTP1Error {
         switch self {
+        case .evicted: .evicted
+        case .eof: .eof
         case .finished: .truncated
         case .reset: .reset
         case .idle: .idle

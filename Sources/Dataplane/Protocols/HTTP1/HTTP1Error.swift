@@ -31,6 +31,11 @@ public enum HTTP1Error: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     case codingInHTTP10
     case repeatedHost
     case badHost
+    /// A request of HTTP/1.1 without Host (RFC 9112 §3.2). It is read all the same.
+    case missingHost
+    /// Host names another authority than the target (RFC 9112 §3.2.2). The request is read all the same.
+    case hostMismatch
+    /// A message after its sender's last one (RFC 9112 §9.6). It is read all the same.
     case dataAfterClose
     // Chunks (RFC 9112 §7.1).
     case badChunkSize
@@ -52,6 +57,8 @@ public enum HTTP1Error: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     case truncated
     case reset
     case idle
+    case evicted
+    case eof
 
     /// The name in records and counters, such as `bad_chunk_size`.
     public var name: StaticString {
@@ -79,6 +86,8 @@ public enum HTTP1Error: UInt8, CaseIterable, BitwiseCopyable, Sendable {
         case .codingInHTTP10: "transfer_encoding_in_http10"
         case .repeatedHost: "repeated_host"
         case .badHost: "bad_host"
+        case .missingHost: "missing_host"
+        case .hostMismatch: "host_mismatch"
         case .dataAfterClose: "data_after_close"
         case .badChunkSize: "bad_chunk_size"
         case .chunkSizeOverflow: "chunk_size_overflow"
@@ -97,6 +106,8 @@ public enum HTTP1Error: UInt8, CaseIterable, BitwiseCopyable, Sendable {
         case .truncated: "truncated"
         case .reset: "reset"
         case .idle: "idle"
+        case .evicted: "evicted"
+        case .eof: "eof"
         }
     }
 }

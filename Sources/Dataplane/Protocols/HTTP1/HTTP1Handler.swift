@@ -22,8 +22,11 @@ public protocol HTTP1Handler {
     mutating func tunnelBegins(_ side: HTTP1Side, at position: UInt64)
     /// The next bytes of the other protocol.
     mutating func tunnelBytes(_ side: HTTP1Side, _ bytes: UnsafeRawBufferPointer)
-    /// A message cannot be read completely; `position` is that of the first wrong byte. The rest of this direction is skipped.
+    /// A message has an error; `position` is that of the first wrong byte. Unless it is read all the same, its rest is skipped,
+    /// up to where `HTTP1Rules.resynchronisation` lets reading resume.
     mutating func failed(_ side: HTTP1Side, _ error: HTTP1Error, at position: UInt64)
+    /// `count` bytes were not read: missing, or passed over after an error. Comes when reading resumes, or at the end.
+    mutating func skipped(_ side: HTTP1Side, _ count: UInt64)
     /// A request and its response are finished.
     mutating func transaction(_ transaction: HTTP1Transaction)
 }
@@ -50,6 +53,8 @@ extension HTTP1Handler {
     /// Does nothing.
     @inlinable public mutating func failed(_: HTTP1Side, _: HTTP1Error, at _: UInt64) {}
     /// Does nothing.
+    @inlinable public mutating func skipped(_: HTTP1Side, _: UInt64) {}
+    /// Does nothing.
     @inlinable public mutating func transaction(_: HTTP1Transaction) {}
 }
 
@@ -71,6 +76,10 @@ public struct HTTP1Transaction: BitwiseCopyable {
     public internal(set) var responseBodyBytes: UInt64 = 0
     /// Position of the first error in its direction.
     public internal(set) var errorPosition: UInt64 = 0
+    /// Bytes before the request that were not read: missing, or passed over after an error.
+    public internal(set) var requestSkipped: UInt64 = 0
+    /// Bytes before the response that were not read.
+    public internal(set) var responseSkipped: UInt64 = 0
     /// Interim responses before the final one.
     public internal(set) var interim: UInt32 = 0
     /// The status code of the final response; 0 if none came.

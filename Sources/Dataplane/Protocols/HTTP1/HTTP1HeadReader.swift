@@ -30,9 +30,10 @@ struct HTTP1HeadReader {
     let sectionLimit: Int
     let fieldLimit: Int32
 
-    init(_ section: HTTP1Section, _ rules: HTTP1Rules) {
+    /// - Parameter isProbe: it reads what may be no head at all.
+    init(_ section: HTTP1Section, _ rules: HTTP1Rules, isProbe: Bool = false) {
         self.section = section
-        leniency = rules.leniency
+        leniency = isProbe ? rules.leniency.subtracting(.sloppy) : rules.leniency
         lineLimit = rules.limits.fieldLine
         startLineLimit = rules.limits.startLine
         sectionLimit = section == .trailers ? rules.limits.trailers : rules.limits.head
@@ -100,6 +101,33 @@ struct HTTP1HeadReader {
         let limit = facts.marks.contains(.startLine) ? lineLimit : startLineLimit
         guard let fault = tooLong(from: Int(facts.judged), to: end, limit: limit) else { return .more }
         return .error(fault.error, at: fault.at)
+    }
+
+    // MARK: The whole head
+
+    /// What is wrong with a request that can be read nevertheless, and where.
+    @inline(__always)
+    func flaw(of head: HTTP1Head) -> Fault? {
+        let facts = head.facts
+        if !facts.marks.contains(.host) {
+            if facts.version.isOld || leniency.contains(.noHost) { return nil }
+            return (.missingHost, max(0, Int(facts.judged) - 2))
+        }
+        // Only absolute-form begins with neither.
+        guard let first = head.target.first, first != 0x2f, first != 0x2a else { return nil }
+        return mismatch(head)
+    }
+
+    /// "The field value for Host MUST be identical to that authority component, excluding any userinfo" (RFC 9112 §3.2).
+    @inline(never)
+    private func mismatch(_ head: HTTP1Head) -> Fault? {
+        if leniency.contains(.anyHost) || head.facts.marks.contains(.connectMethod) { return nil }
+        let target = head.target
+        guard let authority = HTTP1Target(target, method: head.method).authority else { return nil }
+        let isSecure = target.prefix(6).lazy.map(\.lowered).elementsEqual("https:".utf8)
+        let usual: StaticString = isSecure ? "443" : "80"
+        if HTTP1Target.isSame(authority, head.host, usualPort: usual) { return nil }
+        return (.hostMismatch, Int(head.facts.hostStart))
     }
 
     // MARK: Lines

@@ -35,17 +35,22 @@ public struct HTTP1Leniency: OptionSet, Sendable {
     public static let codingInHTTP10 = HTTP1Leniency(rawValue: 1 << 10)
     /// A request whose last transfer coding is not chunked has a body until its connection ends.
     public static let codingNotChunked = HTTP1Leniency(rawValue: 1 << 11)
-    /// Host may be repeated and contain anything; the first counts.
+    /// Host may be repeated, contain anything, and contradict the target; the first counts.
     public static let anyHost = HTTP1Leniency(rawValue: 1 << 12)
-    /// White space may follow a chunk size, and a chunk extension may be anything up to the end of its line.
+    /// White space may end a chunk-size line, and a chunk extension may be anything up to the end of its line.
     public static let chunkLines = HTTP1Leniency(rawValue: 1 << 13)
     /// Messages may follow one that claimed to be the last.
     public static let dataAfterClose = HTTP1Leniency(rawValue: 1 << 14)
     /// A request that expected 100 (Continue) and was answered otherwise before any of its body came has no body.
     public static let refusedBody = HTTP1Leniency(rawValue: 1 << 15)
 
+    /// Requests of HTTP/1.1 may lack Host.
+    public static let noHost = HTTP1Leniency(rawValue: 1 << 16)
+
     /// Every rule.
-    public static let all = HTTP1Leniency(rawValue: (1 << 16) - 1)
+    public static let all = HTTP1Leniency(rawValue: (1 << 17) - 1)
+    /// What makes chance matches in other bytes likely: not accepted in a head with which reading resumes.
+    static let sloppy: HTTP1Leniency = [.bareCR, .spaces, .bytes, .junkLines, .versions]
 }
 
 /// Limits for one message, or one connection, in bytes unless stated otherwise.
@@ -64,35 +69,27 @@ public struct HTTP1Limits: Sendable {
     public var chunkLine = 4096
     /// Number of empty lines before a message.
     public var emptyLines = 16
-    /// Number of requests that are incomplete or await their response.
+    /// Number of requests that are incomplete or await their response. The first beyond that is the error `too_many_requests`;
+    /// while responses lag that far behind, requests are read and counted but not stored, and their responses are recorded
+    /// without a request.
     public var requests = 64
-    /// Memory for those requests.
-    public var requestBytes = 65536
 
     public init() {}
 }
 
-/// What happens to a request beyond `HTTP1Limits.requests` or `requestBytes`.
-public enum HTTP1DepthPolicy: Sendable {
-    /// It is the error `too_many_requests`, and the rest of the requests' direction is skipped.
-    case stop
-    /// It and those after it are read but not stored until the responses have caught up. Their responses are recorded without a
-    /// request, and framed as answers to GET.
-    case forget
-}
-
-/// When a direction that lost its place in a gap may be read again. Nothing is read after any other error.
+/// When a direction that lost its place is read again.
 ///
 /// An attacker who can make bytes disappear could place a forged message after them, and body bytes can look like a message. So
-/// reading resumes only at a completely valid head, and by default only at the edge of the gap.
+/// reading resumes only at a completely valid head.
 public enum HTTP1Resynchronisation: Sendable {
     /// Never.
     case never
-    /// If the bytes right after a gap are a valid head. Does not depend on how the stream is cut.
+    /// After a gap, if the bytes right after it are a valid head. Does not depend on how the stream is cut.
     case afterGap
-    /// Like `afterGap`, and if a later piece begins with a valid start line. Depends on where segments begin: most senders
-    /// start messages in a new segment.
-    case atPiece
+    /// After a gap or an error, at the next valid head: at the beginning of a piece, where most senders start messages; and
+    /// within one, a request after an empty line, and a response that says where it ends. A response must have a request that
+    /// it can answer. Depends on where pieces begin.
+    case atHead
 }
 
 /// How HTTP/1 is parsed.
@@ -101,9 +98,7 @@ public struct HTTP1Rules: Sendable {
     public var leniency: HTTP1Leniency = []
     /// The limits on message parts and queues.
     public var limits = HTTP1Limits()
-    /// What happens to requests beyond the limit.
-    public var depthPolicy = HTTP1DepthPolicy.stop
-    /// Where reading resumes after a gap.
+    /// Where reading resumes after a gap or an error.
     public var resynchronisation = HTTP1Resynchronisation.afterGap
     /// The header fields whose values transactions carry.
     public var keptFields = HTTP1KeptFields()

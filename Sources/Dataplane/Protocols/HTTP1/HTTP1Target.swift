@@ -64,6 +64,17 @@ struct HTTP1Target {
         return UnsafeRawBufferPointer(start: slash.utf8Start, count: 1)
     }
 
+    /// Whether two authorities name the same host, in any case, and the same port.
+    static func isSame(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer, usualPort: StaticString) -> Bool {
+        let (hostA, hostB) = (a[..<hostEnd(a)], b[..<hostEnd(b)])
+        func port(_ authority: UnsafeRawBufferPointer, _ end: Int) -> UnsafeRawBufferPointer {
+            let usual = UnsafeRawBufferPointer(start: usualPort.utf8Start, count: usualPort.utf8CodeUnitCount)
+            return end + 1 < authority.count ? UnsafeRawBufferPointer(rebasing: authority[(end + 1)...]) : usual
+        }
+        return hostA.count == hostB.count && zip(hostA, hostB).allSatisfy { $0.lowered == $1.lowered }
+            && port(a, hostA.count).elementsEqual(port(b, hostB.count))
+    }
+
     /// Where the host of an authority, or of a Host field, ends: before the colon of its port, if it has one. Colons of an IPv6
     /// address are within brackets.
     static func hostEnd(_ authority: some RandomAccessCollection<UInt8>) -> Int {

@@ -3,10 +3,10 @@
 
 /// One direction of a TCP connection: what its receiver knows, as far as captured segments show it.
 ///
-/// The rules are those of RFC 9293 section 3.10.7.4 and of RFC 7323, for an observer: packets may be missing, and may have been
-/// captured in a different order than they were sent. `other` is always the opposite direction.
+/// The rules are those of RFC 9293 section 3.10.7, RFC 5961 and RFC 7323, for an observer: packets may be missing, and may have
+/// been captured in a different order than they were sent. `other` is always the opposite direction.
 ///
-/// With the key by which a FlowArray finds it, it fills a cache line.
+/// With the key by which a FlowArray finds it, it fills two cache lines; what most segments need is in the first.
 struct TCPDirection: BitwiseCopyable {
     /// The sequence number of the next byte; valid when `marks` has `synced`.
     var next: UInt32 = 0
@@ -23,13 +23,27 @@ struct TCPDirection: BitwiseCopyable {
     var timestamp: UInt32 = 0
     /// The segments that wait for the next byte.
     var waiting = HeldSegments.List()
+    /// The highest number acknowledged by the other side of those that were seen; valid with `unacknowledgedKnown`
+    /// (RFC 9293, SND.UNA).
+    var unacknowledged: UInt32 = 0
+    /// When the newest timestamp was accepted, in functional nanoseconds.
+    var stamped: Int64 = 0
+    // The second cache line.
     /// Its link in the list of directions with holes.
     var link = IndexList.Link()
     /// When the hole opened, in functional nanoseconds.
     var since: Int64 = 0
+    /// The first number behind another SYN-ACK than that which opened the direction; valid with `rivalled`.
+    var rival: UInt32 = 0
+    /// Where its bytes begin, as its SYN says; valid with `synSeen`.
+    var start: UInt32 = 0
+    /// Bytes that left and are not acknowledged.
+    var sent = SentBytes.List()
+    /// Fills the line, so that no direction shares one with another.
+    private var padding: (UInt64, UInt64) = (0, 0)
 
     struct Marks: OptionSet, BitwiseCopyable {
-        var rawValue: UInt16
+        var rawValue: UInt32
         /// `next` is known.
         static var synced: Marks { Marks(rawValue: 2) }
         /// `next` is known only from a packet without bytes, which may have been a keep-alive probe.
@@ -48,9 +62,22 @@ struct TCPDirection: BitwiseCopyable {
         static var unawaited: Marks { Marks(rawValue: 1024) }
         /// One side's SYN had no timestamp, so both ignore those that follow (RFC 7323 section 3.2).
         static var untimed: Marks { Marks(rawValue: 2048) }
+        /// The other side acknowledged its SYN, so that both agree on where it begins.
+        static var answered: Marks { Marks(rawValue: 4096) }
+        static var unacknowledgedKnown: Marks { Marks(rawValue: 8192) }
+        /// Its SYN was signed, so that all its segments must be.
+        static var signed: Marks { Marks(rawValue: 16384) }
+        /// The other side has sent two different answers to its SYN.
+        static var rivalled: Marks { Marks(rawValue: 1) }
+        /// Its SYN-ACK had a wrong checksum: what it says is believed as long as nothing contradicts it.
+        static var doubtful: Marks { Marks(rawValue: 65536) }
+        /// A hole was filled while segments waited behind it.
+        static var filled: Marks { Marks(rawValue: 32768) }
         /// Marks that may accompany `synced` and `seen` without requiring more than a check of the next segment's sequence
         /// number and timestamp.
-        static var usual: Marks { [.synSeen, .timestamps, .ackSeen, .untimed] }
+        static var usual: Marks {
+            [.synSeen, .timestamps, .ackSeen, .untimed, .answered, .unacknowledgedKnown]
+        }
     }
 
     /// Segments this far ahead are accepted whatever windows were seen: packets that offered more may not have been captured.
@@ -63,15 +90,33 @@ struct TCPDirection: BitwiseCopyable {
     @inline(__always)
     var isUsual: Bool { marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue }
 
+    /// Whether the receiver's acknowledgment is usual: of bytes that were seen, and no older than the window (RFC 5961 section
+    /// 5.2). Nothing else about it must be checked, or recorded beyond ``acknowledge(_:)``.
+    @inline(__always)
+    func isUsual(acknowledgment: UInt32) -> Bool {
+        marks.contains(.unacknowledgedKnown) && sentEnd &- acknowledgment <= window
+    }
+
     /// Records the timestamp of a segment without other options; false if there are others, or it is older than the newest. The
     /// header must be complete.
     @inline(__always)
-    mutating func takesTimestamp(of tcp: TCPView) -> Bool {
+    mutating func takesTimestamp(of tcp: TCPView, at time: Int64) -> Bool {
         if tcp.headerLength == TCPView.size { return true }
         guard tcp.hasTimestampsAlone, marks.contains(.timestamps) else { return false }
         if TCPSequence.precedes(tcp.timestampAlone, timestamp) { return false }
         timestamp = tcp.timestampAlone
+        stamped = time
         return true
+    }
+
+    /// The number after everything that was seen: a FIN takes one.
+    @inline(__always)
+    private var sentEnd: UInt32 { next &+ UInt32((marks.rawValue & Marks.ended.rawValue) / Marks.ended.rawValue) }
+
+    /// Records an acknowledgment of bytes that were seen.
+    @inline(__always)
+    mutating func acknowledge(_ number: UInt32) {
+        if TCPSequence.precedes(unacknowledged, number) { unacknowledged = number }
     }
 
     /// Records the window that this side offers to `other`.
@@ -81,10 +126,59 @@ struct TCPDirection: BitwiseCopyable {
         if bytes > other.window { other.window = bytes }
     }
 
-    // MARK: Checking a segment
+    // MARK: Judging a segment
+
+    /// What the receiver makes of a segment of this side, and what follows for the other.
+    struct Judgement {
+        var place: Place
+        /// The other side turns out to begin elsewhere than was thought: nothing of it that was seen until now was taken.
+        var movesOther = false
+    }
+
+    /// Judges a segment, and records what it says if the receiver takes that: one that changes nothing at the receiver changes
+    /// nothing here.
+    ///
+    /// - Parameters:
+    ///   - isFirst: nothing of the connection was seen before.
+    ///   - time: functional time in nanoseconds.
+    ///   - isCausal: packets that acknowledge bytes not yet emitted have to wait.
+    @inline(__always)
+    mutating func judge(
+        _ segment: TCPSegment,
+        other: inout TCPDirection,
+        isFirst: Bool = false,
+        at time: Int64 = 0,
+        isCausal: Bool = true
+    ) -> Judgement {
+        if let fault = inspect(segment, other: other, at: time, isCausal: isCausal) {
+            return Judgement(place: .refused(fault))
+        }
+        if segment.isRST, !marks.contains(.synced),
+            !(isFirst && segment.isACK && !segment.isSYN && segment.size > 0),
+            !isPlausible(reset: segment, other: other)
+        {
+            return Judgement(place: .ignoredReset)
+        }
+        if isRepeatedSYN(segment) {
+            // Of two answers to one SYN, the client tells which it took.
+            if segment.isSYNACK, !marks.contains(.answered) { _ = open(segment, other: &other) }
+            return Judgement(place: .repeatedSYN)
+        }
+        if !segment.isSYN, marks.intersection([.synced, .tentative]) == .synced {
+            let place = place(of: segment)
+            if !isCurrent(segment, place) { return Judgement(place: place) }
+        }
+        let movesOther = open(segment, other: &other)
+        return Judgement(place: place(of: segment), movesOther: movesOther)
+    }
 
     /// The reason for which a receiver drops a segment.
-    enum Fault { case badHeaderLength, noAck, outOfWindow, oldTimestamp, afterEnd }
+    enum Fault: CaseIterable {
+        case badHeaderLength, noAck, wrongAck, signature, outOfWindow, oldTimestamp, afterEnd
+    }
+
+    /// How long a timestamp can be compared with: then the sender's clock may have wrapped (RFC 7323 section 5.5), in ns.
+    static let timestampLife: Int64 = 24 * 86_400_000_000_000
 
     /// Whether this SYN follows the one that opened the direction: it brings nothing (RFC 5961 section 4).
     @inline(__always)
@@ -96,21 +190,56 @@ struct TCPDirection: BitwiseCopyable {
     ///
     /// - Parameter isCausal: packets that acknowledge bytes not yet emitted have to wait.
     @inline(__always)
-    mutating func inspect(_ segment: TCPSegment, other: TCPDirection, isCausal: Bool) -> Fault? {
+    mutating func inspect(_ segment: TCPSegment, other: TCPDirection, at time: Int64, isCausal: Bool) -> Fault? {
         if !segment.isHeaderRight { return .badHeaderLength }
         if segment.size > 0 || segment.isFIN, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
+        // RFC 2385 section 2, RFC 5925 section 7.3: both sides know whether segments are signed.
+        if marks.contains(.synSeen), segment.isSigned != marks.contains(.signed), !isRepeatedSYN(segment) {
+            return .signature
+        }
+        if segment.isACK, !segment.isRST, !other.mayTake(acknowledgmentOf: segment) { return .wrongAck }
         guard let timestamp = segment.timestamp, !marks.contains(.untimed), !segment.isRST, !isRepeatedSYN(segment)
         else {
             return nil
         }
         // PAWS (RFC 7323 section 5).
-        if marks.contains(.timestamps), TCPSequence.precedes(timestamp, self.timestamp) { return .oldTimestamp }
+        if marks.contains(.timestamps), TCPSequence.precedes(timestamp, self.timestamp),
+            time &- stamped <= TCPDirection.timestampLife
+        {
+            return .oldTimestamp
+        }
         // Only a segment that the receiver accepts at once updates it: otherwise it could make all others old.
         if isTakenAtOnce(segment, other: other, isCausal: isCausal) {
             self.timestamp = timestamp
+            stamped = time
             marks.insert(.timestamps)
         }
         return nil
+    }
+
+    /// Whether this side, as the receiver, can accept the acknowledgment of a segment. What was not captured may have been sent:
+    /// numbers that are too high are not refused here.
+    private func mayTake(acknowledgmentOf segment: TCPSegment) -> Bool {
+        let number = segment.acknowledgment
+        if marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen {
+            // Before its SYN is acknowledged, anything before the first byte is refused (RFC 9293 sections 3.10.7.3, 3.10.7.4).
+            // Only a SYN-ACK must acknowledge no more than the SYN and its bytes.
+            if segment.isSYN {
+                return TCPSequence.distance(number, from: start) >= 0 && !TCPSequence.precedes(end, number)
+            }
+            return !TCPSequence.precedes(number, start) || isRival(number)
+        }
+        // RFC 5961 section 5.2.
+        guard marks.contains(.unacknowledgedKnown), !segment.isSYN else { return true }
+        return TCPSequence.distance(number, from: unacknowledged) >= -Int32(min(window, TCPDirection.mostWindow))
+    }
+
+    /// The end of what is known of its bytes.
+    private var end: UInt32 { farthest(from: next) }
+
+    /// Whether a number follows the other of two SYN-ACKs.
+    private func isRival(_ number: UInt32) -> Bool {
+        marks.contains(.rivalled) && number &- rival <= TCPDirection.leastWindow
     }
 
     /// Whether the segment begins at the receiver's next byte, or brings bytes from there on, and acknowledges what was sent.
@@ -126,15 +255,23 @@ struct TCPDirection: BitwiseCopyable {
     /// Whether a RST can be meant for its connection although the next sequence number of its side is unknown: anybody could
     /// have guessed that the connection exists. A receiver that has sent its SYN requires the same (RFC 9293 section 3.10.7.3).
     func isPlausible(reset segment: TCPSegment, other: TCPDirection) -> Bool {
-        segment.isACK && other.marks.contains(.synced) && segment.acknowledgment == other.next
+        segment.isACK && other.marks.contains(.synced)
+            && (segment.acknowledgment == other.next || segment.acknowledgment == other.end)
             || marks.contains(.ackSeen) && segment.sequence == acknowledged
     }
 
-    /// Records what SYNs, windows and first packets say.
+    /// Records what SYNs, windows and first packets say. Returns whether `other` turns out to begin elsewhere than was thought:
+    /// nothing of it that was seen until now was taken.
+    @discardableResult
     @inline(__always)
-    mutating func open(_ segment: TCPSegment, other: inout TCPDirection) {
+    mutating func open(_ segment: TCPSegment, other: inout TCPDirection) -> Bool {
         if segment.isSYN {
-            if !marks.contains(.synSeen) { open(syn: segment, other: &other) }
+            if !marks.contains(.synSeen) {
+                open(syn: segment, other: &other)
+            } else if segment.isSYNACK, segment.start != start, !marks.contains(.answered) {
+                marks.insert(.rivalled)
+                rival = segment.start
+            }
             if segment.isACK, !other.marks.contains(.synced) {
                 other.next = segment.acknowledgment
                 other.marks.insert(.synced)
@@ -149,19 +286,52 @@ struct TCPDirection: BitwiseCopyable {
             marks.remove(.tentative)
         }
         marks.insert(.seen)
-        if segment.isACK {
-            offer(window: segment.window, isSYN: segment.isSYN, to: &other)
-            if !other.marks.contains(.ackSeen) || TCPSequence.precedes(other.acknowledged, segment.acknowledgment) {
-                other.acknowledged = segment.acknowledgment
-                other.marks.insert(.ackSeen)
+        if !segment.isACK { return false }
+        offer(window: segment.window, isSYN: segment.isSYN, to: &other)
+        return other.note(acknowledgment: segment.acknowledgment)
+    }
+
+    /// Records an acknowledgment by the other side; true if it shows that the direction begins behind its other SYN-ACK.
+    @inline(__always)
+    private mutating func note(acknowledgment number: UInt32) -> Bool {
+        var isMoved = false
+        if marks.contains(.synSeen), !marks.contains(.answered) {
+            let isAnswer = number &- start <= end &- start
+            isMoved = !isAnswer && (isRival(number) || marks.contains(.doubtful))
+            if isMoved {
+                start = isRival(number) ? rival : number
+                next = start
             }
+            if isAnswer || isMoved { marks.insert(.answered) }
+            marks.remove(.rivalled)
         }
+        if !marks.contains(.ackSeen) || TCPSequence.precedes(acknowledged, number) {
+            acknowledged = number
+            marks.insert(.ackSeen)
+        }
+        // What was not captured may have been sent, but whoever says so may lie.
+        if marks.contains(.synced), TCPSequence.distance(number, from: sentEnd) <= 0 {
+            if !marks.contains(.unacknowledgedKnown) { unacknowledged = number }
+            marks.insert(.unacknowledgedKnown)
+            acknowledge(number)
+        }
+        return isMoved
     }
 
     private mutating func open(syn segment: TCPSegment, other: inout TCPDirection) {
         if !marks.contains(.synced) || marks.contains(.tentative) { next = segment.start }
+        if !marks.contains(.seen), next != segment.start, !segment.isACK, other.marks.contains(.synSeen) {
+            // A SYN-ACK was captured first, and does not answer this SYN: nobody takes it (RFC 9293 section 3.10.7.3).
+            next = segment.start
+            other.marks.subtract([.synced, .synSeen, .seen, .signed, .untimed])
+            marks.subtract([.ackSeen, .unacknowledgedKnown])
+        }
+        start = segment.start
+        if marks.contains(.unacknowledgedKnown), unacknowledged == start { marks.insert(.answered) }
         marks.formUnion([.synced, .synSeen])
         marks.remove(.tentative)
+        if segment.isSigned { marks.insert(.signed) }
+        if segment.isDoubtful { marks.insert(.doubtful) }
         windowScale = segment.windowScale.map { Int8($0) } ?? -1
         if segment.timestamp == nil {
             marks = marks.union(.untimed).subtracting(.timestamps)
@@ -175,6 +345,14 @@ struct TCPDirection: BitwiseCopyable {
         }
     }
 
+    /// Whether bytes have to wait until the other side acknowledges the SYN: only then it is known where they belong, and whether
+    /// those of the SYN itself count (RFC 9293 section 3.10.7.3, RFC 7413 section 4.2). Nothing is awaited of a side that was
+    /// not captured.
+    @inline(__always)
+    func awaitsAnswer(_ isSYN: Bool, other: TCPDirection) -> Bool {
+        marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen && (isSYN || other.marks.contains(.seen))
+    }
+
     // MARK: The place of a segment
 
     /// The position of a segment relative to its direction.
@@ -184,6 +362,8 @@ struct TCPDirection: BitwiseCopyable {
         case nothingNew
         /// A RST whose sequence number is not the next (RFC 5961 section 3.2).
         case ignoredReset
+        /// A SYN behind the one that opened the direction: the receiver answers with a challenge ACK (RFC 5961 section 4.2).
+        case repeatedSYN
         /// It brings the next bytes, or ends the direction after them.
         case next(TCPEnding)
         /// It is behind a hole.
@@ -194,6 +374,7 @@ struct TCPDirection: BitwiseCopyable {
     @inline(__always)
     func place(of segment: TCPSegment) -> Place {
         if segment.isRST {
+            // Behind a hole it counts if that stays: bytes that arrive later were not there when the RST was.
             let isNext = segment.sequence == next || !waiting.isEmpty && segment.sequence == waiting.farthest
             if !isNext || marks.contains(.ended) { return .ignoredReset }
         }
@@ -211,6 +392,16 @@ struct TCPDirection: BitwiseCopyable {
         if marks.contains(.ackSeen), TCPSequence.precedes(reached, acknowledged) { reached = acknowledged }
         return TCPSequence.distance(segment.end, from: farthest(from: reached)) > reach
             ? .refused(.outOfWindow) : .early(ending)
+    }
+
+    /// Whether the receiver processes the acknowledgment and the window of a segment with this place (RFC 9293 section 3.10.7.4:
+    /// first the sequence number is checked).
+    private func isCurrent(_ segment: TCPSegment, _ place: Place) -> Bool {
+        switch place {
+        case .next, .early: true
+        case .nothingNew: segment.size == 0 && !TCPSequence.precedes(segment.sequence, next)
+        case .refused, .ignoredReset, .repeatedSYN: false
+        }
     }
 
     /// `number`, or the end of the waiting segments if that is greater.

@@ -20,6 +20,10 @@ struct TCPSegment {
     var timestamp: UInt32?
     /// 14 at most (RFC 7323 section 2.3).
     var windowScale: UInt8?
+    /// Whether there is an MD5 or AO option (RFC 2385, RFC 5925).
+    var isSigned = false
+    /// Whether its checksum is wrong, which may be the capture's fault: NICs fill it in.
+    var isDoubtful = false
 
     /// Bytes of payload, according to the IP header.
     var size: UInt32 { end &- start }
@@ -27,6 +31,8 @@ struct TCPSegment {
     var isACK: Bool { flags.isACK }
     var isRST: Bool { flags.isRST }
     var isFIN: Bool { flags.isFIN }
+    /// SYN and ACK: the answer to a SYN.
+    var isSYNACK: Bool { isSYN && isACK }
     /// How it ends its direction, regardless of its place there.
     var ending: TCPEnding { isRST ? .rst : isFIN ? .fin : .none }
 
@@ -60,6 +66,7 @@ struct TCPSegment {
         for option in tcp.options {
             if let timestamps = option.timestamps { timestamp = timestamps.value }
             if let scale = option.windowScale { windowScale = min(scale, 14) }
+            if option.isSignature { isSigned = true }
         }
     }
 }

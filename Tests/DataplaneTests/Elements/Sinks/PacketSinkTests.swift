@@ -16,4 +16,16 @@ import Testing
         #expect(pcap.services.files["a.pcap"]!.bytes.count == 24 + 2 * (16 + frame.count))
         #expect(try ElementHarness("PacketSink", "{file: a.pcapng}").run(["in": packets]).drops.isEmpty)
     }
+
+    /// In the year 2200, and before 1970.
+    @Test func aFileHoldsItsFormatsTimes() throws {
+        let frame = try PacketText.frame("10.0.0.1:1 > 10.0.0.2:2 S").bytes
+        let packets = [7_258_118_400_000_000_000, -1, 5].map {
+            ElementHarness.Packet(bytes: frame, wireLength: frame.count, time: $0)
+        }
+        for (name, refused) in [("a.pcap", 2), ("a.pcapng", 1)] {
+            let run = try ElementHarness("PacketSink", "{file: \(name)}").run(["in": packets])
+            #expect(run.drops == ["time_out_of_range": UInt64(refused)])
+        }
+    }
 }

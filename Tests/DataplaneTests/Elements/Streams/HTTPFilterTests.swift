@@ -45,7 +45,7 @@ import Testing
             """
         let files = ["g.yaml": graph, "g.test.yaml": test]
         let loader = GraphLoader(catalog: .standard, services: MemoryServices()) { Array((files[$0] ?? "").utf8) }
-        let (results, diagnostics) = GraphTestRunner.run("g.test.yaml", loader)
+        let (results, _, diagnostics) = GraphTestRunner.run("g.test.yaml", loader)
         return diagnostics.map(\.rendered) + results.flatMap(\.failures).map(\.message)
             + (results.count == 1 ? [] : ["no result"])
     }

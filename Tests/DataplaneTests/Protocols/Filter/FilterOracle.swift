@@ -102,7 +102,7 @@ final class Oracle {
         let isRefused: Bool
 
         fileprivate init(_ handle: OpaquePointer, _ text: String) {
-            isRefused = pcap_compile(handle, &program, text, 1, bpf_u_int32.max) != 0
+            isRefused = pcap_compile(handle, &program, text, 1, 0) != 0
         }
 
         deinit { if !isRefused { pcap_freecode(&program) } }

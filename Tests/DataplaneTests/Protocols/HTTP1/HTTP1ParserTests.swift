@@ -113,8 +113,7 @@ import Testing
         request(chunked + "+1\r\na\r\n0\r\n\r\n", .badChunkSize, 47, lenient: .badChunkSize),
         request(chunked + "-1\r\na\r\n0\r\n\r\n", .badChunkSize, 47, lenient: .badChunkSize),
         request(chunked + " 1\r\na\r\n0\r\n\r\n", .badChunkSize, 47, lenient: .badChunkSize),
-        request(chunked + "1 \r\na\r\n0\r\n\r\n", .badChunkSize, 48),
-        request(chunked + "1 ;a\r\na\r\n0\r\n\r\n", .badChunkSize, 48),
+        request(chunked + "1 \r\na\r\n0\r\n\r\n", .badChunkSize, 49),
         request(chunked + "\r\na\r\n0\r\n\r\n", .badChunkSize, 47, lenient: .badChunkSize),
         request(chunked + ";a\r\na\r\n0\r\n\r\n", .badChunkSize, 47, lenient: .badChunkSize),
         request(chunked + "8000000000000000\r\n", .chunkSizeOverflow, 62, lenient: .chunkSizeOverflow),
@@ -129,7 +128,7 @@ import Testing
         request(chunked + "1;a=\r\na\r\n0\r\n\r\n", .badChunkExtension, 51),
         request(chunked + "1;a\na\r\n0\r\n\r\n", .bareLF, 50),
         request(chunked + "1;a=\"b\n\"\r\na\r\n0\r\n\r\n", .bareLF, 53),
-        request(chunked + "1;a=\"b\" c\r\na\r\n0\r\n\r\n", .badChunkExtension, 54),
+        request(chunked + "1;a=\"b\" c\r\na\r\n0\r\n\r\n", .badChunkExtension, 55),
         request(chunked + "0\r\nA : b\r\n\r\n", .spaceBeforeColon, 51),
         request(chunked + "0\r\nA: b\n\r\n", .bareLF, 54),
         // Responses.
@@ -188,8 +187,8 @@ import Testing
     ])
     func aRuleAcceptsWhatItSays(_ text: String, _ rule: HTTP1Leniency) {
         for (leniency, accepts) in [(rule, true), (HTTP1Leniency.all.subtracting(rule), false)] {
-            var rules = HTTP1Rules()
-            rules.leniency = leniency
+            var rules = HTTP1Rules.brief
+            rules.leniency = leniency.union(.noHost)
             let events = HTTP1Feed.events([(.request, Array(text.utf8))], rules)
             let isAccepted = !events.contains { if case .failed = $0 { true } else { false } }
             // Some texts break more than one rule in ways that another covers.
@@ -375,7 +374,7 @@ import Testing
         feed.take(.request, "GET /3 HTTP/1.1\r\n\r\n")
         #expect(
             feed.log.transactions == [
-                Transaction(method: "GET", target: "/1", error: .badFieldName),
+                Transaction(method: "GET", target: "/1", status: 200, error: .badFieldName),
                 Transaction(method: "GET", target: "/2"),
                 Transaction(method: "GET", target: "/3"),
             ]
@@ -474,8 +473,8 @@ import Testing
         ]
         let next = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         for (text, count) in lost {
-            for mode in [HTTP1Resynchronisation.never, .afterGap, .atPiece] {
-                var rules = HTTP1Rules()
+            for mode in [HTTP1Resynchronisation.never, .afterGap, .atHead] {
+                var rules = HTTP1Rules.brief
                 rules.resynchronisation = mode
                 var feed = HTTP1Feed(rules)
                 feed.take(.response, text)
@@ -483,12 +482,16 @@ import Testing
                 #expect(feed.log.failures == [.gap])
                 var taken = feed
                 taken.take(.response, next)
-                #expect(taken.log.transactions.count == (mode == .never ? 1 : 2))
+                // Missing bytes between responses are the failure of none.
+                let began = text.contains("\r\n\r\n")
+                let failed = began || mode == .never ? 1 : 0
+                let isExtra = mode == .never && began && count == 9
+                #expect(taken.log.transactions.count == failed + (mode != .never || isExtra ? 1 : 0))
                 // A later piece.
                 taken = feed
                 taken.take(.response, "rest\r\n\r\nof a body")
                 taken.take(.response, next + next)
-                #expect(taken.log.transactions.count == (mode == .atPiece ? 3 : 1))
+                #expect(taken.log.transactions.count == failed + (mode == .atHead ? 2 : isExtra ? 1 : 0))
                 #expect(taken.log.failures == [.gap])
                 taken.close()
                 #expect(taken.parser.memory.used == 0)
@@ -508,31 +511,107 @@ import Testing
         feed.gap(.request, 10)
         feed.take(.request, "GET / HTTP/1.1\r\n\r\n")
         feed.close()
-        #expect(feed.log.transactions.map(\.error) == [.gap, nil, .spaceBeforeColon])
+        #expect(feed.log.transactions.map(\.error) == [nil, .spaceBeforeColon])
     }
 
-    @Test func theNewestRequestIsAnsweredAfterALostResponse() {
+    /// Of two requests sent together, either may have been answered in the missing bytes.
+    @Test func whatMayBeTheAnswerToEitherOfTwoIsToNone() {
         var feed = HTTP1Feed()
-        feed.take(.request, "GET /1 HTTP/1.1\r\n\r\n")
+        feed.take(.request, "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n")
         feed.take(.response, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
         feed.gap(.response, 500)
-        feed.take(.request, "GET /2 HTTP/1.1\r\n\r\n")
-        feed.take(.request, "GET /3 HTTP/1.1\r\n\r\n")
         feed.take(.response, "HTTP/1.1 204 No\r\n\r\n")
+        // What was sent when all these had come is another matter.
+        feed.take(.request, "GET /4 HTTP/1.1\r\n\r\n")
+        feed.take(.response, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
         #expect(
             feed.log.transactions == [
-                Transaction(method: "GET", target: "/1", status: 200, responseBytes: 2, error: .gap),
+                // Its body ends among the missing bytes.
+                Transaction(method: "GET", target: "/1", status: 200, responseBytes: 5),
                 Transaction(method: "GET", target: "/2", error: .gap),
-                Transaction(method: "GET", target: "/3", status: 204),
+                Transaction(method: "GET", target: "/3", error: .gap),
+                Transaction(status: 204, error: .gap, hasRequest: false),
+                Transaction(method: "GET", target: "/4", status: 404),
             ]
         )
+    }
+
+    /// A client that waits for its responses is in doubt no longer than until its next request.
+    @Test func theNextRequestSettlesWhatIsMissing() {
+        var feed = HTTP1Feed()
+        feed.take(.request, "GET /1 HTTP/1.1\r\n\r\n")
+        feed.gap(.response, 500)
+        feed.take(.request, "GET /2 HTTP/1.1\r\n\r\n")
+        feed.take(.response, "HTTP/1.1 204 No\r\n\r\n")
+        feed.gap(.request, 60)
+        feed.take(.response, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+        feed.take(.request, "GET /4 HTTP/1.1\r\n\r\n")
+        feed.take(.response, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        #expect(
+            feed.log.transactions == [
+                Transaction(method: "GET", target: "/1", error: .gap),
+                Transaction(method: "GET", target: "/2", status: 204),
+                Transaction(status: 404, error: .gap, hasRequest: false),
+                Transaction(method: "GET", target: "/4", status: 500),
+            ]
+        )
+    }
+
+    /// Requests that are read all the same.
+    @Test(arguments: [
+        ("GET / HTTP/1.1\r\nA: b\r\n\r\n", HTTP1Error.missingHost, 22), ("GET / HTTP/1.0\r\n\r\n", nil, 0),
+        ("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", .hostMismatch, 30),
+        ("GET http://a/ HTTP/1.1\r\nHost: A:80\r\n\r\n", nil, 0),
+        ("GET http://u@a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", .hostMismatch, 35),
+        ("GET http://u@a:81/ HTTP/1.1\r\nHost: a:81\r\n\r\n", nil, 0),
+        ("GET https://a HTTP/1.1\r\nHost: a:443\r\n\r\n", nil, 0), ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", nil, 0),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: b\r\n\r\n", nil, 0),
+    ])
+    func aRequestWithoutTheRightHostIsAnError(_ text: String, _ error: HTTP1Error?, _ position: Int) {
+        for rules in [HTTP1Rules.strict, .lenient] {
+            let wanted = rules.leniency.isEmpty ? error : nil
+            var feed = HTTP1Feed(rules)
+            feed.take(.request, text)
+            feed.take(.response, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+            #expect(feed.log.failures == (wanted.map { [$0] } ?? []))
+            if let wanted { #expect(feed.log.events.contains(.failed(.request, wanted, UInt64(position)))) }
+            #expect(feed.log.transactions.map(\.error) == [wanted] && feed.log.transactions[0].status == 404)
+        }
+    }
+
+    /// "A recipient MUST parse for such bad whitespace" (RFC 9110 §5.6.3).
+    @Test func whiteSpaceInChunkExtensionsIsRead() {
+        for line in ["2 ; x", "2;x", "2\t;\tx = y", "2;x=\"a\" ; y"] {
+            var feed = HTTP1Feed()
+            feed.take(.request, "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\(line)\r\nab\r\n0\r\n\r\n")
+            feed.take(.request, "GET /b HTTP/1.1\r\n\r\n")
+            feed.close()
+            #expect(feed.log.transactions.map(\.target) == ["/a", "/b"] && feed.log.failures.isEmpty, "\(line)")
+        }
+        for line in ["2 ", "2 x", "2;x y", "2; x = ", "2;x= ;y"] {
+            var feed = HTTP1Feed()
+            feed.take(.request, "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\(line)\r\nab\r\n0\r\n\r\n")
+            #expect(feed.log.failures.count == 1, "\(line)")
+        }
+    }
+
+    /// A response to a request that is not known may be one to HEAD.
+    @Test func aResponseWithoutRequestMayHaveNoBody() {
+        var rules = HTTP1Rules.brief
+        rules.resynchronisation = .atHead
+        var feed = HTTP1Feed(rules)
+        feed.take(.response, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        feed.take(.response, "HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n")
+        feed.take(.response, "1\r\na\r\n0\r\n\r\n")
+        #expect(feed.log.transactions.map(\.status) == [200, 404])
+        #expect(feed.log.transactions.map(\.responseBytes) == [0, 1])
     }
 
     // MARK: Limits
 
     @Test func everyLimitHasItsError() {
         func error(_ side: HTTP1Side, _ text: String, _ set: (inout HTTP1Limits) -> Void) -> [HTTP1Log.Event] {
-            var rules = HTTP1Rules()
+            var rules = HTTP1Rules.brief
             set(&rules.limits)
             let bytes = Array(text.utf8)
             let whole = HTTP1Feed.events([(side, bytes)], rules)
@@ -561,39 +640,36 @@ import Testing
     @Test func theDepthOfPipeliningIsBoundedByPolicy() {
         let request = "GET /1 HTTP/1.1\r\n\r\n"
         let answer = "HTTP/1.1 204 No\r\n\r\n"
-        var rules = HTTP1Rules()
+        var rules = HTTP1Rules.brief
         rules.limits.requests = 2
         var feed = HTTP1Feed(rules)
         feed.take(.request, request + request + request + request)
-        #expect(feed.log.events.last == .transaction(Transaction(method: "GET", target: "/1", error: .tooManyRequests)))
+        #expect(feed.log.transactions == [Transaction(method: "GET", target: "/1", error: .tooManyRequests)])
         #expect(feed.log.failures == [.tooManyRequests])
         feed.take(.response, answer + answer + answer)
         #expect(feed.log.transactions.map(\.hasRequest) == [true, true, true, false])
-
-        rules.depthPolicy = .forget
-        feed = HTTP1Feed(rules)
-        feed.take(.request, request + request + request)
         feed.take(.response, answer)
-        feed.take(.request, request)
-        feed.take(.response, answer + answer + answer)
+        // They were counted: so the pairs are right again when the responses have caught up.
         feed.take(.request, request)
         feed.take(.response, answer)
-        #expect(feed.log.failures.isEmpty)
-        #expect(feed.log.transactions.map(\.hasRequest) == [true, true, false, false, true])
-
-        rules.depthPolicy = .stop
-        rules.limits.requests = 100
-        rules.limits.requestBytes = 500
-        feed = HTTP1Feed(rules)
-        for _ in 0..<100 { feed.take(.request, request) }
+        #expect(feed.log.transactions.last?.hasRequest == true)
         #expect(feed.log.failures == [.tooManyRequests])
-        #expect(feed.parser.memory.peak <= 512)
+    }
+
+    /// One request may be as long as a head may be, however few may wait.
+    @Test func theDepthLimitsRequestsAndNotBytes() {
+        var rules = HTTP1Rules.brief
+        rules.limits.requests = 1
+        var feed = HTTP1Feed(rules)
+        feed.take(.request, "GET /\(String(repeating: "a", count: 7000)) HTTP/1.1\r\n\r\n")
+        feed.take(.response, "HTTP/1.1 204 No\r\n\r\n")
+        #expect(feed.log.transactions.map(\.status) == [204] && feed.log.failures.isEmpty)
     }
 
     /// What cannot be kept is not tried again and again, also where every piece may begin a message.
-    @Test(arguments: [HTTP1Resynchronisation.never, .afterGap, .atPiece])
+    @Test(arguments: [HTTP1Resynchronisation.never, .afterGap, .atHead])
     func withoutMemoryPartsOfHeadsArePassedOver(_ resynchronisation: HTTP1Resynchronisation) {
-        var rules = HTTP1Rules.strict
+        var rules = HTTP1Rules.brief
         rules.resynchronisation = resynchronisation
         var feed = HTTP1Feed(rules, memory: HTTP1Memory(limit: 0))
         feed.gap(.response, nil)
@@ -639,6 +715,6 @@ import Testing
 
     /// An element keeps an array of them.
     @Test func aConnectionIsSmall() {
-        #expect(MemoryLayout<HTTP1Connection>.stride <= 192)
+        #expect(MemoryLayout<HTTP1Connection>.stride <= 384)
     }
 }

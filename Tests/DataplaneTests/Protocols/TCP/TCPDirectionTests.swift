@@ -79,43 +79,45 @@ import Testing
     @Test mutating func whatNoReceiverLooksAt() {
         var segment = data(101)
         segment.isHeaderRight = false
-        #expect(client.inspect(segment, other: server, isCausal: true) == .badHeaderLength)
-        #expect(client.inspect(data(101, 10, []), other: server, isCausal: true) == .noAck)
-        #expect(client.inspect(data(101, 0, .fin), other: server, isCausal: true) == .noAck)
-        #expect(client.inspect(data(101, 0, []), other: server, isCausal: true) == nil)
-        #expect(client.inspect(data(101, 10, .rst), other: server, isCausal: true) == nil)
+        #expect(client.inspect(segment, other: server, at: 0, isCausal: true) == .badHeaderLength)
+        #expect(client.inspect(data(101, 10, []), other: server, at: 0, isCausal: true) == .noAck)
+        #expect(client.inspect(data(101, 0, .fin), other: server, at: 0, isCausal: true) == .noAck)
+        #expect(client.inspect(data(101, 0, []), other: server, at: 0, isCausal: true) == nil)
+        #expect(client.inspect(data(101, 10, .rst), other: server, at: 0, isCausal: true) == nil)
     }
 
     @Test func timestampsDoNotRunBackwards() {
         var (client, server) = (TCPDirection(), TCPDirection())
         client.open(stamped(TCPSegment(flags: .syn, sequence: 100), 10), other: &server)
-        #expect(client.inspect(stamped(data(101), 10), other: server, isCausal: true) == nil)
+        #expect(client.inspect(stamped(data(101), 10), other: server, at: 0, isCausal: true) == nil)
         #expect(client.marks.contains(.timestamps) && client.timestamp == 10)
-        #expect(client.inspect(stamped(data(101), 9), other: server, isCausal: true) == .oldTimestamp)
+        #expect(client.inspect(stamped(data(101), 9), other: server, at: 0, isCausal: true) == .oldTimestamp)
         // RSTs are not asked for theirs, and it may wrap.
-        #expect(client.inspect(stamped(data(101, 0, .rst), 9), other: server, isCausal: true) == nil)
+        #expect(client.inspect(stamped(data(101, 0, .rst), 9), other: server, at: 0, isCausal: true) == nil)
         client.timestamp = .max
-        #expect(client.inspect(stamped(data(101), 0), other: server, isCausal: true) == nil && client.timestamp == 0)
+        #expect(
+            client.inspect(stamped(data(101), 0), other: server, at: 0, isCausal: true) == nil && client.timestamp == 0
+        )
     }
 
     @Test func aSegmentBehindAHoleDoesNotSetTheTimestamp() {
         var (client, server) = (TCPDirection(), TCPDirection())
         client.open(stamped(TCPSegment(flags: .syn, sequence: 100), 10), other: &server)
-        #expect(client.inspect(stamped(data(101), 10), other: server, isCausal: true) == nil)
-        #expect(client.inspect(stamped(data(111), 99), other: server, isCausal: true) == nil)
+        #expect(client.inspect(stamped(data(101), 10), other: server, at: 0, isCausal: true) == nil)
+        #expect(client.inspect(stamped(data(111), 99), other: server, at: 0, isCausal: true) == nil)
         #expect(client.timestamp == 10)
         // Nor one that acknowledges what has not left, where such segments wait.
         server.next = 501
         server.marks = [.synced, .seen]
         var ahead = stamped(data(101), 99)
         ahead.acknowledgment = 502
-        #expect(client.inspect(ahead, other: server, isCausal: true) == nil && client.timestamp == 10)
-        #expect(client.inspect(ahead, other: server, isCausal: false) == nil && client.timestamp == 99)
+        #expect(client.inspect(ahead, other: server, at: 0, isCausal: true) == nil && client.timestamp == 10)
+        #expect(client.inspect(ahead, other: server, at: 0, isCausal: false) == nil && client.timestamp == 99)
     }
 
     @Test mutating func aSYNWithoutTimestampEndsThem() {
         #expect(client.marks.contains(.untimed) && server.marks.contains(.untimed))
-        #expect(client.inspect(stamped(data(101), 10), other: server, isCausal: true) == nil)
+        #expect(client.inspect(stamped(data(101), 10), other: server, at: 0, isCausal: true) == nil)
         #expect(!client.marks.contains(.timestamps))
     }
 

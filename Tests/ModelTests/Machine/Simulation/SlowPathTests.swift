@@ -98,6 +98,18 @@ import Testing
         #expect(left.missed == 100 && left.cutOver == 1 && isInOrder(left.out))
     }
 
+    /// A marker does not wait for packets that are still on the wire: a burst at a port keeps no flow on the slow path.
+    @Test func markersDoNotWaitForTheWire() throws {
+        let spec = spec(["cut_over": "slow_path"])
+        var slow = Self.profile
+        slow.mac.lineRate = 1_000_000_000
+        // 60 packets at one time take 42 us to come in; those of one flow then are 14 us apart, ten round trips.
+        let packets = (0..<60).map { TestPacket(time: 1_000_000_000, flow: $0 % 20, size: 64) }
+        let seen = try run(spec, packets, spec.onHost("slow"), slow)
+        #expect(seen.missed == 20 && seen.cutOver == 20, "\(seen.missed) \(seen.cutOver)")
+        #expect(seen.outcome.completed == 60 && isInOrder(seen.out))
+    }
+
     /// In every placement packets are conserved and no flow is reordered, however they come, by either choice.
     @Test(arguments: ["wait", "slow_path"]) func flowsStayInOrder(_ choice: String) throws {
         let spec = graph(

@@ -194,4 +194,62 @@ import Testing
         #expect(text(result) == "abc")
         #expect(result.handler("gaps") == 0)
     }
+
+    // MARK: Opening
+
+    /// A SYN-ACK that was damaged, on the wire or as its NIC had yet to fill in the checksum, does not blind.
+    @Test func aDamagedSYNACKGivesWay() throws {
+        let packets = [
+            Self.client("S seq=99"), Self.server("SA seq=7777 ack=100 badcsum"), Self.client("A seq=100 ack=500"),
+            Self.client("PA seq=100 ack=500 data=\"ask\""), Self.server("PA seq=500 ack=103 data=\"answer\""),
+        ]
+        #expect(text(try run(packets)) == "askanswer")
+        var right = packets
+        right[1] = Self.server("SA seq=7777 ack=100")
+        #expect(try run(right).drops == ["wrong_ack": 2, "out_of_window": 0].filter { $0.value > 0 })
+    }
+
+    @Test func bytesOfTheSYNCountAsFarAsTheyAreAcknowledged() throws {
+        for (ack, expected) in [(1, 5), (4, 8), (6, 10)] {
+            let result = try run([
+                Self.client("S seq=0 data=\"early\""), Self.server("SA seq=0 ack=\(ack)"),
+                Self.client("A seq=\(ack) ack=1 data=\" late\""),
+            ])
+            #expect(result.handler("stream_bytes") == expected && result.drops == [:], "\(ack)")
+        }
+        // No answer was captured.
+        #expect(text(try run([Self.client("S seq=0 data=\"early\"")])) == "early")
+        #expect(
+            text(try run([Self.client("S seq=0 data=\"early\""), Self.client("A seq=6 ack=1 data=\" late\"")]))
+                == "early late"
+        )
+    }
+
+    // MARK: Copies
+
+    /// What has left is compared until it is acknowledged.
+    @Test func copiesAreCompared() throws {
+        let question = Self.client("PA seq=1 ack=1 data=\"abcdef\"")
+        for (copy, isOther) in [
+            ("PA seq=1 ack=1 data=\"abcdef\"", false), ("PA seq=3 ack=1 data=\"cd\"", false),
+            ("PA seq=1 ack=1 data=\"abXdef\"", true), ("PA seq=3 ack=1 data=\"cX\"", true),
+        ] {
+            let packets = Self.handshake + [question, Self.client(copy)]
+            let result = try run(packets, "remember: 64 KiB")
+            #expect(result.handler("inconsistent") == (isOther ? 1 : 0), "\(copy)")
+            #expect(result.outputs["conflicts"]!.count == (isOther ? 1 : 0), "\(copy)")
+            // Behind the acknowledgment nobody looks at it.
+            let late = try run(
+                Self.handshake + [question, Self.server("A seq=1 ack=7"), Self.client(copy)],
+                "remember: 64 KiB"
+            )
+            #expect(late.handler("inconsistent") == 0)
+        }
+        // It brings new bytes too.
+        let longer = try run(
+            Self.handshake + [question, Self.client("PA seq=5 ack=1 data=\"eXgh\"")],
+            "remember: 64 KiB"
+        )
+        #expect(longer.handler("inconsistent") == 1 && longer.handler("stream_bytes") == 8)
+    }
 }

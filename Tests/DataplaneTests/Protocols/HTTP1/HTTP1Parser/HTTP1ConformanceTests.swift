@@ -121,6 +121,7 @@ import Testing
             case .body(_, let bytes): messages[messages.count - 1].body += bytes
             case .trailers(_, let fields): messages[messages.count - 1].fields += fields
             case .complete: messages[messages.count - 1].isComplete = true
+            case .failed(_, .dataAfterClose, _): return messages
             default: break
             }
         }

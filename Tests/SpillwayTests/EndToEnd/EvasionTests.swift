@@ -1,0 +1,527 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Spillway
+import SpillwayTesting
+import TestSupport
+import Testing
+
+/// The tricks by which a pattern can hide from whoever watches a connection (Ptacek and Newsham 1998; the names are fragroute's),
+/// against the shipped firewall with the settings that it names. What the firewall lets through is given to a server that
+/// follows the RFCs to the letter: it must never read the pattern, and it must read all that honest clients send.
+@Suite struct EvasionTests {
+    private static let attack = "GET /etc/passwd HTTP/1.1\r\nHost: www\r\n\r\n"
+    private static let decoy = "GET /index.html HTTP/1.1\r\nHost: ww\r\n\r\n"
+    private static let honest = "GET /weather/today HTTP/1.1\r\nHost: www.example.com\r\nAccept: */*\r\n\r\n"
+    private static let settings = [
+        ("checksum", "verify"), ("min_ttl", "3"), ("urgent", "drop"), ("idle", "0 s"), ("on_full", "drop"),
+        ("records", "records"),
+    ]
+
+    // MARK: Both ends
+
+    /// A segment of the client.
+    struct Segment {
+        var flags = "PA"
+        var sequence: UInt32
+        var acknowledgment: UInt32 = Server.first
+        var text = ""
+        var ttl = 64
+        var isChecksumWrong = false
+        var timestamp: UInt32?
+        /// It passes the firewall and is lost behind it.
+        var isLost = false
+        var urgent: Int?
+
+        var words: String {
+            var out = "192.0.2.1:40000 > 192.0.2.10:80 \(flags) seq=\(sequence)"
+            if flags.contains("A") { out += " ack=\(acknowledgment)" }
+            if ttl != 64 { out += " ttl=\(ttl)" }
+            if isChecksumWrong { out += " badcsum" }
+            if let timestamp { out += " ts=\(timestamp)/1" }
+            if let urgent { out += " urg=\(urgent)" }
+            if !text.isEmpty {
+                out += " data=\""
+                for byte in text.utf8 {
+                    out +=
+                        byte < 0x20 || byte == 0x22 || byte == 0x5c
+                        ? "\\x" + hex(byte) : "\(Character(UnicodeScalar(byte)))"
+                }
+                out += "\""
+            }
+            return out
+        }
+        private func hex(_ byte: UInt8) -> String {
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }
+    }
+
+    /// A receiver by RFC 9293 section 3.10.7, with RFC 5961 and RFC 7323.
+    struct Server {
+        static let isn: UInt32 = 4_294_967_000
+        static let first = isn &+ 1
+        enum Overlap: CaseIterable, Sendable { case first, last }
+
+        var overlap = Overlap.first
+        var usesTimestamps = false
+        private var next: UInt32?
+        private var isOpen = false
+        private(set) var isClosed = false
+        private var recent: UInt32 = 0
+        private var early: [UInt32: UInt8] = [:]
+        private(set) var text: [UInt8] = []
+
+        init(_ overlap: Overlap, usesTimestamps: Bool) {
+            self.overlap = overlap
+            self.usesTimestamps = usesTimestamps
+        }
+
+        /// Takes a segment, and answers.
+        mutating func receive(_ s: Segment) -> String? {
+            if s.isLost || s.ttl < 3 || s.isChecksumWrong || isClosed { return nil }
+            let stamp = usesTimestamps ? " ts=1/\(s.timestamp ?? 0)" : ""
+            let challenge = next.map { "192.0.2.10:80 > 192.0.2.1:40000 A seq=\(Server.first) ack=\($0)\(stamp)" }
+            guard var next else {
+                guard s.flags.contains("S"), !s.flags.contains("A"), !s.flags.contains("R") else { return nil }
+                self.next = s.sequence &+ 1
+                recent = s.timestamp ?? 0
+                return "192.0.2.10:80 > 192.0.2.1:40000 SA seq=\(Server.isn) ack=\(s.sequence &+ 1)\(stamp)"
+            }
+            if usesTimestamps, let timestamp = s.timestamp, !s.flags.contains("R"),
+                Int32(bitPattern: timestamp &- recent) < 0
+            {
+                return challenge
+            }
+            let size = UInt32(s.text.utf8.count)
+            let start = s.sequence
+            let isAcceptable =
+                size == 0 ? start &- next < 65_535 : start &- next < 65_535 || (start &+ size &- 1) &- next < 65_535
+            if !isAcceptable { return s.flags.contains("R") ? nil : challenge }
+            if s.flags.contains("R") {
+                if start == next { isClosed = true }
+                return start == next ? nil : challenge
+            }
+            if s.flags.contains("S") { return challenge }
+            if !s.flags.contains("A") { return nil }
+            let ahead = Int32(bitPattern: s.acknowledgment &- Server.first)
+            if isOpen ? ahead > 0 || ahead < -65_535 : ahead != 0 { return isOpen ? challenge : nil }
+            isOpen = true
+            if let timestamp = s.timestamp, Int32(bitPattern: start &- next) <= 0 { recent = timestamp }
+            for (k, byte) in s.text.utf8.enumerated() {
+                let at = start &+ UInt32(k)
+                if Int32(bitPattern: at &- next) < 0 { continue }
+                if overlap == .last || early[at] == nil { early[at] = byte }
+            }
+            while let byte = early.removeValue(forKey: next) {
+                text.append(byte)
+                next &+= 1
+            }
+            self.next = next
+            return "192.0.2.10:80 > 192.0.2.1:40000 A seq=\(Server.first) ack=\(next)\(stamp)"
+        }
+    }
+
+    // MARK: Running
+
+    private static let numbers: UInt32 = 99
+
+    /// A client before the firewall, and a server behind it that answers what comes through.
+    private final class Network: PacketSource, PacketDestination {
+        private let segments: [Segment]
+        private(set) var server: Server
+        private var sent = 0
+        private var answers: [String] = []
+        /// For each packet that entered, its segment; nil for those of the server.
+        private var origins: [Int?] = []
+        private var frames: [MemorySource] = []
+        private(set) var passed = 0
+
+        init(_ segments: [Segment], _ server: Server) {
+            self.segments = segments
+            self.server = server
+        }
+
+        var entered: Int { origins.count }
+
+        override var nextTime: Int64 {
+            sent < segments.count || !answers.isEmpty ? 1_000_000_000 + Int64(origins.count) * 1000 : .max
+        }
+
+        override func fill(
+            _ pool: Pool,
+            _ indices: UnsafeMutablePointer<Int32>,
+            max: Int,
+            before limit: Int64,
+            sequence: UInt64
+        ) -> Int {
+            let time = nextTime
+            guard time < limit else { return 0 }
+            let isAnswer = !answers.isEmpty
+            let words = isAnswer ? answers[0] : segments[sent].words
+            guard let frame = try? PacketText.frame(words) else { preconditionFailure("no packet: \(words)") }
+            let source = MemorySource([
+                MemorySource.Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: time)
+            ])
+            guard source.fill(pool, indices, max: 1, before: .max, sequence: sequence) == 1 else { return 0 }
+            frames.append(source)
+            origins.append(isAnswer ? nil : sent)
+            if isAnswer { answers.removeFirst() } else { sent += 1 }
+            counters.pointee.packets += 1
+            return 1
+        }
+
+        func write(_ item: Packet) {
+            passed += 1
+            guard let k = origins[Int(item.sequence)], let tcp = TCPView(item) else { return }
+            var segment = segments[k]
+            segment.text = String(decoding: tcp.payload, as: UTF8.self)
+            if let answer = server.receive(segment) { answers.append(answer) }
+        }
+
+        func close() {}
+    }
+
+    /// Runs what a client sends through the firewall; returns what the server reads of it, and how many packets were dropped.
+    private func read(
+        _ segments: [Segment],
+        _ overlap: Server.Overlap = .first,
+        timestamps: Bool = false,
+        settings: [(String, String)] = settings
+    ) throws -> (text: String, dropped: Int) {
+        let network = Network(segments, Server(overlap, usesTimestamps: timestamps))
+        var options = Instance.Options()
+        options.batch = 1
+        let instance = try Instance(
+            try shippedGraph("waf", settings),
+            bindings: [0: WireBinding(source: network, destination: network)],
+            services: KeptFiles(),
+            options: options
+        )
+        try DirectRuntime(instance).run()
+        #expect(instance.lostItems == 0)
+        return (String(decoding: network.server.text, as: UTF8.self), network.entered - network.passed)
+    }
+
+    private static func opened(timestamps: Bool = false) -> [Segment] {
+        [
+            Segment(flags: "S", sequence: numbers, timestamp: timestamps ? 1000 : nil),
+            Segment(flags: "A", sequence: numbers + 1, timestamp: timestamps ? 1000 : nil),
+        ]
+    }
+
+    /// A text in segments of `size` bytes.
+    private static func cut(_ text: String, _ size: Int, at start: UInt32 = numbers + 1) -> [Segment] {
+        let bytes = Array(text.utf8)
+        return stride(from: 0, to: bytes.count, by: size).map {
+            Segment(
+                sequence: start &+ UInt32($0),
+                text: String(decoding: bytes[$0..<min($0 + size, bytes.count)], as: UTF8.self)
+            )
+        }
+    }
+
+    // MARK: One trick each
+
+    private static let whole = cut(attack, 1000)
+    private static func changed(_ segments: [Segment], _ change: (inout Segment) -> Void) -> [Segment] {
+        segments.map { segment in
+            var segment = segment
+            change(&segment)
+            return segment
+        }
+    }
+    private static let innocent = cut(decoy, 1000)
+
+    /// The attack in two, and between its parts what would end the connection and begin another, if the server took it.
+    private static func split(_ change: (inout Segment) -> Void) -> [Segment] {
+        let halves = cut(attack, 9)
+        let next = halves[1].sequence
+        return [halves[0]]
+            + changed([Segment(flags: "R", sequence: next), Segment(flags: "S", sequence: next - 1)], change)
+            + halves[1...]
+    }
+
+    static let tricks: [(name: String, segments: [Segment])] = [
+        ("a RST and a SYN with a wrong checksum", split { $0.isChecksumWrong = true }),
+        ("a RST and a SYN that expire", split { $0.ttl = 2 }), ("none", whole), ("tcp_seg 1", cut(attack, 1)),
+        ("tcp_seg 8", cut(attack, 8)),
+        ("order reverse", cut(attack, 4).reversed()),
+        ("dup", cut(attack, 4).flatMap { [$0, $0] }),
+        (
+            "order, one byte",
+            Array(
+                cut(attack, 1).enumerated().sorted { ($0.offset % 3, $0.offset) < ($1.offset % 3, $1.offset) }.map(
+                    \.element
+                )
+            )
+        ),
+        ("tcp_chaff null", changed(innocent) { $0.flags = "-" } + whole),
+        ("tcp_chaff cksum", changed(innocent) { $0.isChecksumWrong = true } + whole),
+        ("ip_chaff ttl", changed(innocent) { $0.ttl = 2 } + whole),
+        ("tcp_chaff seq", changed(innocent) { $0.sequence &+= 3_000_000 } + whole),
+        ("tcp_chaff rexmit", changed(innocent) { $0.isLost = true } + whole),
+        ("tcp_chaff rexmit, part", changed(innocent) { $0.isLost = true } + cut(attack, 7)),
+        (
+            "tcp_chaff rexmit, in the middle",
+            changed(innocent) { $0.isLost = true }
+                + cut(attack, 1000).map { segment in
+                    Segment(sequence: segment.sequence + 3, text: String(segment.text.dropFirst(3)))
+                } + whole
+        ),
+        ("lost, then a longer one", changed(innocent) { $0.isLost = true } + cut(attack + "more", 1000)),
+        ("tcp_chaff syn", [Segment(flags: "S", sequence: numbers + 300, text: decoy)] + whole),
+        ("a SYN far away", [Segment(flags: "S", sequence: 3_000_000_000)] + whole),
+        (
+            "a SYN and its bytes",
+            [Segment(flags: "S", sequence: 3_000_000_000)] + cut(decoy, 1000, at: 3_000_000_001) + whole
+        ),
+        (
+            "SYNs far and near",
+            (0..<20).map { Segment(flags: "S", sequence: numbers &+ UInt32($0) &* 214_748_365) } + whole
+        ),
+        ("a SYN that expires", [Segment(flags: "S", sequence: 70_000, ttl: 2)] + cut(decoy, 1000, at: 70_001) + whole),
+        ("a RST out of place", [Segment(flags: "R", sequence: numbers + 9)] + whole),
+        ("a RST that expires", [Segment(flags: "R", sequence: numbers + 1, ttl: 2)] + whole),
+        ("a RST with a wrong checksum", [Segment(flags: "R", sequence: numbers + 1, isChecksumWrong: true)] + whole),
+        (
+            "a RST, then a SYN",
+            [Segment(flags: "R", sequence: numbers + 9), Segment(flags: "S", sequence: 7)] + cut(decoy, 99, at: 8)
+                + whole
+        ),
+        (
+            "a RST behind a hole",
+            [
+                Segment(sequence: numbers + 11, text: "x"), Segment(flags: "R", sequence: numbers + 12),
+            ] + whole
+        ),
+        ("a FIN without ACK", [Segment(flags: "F", sequence: numbers + 1)] + whole),
+        ("a FIN that expires", [Segment(flags: "FA", sequence: numbers + 1, ttl: 1)] + whole),
+        (
+            "a FIN with an old ACK",
+            [Segment(flags: "FA", sequence: numbers + 1, acknowledgment: Server.first &- 1_000_000)] + whole
+        ),
+        (
+            "FINs and a SYN",
+            [
+                Segment(flags: "FA", sequence: numbers), Segment(flags: "FA", sequence: numbers + 5000),
+                Segment(flags: "S", sequence: 5),
+            ] + cut(decoy, 99, at: 6) + whole
+        ),
+        ("an old acknowledgment", changed(innocent) { $0.acknowledgment = Server.first &- 1_000_000 } + whole),
+        (
+            "an acknowledgment of what was not sent",
+            changed(innocent) { $0.acknowledgment = Server.first &+ 5000 } + whole
+        ),
+        (
+            "urgent",
+            {
+                var split = cut("GET /etc/pasXswd HTTP/1.1\r\n\r\n", 1000)
+                split[0].flags = "PAU"
+                split[0].urgent = 13
+                return split
+            }()
+        ),
+        (
+            "overlap, early",
+            [
+                Segment(sequence: numbers + 11, text: "index.html"), Segment(sequence: numbers + 6, text: "etc/passwd"),
+                Segment(sequence: numbers + 1, text: "GET /"), Segment(sequence: numbers + 1, text: attack),
+            ]
+        ),
+        (
+            "overlap, new before old",
+            [
+                Segment(sequence: numbers + 6, text: "etc/passwd"), Segment(sequence: numbers + 6, text: "index.html"),
+                Segment(sequence: numbers + 1, text: "GET /"),
+                Segment(sequence: numbers + 16, text: " HTTP/1.1\r\n\r\n"),
+            ]
+        ),
+        (
+            "overlap, old before new",
+            [
+                Segment(sequence: numbers + 6, text: "index.html"), Segment(sequence: numbers + 6, text: "etc/passwd"),
+                Segment(sequence: numbers + 1, text: "GET /"),
+                Segment(sequence: numbers + 16, text: " HTTP/1.1\r\n\r\n"),
+            ]
+        ),
+    ]
+    private static let timedTricks: [(name: String, segments: [Segment])] = [
+        ("tcp_chaff paws", changed(innocent) { $0.timestamp = 3 } + changed(whole) { $0.timestamp = 1001 }),
+        (
+            "a timestamp of the future",
+            changed(innocent) {
+                $0.timestamp = 2_000_000_000
+                $0.ttl = 2
+            } + changed(whole) { $0.timestamp = 1001 }
+        ),
+        (
+            "a timestamp of the future, out of place",
+            changed(innocent) {
+                $0.timestamp = 2_000_000_000
+                $0.sequence += 50
+            } + changed(whole) { $0.timestamp = 1001 }
+        ),
+        (
+            "a future timestamp with an old acknowledgment",
+            changed(innocent) {
+                $0.timestamp = 2_000_000_000
+                $0.acknowledgment = Server.first &- 1_000_000
+            } + changed(whole) { $0.timestamp = 1001 }
+        ),
+    ]
+
+    @Test(arguments: tricks.map(\.name), Server.Overlap.allCases)
+    func noTrickGetsThrough(_ name: String, _ overlap: Server.Overlap) throws {
+        let trick = try #require(Self.tricks.first { $0.name == name })
+        // The same right behind the SYN, before and behind bytes that were acknowledged.
+        for lead in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let shift = UInt32(lead.utf8.count)
+            let segments = Self.changed(trick.segments) { $0.sequence &+= shift }
+            let text = try read(Self.opened() + Self.cut(lead, 1000).filter { !$0.text.isEmpty } + segments, overlap)
+                .text
+            #expect(!Self.isAttack(text), "\(text)")
+        }
+    }
+
+    @Test(arguments: timedTricks.map(\.name)) func noTrickWithTimestampsGetsThrough(_ name: String) throws {
+        let trick = try #require(Self.timedTricks.first { $0.name == name })
+        let text = try read(Self.opened(timestamps: true) + trick.segments, timestamps: true).text
+        #expect(!Self.isAttack(text))
+    }
+
+    /// A urgent byte may be taken out of the stream by the receiver.
+    private static func isAttack(_ text: String) -> Bool {
+        text.contains("/etc/passwd") || text.contains("/etc/pasXswd")
+    }
+
+    /// Bytes in the SYN count if they are acknowledged; this server does not take any.
+    @Test func bytesOfTheSYNHideNothing() throws {
+        var segments = Self.opened()
+        segments[0].text = Self.decoy
+        let text = try read(segments + Self.whole).text
+        #expect(!Self.isAttack(text))
+    }
+
+    /// The tricks do reach the server where there is no firewall to speak of, so that the tests above say something.
+    @Test func theTricksWorkWithoutTheFirewall() throws {
+        var stopped: [String] = []
+        for trick in Self.tricks {
+            let reaches = try Server.Overlap.allCases.contains { overlap in
+                let counting = Self.settings.filter { $0.0 != "urgent" } + [("action", "count")]
+                return Self.isAttack(try read(Self.opened() + trick.segments, overlap, settings: counting).text)
+            }
+            if !reaches { stopped.append(trick.name) }
+        }
+        // These differ from what came first in bytes that wait, and leave as those.
+        #expect(stopped == ["a RST behind a hole", "overlap, early", "overlap, old before new"])
+    }
+
+    /// Each setting that waf.yaml names for what it forwards unsearched is needed; the tests above show that they suffice.
+    @Test(arguments: [
+        ("a RST and a SYN with a wrong checksum", "checksum", "ignore"),
+        ("a RST and a SYN that expire", "min_ttl", "0"),
+        ("tcp_chaff rexmit", "remember", "0 B"),
+        ("urgent", "urgent", "keep"),
+    ]) func eachSettingIsNeeded(_ name: String, _ setting: String, _ value: String) throws {
+        let trick = try #require(Self.tricks.first { $0.name == name })
+        let others = Self.settings.filter { $0.0 != setting }
+        #expect(Self.isAttack(try read(Self.opened() + trick.segments, settings: others + [(setting, value)]).text))
+    }
+
+    // MARK: Tricks together, and honest clients
+
+    /// Any tricks in any order before and between the segments of the attack.
+    @Test(arguments: 0..<120) func noMixtureGetsThrough(_ seed: Int) throws {
+        var random = TestRandom(UInt64(seed) &+ 900)
+        var segments = Self.opened()
+        let pieces = Self.cut(Self.attack, 1 + Int.random(in: 0..<16, using: &random))
+        for piece in pieces.shuffled(using: &random) + pieces {
+            for _ in 0..<Int.random(in: 0..<3, using: &random) {
+                var chaff = piece
+                if !chaff.text.isEmpty {
+                    chaff.text = String(repeating: "y", count: chaff.text.utf8.count)
+                }
+                switch Int.random(in: 0..<12, using: &random) {
+                case 0: chaff.flags = "-"
+                case 1: chaff.isChecksumWrong = true
+                case 2: chaff.ttl = Int.random(in: 1..<3, using: &random)
+                case 3: chaff.isLost = true
+                case 4: chaff.sequence &+= UInt32.random(in: 0..<UInt32.max, using: &random)
+                case 5:
+                    chaff = Segment(
+                        flags: "S",
+                        sequence: UInt32.random(in: 0..<UInt32.max, using: &random),
+                        text: chaff.text
+                    )
+                case 6:
+                    chaff = Segment(flags: "R", sequence: chaff.sequence &+ UInt32.random(in: 1..<99, using: &random))
+                case 7: chaff = Segment(flags: "F", sequence: chaff.sequence)
+                case 8: chaff.acknowledgment = Server.first &- UInt32.random(in: 70_000..<2_000_000_000, using: &random)
+                case 9: chaff = Segment(flags: "SA", sequence: chaff.sequence, text: chaff.text)
+                case 10: chaff = Segment(flags: "FA", sequence: chaff.sequence, ttl: 1)
+                default:
+                    chaff.flags = "A"
+                    chaff.sequence &+= UInt32.random(in: 0..<40, using: &random)
+                    chaff.isLost = true
+                }
+                segments.append(chaff)
+            }
+            segments.append(piece)
+        }
+        for overlap in Server.Overlap.allCases {
+            #expect(!Self.isAttack(try read(segments, overlap).text))
+        }
+    }
+
+    /// Loss, repetition in other segments, and another order, as networks have them.
+    @Test(arguments: 0..<60) func honestClientsAreServed(_ seed: Int) throws {
+        var random = TestRandom(UInt64(seed) &+ 70)
+        let text = String(repeating: Self.honest, count: 3)
+        let timestamps = seed % 2 == 0
+        var segments = Self.cut(text, 1 + Int.random(in: 0..<40, using: &random))
+        for k in segments.indices {
+            segments[k].isLost = Int.random(in: 0..<5, using: &random) == 0
+            if k > 0, Int.random(in: 0..<6, using: &random) == 0 { segments.swapAt(k, k - 1) }
+            if Int.random(in: 0..<8, using: &random) == 0 { segments.insert(segments[k], at: 0) }
+        }
+        // Everything again, otherwise cut, until it has arrived.
+        segments += Self.cut(text, 1 + Int.random(in: 0..<60, using: &random))
+        if timestamps { segments = Self.changed(segments) { $0.timestamp = 1000 } }
+        let result = try read(Self.opened(timestamps: timestamps) + segments, timestamps: timestamps)
+        #expect(result.text == text && result.dropped == 0)
+    }
+
+    /// Two connections in turn between the same ports, and a client that fell silent and came back.
+    @Test func portsAreUsedAgain() throws {
+        let text = try runWords([
+            "192.0.2.1:40000 > 192.0.2.10:80 S seq=9", "192.0.2.10:80 > 192.0.2.1:40000 SA seq=5 ack=10",
+            "192.0.2.1:40000 > 192.0.2.10:80 PA seq=10 ack=6 data=\"one\"",
+            "192.0.2.10:80 > 192.0.2.1:40000 A seq=6 ack=13",
+            // The client restarts; the server answers with a challenge, the client resets, and opens anew.
+            "192.0.2.1:40000 > 192.0.2.10:80 S seq=5000 time=400s", "192.0.2.10:80 > 192.0.2.1:40000 A seq=6 ack=13",
+            "192.0.2.1:40000 > 192.0.2.10:80 R seq=13", "192.0.2.1:40000 > 192.0.2.10:80 S seq=5000",
+            "192.0.2.10:80 > 192.0.2.1:40000 SA seq=77 ack=5001",
+            "192.0.2.1:40000 > 192.0.2.10:80 PA seq=5001 ack=78 data=\"two\"",
+            "192.0.2.1:40000 > 192.0.2.10:80 PA seq=5004 ack=78 data=\"/etc/passwd\"",
+        ])
+        #expect(text.count == 10, "all but the last")
+    }
+
+    private func runWords(_ words: [String]) throws -> [Int] {
+        var time: Int64 = 0
+        let frames = try words.map { text in
+            let frame = try PacketText.frame(text)
+            time = frame.time ?? time + 1000
+            return MemorySource.Packet(bytes: frame.bytes, wireLength: frame.wireLength, time: time)
+        }
+        let out = CollectedPackets()
+        let instance = try Instance(
+            try shippedGraph("waf", Self.settings),
+            bindings: [0: WireBinding(source: MemorySource(frames), destination: out)],
+            services: KeptFiles()
+        )
+        try DirectRuntime(instance).run()
+        return out.packets.map { Int($0.item.sequence) }
+    }
+}
