@@ -374,6 +374,8 @@ extension FuzzReassembly {
                 "full",
                 [0, 7, 1] + (0..<4).flatMap { packet(20 * $0, 10) + packet(20 * $0, 10, flow: $0) }
             ),
+            // A SYN with bytes waits for its answer, and a FIN within them comes first.
+            ("fin-in-syn", [6, 0, 0] + packet(0, 248, flags: 2) + packet(0, 4, flags: 0x11, variant: 3)),
             ("wait", [0x08, 4, 0] + packet(0, 9) + packet(20, 9) + packet(40, 9) + packet(9, 11, later: 9)),
             ("drop-flow", [0x10, 5, 2] + packet(0, 9) + packet(20, 60) + packet(90, 60) + packet(9, 2)),
             (

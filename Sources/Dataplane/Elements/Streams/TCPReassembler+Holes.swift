@@ -147,7 +147,6 @@ extension TCPReassembler {
         while var node = held.first(of: own.pointee.waiting) {
             let flags = TCPView(known: context[node.item]).flags
             let isSYN = flags.isSYN && !flags.isRST && node.start == own.pointee.start
-
             let isEnded = own.pointee.marks.contains(.ended)
             let isNew = TCPSequence.precedes(own.pointee.next, node.end)
             let closes = !isEnded && node.ending != .none && node.end == own.pointee.next
@@ -163,7 +162,7 @@ extension TCPReassembler {
             isMoving = true
             held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item, turn)
-            if isSYN, isNew {
+            if isSYN, isNew, !isEnded {
                 deliverSYN(&node, own, context)
                 continue
             }

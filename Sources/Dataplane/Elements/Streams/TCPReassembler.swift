@@ -509,9 +509,7 @@ public final class TCPReassembler: Element {
             counters.again &+= 1
             if remembers, !segment.isRST { compare(i, segment, upTo: segment.end, at: place, context) }
         }
-        if !isFirst { return bypass(i, context) }
-        // A FIN that ends nothing must not look as if it did.
-        if segment.ending != .none { emitRefused(i, context) } else { emitWithoutPayload(i, context) }
+        if isFirst { emitWithoutPayload(i, context) } else { bypass(i, context) }
     }
 
     /// The first packet of a connection leaves on `stream` whatever it is, with an empty payload.
@@ -566,12 +564,7 @@ public final class TCPReassembler: Element {
             remember(p, p.payloadBytes, Int(segment.captured &- cut), at: segment.start &+ cut, of: own)
         }
         own.pointee.next = segment.end
-        if segment.ending != .none {
-            own.pointee.marks.insert(.ended)
-        } else {
-            let flags = TCPView(known: p).flags
-            if flags.isFIN || flags.isRST { p.flags.insert(.refused) }
-        }
+        if segment.ending != .none { own.pointee.marks.insert(.ended) }
         context.emit(segment.item, 0)
     }
 
