@@ -187,7 +187,7 @@ enum FuzzReassembly {
         var sequence = base &+ UInt32(low | (high & 7) << 8)
         // Now and then far away.
         if kind.bit(4) { sequence &+= 1 &<< UInt32(window & 31) }
-        let start = flags & 2 != 0 ? sequence &+ 1 : sequence
+        let start = flags & 6 == 2 ? sequence &+ 1 : sequence
         let variant = high >> 3 & 3
         if later > 0 { time += 1 << Int64(later & 15) }
         // Longer than offsets of 16 bits can name the end of; more than two would only be slow.
@@ -376,6 +376,15 @@ extension FuzzReassembly {
             ),
             // A SYN with bytes waits for its answer, and a FIN within them comes first.
             ("fin-in-syn", [6, 0, 0] + packet(0, 248, flags: 2) + packet(0, 4, flags: 0x11, variant: 3)),
+            (
+                "reset-with-syn",
+                usual + packet(0, 9) + packet(0, 0, flags: 0x16) + packet(1, 0, flags: 0x06, back: true) + packet(0, 99)
+            ),
+            (
+                "other-syn",
+                usual + packet(1, 14, flags: 0x12, back: true) + packet(0, 99, flags: 2)
+                    + packet(1, 78, flags: 0x12, back: true)
+            ),
             ("wait", [0x08, 4, 0] + packet(0, 9) + packet(20, 9) + packet(40, 9) + packet(9, 11, later: 9)),
             ("drop-flow", [0x10, 5, 2] + packet(0, 9) + packet(20, 60) + packet(90, 60) + packet(9, 2)),
             (

@@ -510,7 +510,7 @@ public final class FlowTable: Element {
 
     /// Whether the sender of a flow's first packet is the client.
     private func isClient(_ p: Packet, _ segment: TCPSegment?) -> Bool {
-        if let segment, segment.isSYN, !segment.isRST { return !segment.isACK }
+        if let segment, segment.isSYN { return !segment.isACK }
         guard let ports = PortsView(p) else { return true }
         let systemPorts = 1024
         return ports.source >= systemPorts || ports.destination < systemPorts

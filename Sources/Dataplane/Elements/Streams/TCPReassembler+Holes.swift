@@ -146,7 +146,7 @@ extension TCPReassembler {
         var isMoving = false
         while var node = held.first(of: own.pointee.waiting) {
             let flags = TCPView(known: context[node.item]).flags
-            let isSYN = flags.isSYN && !flags.isRST && node.start == own.pointee.start
+            let isSYN = flags.isSYN && node.start == own.pointee.start
             let isEnded = own.pointee.marks.contains(.ended)
             let isNew = TCPSequence.precedes(own.pointee.next, node.end)
             let closes = !isEnded && node.ending != .none && node.end == own.pointee.next

@@ -31,12 +31,11 @@ public struct TCPFlags: OptionSet, Sendable, BitwiseCopyable, CustomStringConver
     /// ACK, with or without PSH, and nothing else: nearly every segment of an open connection.
     @inlinable @inline(__always)
     var isPlainACK: Bool { rawValue & ~TCPFlags.psh.rawValue == TCPFlags.ack.rawValue }
-    /// SYN without ACK: a client opens a connection.
-    @inlinable @inline(__always)
-    var isInitialSYN: Bool { rawValue & (TCPFlags.syn.rawValue | TCPFlags.ack.rawValue) == TCPFlags.syn.rawValue }
     // No calls of OptionSet's own methods: those are slow in debug builds.
     @inlinable @inline(__always) var isFIN: Bool { rawValue & TCPFlags.fin.rawValue != 0 }
-    @inlinable @inline(__always) var isSYN: Bool { rawValue & TCPFlags.syn.rawValue != 0 }
+    /// Beside RST it means nothing: receivers look at RST first (RFC 9293 section 3.10.7).
+    @inlinable @inline(__always)
+    var isSYN: Bool { rawValue & (TCPFlags.syn.rawValue | TCPFlags.rst.rawValue) == TCPFlags.syn.rawValue }
     @inlinable @inline(__always) var isRST: Bool { rawValue & TCPFlags.rst.rawValue != 0 }
     @inlinable @inline(__always) var isACK: Bool { rawValue & TCPFlags.ack.rawValue != 0 }
     @inlinable @inline(__always) var isURG: Bool { rawValue & TCPFlags.urg.rawValue != 0 }

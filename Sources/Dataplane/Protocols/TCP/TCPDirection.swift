@@ -154,7 +154,7 @@ struct TCPDirection: BitwiseCopyable {
             return Judgement(place: .refused(fault))
         }
         if segment.isRST, !marks.contains(.synced),
-            !(isFirst && segment.isACK && !segment.isSYN && segment.size > 0),
+            !(isFirst && segment.isACK && segment.size > 0),
             !isPlausible(reset: segment, other: other)
         {
             return Judgement(place: .ignoredReset)
@@ -265,9 +265,10 @@ struct TCPDirection: BitwiseCopyable {
     @discardableResult
     @inline(__always)
     mutating func open(_ segment: TCPSegment, other: inout TCPDirection) -> Bool {
+        var movesOther = false
         if segment.isSYN {
             if !marks.contains(.synSeen) {
-                open(syn: segment, other: &other)
+                movesOther = open(syn: segment, other: &other)
             } else if segment.isSYNACK, segment.start != start, !marks.contains(.answered) {
                 marks.insert(.rivalled)
                 rival = segment.start
@@ -286,9 +287,9 @@ struct TCPDirection: BitwiseCopyable {
             marks.remove(.tentative)
         }
         marks.insert(.seen)
-        if !segment.isACK { return false }
+        if !segment.isACK { return movesOther }
         offer(window: segment.window, isSYN: segment.isSYN, to: &other)
-        return other.note(acknowledgment: segment.acknowledgment)
+        return other.note(acknowledgment: segment.acknowledgment) || movesOther
     }
 
     /// Records an acknowledgment by the other side; true if it shows that the direction begins behind its other SYN-ACK.
@@ -297,7 +298,7 @@ struct TCPDirection: BitwiseCopyable {
         var isMoved = false
         if marks.contains(.synSeen), !marks.contains(.answered) {
             let isAnswer = number &- start <= end &- start
-            isMoved = !isAnswer && (isRival(number) || marks.contains(.doubtful))
+            isMoved = !isAnswer && !hasBegun && (isRival(number) || marks.contains(.doubtful))
             if isMoved {
                 start = isRival(number) ? rival : number
                 next = start
@@ -318,13 +319,18 @@ struct TCPDirection: BitwiseCopyable {
         return isMoved
     }
 
-    private mutating func open(syn segment: TCPSegment, other: inout TCPDirection) {
+    /// Records a SYN; true if `other` began with what does not answer it.
+    private mutating func open(syn segment: TCPSegment, other: inout TCPDirection) -> Bool {
+        var movesOther = false
         if !marks.contains(.synced) || marks.contains(.tentative) { next = segment.start }
-        if !marks.contains(.seen), next != segment.start, !segment.isACK, other.marks.contains(.synSeen) {
+        if !marks.contains(.seen), next != segment.start, !segment.isACK, other.marks.contains(.synSeen),
+            !other.hasBegun
+        {
             // A SYN-ACK was captured first, and does not answer this SYN: nobody takes it (RFC 9293 section 3.10.7.3).
             next = segment.start
             other.marks.subtract([.synced, .synSeen, .seen, .signed, .untimed])
             marks.subtract([.ackSeen, .unacknowledgedKnown])
+            movesOther = true
         }
         start = segment.start
         if marks.contains(.unacknowledgedKnown), unacknowledged == start { marks.insert(.answered) }
@@ -343,7 +349,11 @@ struct TCPDirection: BitwiseCopyable {
             windowShift = isScaled ? UInt8(windowScale) : 0
             other.windowShift = isScaled ? UInt8(other.windowScale) : 0
         }
+        return movesOther
     }
+
+    /// Whether bytes behind its SYN have left: where it begins can no longer change.
+    private var hasBegun: Bool { next != start }
 
     /// Whether bytes have to wait until the other side acknowledges the SYN: only then it is known where they belong, and whether
     /// those of the SYN itself count (RFC 9293 section 3.10.7.3, RFC 7413 section 4.2). Nothing is awaited of a side that was

@@ -232,6 +232,13 @@ import Testing
                     ]
                 ),
                 (
+                    "RFC 9293 3.10.7.4: the RST bit is looked at before the SYN bit, which then means nothing.",
+                    [
+                        "C SR 101 -> next rst", "C SR 100 -> ignored", "S SRA 500 101 -> ignored",
+                        "S SRA 9000 77 -> ignored", "S SR 501 -> next rst",
+                    ]
+                ),
+                (
                     "The server repeats its SYN-ACK; another one is a candidate.",
                     [
                         "S SA 500 101 -> again", "S SA 9000 101 -> again", "S SA 9000 101 30 -> again",
