@@ -50,6 +50,13 @@ public struct InputNotes {
             ahead += source.ahead
             failure = failure ?? source.failure
         }
+        if instance.pool.shortages > 0 {
+            warnings.append(
+                "no item of the pool, which has \(grouped(UInt64(instance.pool.capacity))), was free for "
+                    + "\(grouped(instance.pool.shortages)) copies or records: they are missing, and which ones depends on --batch; "
+                    + "see --pool"
+            )
+        }
         let linkTypes = Set(instance.bindings.values.flatMap { $0.source?.linkTypes.map(\.linkType) ?? [] }).sorted()
         for number in instance.spec.nodes.indices {
             for linkType in linkTypes where LinkType.isSupported(linkType) {

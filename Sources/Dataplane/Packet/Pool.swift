@@ -75,6 +75,10 @@ public final class Pool {
     /// The number of free items.
     public var freeCount: Int { state.pointee.freeCount }
 
+    /// How often an element wanted a new item, for a copy or a record, and none was free: these are missing from the results, and
+    /// which ones depends on the size of batches.
+    public var shortages: UInt64 { state.pointee.shortages }
+
     /// Takes up to `count` free items and writes their indices to `indices`; returns how many there were.
     ///
     /// The caller must initialise each item.
@@ -118,6 +122,8 @@ struct PoolState {
     @usableFromInline let turns: UnsafeMutablePointer<Turn>
     /// Items with a separate block, which must be freed with them.
     @usableFromInline var largeCount = 0
+    /// How often an element wanted a new item and none was free.
+    var shortages: UInt64 = 0
 
     @usableFromInline
     init(
@@ -196,7 +202,10 @@ struct PoolState {
     /// Takes a free item with `capacity` writable, uninitialised bytes; nil when the pool is empty.
     @usableFromInline @inline(never)
     mutating func make(capacity: Int) -> Int32? {
-        if freeCount == 0 { return nil }
+        if freeCount == 0 {
+            shortages &+= 1
+            return nil
+        }
         freeCount -= 1
         let i = free[freeCount]
         let (data, flag) = space(for: i, capacity: capacity)

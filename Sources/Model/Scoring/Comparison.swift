@@ -171,8 +171,11 @@ public struct Comparison: Sendable {
     /// Indices into ``results`` by sustainable rate, best first; those that the search cannot distinguish by fewer host cycles,
     /// bytes that cross, p99, rate, and elements on the NIC.
     public var ranking: [Int]
-    /// One sentence: which is best, and in what.
+    /// One sentence: which is best, and in what; or why that cannot be told.
     public var verdict: String
+    /// The results can be compared. Not so if elements share state between flows and only some placements were run with them:
+    /// there all copies of the traffic share it, in a replay each has its own.
+    public var isComparable: Bool
     /// The best two sustain the same rate, within the resolution of the search.
     public var isTie: Bool
     /// What happens to the verdict if assumptions change.
@@ -328,7 +331,17 @@ public struct Comparison: Sendable {
                 }
             )
         }
-        (isTie, verdict) = Comparison.judge(results, ranking, every[base])
+        let live = results.filter { $0.slowPath != nil }.map { "'\($0.name)'" }
+        isComparable = recorded.sharedState.isEmpty || live.isEmpty || live.count == results.count
+        (isTie, verdict) =
+            isComparable
+            ? Comparison.judge(results, ranking, every[base])
+            : (
+                false,
+                "cannot be told, as \(live.joined(separator: ", ")) \(live.count == 1 ? "was" : "were") run with the elements, where "
+                    + "all copies of the traffic share the state of \(recorded.sharedState.joined(separator: ", ")), and the others were "
+                    + "replayed, where each copy has its own"
+            )
     }
 
     private static func isSame(_ a: Contender, _ b: Contender) -> Bool {

@@ -132,6 +132,32 @@ import Testing
         #expect(abs(result.wireRate / 1e9 - 1) < 0.001)
     }
 
+    /// If only some placements are run with elements that share state between flows, which one is best cannot be told.
+    @Test func sharedStateForbidsAVerdict() throws {
+        let shared = graph(
+            ["w": "Wire", "known": "FlowTable", "slow": "Toucher", "tick": "Ticker"],
+            [
+                "w.rx -> known.in", "known.miss -> slow", "slow -> known.insert", "known.hit -> tick",
+                "tick -> w.tx",
+            ]
+        )
+        let recording = try Recording(makeInstance(shared, evenTraffic(200, flows: 10, gap: 2_000)))
+        func comparison(_ host: [String]...) throws -> Comparison {
+            var options = Comparison.Options()
+            options.packets = 2_000
+            options.load = .captureTime
+            let placements = host.map { names in
+                let sides = shared.nodes.map { names.contains($0.name) ? Side.host : .nic }
+                return GraphSpec.Placement(name: "host \(names.joined(separator: "+"))", sides: sides)
+            }
+            return try Comparison(recording, placements, profile, options)
+        }
+        let mixed = try comparison([], ["slow"])
+        #expect(!mixed.isComparable && !mixed.isTie)
+        #expect(mixed.verdict.hasPrefix("cannot be told, as 'host slow' was run with the elements"))
+        #expect(try comparison([], ["tick"]).isComparable && comparison(["slow"], ["slow", "tick"]).isComparable)
+    }
+
     /// The same seeds and inputs give the same results.
     @Test func runsAreReproducible() throws {
         let packets = traffic(300, flows: 17, gap: 300)
