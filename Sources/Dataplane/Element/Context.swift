@@ -314,7 +314,10 @@ public struct Context {
     /// Functional time in nanoseconds at which item `i` is handled: that of the packet whose turn it is. It never steps back. The
     /// item's own time differs if an element held it, or if the capture's stamps step back or far ahead (``StampClock``).
     @inlinable @inline(__always)
-    public func now(_ i: Int32) -> Int64 { turn(of: i).now }
+    public func now(_ i: Int32) -> Int64 { _slowPath(self[i].isTurnKept) ? keptNow(i) : self[i].time }
+
+    @usableFromInline @inline(never)
+    func keptNow(_ i: Int32) -> Int64 { pool.turns[Int(i)].now }
 
     /// Functional time in nanoseconds at which a packet is handled; see ``now(_:)``.
     @inlinable @inline(__always)

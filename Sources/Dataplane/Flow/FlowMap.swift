@@ -35,22 +35,33 @@ struct FlowRecord: BitwiseCopyable {
         @inline(__always) static var live: Marks { Marks(rawValue: 1) }
         /// The upper end is the client, so it is the forward side.
         static var upperFirst: Marks { Marks(rawValue: 2) }
-        /// A packet of the lower end was seen.
-        static var lowerBegun: Marks { Marks(rawValue: 4) }
-        static var upperBegun: Marks { Marks(rawValue: 8) }
-        /// Not TCP: packets say nothing about the flow except that it continues.
-        static var plain: Marks { Marks(rawValue: 16) }
-        /// It is being cut over: a marker is under way behind its packets on the slow path. Meanwhile the marks that allow the
-        /// fast path are kept 8 bits higher.
+        /// Packets of the lower end that are not SYN, FIN or RST say nothing about the flow except that it continues, and what
+        /// they acknowledge.
+        @inline(__always) static var lowerQuick: Marks { Marks(rawValue: 4) }
+        static var upperQuick: Marks { Marks(rawValue: 8) }
+        /// No packet says more than that.
+        @inline(__always) static var allQuick: Marks { Marks(rawValue: 16) }
+        /// It is being cut over: a marker is under way behind its packets on the slow path.
         static var cutOver: Marks { Marks(rawValue: 32) }
         /// Packets took the slow path behind the marker.
         static var overtaken: Marks { Marks(rawValue: 64) }
-        static var quick: Marks { [.lowerBegun, .upperBegun, .plain] }
         /// An end has sent a FIN: every packet is judged.
         static var closing: Marks { Marks(rawValue: 128) }
+        /// A packet of the lower end was seen.
+        static var lowerBegun: Marks { Marks(rawValue: 256) }
+        static var upperBegun: Marks { Marks(rawValue: 512) }
+        /// Not TCP.
+        static var plain: Marks { Marks(rawValue: 1024) }
 
-        /// The marks, shifted up by so many bits.
-        func put(by bits: Int) -> Marks { Marks(rawValue: rawValue << bits) }
+        /// Says which packets are quick; to be called when one of the other marks has changed.
+        mutating func sortOut() {
+            subtract([.lowerQuick, .upperQuick, .allQuick])
+            if contains(.cutOver) { return }
+            if contains(.plain) { insert(.allQuick) }
+            if contains(.closing) { return }
+            if contains(.lowerBegun) { insert(.lowerQuick) }
+            if contains(.upperBegun) { insert(.upperQuick) }
+        }
     }
 }
 

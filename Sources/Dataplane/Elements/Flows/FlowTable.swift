@@ -332,20 +332,20 @@ public final class FlowTable: Element {
         var start = 0
         var end = batch.count
         for k in 0..<batch.count {
-            let p = batch[k]
+            let p = context[batch.index[k]]
             let looked = keys + k
             let time = context.now(batch.index[k])
             var flow = Int(slots[Int(truncatingIfNeeded: looked.pointee.hash & mask)] & 0xff_ffff) &- 1
-            if flow < 0 || records[flow].key.ends != looked.pointee.ends || records[flow].key.a0 != looked.pointee.a0
-                || looked.pointee.a0 == 0
+            var record = records + flow
+            if flow < 0 || record.pointee.key.ends != looked.pointee.ends || record.pointee.key.a0 != looked.pointee.a0
             {
                 flow = Int(find(p, looked.pointee))
+                record = records + flow
             }
             if flow >= 0 {
-                let record = records + flow
                 let upper = looked.pointee.upper
                 let isIdle = time &- record.pointee.last > idle
-                if !isIdle, record.pointee.marks.contains(.plain) || isUsual(p, record, upper) {
+                if !isIdle, record.pointee.marks.contains(.allQuick) || isQuick(p, record, upper) {
                     record.pointee.last = time
                     mark(p, Int32(truncatingIfNeeded: flow), record, upper)
                     continue
@@ -386,13 +386,13 @@ public final class FlowTable: Element {
     @inline(never)
     private func lookUnusual(_ p: Packet) -> Looked {
         guard p.ipVersion != Item.noIP, FlowKey.isComplete(p) else {
-            return Looked(ends: 0, a0: 0, hash: 0, upper: 0)
+            return Looked(ends: .max, a0: 0, hash: 0, upper: 0)
         }
         let (key, upper) = FlowKey.of(p)
-        // IPv6 keys do not fit here: 0 sends the packet to the general search.
+        // IPv6 keys do not fit here: ends that no key has send the packet to the general search.
         return Looked(
-            ends: key.ends,
-            a0: p.ipVersion == 4 ? key.a0 : 0,
+            ends: p.ipVersion == 4 ? key.ends : .max,
+            a0: key.a0,
             hash: map.hash(key),
             upper: upper ? 1 : 0
         )
@@ -417,12 +417,11 @@ public final class FlowTable: Element {
         p.flags = ItemFlags(rawValue: p.flags.rawValue & ~ItemFlags.reverse.rawValue | reverse)
     }
 
-    /// Whether a TCP segment changes nothing of what is known of its flow but the last acknowledgment, which this records. Not so
-    /// SYN, FIN, RST, the first segment of its direction, all that come behind a FIN, and those of a flow that is being cut over.
+    /// Whether a TCP segment changes nothing of what is known of its flow but the last acknowledgment, which this records.
     @inline(__always)
-    private func isUsual(_ p: Packet, _ record: UnsafeMutablePointer<FlowRecord>, _ upper: UInt8) -> Bool {
-        let begun = FlowRecord.Marks.lowerBegun.rawValue &<< UInt32(upper)
-        if record.pointee.marks.rawValue & (begun | FlowRecord.Marks.closing.rawValue) != begun { return false }
+    private func isQuick(_ p: Packet, _ record: UnsafeMutablePointer<FlowRecord>, _ upper: UInt8) -> Bool {
+        let quick = FlowRecord.Marks.lowerQuick.rawValue &<< UInt32(upper)
+        if record.pointee.marks.rawValue & quick == 0 { return false }
         guard p.hasTransport else { return true }
         if !TCPFlags(rawValue: p.transportHeader.byte(13)).isPlainACK { return false }
         FlowRecord.acknowledge(record, p, upper)
@@ -516,24 +515,21 @@ public final class FlowTable: Element {
         return ports.source >= systemPorts || ports.destination < systemPorts
     }
 
-    /// The mark that says that a side has begun, where it is kept now.
-    private func begun(_ record: UnsafeMutablePointer<FlowRecord>, _ isUpper: Bool) -> FlowRecord.Marks {
-        let mark: FlowRecord.Marks = isUpper ? .upperBegun : .lowerBegun
-        return record.pointee.marks.contains(.cutOver) ? mark.put(by: 8) : mark
-    }
+    /// The mark that says that a side has begun.
+    private func begun(_ isUpper: Bool) -> FlowRecord.Marks { isUpper ? .upperBegun : .lowerBegun }
 
     /// Judges a segment of a flow whose side has begun.
     private func judge(_ segment: TCPSegment, _ flow: Int32, isUpper: Bool) -> TCPIncarnation.Verdict {
         let record = map.records + Int(flow)
         let marks = record.pointee.marks
         // The first segment of a side may answer a SYN, too.
-        guard marks.contains(begun(record, isUpper)) || segment.isACK else { return .same }
+        guard marks.contains(begun(isUpper)) || segment.isACK else { return .same }
         // 0, which is hardly ever acknowledged, stands for none.
         let next = UInt32(bigEndian: isUpper ? record.pointee.acknowledged.lower : record.pointee.acknowledged.upper)
         return incarnations.base[Int(flow)].judge(
             segment,
             isUpper: isUpper,
-            isOtherSeen: marks.contains(begun(record, !isUpper)),
+            isOtherSeen: marks.contains(begun(!isUpper)),
             next: next == 0 ? nil : next
         )
     }
@@ -541,12 +537,13 @@ public final class FlowTable: Element {
     /// Records what a segment of a flow says.
     private func note(_ p: Packet, _ segment: TCPSegment, _ flow: Int32, isUpper: Bool) {
         let record = map.records + Int(flow)
-        let begun = begun(record, isUpper)
+        let begun = begun(isUpper)
         if record.pointee.marks.isDisjoint(with: begun) {
             incarnations.base[Int(flow)].begin(segment, isUpper: isUpper)
             record.pointee.marks.insert(begun)
         }
         if incarnations.base[Int(flow)].isClosing { record.pointee.marks.insert(.closing) }
+        record.pointee.marks.sortOut()
         if segment.isACK, !segment.isRST { FlowRecord.acknowledge(record, p, isUpper ? 1 : 0) }
     }
 
@@ -597,7 +594,10 @@ public final class FlowTable: Element {
         if flow >= 0 {
             created &+= 1
             incarnations.base[Int(flow)] = TCPIncarnation()
-            if key.ipProtocol != 6 { map.records[Int(flow)].marks.insert(.plain) }
+            if key.ipProtocol != IPProtocol.tcp {
+                map.records[Int(flow)].marks.insert(.plain)
+                map.records[Int(flow)].marks.sortOut()
+            }
             context.did(.insert, 1)
             if !armed, idle != .max {
                 armed = true
@@ -654,9 +654,8 @@ public final class FlowTable: Element {
         guard
             context.sendMarker(behind: map.reference(flow))
         else { return false }
-        let quick = record.pointee.marks.intersection(.quick)
-        record.pointee.marks.subtract(.quick)
-        record.pointee.marks.formUnion([quick.put(by: 8), .cutOver])
+        record.pointee.marks.insert(.cutOver)
+        record.pointee.marks.sortOut()
         return true
     }
 
@@ -671,9 +670,8 @@ public final class FlowTable: Element {
             if context.sendMarker(behind: flow) { return }
         }
         cutOver &+= 1
-        let quick = record.pointee.marks.put(by: -8).intersection(.quick)
-        record.pointee.marks.subtract([FlowRecord.Marks.quick.put(by: 8), .cutOver])
-        record.pointee.marks.formUnion(quick)
+        record.pointee.marks.remove(.cutOver)
+        record.pointee.marks.sortOut()
         context.did(.update, 1)
     }
 
