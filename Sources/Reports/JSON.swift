@@ -217,12 +217,12 @@ public func fixed(_ x: Double, _ digits: Int) -> String {
     return sign + padded.dropLast(digits) + "." + padded.suffix(digits)
 }
 
-/// `n` with its thousands separated by spaces: `2 000 000`.
+/// `n` in groups of three digits: `2,000,000`.
 public func grouped(_ n: UInt64) -> String {
     let digits = String(n)
     var out = ""
     for (k, c) in digits.enumerated() {
-        if k > 0, (digits.count - k) % 3 == 0 { out += " " }
+        if k > 0, (digits.count - k) % 3 == 0 { out += "," }
         out.append(c)
     }
     return out

@@ -150,6 +150,13 @@ func notes(
     for one in infeasible { lines.append("'\(one.name)' cannot be modelled: \(one.reason)") }
     for result in results {
         guard let drop = result.firstDrop else { continue }
+        if result.sustainableRate == 0 {
+            lines.append(
+                "'\(result.name)': the \(drop.place) overflows at every rate that was tried, down to a thousandth of the \(mega(result.bound)) Mpps "
+                    + "that the resources alone would allow: more packets of the recording come at one moment than it has room for."
+            )
+            continue
+        }
         lines.append(
             "'\(result.name)': above \(mega(Double(result.sustainableRate))) Mpps the \(drop.place) overflows in bursts, before any "
                 + "resource is full; busiest is \(result.busiest.rawValue), \(fixed(result.utilisation[0].share * 100, 1)) %. "

@@ -220,11 +220,18 @@ private struct Draft {
         }
         out += "placements:\n"
         for (name, side, other) in [("host-only", Side.host, Sides.nic), ("nic-only", Side.nic, Sides.host)] {
-            let elsewhere = nodes.filter { $0.type.sides == other && $0.type.name != "Wire" }.map(\.name)
+            let elsewhere = nodes.filter {
+                $0.type.sides == other && $0.type.name != "Wire" || other == .host && writesFile($0.type)
+            }.map(\.name)
             let exceptions = elsewhere.isEmpty ? "" : "\(other.rawValue): [\(elsewhere.joined(separator: ", "))], "
             out += "  \(name): {\(exceptions)default: \(side.rawValue)}\n"
         }
         return out
+    }
+
+    /// Whether elements of a type write files, which are on the host.
+    private func writesFile(_ type: ElementDescriptor) -> Bool {
+        type.category == .sinks && type.parameters.contains { $0.name == "file" }
     }
 
     private func freeName(_ base: String) -> String {
@@ -242,6 +249,7 @@ private struct Draft {
         var out = "  # \(node.type.name) \(node.type.summary).\n"
         if node.type.parameters.isEmpty { return out + "  \(node.name): {type: \(node.type.name)}\n" }
         out += "  \(node.name):\n    type: \(node.type.name)\n"
+        if writesFile(node.type) { out += "    place: host  # its file is there\n" }
         let examples = examples(n)
         for parameter in node.type.parameters {
             out += "    # \(parameter.about) (\(parameter.type.description))\n"

@@ -8,6 +8,11 @@ import GraphFile
 /// Runs the tests of a graph: feeds packets written as text, and compares the packets that leave, and the records, with
 /// patterns.
 public enum GraphTestRunner {
+    /// The code of a test's failure, and what it means.
+    public static let failureCode = "test_failed"
+    public static let failureMeaning =
+        "What a graph did in a test is not what the test says: another packet, record or count came, or none."
+
     /// The result of one test.
     public struct Result: Sendable {
         /// The test's name.
@@ -48,7 +53,7 @@ public enum GraphTestRunner {
         func fail(_ message: String, _ mark: Mark, suggestion: String? = nil) {
             let place = tests.place(of: mark) ?? Place(file: tests.path, line: 1, column: 1, length: 1)
             let message = "\(test.name): \(message)"
-            failures.append(Diagnostic(.error, code: "test_failed", message, at: place, suggestion: suggestion))
+            failures.append(Diagnostic(.error, code: failureCode, message, at: place, suggestion: suggestion))
         }
         do {
             var bindings: [Int: WireBinding] = [:]

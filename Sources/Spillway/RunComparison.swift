@@ -216,7 +216,11 @@ extension GraphRun {
         options: Instance.Options,
         services: any Services = MemoryServices()
     ) throws -> Instance {
-        let sources = wires.map { WireArgument(name: $0.name, sources: $0.sources) }
+        let sources = wires.map { wire in
+            var source = wire
+            source.write = nil
+            return source
+        }
         let bindings = try bind(spec, sources)
         let known = ObservedServices(services, linkTypes: linkTypes(of: bindings))
         let instance = try Instance(spec, bindings: bindings, services: known, options: options)

@@ -235,20 +235,22 @@ struct Explain: ParsableCommand {
 
     func run() throws {
         // Some codes apply to both graphs and captures.
-        let codes = Set(Diagnostic.allCodes + CaptureCodes.all).sorted()
+        let codes = Set(Diagnostic.allCodes + CaptureCodes.all + [GraphTestRunner.failureCode]).sorted()
         guard let code else {
             try Output.result(
                 format == .json
                     ? JSON.array(codes.map { .string($0) }).text
                     : codes.map { code in
                         let summary =
-                            Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence) ?? ""
+                            Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence)
+                            ?? GraphTestRunner.failureMeaning
                         return "\(code)\n    \(summary)\n"
                     }.joined()
             )
             return
         }
-        let texts = [Diagnostic.explain(code), CaptureCodes.explain(code)].compactMap { $0 }
+        let failure = code == GraphTestRunner.failureCode ? "\(code)\n\n\(GraphTestRunner.failureMeaning)\n" : nil
+        let texts = [Diagnostic.explain(code), CaptureCodes.explain(code), failure].compactMap { $0 }
         if texts.isEmpty {
             let guess = nearest(to: code, among: codes).map { "; did you mean '\($0)'?" } ?? ""
             throw Failure.usage("there is no code '\(code)'\(guess)")

@@ -707,9 +707,24 @@ import Testing
             cmp plain merged
             run --wire p0.pcap --wire p1.pcap,p2.pcap.gz > apart || true
             ! cmp -s plain apart
+            model() { spillway compare graphs/classify.yaml --format json "$@" 2> error.txt; }
+            model --wire wire=$web > plain.json
+            model --wire wire=p0.pcap,p1.pcap,p2.pcap.gz --merge > merged.json
+            cmp plain.json merged.json
             """
         let outcome = try Tool.run(script, in: directory.url)
         #expect(outcome.status == 0, "\(outcome.output)\(outcome.error)")
+    }
+
+    /// A graph may be begun with nothing in it.
+    @Test(arguments: ["{graph: x, chains: []}", "{graph: x, elements: {wire: {type: Wire}}, chains: []}"])
+    func graphsWithoutChainsRun(text: String) throws {
+        let directory = try Workspace(root)
+        try Data(text.utf8).write(to: directory.url.appending(path: "x.yaml"))
+        for verb in ["check", "run"] {
+            let outcome = try Tool.run("spillway \(verb) x.yaml", in: directory.url)
+            #expect(outcome.status == 0, "\(outcome.error)")
+        }
     }
 
     @Test func tapAndTrace() throws {

@@ -83,7 +83,7 @@ public struct FlowKey: Equatable, Sendable {
         let ends = UInt64(ports &<< shift | ports &>> ((32 &- shift) & 31)) | UInt64(proto) &<< 32 | 4 &<< 40
         let a0 = max(addresses, swapped)
         let m = (a0 ^ key.k0).multipliedFullWidth(by: ends ^ key.k1)
-        return (ends, a0, m.high ^ m.low, UInt8(truncatingIfNeeded: upper))
+        return (ends, a0, m.high ^ m.low ^ ends, UInt8(truncatingIfNeeded: upper))
     }
 
     /// Source and destination are the halves of `addresses`; the order of the whole words decides, ports break ties.
@@ -140,12 +140,12 @@ public struct FlowKey: Equatable, Sendable {
 
     /// A keyed hash: without the key nobody can construct packets that collide.
     ///
-    /// Each half of a 128-bit product of keyed words depends on all their bits; odd key words keep a product from being 0 for
-    /// all inputs of one half.
+    /// The halves of a 128-bit product of keyed words together depend on all their bits. If the addresses equal their key, the
+    /// product is 0 whatever the ends are, so these are mixed in.
     @inlinable @inline(__always)
     public func hash(_ key: HashKey) -> UInt64 {
         let m = (a0 ^ key.k0).multipliedFullWidth(by: ends ^ key.k1)
-        var h = m.high ^ m.low
+        var h = m.high ^ m.low ^ ends
         if ends &>> 40 == 6 {
             let n = (a1 ^ b1 ^ key.k1).multipliedFullWidth(by: b0 ^ h)
             h = n.high ^ n.low ^ mix64(a1 &+ h)

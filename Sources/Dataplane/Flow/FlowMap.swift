@@ -45,8 +45,8 @@ struct FlowRecord: BitwiseCopyable {
         static var cutOver: Marks { Marks(rawValue: 32) }
         /// Packets took the slow path behind the marker.
         static var overtaken: Marks { Marks(rawValue: 64) }
-        /// An end has sent a FIN: every packet is judged.
-        static var closing: Marks { Marks(rawValue: 128) }
+        /// Every packet is judged: an end has sent a FIN, or two SYNs.
+        static var judged: Marks { Marks(rawValue: 128) }
         /// A packet of the lower end was seen.
         static var lowerBegun: Marks { Marks(rawValue: 256) }
         static var upperBegun: Marks { Marks(rawValue: 512) }
@@ -58,7 +58,7 @@ struct FlowRecord: BitwiseCopyable {
             subtract([.lowerQuick, .upperQuick, .allQuick])
             if contains(.cutOver) { return }
             if contains(.plain) { insert(.allQuick) }
-            if contains(.closing) { return }
+            if contains(.judged) { return }
             if contains(.lowerBegun) { insert(.lowerQuick) }
             if contains(.upperBegun) { insert(.upperQuick) }
         }

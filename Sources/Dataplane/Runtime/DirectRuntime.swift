@@ -95,7 +95,7 @@ public final class DirectRuntime {
             )
         }
         let made = Station.all(instance)
-        stations = .allocate(capacity: max(1, made.count))
+        stations = .allocate(capacity: made.count)
         _ = stations.initialize(from: made)
     }
 

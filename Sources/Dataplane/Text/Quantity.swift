@@ -124,6 +124,8 @@ public enum Quantity {
         let near = units.filter {
             written.count > 2 && $0.utf8.count > 2 && $0.utf8.first == written.first
                 && $0.lowercased() != unit.lowercased()
+                // `Mi` is not a slip for `M`.
+                && $0.contains("i") == unit.contains("i")
                 && editDistance(written, Array($0.utf8)) == 1
         }
         return near.count == 1 ? "\(decimal(mantissa, digits)) \(near[0])" : nil
@@ -202,9 +204,11 @@ public func nearest(to text: String, among words: [String]) -> String? {
     var best: (word: String, distance: Int)?
     for word in words {
         let distance = editDistance(Array(text.lowercased().utf8.prefix(64)), Array(word.lowercased().utf8.prefix(64)))
-        if distance <= max(1, min(3, word.utf8.count / 2)), distance < best?.distance ?? .max {
-            best = (word, distance)
+        // Of two words of one letter nothing says that one is meant by the other.
+        guard distance <= max(1, min(3, word.utf8.count / 2)), distance < max(text.utf8.count, word.utf8.count) else {
+            continue
         }
+        if distance < best?.distance ?? .max { best = (word, distance) }
     }
     return best?.word
 }

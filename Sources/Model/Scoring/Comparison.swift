@@ -361,10 +361,13 @@ public struct Comparison: Sendable {
         }
         let against = best.name == baseline.name ? results[ranking[1]] : baseline
         let ratio = Double(best.sustainableRate) / max(1, Double(against.sustainableRate))
+        if best.sustainableRate == 0 { return (false, "none; all lose packets at every rate that was tried") }
         if equal.count == 1 {
             return (
                 false,
-                "'\(best.name)' sustains the highest rate, \(lead(ratio)) '\(against.name)'"
+                against.sustainableRate > 0
+                    ? "'\(best.name)' sustains the highest rate, \(lead(ratio)) '\(against.name)'"
+                    : "'\(best.name)' sustains the highest rate; '\(against.name)' loses packets at every rate that was tried"
             )
         }
         var others = equal.filter { results[$0].name != best.name }

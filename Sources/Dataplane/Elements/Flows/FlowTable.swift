@@ -18,9 +18,11 @@ import CLinux
 /// begins a new connection and ends the old flow if the old connection is known to be closed: both sides have sent FIN, each
 /// acknowledged by the other, or one has sent a RST with the number that the other expected next. Otherwise a receiver would
 /// answer that SYN with a challenge ACK and go on (RFC 5961 section 4): the flow goes on, and ends when the other side answers
-/// the SYN with SYN-ACK or RST. If nothing was captured of the other side, the SYN is believed at once. With `checksum: verify`
+/// the SYN with SYN-ACK or RST. If nothing was captured of the other side, the SYN is believed at once, or, if only another SYN
+/// was before it, when its sender goes on behind it. With `checksum: verify`
 /// segments with a wrong TCP checksum say nothing of all this, nor, with `min_ttl`, those with a smaller TTL: no receiver
-/// accepts them.
+/// accepts them. Whether a receiver took what seemed to close a connection can nevertheless not be seen from here; a firewall, which
+/// also drops packets itself, sets `reuse: answered`: then only the answer to a SYN begins a new flow.
 ///
 /// If the path from `miss` to `insert` crosses the channel, packets of a flow are still on that slow path when its first one
 /// returns and creates the flow. None may overtake them, so the flow is cut over in two phases: a marker takes the slow path
@@ -37,6 +39,8 @@ public final class FlowTable: Element {
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
         /// Whether the TCP checksums of SYNs, FINs and RSTs are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
+        /// When the SYN of another connection between the same ends is believed.
+        public enum Reuse: String, CaseIterable, Sendable { case closed, answered }
         /// What packets of a flow do while it is cut over from the slow path to the fast path.
         public enum CutOver: String, CaseIterable, Sendable {
             case wait
@@ -52,6 +56,9 @@ public final class FlowTable: Element {
         public var checksum = ChecksumPolicy.ignore
         /// Segments with a smaller TTL or hop limit do not end a flow.
         public var minTTL = 0
+        /// When the SYN of another connection between the same ends is believed: once the one before is closed, or only when it is
+        /// answered.
+        public var reuse = Reuse.closed
         /// What packets of a flow do while earlier ones are still on the slow path.
         public var cutOver = CutOver.wait
         public init() {}
@@ -114,6 +121,11 @@ public final class FlowTable: Element {
         .init("checksum", \.checksum, "whether segments with a wrong TCP checksum leave the flow that is there alone"),
         .init("min_ttl", \.minTTL, in: 0...255, "so do segments whose TTL or hop limit is less"),
         .init(
+            "reuse",
+            \.reuse,
+            "when the SYN of another connection between the same ends is believed: once the one before is closed, or only when answered"
+        ),
+        .init(
             "cut_over",
             \.cutOver,
             "what packets of a new flow do while others are still on the slow path from `miss` to `insert`, across the channel"
@@ -158,6 +170,8 @@ public final class FlowTable: Element {
     private let evicts: Bool
     private let verifies: Bool
     private let minTTL: Int
+    /// A SYN is believed once the connection before it is closed.
+    private let trustsEnds: Bool
     private let waits: Bool
     private var created: UInt64 = 0
     private var evicted: UInt64 = 0
@@ -189,6 +203,7 @@ public final class FlowTable: Element {
         evicts = config.onFull == .evict
         verifies = config.checksum == .verify
         minTTL = config.minTTL
+        trustsEnds = config.reuse == .closed
         waits = config.cutOver == .wait
         openLayout = setup.layouts.register(FlowOpenCommand.layout)
         keys = .allocate(capacity: FlowTable.stage)
@@ -304,7 +319,7 @@ public final class FlowTable: Element {
             let p = batch[k]
             if p.ipVersion == 0, !Headers.locateUsual(p) { _ = Headers.locateSlowly(p) }
             let proto = p.ipProtocol
-            if p.ipVersion == 4, proto == IPProtocol.tcp || proto == IPProtocol.udp,
+            if p.ipVersion == 4, _fastPath(proto == IPProtocol.tcp) || proto == IPProtocol.udp,
                 p.flags.rawValue & (ItemFlags.transport.rawValue | ItemFlags.laterFragment.rawValue)
                     == ItemFlags.transport.rawValue
             {
@@ -483,7 +498,7 @@ public final class FlowTable: Element {
             flow = create(
                 FlowKey.of(p).key,
                 hash: looked.hash,
-                upperFirst: isClient(p, segment) ? isUpper : !isUpper,
+                upperFirst: !isAnswer && isClient(p, segment) ? isUpper : !isUpper,
                 at: time,
                 because: i,
                 context
@@ -530,6 +545,8 @@ public final class FlowTable: Element {
             segment,
             isUpper: isUpper,
             isOtherSeen: marks.contains(begun(!isUpper)),
+            hasAcknowledged: (isUpper ? record.pointee.acknowledged.upper : record.pointee.acknowledged.lower) != 0,
+            trustsEnds: trustsEnds,
             next: next == 0 ? nil : next
         )
     }
@@ -542,7 +559,8 @@ public final class FlowTable: Element {
             incarnations.base[Int(flow)].begin(segment, isUpper: isUpper)
             record.pointee.marks.insert(begun)
         }
-        if incarnations.base[Int(flow)].isClosing { record.pointee.marks.insert(.closing) }
+        record.pointee.marks.remove(.judged)
+        if incarnations.base[Int(flow)].judgesAll { record.pointee.marks.insert(.judged) }
         record.pointee.marks.sortOut()
         if segment.isACK, !segment.isRST { FlowRecord.acknowledge(record, p, isUpper ? 1 : 0) }
     }

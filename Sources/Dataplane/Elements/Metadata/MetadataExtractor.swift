@@ -13,7 +13,7 @@
 ///
 /// Forward is the direction from the client, as FlowTable tells it, and `src` is the client. Times are stamps in nanoseconds since
 /// 1970; those of a flow are its earliest and its latest. Bytes are those of the IP packets, including headers; `length` is that of
-/// the frame on the wire. TCP flags are all flags seen, as letters of `FSRPAUEC`. Ports are 0 if there are none, also if a fragment
+/// the whole frame, even if the capture holds less. TCP flags are all flags seen, as letters of `FSRPAUEC`. Ports are 0 if there are none, also if a fragment
 /// without ports came first.
 ///
 /// `end` is the first of these that applies: `rst`, `fin` (a segment with this flag was seen), `idle`, `evicted` (why the flow

@@ -4,8 +4,9 @@
 /// Passes packets up to a rate: a token bucket in functional time.
 ///
 /// The bucket holds `burst` packets for a rate in packets per second, and `burst` bytes for a rate in bits per second; it
-/// starts full. A packet passes if the bucket holds what it needs, or is full. Bytes are those on the wire. Arithmetic is in
-/// whole numbers, so a rate is met exactly over any time.
+/// starts full. A packet passes if the bucket holds what it needs, or is full. Bytes are those of whole frames, even if the capture
+/// holds fewer, without the 24 that an Ethernet port takes beside each. Arithmetic is in whole numbers, so a rate is met exactly
+/// over any time.
 ///
 /// Packets over the rate leave on `excess` if that is connected, and are dropped otherwise.
 public final class RateLimiter: Element {

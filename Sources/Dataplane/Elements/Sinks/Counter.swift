@@ -3,7 +3,7 @@
 
 /// Counts items and their bytes and passes them on.
 ///
-/// Bytes are those the packet had on the wire, even if the capture holds fewer.
+/// Bytes are those of whole frames, even if the capture holds fewer.
 public final class Counter: Element {
     public typealias Config = NoConfig
     public static let summary = "counts items and bytes"
@@ -13,7 +13,7 @@ public final class Counter: Element {
     public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "the same items")] }
     public static let handlers = [
         Handler<Counter>("packets", "items counted") { Int($0.packets) },
-        Handler<Counter>("bytes", "bytes counted, as on the wire") { Int($0.bytes) },
+        Handler<Counter>("bytes", "bytes counted, of whole frames") { Int($0.bytes) },
     ]
     public static let operations: [Operation] = [.update]
     public static let examples = [

@@ -311,7 +311,7 @@ public final class HTTPParser: Element {
         let acknowledged = state.pointee.acknowledged(by: piece)
         let missing = state.pointee.move(over: piece)
         var emitter = Emitter(self, state, i, context)
-        if piece.hasGap {
+        if piece.hasGap || missing != nil {
             parser.gap(side, missing, time: time, of: &state.pointee.http, to: &emitter)
         }
         if !piece.bytes.isEmpty {

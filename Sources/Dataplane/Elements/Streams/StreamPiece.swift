@@ -42,11 +42,12 @@ struct StreamPosition: BitwiseCopyable {
     private var next: UInt32 = 0
     private(set) var isKnown = false
 
-    /// Advances past a piece; returns how many bytes are missing before it, or 0 if that is unknown.
+    /// Advances past a piece; returns how many bytes are missing before it, or 0 if that is unknown. Those before the first piece of a
+    /// direction are known if the other side said where it is.
     @inline(__always)
     mutating func move(over piece: StreamPiece) -> Int {
         if piece.bytes.isEmpty, !piece.isSYN, !piece.hasGap { return 0 }
-        let missing = isKnown && piece.hasGap ? Int(TCPSequence.distance(piece.sequence, from: next)) : 0
+        let missing = isKnown ? Int(TCPSequence.distance(piece.sequence, from: next)) : 0
         isKnown = true
         next = piece.sequence &+ UInt32(truncatingIfNeeded: piece.bytes.count)
         return max(0, missing)

@@ -4,8 +4,8 @@
 // Overlapping segments among those that wait.
 extension TCPReassembler {
     /// Makes a segment and the waiting ones agree on every byte they share. True if it brings nothing: the same bytes are
-    /// already waiting, with the same range. A segment that `leaves` at once keeps its bytes against those that acknowledge
-    /// bytes not yet sent: the receiver may never accept these.
+    /// already waiting, with the same range. Those that acknowledge bytes not yet sent yield to others: the receiver may never
+    /// accept them.
     @discardableResult
     func resolveOverlap(
         _ i: Int32,
@@ -17,6 +17,7 @@ extension TCPReassembler {
         let own = directions.state(at: place)
         guard segment.size > 0, TCPSequence.precedes(segment.start, own.pointee.waiting.farthest) else { return false }
         let new = HeldSegments.Node(i, segment, .none)
+        let isNewAhead = !leaves && segment.isACK && isAhead(segment.acknowledgment, at: place)
         var isKnown = false
         var isConflict = false
         var isOverlap = false
@@ -36,7 +37,7 @@ extension TCPReassembler {
                     start: TCPSequence.distance(segment.start, from: old.start),
                     end: TCPSequence.distance(segment.end, from: old.end)
                 )
-                if leaves, isAhead(old, at: place, context) { yields = true }
+                if isAhead(old, at: place, context) != isNewAhead { yields = !isNewAhead }
                 if yields == keeps { continue }
                 let (source, target) = keeps ? (old, new) : (new, old)
                 if copySharedBytes(from: source, to: target, context) {

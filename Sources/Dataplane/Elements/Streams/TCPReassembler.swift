@@ -401,7 +401,8 @@ public final class TCPReassembler: Element {
         }
         if segment.flags.isURG {
             counters.urgent &+= 1
-            if config.urgent == .drop { return reject(i, for: .urgent, isFirst: isFirst, context) }
+            // Its receiver would take it: it must not leave even as the first packet of its connection.
+            if config.urgent == .drop { return context.drop(i, Drop.urgent) }
         }
         let wasAnswered = other.pointee.marks.contains(.answered)
         let judgement = own.pointee.judge(

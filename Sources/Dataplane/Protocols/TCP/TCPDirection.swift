@@ -202,8 +202,8 @@ struct TCPDirection: BitwiseCopyable {
         else {
             return nil
         }
-        // PAWS (RFC 7323 section 5).
-        if marks.contains(.timestamps), TCPSequence.precedes(timestamp, self.timestamp),
+        // PAWS (RFC 7323 section 5). Some systems send SYNs with the value 0, and their clock's only then: Linux takes them.
+        if marks.contains(.timestamps), self.timestamp != 0, TCPSequence.precedes(timestamp, self.timestamp),
             time &- stamped <= TCPDirection.timestampLife
         {
             return .oldTimestamp

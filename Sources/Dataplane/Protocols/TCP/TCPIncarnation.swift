@@ -36,6 +36,8 @@ struct TCPIncarnation: BitwiseCopyable {
         static var candidateIsUpper: Marks { Marks(rawValue: 512) }
         /// A RST was taken.
         static var reset: Marks { Marks(rawValue: 1024) }
+        /// The candidate came behind another SYN, and nothing was seen of the other end.
+        static var opening: Marks { Marks(rawValue: 2048) }
 
         /// The mark of one end.
         func of(_ isUpper: Bool) -> Marks { isUpper ? Marks(rawValue: rawValue << 1) : self }
@@ -60,7 +62,7 @@ struct TCPIncarnation: BitwiseCopyable {
     private(set) var marks: Marks = []
 
     /// Whether every segment has to be judged, not only those with SYN, FIN or RST.
-    var isClosing: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true)]) }
+    var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening]) }
 
     /// Whether nothing more can come of it but what is late.
     private var isClosed: Bool {
@@ -85,14 +87,36 @@ struct TCPIncarnation: BitwiseCopyable {
     ///
     /// - Parameters:
     ///   - isOtherSeen: anything was seen of the other end.
+    ///   - hasAcknowledged: the end has acknowledged anything.
+    ///   - trustsEnds: the SYN behind the end of a connection is believed; otherwise only one that is answered.
     ///   - next: the number that the other end expects next, as it acknowledged last; nil if it acknowledged nothing.
-    mutating func judge(_ segment: TCPSegment, isUpper: Bool, isOtherSeen: Bool, next: UInt32?) -> Verdict {
+    mutating func judge(
+        _ segment: TCPSegment,
+        isUpper: Bool,
+        isOtherSeen: Bool,
+        hasAcknowledged: Bool,
+        trustsEnds: Bool,
+        next: UInt32?
+    ) -> Verdict {
         if segment.isRST { return judge(reset: segment, isUpper: isUpper, next) }
         if segment.isSYN {
-            if segment.isACK { return isAnswer(segment, isUpper: isUpper) ? .answers : .same }
-            return judge(syn: segment, isUpper: isUpper, isOtherSeen: isOtherSeen)
+            if segment.isACK {
+                marks.remove(.opening)
+                return isAnswer(segment, isUpper: isUpper) ? .answers : .same
+            }
+            if segment.sequence == starts[isUpper] { return .same }
+            // Of two SYNs before any answer the other end tells which it took.
+            let isOpening = !isOtherSeen && !hasAcknowledged && marks.contains(.syn.of(isUpper))
+            if trustsEnds, isClosed || !isOtherSeen && !isOpening { return .begins }
+            note(candidate: segment, isUpper: isUpper, isOpening: isOpening)
+            return .same
         }
         guard segment.isACK else { return .same }
+        if marks.contains(.opening), marks.contains(.candidateIsUpper) == isUpper, segment.sequence == candidate {
+            // It goes on behind the later SYN, whose answer was not captured.
+            marks.remove(.opening)
+            if trustsEnds { return .begins }
+        }
         if marks.contains(.fin.of(!isUpper)), segment.acknowledgment == fins[!isUpper] {
             marks.insert(.finAcknowledged.of(!isUpper))
         }
@@ -100,20 +124,20 @@ struct TCPIncarnation: BitwiseCopyable {
         return .same
     }
 
-    private mutating func judge(syn segment: TCPSegment, isUpper: Bool, isOtherSeen: Bool) -> Verdict {
-        if segment.sequence == starts[isUpper] { return .same }
-        if isClosed || !isOtherSeen { return .begins }
+    private mutating func note(candidate segment: TCPSegment, isUpper: Bool, isOpening: Bool) {
         candidate = segment.start
         candidateEnd = segment.end
-        marks.remove(.candidateIsUpper)
+        marks.subtract([.candidateIsUpper, .opening])
         marks.formUnion(isUpper ? [.candidate, .candidateIsUpper] : .candidate)
-        return .same
+        if isOpening { marks.insert(.opening) }
     }
 
-    /// Whether a segment acknowledges the other side's candidate, and no more than that sent.
+    /// Whether a segment acknowledges the other side's candidate, and no more than that sent. The answer to the SYN that began the
+    /// connection may come again.
     private func isAnswer(_ segment: TCPSegment, isUpper: Bool) -> Bool {
         marks.contains(.candidate) && marks.contains(.candidateIsUpper) != isUpper
             && segment.acknowledgment &- candidate <= candidateEnd &- candidate
+            && !(marks.contains(.syn.of(!isUpper)) && segment.acknowledgment == starts[!isUpper] &+ 1)
     }
 
     private mutating func judge(reset segment: TCPSegment, isUpper: Bool, _ next: UInt32?) -> Verdict {

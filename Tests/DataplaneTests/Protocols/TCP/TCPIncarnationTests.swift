@@ -12,6 +12,7 @@ import Testing
         var incarnation = TCPIncarnation()
         var acknowledged: [UInt32?] = [nil, nil]
         var hasBegun = [false, false]
+        var trustsEnds = true
 
         mutating func see(_ segment: TCPSegment, of end: Int) -> TCPIncarnation.Verdict {
             var verdict = TCPIncarnation.Verdict.same
@@ -20,6 +21,8 @@ import Testing
                     segment,
                     isUpper: end == 1,
                     isOtherSeen: hasBegun[1 - end],
+                    hasAcknowledged: acknowledged[end] != nil,
+                    trustsEnds: trustsEnds,
                     next: acknowledged[1 - end]
                 )
             }
@@ -118,8 +121,42 @@ import Testing
 
     @Test func whatFollowsAFINIsJudged() throws {
         var bench = try opened()
-        #expect(!bench.incarnation.isClosing)
+        #expect(!bench.incarnation.judgesAll)
         try bench.see("S FA 521 111")
-        #expect(bench.incarnation.isClosing)
+        #expect(bench.incarnation.judgesAll)
+    }
+
+    /// The SYN-ACK that comes again answers the SYN that it answered before, whatever a later SYN claims to have sent.
+    @Test func anAnswerThatComesAgainIsNone() throws {
+        var bench = try opened()
+        #expect(try bench.see("C S 96 0 10", "S SA 500 101") == .same)
+        #expect(try bench.see("C S 8999 0 10", "S SA 900 9000") == .answers)
+    }
+
+    /// Of two SYNs before any answer, the answer tells which the server took; if it was not captured, what follows.
+    @Test func ofTwoSYNsOneIsAnswered() throws {
+        var first = Bench()
+        #expect(try first.see("C S 100", "C S 5000") == .same)
+        #expect(try first.see("S SA 500 101") == .same && !first.incarnation.judgesAll)
+        var second = Bench()
+        #expect(try second.see("C S 100", "C S 5000", "S SA 500 5001") == .answers)
+        var unseen = Bench()
+        #expect(try unseen.see("C S 100", "C S 5000") == .same && unseen.incarnation.judgesAll)
+        #expect(try unseen.see("C A 101 501 10") == .same)
+        #expect(try unseen.see("C A 5001 501 10") == .begins)
+    }
+
+    /// A firewall does not know what the server made of a RST: it believes answers alone.
+    @Test func answersAloneAreBelieved() throws {
+        for end in [["S R 521"], ["C FA 111 521", "S FA 521 112", "C A 112 522"], ["C R 111"]] {
+            var bench = try opened()
+            bench.trustsEnds = false
+            for text in end { try bench.see(text) }
+            #expect(try bench.see("C S 9000") == .same)
+            #expect(try bench.see("S SA 700 9001") == .answers)
+        }
+        var half = Bench()
+        half.trustsEnds = false
+        #expect(try half.see("C S 100", "C A 101 501 10", "C S 9000", "C A 9001 501 10") == .same)
     }
 }
