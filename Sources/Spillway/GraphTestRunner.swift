@@ -8,8 +8,9 @@ import GraphFile
 /// Runs the tests of a graph: feeds packets written as text, and compares the packets that leave, and the records, with
 /// patterns.
 public enum GraphTestRunner {
-    /// The code of a test's failure, and what it means.
+    /// The code of a test's failure.
     public static let failureCode = "test_failed"
+    /// What that code means, in a sentence.
     public static let failureMeaning =
         "What a graph did in a test is not what the test says: another packet, record or count came, or none."
 
