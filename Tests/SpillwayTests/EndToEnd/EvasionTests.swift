@@ -450,6 +450,17 @@ import Testing
         #expect(Self.isAttack(try read(Self.opened() + trick.segments, settings: others + [(setting, value)]).text))
     }
 
+    /// `checksum` and `min_ttl` are not on that list: without them a segment that does not arrive may block its connection, and hides
+    /// nothing.
+    @Test(arguments: [("checksum", "ignore"), ("min_ttl", "0")])
+    func segmentsThatDoNotArriveHideNothing(_ setting: String, _ value: String) throws {
+        let settings = Self.settings.filter { $0.0 != setting } + [(setting, value)]
+        for trick in Self.tricks {
+            let read = try read(Self.opened() + trick.segments, settings: settings)
+            #expect(!Self.isAttack(read.text), "\(trick.name)")
+        }
+    }
+
     // MARK: Tricks together, and honest clients
 
     /// Any tricks in any order before and between the segments of the attack.

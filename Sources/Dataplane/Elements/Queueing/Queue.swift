@@ -4,8 +4,8 @@
 /// Holds packets in order of arrival and releases them as time passes.
 ///
 /// With a `rate` the queue is a link of that speed: a packet leaves when the one before it has been sent, and its time becomes
-/// the moment it leaves. Bytes are those of whole frames, without the 24 that an Ethernet port takes beside each. Without, a packet leaves unchanged as soon as time has moved past its arrival, so the queue holds
-/// whatever arrives at one moment.
+/// the moment it leaves. Bytes are those of whole frames, without the 24 that an Ethernet port takes beside each. Without a rate,
+/// a packet leaves unchanged as soon as time has moved past its arrival, so the queue holds whatever arrives at one moment.
 ///
 /// Packets that find the queue full are dropped (tail drop). At the end of the input the queue empties at its rate.
 public final class Queue: Element {

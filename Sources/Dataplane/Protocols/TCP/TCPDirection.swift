@@ -202,7 +202,7 @@ struct TCPDirection: BitwiseCopyable {
         else {
             return nil
         }
-        // PAWS (RFC 7323 section 5). Some systems send SYNs with the value 0, and their clock's only then: Linux takes them.
+        // PAWS (RFC 7323 section 5). Some systems send 0 in their SYN and the time only afterwards; Linux accepts that.
         if marks.contains(.timestamps), self.timestamp != 0, TCPSequence.precedes(timestamp, self.timestamp),
             time &- stamped <= TCPDirection.timestampLife
         {
