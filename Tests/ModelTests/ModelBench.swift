@@ -384,6 +384,7 @@ let testCatalog = Catalog([
     ElementDescriptor(Doubler.self), ElementDescriptor(Again.self), ElementDescriptor(Pairs.self),
     ElementDescriptor(Ticker.self), ElementDescriptor(SmallTable.self), ElementDescriptor(FlowWatcher.self),
     ElementDescriptor(MassEnder.self), ElementDescriptor(FlowTable.self), ElementDescriptor(Opener.self),
+    ElementDescriptor(IPDefragmenter.self),
 ])
 
 /// A graph from `name: Type` and `name.port -> name.port`.

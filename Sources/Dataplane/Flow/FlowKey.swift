@@ -5,7 +5,7 @@
 ///
 /// The lower of the two ends, compared as numbers in memory order, comes first; which end that is has no meaning.
 @frozen
-public struct FlowKey: Equatable, Sendable {
+public struct FlowKey: Hashable, Sendable {
     /// Ports of the lower and upper end in memory order, protocol, IP version.
     public var ends: UInt64
     /// IPv4: both addresses in the first word. IPv6: lower address in `a0` and `a1`, upper in `b0` and `b1`.
@@ -30,6 +30,9 @@ public struct FlowKey: Equatable, Sendable {
     public func spread(_ key: HashKey) -> UInt32 { UInt32(truncatingIfNeeded: hash(key)) | 1 }
     /// The key of ``spread(_:)``, for frequent callers to store.
     public static var spreadKey: HashKey { HashKey(seed: 0) }
+
+    /// The key of everything that the two hosts send each other.
+    public var hosts: FlowKey { FlowKey(ends: (ends &>> 40) &<< 40, a0: a0, a1: a1, b0: b0, b1: b1) }
 
     /// The IP protocol number.
     var ipProtocol: UInt8 { UInt8(truncatingIfNeeded: ends &>> 32) }

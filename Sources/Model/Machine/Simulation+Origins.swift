@@ -70,6 +70,7 @@ extension Simulation where W: ~Copyable {
         if merges > 0 { unlink(number) }
         if number != oldest { return }
         while oldest < newest, origins[slot(oldest)].isDone { oldest &+= 1 }
+        if !pauses.isEmpty { endPauses() }
         takeControls()
     }
 

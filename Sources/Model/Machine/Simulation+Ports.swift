@@ -49,10 +49,33 @@ extension Simulation where W: ~Copyable {
         }
         macFree = begin &+ macInterval
         if begin == now {
-            enqueue(j)
+            admitArrival(j)
         } else {
             macWaiting.append(j, jobs.base)
             events.plan(.macDone, at: begin, 0)
+        }
+    }
+
+    /// Queues a packet that has arrived, unless it or one before it with its key waits for everything older.
+    mutating func admitArrival(_ j: Int32) {
+        let job = jobs[Int(j)]
+        let key = origins.base[slot(job.origin)].key
+        if let k = pauses.firstIndex(where: { $0.key == key }) {
+            pauses[k].waiting.append(j, jobs.base)
+        } else if job.waitsForAll, oldest < job.origin {
+            var waiting = List()
+            waiting.append(j, jobs.base)
+            pauses.append((key, job.origin, waiting))
+        } else {
+            enqueue(j)
+        }
+    }
+
+    /// Queues the packets that waited for everything older, if that is through.
+    mutating func endPauses() {
+        while let k = pauses.firstIndex(where: { $0.until <= oldest }) {
+            var waiting = pauses.remove(at: k).waiting
+            while let j = waiting.popFirst(jobs.base) { enqueue(j) }
         }
     }
 

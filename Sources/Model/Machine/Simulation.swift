@@ -70,6 +70,8 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     let macSlack: Int64
     var macFree: Int64 = 0
     var macWaiting = List()
+    /// Keys whose packets wait until everything before origin `until` is through.
+    var pauses: [(key: UInt32, until: Int64, waiting: List)] = []
 
     var jobs = Block(4096, Job())
     var freeJobs = FreeList()
@@ -284,7 +286,7 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
         case .command: enqueue(event.subject)
         case .interrupt: if event.subject == interrupt { raiseInterrupt() }
         case .wireOut: sent(event.subject)
-        case .macDone: if let job = macWaiting.popFirst(jobs.base) { enqueue(job) }
+        case .macDone: if let job = macWaiting.popFirst(jobs.base) { admitArrival(job) }
         }
     }
 }

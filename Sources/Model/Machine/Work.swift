@@ -59,6 +59,8 @@ struct Job: Linked {
     var isAdmitted = false
     /// The marker that it waits for; -1 for none.
     var awaited: Int64 = -1
+    /// An arrival that may belong to the flow of any other before it, whatever their keys: it begins once they are through.
+    var waitsForAll = false
     /// It waits in the reorder buffer.
     var isWaiting = false
     /// The element that a marker returns to, and the merge points there that it has already passed.

@@ -27,6 +27,7 @@ struct ElementCalls: ~Copyable {
     private(set) var holds = false
     private var ticks: OperationTicks
     private let key = FlowKey.spreadKey
+    private var keys = ArrivalKeys()
     /// Counts of the last call: only operations that occurred.
     let counts = Block(Operation.allCases.count, OperationCount())
     /// For each edge the order of its last item, in this service: later items come no earlier.
@@ -105,14 +106,14 @@ struct ElementCalls: ~Copyable {
     }
 
     /// The next packet, at its wire; nil if no item was free and it was dropped.
-    mutating func arrive() -> (item: Int32, wire: Int, key: UInt32, headers: UInt16)? {
+    mutating func arrive() -> (item: Int32, wire: Int, key: UInt32, headers: UInt16, isFirst: Bool)? {
         let wire = inlets.wire
         let taken = inlets.take(1, before: limit, into: scratch.base) == 1 ? scratch[0] : nil
         look()
         guard let i = taken else { return nil }
-        let facts = order(Packet(items + Int(i)), key)
+        let facts = keys.take(Packet(items + Int(i)))
         headers[Int(i)] = facts.headers
-        return (i, wire, facts.key, facts.headers)
+        return (i, wire, facts.key, facts.headers, facts.isFirst)
     }
 
     /// Begins a service: the calls from here on belong together, and items of other services have their own order.

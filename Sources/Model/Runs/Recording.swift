@@ -162,6 +162,7 @@ private final class Recorder: RunObserver {
     private var firstEnding: Int?
     private var ticks: OperationTicks
     private let key = FlowKey.spreadKey
+    private var keys = ArrivalKeys()
     /// For each item of the pool the visit that it is heading for.
     private var visitOf: [Int32]
     /// The identity of each pool item when it was last held: its place in the order of items shows whether it is still the
@@ -213,9 +214,9 @@ private final class Recorder: RunObserver {
         if packets & 1023 == 0 { progress(.recorded(packets: packets)) }
         packets += 1
         bytes += Int(length)
-        let facts = order(item, key)
+        let facts = keys.take(item)
         let now = instance.pool.now(i)
-        traffic?.append(item, now: now, wire: wire, key: facts.key)
+        traffic?.append(item, now: now, wire: wire, key: order(item, key).key)
         roots.append(
             Recording.Root(
                 time: now,

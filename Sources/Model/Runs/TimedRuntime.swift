@@ -181,13 +181,14 @@ public final class TimedRuntime {
             let taken = elements.arrive()
             arrived += 1
             plan()
-            guard let (item, wire, key, headers) = taken else { return nil }
+            guard let (item, wire, key, headers, isFirst) = taken else { return nil }
             var job = Job()
             job.kind = .arrival
             job.ref = item
             job.node = Int32(wire)
             job.length = elements.length(of: item)
             job.headers = headers
+            job.waitsForAll = isFirst
             return (job, key, elements.now(item))
         }
 

@@ -199,4 +199,73 @@ import Testing
             #expect(outcome.forced == 0 && outcome.completed == 2_000 && instance.lostItems == 0, "\(sides)")
         }
     }
+
+    /// Whole datagrams and fragments of one flow, which show no ports, stay in order in every placement, as in a direct run.
+    @Test(arguments: ["wait", "slow_path"]) func fragmentsStayInOrder(_ choice: String) throws {
+        let spec = graph(
+            ["w": "Wire", "d": "IPDefragmenter", "known": "FlowTable", "slow": "Toucher"],
+            ["w.rx -> d", "d -> known.in"] + Self.edges.dropFirst(),
+            ["known": ["cut_over": choice]]
+        )
+        for gap in [150, 500, 3_000] as [Int64] {
+            let packets = Self.datagrams(1_500, gap: gap)
+            func instance(_ out: MemoryDestination) throws -> Instance {
+                var options = Instance.Options()
+                options.poolCapacity = 65_536
+                let binding = WireBinding(source: MemorySource(packets), destination: out)
+                return try Instance(spec, bindings: [0: binding], services: NoServices(), options: options)
+            }
+            let direct = MemoryDestination()
+            try DirectRuntime(instance(direct)).run()
+            #expect(direct.packets.count == 1_500)
+            for sides in spec.allPlacements {
+                let out = MemoryDestination()
+                let outcome = try TimedRuntime(
+                    instance(out),
+                    placement: sides,
+                    profile: Self.profile,
+                    load: .captureTime
+                ).run()
+                #expect(outcome.dropped == 0 && outcome.forced == 0 && out.packets.count == 1_500)
+                let isSame = out.byFlow == direct.byFlow
+                #expect(isSame, "\(sides) \(gap)")
+            }
+        }
+    }
+
+    /// UDP datagrams of six flows between three pairs of hosts, of which a third come in two fragments: of the second pair from the
+    /// middle on, of the third never. The second fragment may come behind the next datagram.
+    private static func datagrams(_ count: Int, gap: Int64) -> [MemorySource.Packet] {
+        var packets: [MemorySource.Packet] = []
+        for k in 0..<count {
+            let random = mix64(UInt64(k))
+            let flow = UInt8(random % 6)
+            let pair = flow % 3
+            var bytes = [UInt8](repeating: 0, count: 14 + 20 + 32)
+            bytes[12] = 8
+            bytes.replaceSubrange(
+                14..<38,
+                with: [
+                    0x45, 0, 0, 52, UInt8(k >> 8), UInt8(k & 255), 0, 0, 64, 17, 0, 0, 10, 0, 0, pair, 10, 1, 0, 1, 3,
+                    flow, 0, 53,
+                ]
+            )
+            for j in 0..<8 { bytes[42 + j] = UInt8(truncatingIfNeeded: k >> (8 * j)) }
+            let time = 1_000_000_000 + Int64(k) * gap
+            let isFragmented = pair < 2 && (pair == 0 || k > count / 2) && random >> 32 % 3 == 0
+            if isFragmented { bytes[20] = 0x20 }
+            packets.append(MemorySource.Packet(bytes: bytes, wireLength: bytes.count, time: time))
+            guard isFragmented else { continue }
+            bytes[20] = 0
+            bytes[21] = 4
+            packets.append(
+                MemorySource.Packet(
+                    bytes: bytes,
+                    wireLength: bytes.count,
+                    time: time + (random >> 40 & 1 == 0 ? gap / 3 : gap * 3 / 2)
+                )
+            )
+        }
+        return packets.sorted { $0.time < $1.time }
+    }
 }
