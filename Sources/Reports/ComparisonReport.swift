@@ -50,7 +50,7 @@ public struct ComparisonReport: ModelReport, Sendable {
         let c = comparison
         return (resultTable(c.results, baseline: c.baseline).same.map { [$0] } ?? [])
             + ["Best: \(c.verdict)."] + flowLines(c.results)
-            + (c.isComparable ? sensitivityLines(c.sensitivity) : [])
+            + (c.best != nil ? sensitivityLines(c.sensitivity) : [])
             + notes(c.results, c.recorded, c.infeasible)
             + profileLines(c.profiles, hostsDiffer: c.hostsDiffer)
     }
@@ -81,10 +81,10 @@ public struct ComparisonReport: ModelReport, Sendable {
                 ("baseline", .string(c.baseline.name)),
                 ("placements", .array(c.results.map { resultJSON($0, c.baseline, c.recorded) })),
                 ("infeasible", infeasibleJSON(c.infeasible)),
-                ("best", c.isComparable ? .string(c.results[c.ranking[0]].name) : .null),
+                ("best", c.best.map { .string($0.name) } ?? .null),
                 ("verdict", .string(c.verdict)),
                 ("tie", .bool(c.isTie)),
-                ("sensitivity", c.isComparable ? sensitivityJSON(c.sensitivity) : .null),
+                ("sensitivity", c.best != nil ? sensitivityJSON(c.sensitivity) : .null),
                 ("hosts_differ", .bool(c.hostsDiffer)),
                 (
                     "prices_usd",

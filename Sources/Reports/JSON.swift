@@ -23,6 +23,12 @@ public enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByBooleanLite
         return members.first { $0.0 == name }?.1
     }
 
+    /// This object with another member at its end; any other value unchanged.
+    public func adding(_ name: String, _ value: JSON) -> JSON {
+        guard case .object(let members) = self else { return self }
+        return .object(members + [(name, value)])
+    }
+
     /// The text, with two spaces per level and a final newline.
     public var text: String {
         var out = ""

@@ -121,7 +121,9 @@ struct ModelOptions: ParsableArguments {
             let (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
             switch format {
             case .text: try Output.result(report.text(width: Terminal(1).width))
-            case .json: try Output.result(report.json.text)
+            case .json:
+                let warnings = JSON.array(notes.warnings.map { .string($0) })
+                try Output.result(report.json.adding("warnings", warnings).text)
             case .markdown: try Output.result(report.markdown)
             }
             var content = RunDirectory.Content(

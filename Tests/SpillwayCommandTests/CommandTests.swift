@@ -434,6 +434,15 @@ import Testing
         for words in ["compressed data at byte", "packets of link type", "a stamp before that of an earlier packet"] {
             #expect(damaged.error.contains("warning: ") && damaged.error.contains(words), "\(damaged.error)")
         }
+        // Programs that read the JSON find the same.
+        if ["run", "compare", "plan"].contains(verb) {
+            let json = try Tool.run(
+                "spillway \(verb) small.yaml \(arguments) --wire wire=odd.gz,user0.pcap --format json",
+                in: directory.url
+            )
+            let warnings = try #require(json.output.range(of: "\"warnings\": ["))
+            #expect(json.output[warnings.upperBound...].contains("a stamp before that"), "\(json.output)")
+        }
         // What comes after it is not read.
         let behind = try run("cp Examples/captures/vlan.pcapng next.pcapng", "cut.pcap,next.pcapng")
         #expect(behind.status == 65, "\(behind.error)")

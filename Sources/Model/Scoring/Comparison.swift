@@ -171,6 +171,10 @@ public struct Comparison: Sendable {
     /// Indices into ``results`` by sustainable rate, best first; those that the search cannot distinguish by fewer host cycles,
     /// bytes that cross, p99, rate, and elements on the NIC.
     public var ranking: [Int]
+    /// The first of ``ranking``; nil if they cannot be compared, or none carries any rate that was tried.
+    public var best: PlacementResult? {
+        isComparable && results[ranking[0]].sustainableRate > 0 ? results[ranking[0]] : nil
+    }
     /// One sentence: which is best, and in what; or why that cannot be told.
     public var verdict: String
     /// The results can be compared. Not so if elements share state between flows and only some placements were run with them:
