@@ -36,9 +36,14 @@ extension TCPReassembler {
             case let position: return dispatch(i, segment, position, at: place, context)
             }
         }
-        if resolveOverlap(i, segment, at: place, leaves: false, context), ending == .none {
+        switch resolveOverlap(i, segment, at: place, leaves: false, context) {
+        case .tooMany: return context.drop(i, Drop.copies)
+        case .nothing where ending == .none:
             counters.again &+= 1
+            // Whoever follows has not read the bytes of which it is a copy, and the receiver takes either.
+            if remembers { context[i].flags.insert(.unread) }
             return bypass(i, context)
+        case .nothing, .something: break
         }
         counters.early &+= 1
         if own.pointee.waiting.isEmpty { addToHoleList(place, since: time) }

@@ -3,9 +3,20 @@
 
 // Overlapping segments among those that wait.
 extension TCPReassembler {
-    /// Makes a segment and the waiting ones agree on every byte they share. True if it brings nothing: the same bytes are
-    /// already waiting, with the same range. Those that acknowledge bytes not yet sent yield to others: the receiver may never
-    /// accept them.
+    /// What a segment brings, beside those that wait.
+    enum News {
+        case something
+        /// The same bytes are already waiting, with the same range.
+        case nothing
+        /// Its bytes wait in so many copies already that it may not wait, too.
+        case tooMany
+    }
+
+    /// How many copies of a segment's bytes may wait, on average: what making them agree costs is bounded by that.
+    static var mostCopies: Int { 32 }
+
+    /// Makes a segment and the waiting ones agree on every byte they share. Those that acknowledge bytes not yet sent yield to
+    /// others: the receiver may never accept them.
     @discardableResult
     func resolveOverlap(
         _ i: Int32,
@@ -13,26 +24,33 @@ extension TCPReassembler {
         at place: Int32,
         leaves: Bool,
         _ context: borrowing Context
-    ) -> Bool {
-        let own = directions.state(at: place)
-        guard segment.size > 0, TCPSequence.precedes(segment.start, own.pointee.waiting.farthest) else { return false }
-        let new = HeldSegments.Node(i, segment, .none)
-        let isNewAhead = !leaves && segment.isACK && isAhead(segment.acknowledgment, at: place)
+    ) -> News {
+        let list = directions.state(at: place).pointee.waiting
+        guard segment.size > 0, TCPSequence.precedes(segment.start, list.farthest) else { return .something }
+        let (count, shared) = held.find(segment.start, segment.end, in: list)
+        if count == 0 { return .something }
+        if !leaves, shared > TCPReassembler.mostCopies * Int(segment.size) { return .tooMany }
+        counters.overlaps &+= 1
         var isKnown = false
-        var isConflict = false
-        var isOverlap = false
+        for k in 0..<count {
+            let old = held.found(k, of: count)
+            context[old.pointee.item].flags.insert(.overlapped)
+            if old.pointee.start == segment.start, old.pointee.end == segment.end,
+                old.pointee.captured >= segment.captured
+            {
+                isKnown = true
+            }
+        }
+        let new = HeldSegments.Node(i, segment, .none)
+        if isInAgreement(new, with: count, context) { return isKnown ? .nothing : .something }
+        counters.conflicts &+= 1
+        context[i].flags.insert(.conflict)
+        let isNewAhead = !leaves && segment.isACK && isAhead(segment.acknowledgment, at: place)
         // First the segments that keep their bytes write them to the new one, then the new one writes to those that yield, so
         // that a byte kept by any segment is kept by all.
         for keeps in [true, false] {
-            var n = own.pointee.waiting.first
-            while n >= 0, TCPSequence.precedes(held.nodes[Int(n)].start, segment.end) {
-                let old = held.nodes[Int(n)]
-                n = old.next
-                guard TCPSequence.precedes(segment.start, old.end) else { continue }
-                isOverlap = true
-                if old.start == segment.start, old.end == segment.end, old.captured >= segment.captured {
-                    isKnown = true
-                }
+            for k in 0..<count {
+                let old = held.found(k, of: count).pointee
                 var yields = config.overlap.yields(
                     start: TCPSequence.distance(segment.start, from: old.start),
                     end: TCPSequence.distance(segment.end, from: old.end)
@@ -40,17 +58,28 @@ extension TCPReassembler {
                 if isAhead(old, at: place, context) != isNewAhead { yields = !isNewAhead }
                 if yields == keeps { continue }
                 let (source, target) = keeps ? (old, new) : (new, old)
-                if copySharedBytes(from: source, to: target, context) {
-                    isConflict = true
-                    context[old.item].flags.insert(.conflict)
-                    context[i].flags.insert(.conflict)
-                }
-                context[old.item].flags.insert(.overlapped)
+                if copySharedBytes(from: source, to: target, context) { context[old.item].flags.insert(.conflict) }
             }
         }
-        if isOverlap { counters.overlaps &+= 1 }
-        if isConflict { counters.conflicts &+= 1 }
-        return isKnown && !isConflict
+        return .something
+    }
+
+    /// Whether a segment has the same bytes as those just found. These agree with each other, so each byte is compared once.
+    private func isInAgreement(_ new: HeldSegments.Node, with count: Int, _ context: borrowing Context) -> Bool {
+        let bytes = context[new.item].payloadBytes
+        var done: Int32 = 0
+        for k in 0..<count {
+            let old = held.found(k, of: count).pointee
+            let offset = TCPSequence.distance(old.start, from: new.start)
+            let from = max(offset, done)
+            let to = min(Int32(new.captured), offset &+ Int32(old.captured))
+            if from >= to { continue }
+            work.compared += Int(to - from)
+            let other = context[old.item].payloadBytes + Int(from - offset)
+            if firstDifference(bytes + Int(from), other, Int(to - from)) != nil { return false }
+            done = to
+        }
+        return true
     }
 
     /// Sets the bytes that two segments share to the values in `source`; true if `target` had others.

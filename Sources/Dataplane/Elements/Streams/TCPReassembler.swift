@@ -84,8 +84,7 @@ public final class TCPReassembler: Element {
     public enum Drop: Int, DropReason {
         case badChecksum, lowTtl, urgent, badHeaderLength, noAck, wrongAck, signature, outOfWindow, oldTimestamp,
             afterEnd,
-            noRoom,
-            gap, flowDropped
+            noRoom, copies, gap, flowDropped
         public var about: String {
             switch self {
             case .badChecksum: "its TCP checksum is wrong and `checksum` is verify"
@@ -100,6 +99,7 @@ public final class TCPReassembler: Element {
             case .oldTimestamp: "its timestamp is older than one already seen (PAWS)"
             case .afterEnd: "its direction has ended with FIN or RST before its bytes"
             case .noRoom: "it came early, what may wait is full, and `on_gap` is wait"
+            case .copies: "its bytes wait already, in 32 copies or more"
             case .gap: "it waited for bytes that never came"
             case .flowDropped: "its connection had a hole and `on_gap` is drop_flow"
             }

@@ -3,26 +3,29 @@
 
 /// Segments that wait for earlier ones: lists of a bounded number of nodes, each list in order of sequence numbers.
 ///
-/// Overlapping segments agree on every byte they share: an arriving segment is reconciled with those that wait, byte by byte,
+/// A list is searched from its nearer end, and back from there only as far as something may overlap (`reach`). Overlapping segments agree on every byte they share: an arriving segment is reconciled with those that wait, byte by byte,
 /// by the ``OverlapPolicy``. So it does not matter from which of them a byte is read later. A segment keeps the range it
 /// arrived with, as receivers' policies depend on that.
 final class HeldSegments {
     struct Node: BitwiseCopyable {
         /// The item of the segment.
         var item: Int32
-        /// The next in sequence; -1 for none.
-        var next: Int32
+        /// The next in sequence and the one before; -1 for none.
+        var next: Int32 = -1
+        var previous: Int32 = -1
         /// Sequence numbers of its first byte and after its last one.
         var start: UInt32
         var end: UInt32
         /// The number of its bytes that were captured.
         var captured: UInt32
+        /// The greatest end of this and all before it, or more.
+        var reach: UInt32
         var ending: TCPEnding
 
         /// A segment that is in no list yet.
         init(_ item: Int32, _ segment: TCPSegment, _ ending: TCPEnding) {
             self.item = item
-            next = -1
+            reach = segment.end
             start = segment.start
             end = segment.end
             captured = segment.captured
@@ -46,6 +49,9 @@ final class HeldSegments {
 
     let nodes: UnsafeMutablePointer<Node>
     private let memory: ZeroedMemory<Node>
+    /// Node numbers that ``find(_:_:in:)`` found, at its end.
+    private let found: ZeroedMemory<Int32>
+    private let capacity: Int
     private var free: SlotPool
     /// Total bytes of all waiting segments.
     private(set) var bytes = 0
@@ -53,10 +59,15 @@ final class HeldSegments {
     init(capacity: Int) throws(OutOfMemory) {
         memory = try ZeroedMemory(capacity)
         nodes = memory.base
+        self.capacity = capacity
+        found = try ZeroedMemory(capacity)
         free = try SlotPool(capacity)
     }
 
-    deinit { memory.deallocate() }
+    deinit {
+        memory.deallocate()
+        found.deallocate()
+    }
 
     var isFull: Bool { free.isFull }
     /// The number of waiting segments.
@@ -65,27 +76,69 @@ final class HeldSegments {
     /// Inserts a segment in order among those of its direction; there must be room.
     func insert(_ node: Node, in list: inout List) {
         guard let n = free.take() else { preconditionFailure("more segments wait than there is room for") }
-        nodes[Int(n)] = node
         bytes += Int(node.end &- node.start)
         if list.isEmpty || TCPSequence.precedes(list.farthest, node.end) { list.farthest = node.end }
         list.count += 1
         list.bytes &+= Int32(truncatingIfNeeded: node.end &- node.start)
+        let before = last(of: list, until: node.start)
+        let behind = before < 0 ? list.first : nodes[Int(before)].next
+        let new = nodes + Int(n)
+        new.pointee = node
+        new.pointee.previous = before
+        new.pointee.next = behind
+        if before < 0 {
+            list.first = n
+        } else {
+            nodes[Int(before)].next = n
+            new.pointee.reach = TCPSequence.later(node.end, nodes[Int(before)].reach)
+        }
+        if behind < 0 { list.last = n } else { nodes[Int(behind)].previous = n }
+        var k = behind
+        while k >= 0, TCPSequence.precedes(nodes[Int(k)].reach, node.end) {
+            nodes[Int(k)].reach = node.end
+            k = nodes[Int(k)].next
+        }
+    }
+
+    /// The last segment of a direction that begins at `number` or before; -1 if none does.
+    private func last(of list: List, until number: UInt32) -> Int32 {
+        if list.isEmpty { return -1 }
+        let (first, last) = (nodes[Int(list.first)].start, nodes[Int(list.last)].start)
+        var n = list.last
         // Mostly they arrive in order, behind the hole.
-        if list.last >= 0, !TCPSequence.precedes(node.start, nodes[Int(list.last)].start) {
-            nodes[Int(list.last)].next = n
-            nodes[Int(n)].next = -1
-            list.last = n
-            return
+        if TCPSequence.distance(last, from: number) <= TCPSequence.distance(number, from: first) {
+            while n >= 0, TCPSequence.precedes(number, nodes[Int(n)].start) { n = nodes[Int(n)].previous }
+            return n
         }
-        var before: Int32 = -1
-        var at = list.first
-        while at >= 0, !TCPSequence.precedes(node.start, nodes[Int(at)].start) {
-            before = at
-            at = nodes[Int(at)].next
+        n = list.first
+        while n >= 0, !TCPSequence.precedes(number, nodes[Int(n)].start) { n = nodes[Int(n)].next }
+        return n < 0 ? list.last : nodes[Int(n)].previous
+    }
+
+    /// Finds the segments of a direction that share bytes with `range`, in order: ``found`` has their node numbers. Returns how many
+    /// there are, and how many bytes they share with it in all.
+    func find(_ start: UInt32, _ end: UInt32, in list: List) -> (count: Int, shared: Int) {
+        var count = 0
+        var shared = 0
+        var n = last(of: list, until: end &- 1)
+        while n >= 0 {
+            let node = nodes + Int(n)
+            if !TCPSequence.precedes(start, node.pointee.reach) { break }
+            if TCPSequence.precedes(start, node.pointee.end) {
+                count &+= 1
+                found.base[capacity &- count] = n
+                let from = TCPSequence.later(start, node.pointee.start)
+                shared &+= Int(TCPSequence.precedes(end, node.pointee.end) ? end &- from : node.pointee.end &- from)
+            }
+            n = node.pointee.previous
         }
-        nodes[Int(n)].next = at
-        if before < 0 { list.first = n } else { nodes[Int(before)].next = n }
-        if at < 0 { list.last = n }
+        return (count, shared)
+    }
+
+    /// The `k`th of the last `count` segments found.
+    @inline(__always)
+    func found(_ k: Int, of count: Int) -> UnsafeMutablePointer<Node> {
+        nodes + Int(found.base[capacity &- count &+ k])
     }
 
     /// The first segment of a direction; nil if none waits.
@@ -106,7 +159,7 @@ final class HeldSegments {
         let n = list.first
         let node = nodes[Int(n)]
         list.first = node.next
-        if list.first < 0 { list.last = -1 }
+        if list.first < 0 { list.last = -1 } else { nodes[Int(list.first)].previous = -1 }
         list.count -= 1
         list.bytes &-= Int32(truncatingIfNeeded: node.end &- node.start)
         free.give(n)

@@ -7,6 +7,10 @@ enum TCPSequence {
     @inline(__always)
     static func distance(_ a: UInt32, from b: UInt32) -> Int32 { Int32(bitPattern: a &- b) }
 
+    /// The later of two numbers.
+    @inline(__always)
+    static func later(_ a: UInt32, _ b: UInt32) -> UInt32 { precedes(a, b) ? b : a }
+
     /// Whether `a` comes before `b`.
     @inline(__always)
     static func precedes(_ a: UInt32, _ b: UInt32) -> Bool { distance(a, from: b) < 0 }
