@@ -7,7 +7,7 @@
 ///
 /// An input is three bytes that say how, then ten for each packet. Every byte of a stream has a value of its own, so that what
 /// leaves can be checked: bytes leave in order, each where it belongs and as some segment brought it, missing ones are
-/// marked, and nothing comes behind an end.
+/// marked, nothing comes behind an end, and no copy leaves unmarked ahead of what it is a copy of.
 enum FuzzReassembly {
     private static let mostPackets = 64
 
@@ -29,11 +29,15 @@ enum FuzzReassembly {
         }
     }
     private static let profiles = [
-        Profile { $0.isIndependent = true },
+        Profile {
+            $0.isIndependent = true
+            $0.reassembler.remember = 1 << 20
+        },
         Profile {
             $0.isIndependent = true
             $0.reassembler.checksum = .verify
             $0.reassembler.minTTL = 10
+            $0.reassembler.remember = 4096
         },
         Profile {
             $0.isIndependent = true
@@ -66,6 +70,7 @@ enum FuzzReassembly {
         Profile {
             $0.reassembler.segments = 8
             $0.reassembler.gapTimeout = 1
+            $0.reassembler.remember = 2048
             $0.batch = 7
         },
         Profile {
@@ -109,6 +114,7 @@ enum FuzzReassembly {
             var config = profile.reassembler
             config.overlap = overlap
             config.onGap = onGap
+            observer.remembers = config.remember > 0
             let elements = [FuzzNode(FlowTable.self, profile.flows), FuzzNode(TCPReassembler.self, config)]
             let (outputs, observer) = (profile.hasRest ? [0, 1] : [0], observer)
             graphs = (profile.isIndependent ? [profile.batch, 1] : [profile.batch]).map {
@@ -257,12 +263,16 @@ enum FuzzReassembly {
             var flow: FlowRef
             var isReverse: Bool
             var next: UInt32 = 0
+            /// Where its last segment ends; the capture may have cut it off before.
+            var end: UInt32 = 0
             var isKnown = false
             var hasEnded = false
             var transcript = FuzzTranscript()
         }
         private var directions: [Direction] = []
         private var content: FuzzContent?
+        /// Copies of bytes that the receiver may take are marked.
+        var remembers = false
         /// Bytes that left in streams.
         private(set) var bytes = 0
         private var rest: UInt64 = 0
@@ -279,6 +289,7 @@ enum FuzzReassembly {
 
         override func see(_ p: Packet, output: Int) {
             if output == 1 {
+                if remembers { checkCopy(p) }
                 var transcript = FuzzTranscript()
                 transcript.add(p.sequence)
                 rest &+= transcript.value
@@ -293,12 +304,29 @@ enum FuzzReassembly {
                 directions.append(Direction(flow: p.flow, isReverse: isReverse))
             }
             follow(piece, streamNumber(p, tcp), &directions[number])
+            if directions[number].isKnown { directions[number].end = TCPSegment(p).end }
             directions[number].transcript.add(p.sequence)
             directions[number].transcript.add(piece.sequence)
             directions[number].transcript.add(
                 p.flags.intersection([.gap, .overlapped, .conflict]).rawValue
             )
             directions[number].transcript.add(piece.bytes)
+        }
+
+        /// What is not marked brings nothing beyond what has left.
+        private func checkCopy(_ p: Packet) {
+            guard p.ipProtocol == IPProtocol.tcp, p.hasTransport, !p.isUnread, p.flow.index >= 0 else { return }
+            let segment = TCPSegment(p)
+            if segment.size == 0 || segment.isRST || segment.isSYN || !segment.isHeaderRight { return }
+            // Where nothing has left, the other side may have acknowledged it.
+            guard let own = directions.first(where: { $0.flow == p.flow && $0.isReverse == p.isReverse }), own.isKnown
+            else { return }
+            // Half of all numbers away is before and behind.
+            let ahead = TCPSequence.distance(segment.end, from: own.end)
+            require(
+                ahead <= 0 || ahead > 1 << 30,
+                "a copy ahead of its stream: up to \(segment.end), and \(own.end) is next"
+            )
         }
 
         /// Which stream of the input a packet is of; the flow's forward side need not be the input's.
@@ -376,6 +404,11 @@ extension FuzzReassembly {
             ),
             // A SYN with bytes waits for its answer, and a FIN within them comes first.
             ("fin-in-syn", [6, 0, 0] + packet(0, 248, flags: 2) + packet(0, 4, flags: 0x11, variant: 3)),
+            // A copy of what waits comes before the bytes that both follow.
+            (
+                "copy-of-what-waits",
+                usual + opening + packet(1, 10) + packet(21, 10) + packet(21, 10) + packet(11, 10) + ending
+            ),
             (
                 "reset-with-syn",
                 usual + packet(0, 9) + packet(0, 0, flags: 0x16) + packet(1, 0, flags: 0x06, back: true) + packet(0, 99)
