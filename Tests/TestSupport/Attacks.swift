@@ -12,7 +12,7 @@ public enum MadePacket {
     }
 
     /// One end of a connection.
-    public struct End: Sendable {
+    public struct End: Equatable, Sendable {
         var address: UInt32
         var port: UInt16
         public init(address: UInt32, port: UInt16) {

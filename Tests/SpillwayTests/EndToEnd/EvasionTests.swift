@@ -401,9 +401,11 @@ import Testing
         for lead in ["", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"] {
             let shift = UInt32(lead.utf8.count)
             let segments = Self.changed(trick.segments) { $0.sequence &+= shift }
-            let text = try read(Self.opened() + Self.cut(lead, 1000).filter { !$0.text.isEmpty } + segments, overlap)
-                .text
-            #expect(!Self.isAttack(text), "\(text)")
+            let all = Self.opened() + Self.cut(lead, 1000).filter { !$0.text.isEmpty } + segments
+            for gaps in ["skip", "wait"] {
+                let text = try read(all, overlap, settings: Self.settings + [("on_gap", gaps)]).text
+                #expect(!Self.isAttack(text), "\(gaps): \(text)")
+            }
         }
     }
 
@@ -509,7 +511,8 @@ import Testing
             segments.append(piece)
         }
         for overlap in Server.Overlap.allCases {
-            #expect(!Self.isAttack(try read(segments, overlap).text))
+            let settings = Self.settings + [("on_gap", seed % 2 == 0 ? "skip" : "wait")]
+            #expect(!Self.isAttack(try read(segments, overlap, settings: settings).text))
         }
     }
 
@@ -531,9 +534,82 @@ import Testing
         // Everything again, otherwise cut, until it has arrived.
         segments += Self.cut(text, 1 + Int.random(in: 0..<60, using: &random))
         if timestamps { segments = Self.changed(segments) { $0.timestamp = 1000 } }
-        let result = try read(Self.opened(timestamps: timestamps) + segments, timestamps: timestamps)
+        let settings = Self.settings + [("on_gap", seed % 4 < 2 ? "skip" : "wait")]
+        let result = try read(
+            Self.opened(timestamps: timestamps) + segments,
+            timestamps: timestamps,
+            settings: settings
+        )
         // A copy of what waits is not needed: the server gets the first.
         #expect(result.text == text && result.dropped <= copies)
+    }
+
+    /// A client whose segments all wait, and one whose bytes nobody acknowledges, take no room from others: what these send again
+    /// after a loss gets through.
+    @Test func nobodyIsCrowdedOut() throws {
+        let (honest, server) = (
+            MadePacket.End(address: 0xc000_0201, port: 40_000), MadePacket.End(address: 0xc633_6401, port: 80)
+        )
+        let text = [UInt8](repeating: 0x61, count: 1000)
+        func hostile(_ connections: Int, _ segment: (Int, MadePacket.End) -> [UInt8]) -> [[UInt8]] {
+            (0..<connections).flatMap { k in
+                (0..<1000).map { segment($0, MadePacket.End(address: 0xc000_0299, port: UInt16(1024 + k))) }
+            }
+        }
+        func sent(_ part: Int) -> [UInt8] {
+            MadePacket.tcp(honest, server, MadePacket.Flags.ack, seq: UInt32(1 + 1000 * part), ack: 1, text)
+        }
+        let opening = [
+            MadePacket.tcp(honest, server, MadePacket.Flags.syn, seq: 0),
+            MadePacket.tcp(server, honest, MadePacket.Flags.syn | MadePacket.Flags.ack, seq: 0, ack: 1),
+        ]
+        // The second segment is lost before the firewall.
+        let waiting = hostile(9) { k, client in
+            MadePacket.tcp(client, server, MadePacket.Flags.ack, seq: UInt32(10 + 2 * k), ack: 1, [0x61])
+        }
+        for gaps in ["skip", "wait"] {
+            let out = try run(opening + [sent(0), sent(2)] + waiting + [sent(1)], [("on_gap", gaps)])
+            let whole = out.filter { $0.from == honest }.map(\.start)
+            #expect(whole.suffix(3) == [1, 1001, 2001], "\(gaps): \(whole)")
+        }
+        // The only segment is lost behind it.
+        let unacknowledged = hostile(3) { k, client in
+            MadePacket.tcp(client, server, MadePacket.Flags.ack, seq: UInt32(1 + 1000 * k), ack: 1, text)
+        }
+        let out = try run(opening + [sent(0)] + unacknowledged + [sent(0)], [("remember", "1 MiB")])
+        #expect(out.filter { $0.from == honest }.map(\.start) == [1, 1, 1])
+    }
+
+    /// What leaves the firewall of some IP packets: who sent it, and its first sequence number.
+    private func run(
+        _ packets: [[UInt8]],
+        _ settings: [(String, String)]
+    ) throws -> [(from: MadePacket.End, start: UInt32)] {
+        let source = MemorySource(
+            packets.enumerated().map { number, bytes in
+                MemorySource.Packet(
+                    bytes: bytes,
+                    wireLength: bytes.count,
+                    time: 1_000 * Int64(number + 1),
+                    linkType: LinkType.raw
+                )
+            }
+        )
+        let out = CollectedPackets()
+        let instance = try Instance(
+            try shippedGraph("waf", [("on_full", "drop"), ("records", "records")] + settings),
+            bindings: [0: WireBinding(source: source, destination: out)],
+            services: KeptFiles()
+        )
+        try DirectRuntime(instance).run()
+        return out.packets.map { packet in
+            let bytes = packet.bytes
+            func number(_ at: Int, _ count: Int) -> UInt32 { bytes[at..<at + count].reduce(0) { $0 << 8 | UInt32($1) } }
+            let isSYN = bytes[33] & 2 != 0
+            return (
+                MadePacket.End(address: number(12, 4), port: UInt16(number(20, 2))), number(24, 4) + (isSYN ? 1 : 0)
+            )
+        }
     }
 
     /// Two connections in turn between the same ports, and a client that fell silent and came back.

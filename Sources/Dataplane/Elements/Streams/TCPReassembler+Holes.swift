@@ -20,7 +20,7 @@ extension TCPReassembler {
             if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes {
                 blocked = list.isEmpty ? -1 : place
             } else if held.isFull || held.bytes + size > config.bytes {
-                blocked = holes.first
+                blocked = largest(orOwn: place)
             } else {
                 break
             }
@@ -52,6 +52,26 @@ extension TCPReassembler {
         // It may show that the bytes of the SYN before it were taken.
         if !own.pointee.marks.contains(.answered) { drain(place, at: time, context) }
     }
+
+    /// The direction that gives way when all together hold too much: of those that have waited longest the one that holds most, or
+    /// the asker, if that is it; -1 if none holds anything. So who holds little keeps it, whatever others send.
+    private func largest(orOwn place: Int32) -> Int32 {
+        let counts = held.isFull
+        func size(_ place: Int32) -> Int32 {
+            let list = directions.state(at: place).pointee.waiting
+            return counts ? list.count : list.bytes
+        }
+        var best = holes.first
+        if best < 0 { return best }
+        var at = best
+        for _ in 1..<TCPReassembler.mostCompared {
+            at = holes.next(at, links)
+            if at < 0 { break }
+            if size(at) > size(best) { best = at }
+        }
+        return size(place) > size(best) ? place : best
+    }
+    private static var mostCompared: Int { 8 }
 
     /// Whether segments wait for bytes before them, not for those of the other side.
     func hasHole(_ direction: UnsafeMutablePointer<TCPDirection>) -> Bool {

@@ -30,7 +30,8 @@
 /// A receiver may not have got what has left, and may take another copy, which can differ. With `remember`, bytes are
 /// remembered until they are acknowledged, at most `flow_bytes` of one direction; a copy that differs is counted
 /// (`inconsistent`), a record leaves on `conflicts`, and the packet is marked, as are those of which a part can no longer be
-/// compared: so a firewall behind can drop them. When `remember` is reached, the direction remembered for longest is forgotten.
+/// compared: so a firewall behind can drop them. When `remember` is reached, the oldest bytes of the direction that has most are
+/// forgotten, of the eight remembered for longest and the one that asks.
 ///
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
 /// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
@@ -44,8 +45,8 @@
 /// - `wait`: holes are waited for; what no longer fits, and what waits at the end, is dropped;
 /// - `drop_flow`: where `skip` would skip a hole, the rest of the connection is dropped.
 ///
-/// All connections together hold at most `bytes` and `segments`: beyond that the policy is applied to the oldest hole at once,
-/// so that no connection can crowd out the others.
+/// All connections together hold at most `bytes` and `segments`: beyond that the policy is applied at once to the direction that
+/// holds most, of the eight with the oldest holes and the one that asks, so that no connection can crowd out the others.
 public final class TCPReassembler: Element {
     public struct Config: ElementConfig {
         /// What happens to a hole.
@@ -442,6 +443,10 @@ public final class TCPReassembler: Element {
     ) {
         let own = directions.state(at: place)
         switch position {
+        case .refused(.wrongAck) where segment.size == 0 && !segment.isSYN && !segment.isFIN && !isFirst:
+            // It brings nothing, and who is asked what it does not know answers, so that both ends find together again (RFC 9293
+            // section 3.5.1).
+            bypass(i, context)
         case .refused(let fault): reject(i, for: Drop(fault), isFirst: isFirst, context)
         case .ignoredReset:
             counters.resetsIgnored &+= 1

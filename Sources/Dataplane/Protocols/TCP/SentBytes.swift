@@ -4,8 +4,8 @@
 /// Bytes that left in order and are not acknowledged, of many directions: a receiver may not have got them, and may take another
 /// copy, which can differ (Ptacek and Newsham 1998, "inconsistent retransmission").
 ///
-/// Bounded: when all blocks are taken, the direction that began to be remembered longest ago is forgotten, and when one
-/// direction has more than its share, its oldest bytes are. A copy of forgotten bytes cannot be judged.
+/// Bounded: when all blocks are taken, the oldest bytes of a direction that has many are forgotten, and when one direction has
+/// more than its share, its own are. A copy of forgotten bytes cannot be judged.
 final class SentBytes {
     /// The bytes of one direction, without holes.
     struct List: BitwiseCopyable {
@@ -104,11 +104,9 @@ final class SentBytes {
         let list = lists[owner]
         var taken = free.take()
         if taken == nil {
-            let oldest = owners.first
-            let isOwn = oldest == owner
-            forgotten &+= UInt64(lists[oldest].pointee.end &- lists[oldest].pointee.first)
-            forget(oldest)
-            if isOwn { return false }
+            let largest = largest(orOwn: owner)
+            forgetFirstBlock(of: largest)
+            if largest == owner, list.pointee.isEmpty { return false }
             taken = free.take()
         }
         guard let n = taken else { preconditionFailure("bytes are remembered without room for any") }
@@ -121,6 +119,20 @@ final class SentBytes {
         }
         list.pointee.tail = n
         return true
+    }
+
+    /// The direction with most bytes, of those remembered for longest and the one that asks: whoever has few keeps them.
+    private func largest(orOwn owner: Int32) -> Int32 {
+        func size(_ owner: Int32) -> UInt32 {
+            lists[owner].pointee.isEmpty ? 0 : lists[owner].pointee.end &- lists[owner].pointee.first
+        }
+        var best = owner
+        var at = owners.first
+        for _ in 0..<8 where at >= 0 {
+            if size(at) > size(best) { best = at }
+            at = owners.next(at, ownerLinks)
+        }
+        return best
     }
 
     // MARK: Forgetting
@@ -141,7 +153,8 @@ final class SentBytes {
     }
 
     private func forgetFirstBlock(of owner: Int32) {
-        forgotten &+= UInt64(SentBytes.blockBytes)
+        let list = lists[owner].pointee
+        forgotten &+= UInt64(min(UInt32(SentBytes.blockBytes), list.end &- list.first))
         removeFirstBlock(of: owner)
     }
 
