@@ -8,10 +8,12 @@ import TestSupport
 @inline(never) @_optimize(none)
 func counted(_ runtime: DirectRuntime) throws { try runtime.run() }
 
-/// Puts an attack of some packets through the graph that all attacks are tried on.
-func measure(_ attack: Attack, _ count: Int) throws {
+/// Puts an attack of some packets, or its honest twin, through the graph that all attacks are tried on.
+func measure(_ attack: Attack, _ count: Int, isHonest: Bool) throws {
+    var twin = Attack.Twin(attack)
     let packets = (0..<count).map { number in
-        let bytes = attack.packet(number, of: count)
+        var bytes = attack.packet(number, of: count)
+        if isHonest { bytes = twin.packet(like: bytes) }
         let time = 1_000 * Int64(number + 1)
         return MemorySource.Packet(bytes: bytes, wireLength: bytes.count, time: time, linkType: LinkType.raw)
     }
@@ -20,7 +22,9 @@ func measure(_ attack: Attack, _ count: Int) throws {
     try counted(DirectRuntime(instance))
 }
 
-guard let attack = CommandLine.arguments.dropFirst().first.flatMap(Attack.init) else {
-    fatalError("usage: attack-meter ATTACK PACKETS...")
+let names = CommandLine.arguments.dropFirst()
+guard let attack = names.first.flatMap(Attack.init) else {
+    fatalError("usage: attack-meter ATTACK [honest] PACKETS...")
 }
-for count in CommandLine.arguments.dropFirst(2).compactMap({ Int($0) }) { try measure(attack, count) }
+let isHonest = names.dropFirst().first == "honest"
+for count in names.compactMap({ Int($0) }) { try measure(attack, count, isHonest: isHonest) }

@@ -77,6 +77,12 @@ public enum Attack: String, CaseIterable, Sendable {
     /// One-byte segments of one connection: in order; the last one first; every second one missing; each before one that waits
     /// far away.
     case bytesInOrder, bytesReversed, bytesWithHoles, bytesBeforeAnother
+    /// A thousand one-byte segments that wait, and then copies of one in their middle.
+    case copiesOfOne
+    /// Segments behind a hole, each a byte further than the one before: with the same bytes, and with others.
+    case shiftedCopies, shiftedConflicts
+    /// A thousand one-byte segments that wait, and then segments over all of them, with other bytes each time.
+    case conflictsWithMany
     /// A head without end, of one connection and of ever new ones.
     case endlessHead, endlessHeads
     /// Chunked bodies: as large as a number can say, in chunks of one byte, in an extension and in trailers without end.
@@ -139,6 +145,11 @@ public enum Attack: String, CaseIterable, Sendable {
         case .bytesBeforeAnother:
             // A thousand lie before one far away; then they are closed, and it begins again.
             return data(k, k % 1_000 == 1 ? 2 * k + 4_000 : 2 * k, [0x41])
+        case .copiesOfOne: return data(k, k <= 990 ? 2 * k : 990, [0x41])
+        case .shiftedCopies: return data(k, 1 + k % 4_000, [UInt8](repeating: 0x41, count: 60))
+        case .shiftedConflicts: return data(k, 1 + k % 4_000, [UInt8](repeating: UInt8(k & 255), count: 60))
+        case .conflictsWithMany:
+            return k <= 900 ? data(k, k, [0x41]) : data(k, 1, [UInt8](repeating: UInt8(k & 255), count: 900))
         case .endlessHead:
             return stream(k, "GET / HTTP/1.1\r\nHost: a\r\nA: ", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
         case .endlessHeads:
@@ -231,6 +242,82 @@ public enum Attack: String, CaseIterable, Sendable {
         k == 1
             ? data(k, 0, Array((first + rest).utf8))
             : data(k, first.utf8.count + (k - 1) * rest.utf8.count, Array(rest.utf8))
+    }
+
+    // MARK: Honest traffic to compare with
+
+    /// How many HTTP messages each packet of the honest twin brings; 0 for the bytes of one long body.
+    public var messages: Int {
+        switch self {
+        case .endlessHeads, .unansweredRequests, .lateResponses, .requestsWithHoles, .nearlyLines, .nearlyHeads,
+            .unfinishedHellos:
+            1
+        case .openRequest: 5
+        default: 0
+        }
+    }
+
+    /// Honest traffic of as many flows, in packets of the same sizes.
+    public struct Twin {
+        private struct Flow {
+            var sent: UInt32 = 1
+            var received: UInt32 = 1
+            var isAsking = false
+        }
+        private let messages: Int
+        private var flows: [UInt64: Flow] = [:]
+
+        /// The twin of an attack.
+        public init(_ attack: Attack) { messages = attack.messages }
+
+        /// A packet as large as one of the attack, between the same ends. Requests are answered in the next packet.
+        public mutating func packet(like attack: [UInt8]) -> [UInt8] {
+            func number(_ at: Int, _ count: Int) -> UInt64 {
+                attack[at..<at + count].reduce(0) { $0 << 8 | UInt64($1) }
+            }
+            // A later fragment shows no ports.
+            let isWhole = number(6, 2) & 0x1fff == 0
+            var client = MadePacket.End(address: UInt32(number(12, 4)), port: isWhole ? UInt16(number(20, 2)) : 1024)
+            if client.port == Attack.server.port { client = Attack.client(0) }
+            let size = max(0, attack.count - 40)
+            let key = UInt64(client.address) << 16 | UInt64(client.port)
+            var flow = flows[key] ?? Flow()
+            defer { flows[key] = flow }
+            if size == 0 { return MadePacket.tcp(client, Attack.server, MadePacket.Flags.syn, seq: 0) }
+            if flow.isAsking {
+                flow.isAsking = false
+                defer { flow.received += UInt32(size) }
+                let text = texts(size) { "HTTP/1.1 204 \($0)\r\n\r\n" }
+                return MadePacket.tcp(
+                    Attack.server,
+                    client,
+                    MadePacket.Flags.ack,
+                    seq: flow.received,
+                    ack: flow.sent,
+                    text
+                )
+            }
+            var text = [UInt8](repeating: 0x61, count: size)
+            if messages > 0 {
+                text = texts(size) { "GET /\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }
+                flow.isAsking = true
+            } else if flow.sent == 1, size >= Twin.post.count {
+                text.replaceSubrange(..<Twin.post.count, with: Twin.post)
+            }
+            defer { flow.sent += UInt32(size) }
+            return MadePacket.tcp(client, Attack.server, MadePacket.Flags.ack, seq: flow.sent, ack: flow.received, text)
+        }
+
+        /// Messages that together have `size` bytes.
+        private func texts(_ size: Int, _ message: (String) -> String) -> [UInt8] {
+            var out: [UInt8] = []
+            for k in 0..<messages {
+                let own = size * (k + 1) / messages - size * k / messages
+                out += message(String(repeating: "a", count: max(0, own - message("").utf8.count))).utf8
+            }
+            return out
+        }
+        private static let post = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n".utf8)
     }
 
     // MARK: What is to be served all the same

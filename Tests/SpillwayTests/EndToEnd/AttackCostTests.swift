@@ -24,8 +24,8 @@ struct AttackCostTests {
         return Dictionary(rows.map { (String($0.1), Int($0.2.replacing(",", with: ""))!) }) { a, _ in a }
     }
 
-    /// Instructions for attacks of these many packets.
-    static func instructions(_ attack: Attack, _ counts: [Int]) throws -> [Int] {
+    /// Instructions for attacks of these many packets, or for their honest twins.
+    static func instructions(_ attack: Attack, _ counts: [Int], isHonest: Bool = false) throws -> [Int] {
         let scratch = Scratch()
         defer { scratch.remove() }
         let products = URL(filePath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
@@ -38,7 +38,10 @@ struct AttackCostTests {
         let options = [
             "--tool=callgrind", "--callgrind-out-file=\(output)", "--toggle-collect=\(name)", "--dump-after=\(name)",
         ]
-        _ = try Program.text("valgrind", options + [program, attack.rawValue] + counts.map { "\($0)" })
+        _ = try Program.text(
+            "valgrind",
+            options + [program, attack.rawValue] + (isHonest ? ["honest"] : []) + counts.map { "\($0)" }
+        )
         return try counts.indices.map { number in
             let text = try String(contentsOfFile: "\(output).\(number + 1)", encoding: .utf8)
             let line = try #require(text.split(separator: "\n").last { $0.hasPrefix("totals:") })
@@ -57,6 +60,9 @@ struct AttackCostTests {
         let cost = try Self.instructions(attack, [n, 2 * n, 4 * n])
         let (once, twice) = (cost[1] - cost[0], cost[2] - cost[1])
         #expect(once > 100 * n && Double(twice) < 2.3 * Double(once), "\(attack): \(cost)")
+        let honest = try Self.instructions(attack, [n, 2 * n], isHonest: true)
+        let ratio = Double(twice) / 2 / Double(honest[1] - honest[0])
+        #expect(ratio < 20, "\(attack): \(ratio) times what honest packets of the same sizes cost")
         #if !DEBUG
         let bound = try #require(try Self.bounds()[attack.rawValue])
         #expect(twice / (2 * n) <= bound, "\(attack): \(twice / (2 * n)) for each packet")

@@ -14,7 +14,7 @@ import Testing
     private static let decoy = "GET /index.html HTTP/1.1\r\nHost: ww\r\n\r\n"
     private static let honest = "GET /weather/today HTTP/1.1\r\nHost: www.example.com\r\nAccept: */*\r\n\r\n"
     private static let settings = [
-        ("checksum", "verify"), ("min_ttl", "3"), ("urgent", "drop"), ("idle", "0 s"), ("on_full", "drop"),
+        ("checksum", "verify"), ("ip_checksum", "verify"), ("min_ttl", "3"), ("urgent", "drop"), ("idle", "0 s"), ("on_full", "drop"),
         ("records", "records"),
     ]
 
@@ -567,11 +567,8 @@ import Testing
         let waiting = hostile(9) { k, client in
             MadePacket.tcp(client, server, MadePacket.Flags.ack, seq: UInt32(10 + 2 * k), ack: 1, [0x61])
         }
-        for gaps in ["skip", "wait"] {
-            let out = try run(opening + [sent(0), sent(2)] + waiting + [sent(1)], [("on_gap", gaps)])
-            let whole = out.filter { $0.from == honest }.map(\.start)
-            #expect(whole.suffix(3) == [1, 1001, 2001], "\(gaps): \(whole)")
-        }
+        let whole = try run(opening + [sent(0), sent(2)] + waiting + [sent(1)], [("on_gap", "wait")])
+        #expect(whole.filter { $0.from == honest }.map(\.start) == [1, 1, 1001, 2001])
         // The only segment is lost behind it.
         let unacknowledged = hostile(3) { k, client in
             MadePacket.tcp(client, server, MadePacket.Flags.ack, seq: UInt32(1 + 1000 * k), ack: 1, text)

@@ -3,7 +3,8 @@
 
 import CLinux
 
-/// Finds the flow of every packet: one conversation, both directions, by addresses, ports and protocol.
+/// Finds the flow of every packet: one conversation, both directions, by addresses, ports and protocol. VLAN tags and tunnels tell no
+/// flows apart: the same ends in two VLANs are one.
 ///
 /// The look-up is done once; the flow then travels with the packet, and elements downstream keep their state in arrays. The
 /// forward side is the client: who sent the SYN, or to whom the SYN-ACK was sent; otherwise the side whose port is not among

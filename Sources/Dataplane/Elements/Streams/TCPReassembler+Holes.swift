@@ -20,7 +20,7 @@ extension TCPReassembler {
             if Int(list.count) >= config.flowSegments || Int(list.bytes) + size > config.flowBytes {
                 blocked = list.isEmpty ? -1 : place
             } else if held.isFull || held.bytes + size > config.bytes {
-                blocked = largest(orOwn: place)
+                blocked = holes.first
             } else {
                 break
             }
@@ -52,26 +52,6 @@ extension TCPReassembler {
         // It may show that the bytes of the SYN before it were taken.
         if !own.pointee.marks.contains(.answered) { drain(place, at: time, context) }
     }
-
-    /// The direction that gives way when all together hold too much: of those that have waited longest the one that holds most, or
-    /// the asker, if that is it; -1 if none holds anything. So who holds little keeps it, whatever others send.
-    private func largest(orOwn place: Int32) -> Int32 {
-        let counts = held.isFull
-        func size(_ place: Int32) -> Int32 {
-            let list = directions.state(at: place).pointee.waiting
-            return counts ? list.count : list.bytes
-        }
-        var best = holes.first
-        if best < 0 { return best }
-        var at = best
-        for _ in 1..<TCPReassembler.mostCompared {
-            at = holes.next(at, links)
-            if at < 0 { break }
-            if size(at) > size(best) { best = at }
-        }
-        return size(place) > size(best) ? place : best
-    }
-    private static var mostCompared: Int { 8 }
 
     /// Whether segments wait for bytes before them, not for those of the other side.
     func hasHole(_ direction: UnsafeMutablePointer<TCPDirection>) -> Bool {
@@ -187,7 +167,7 @@ extension TCPReassembler {
             isMoving = true
             held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item, turn)
-            if isSYN, isNew, !isEnded {
+            if isSYN, closes || isNew && !isEnded {
                 deliverSYN(&node, own, context)
                 continue
             }
@@ -220,22 +200,32 @@ extension TCPReassembler {
         _ context: borrowing Context
     ) {
         let size = node.end &- node.start
+        // So does a FIN.
+        if node.ending == .fin, own.pointee.marks.contains(.ackSeen),
+            TCPSequence.distance(own.pointee.acknowledged, from: node.end) <= 0
+        {
+            removeFIN(of: &node, context)
+        }
         var taken = own.pointee.marks.contains(.ackSeen) ? min(size, own.pointee.acknowledged &- node.start) : size
         // Bytes from another copy may have left in the meantime.
         taken = max(taken, min(size, own.pointee.next &- node.start))
         if taken < size {
             node.end = node.start &+ taken
             node.captured = min(node.captured, taken)
-            node.ending = .none
             let p = context[node.item]
             p.ipLength = UInt32(p.payload) &- UInt32(p.l3) &+ taken
             // A FIN behind bytes that were not taken was not taken either.
-            if TCPView(known: p).flags.isFIN {
-                context.own(node.item)
-                MutableTCPView(known: context[node.item]).removeFIN()
-            }
+            removeFIN(of: &node, context)
         }
         deliver(node, own, context)
+    }
+
+    private func removeFIN(of node: inout HeldSegments.Node, _ context: borrowing Context) {
+        node.ending = .none
+        if TCPView(known: context[node.item]).flags.isFIN {
+            context.own(node.item)
+            MutableTCPView(known: context[node.item]).removeFIN()
+        }
     }
 
     /// Drops all waiting segments, and everything further of the connection.

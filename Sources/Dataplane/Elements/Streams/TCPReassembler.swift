@@ -45,8 +45,10 @@
 /// - `wait`: holes are waited for; what no longer fits, and what waits at the end, is dropped;
 /// - `drop_flow`: where `skip` would skip a hole, the rest of the connection is dropped.
 ///
-/// All connections together hold at most `bytes` and `segments`: beyond that the policy is applied at once to the direction that
-/// holds most, of the eight with the oldest holes and the one that asks, so that no connection can crowd out the others.
+/// All connections together hold at most `bytes` and `segments`: beyond that the policy is applied to the oldest hole at once.
+/// Captures that lack packets have holes that nobody fills, and those are the oldest. On a wire a hole is filled sooner or
+/// later, and whoever opens many can have those of others skipped: there `wait` is right, which drops what finds no room, and it is
+/// sent again.
 public final class TCPReassembler: Element {
     public struct Config: ElementConfig {
         /// What happens to a hole.
@@ -417,8 +419,16 @@ public final class TCPReassembler: Element {
             clear(place ^ 1, for: .wrongAck, context)
             sent.forget(place ^ 1)
         }
-        if !wasAnswered, !other.pointee.waiting.isEmpty { drain(place ^ 1, at: turn.now, context) }
-        dispatch(i, segment, judgement.place, at: place, isFirst: isFirst, context)
+        var position = judgement.place
+        if !wasAnswered, !other.pointee.waiting.isEmpty {
+            drain(place ^ 1, at: turn.now, context)
+            // What waited for the other side may have left, too.
+            switch position {
+            case .next, .early: position = own.pointee.place(of: segment)
+            case .refused, .nothingNew, .ignoredReset, .repeatedSYN: break
+            }
+        }
+        dispatch(i, segment, position, at: place, isFirst: isFirst, context)
     }
 
     /// Begins the state of a connection at its first packet here; true if this is that packet, nil if there is no flow.
