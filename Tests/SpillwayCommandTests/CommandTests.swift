@@ -89,6 +89,10 @@ import Testing
                 #"spillway run graphs/flow-monitor.yaml --wire <(printf '\xfd7zXZ\0\0')"#, 65, "xz -dc /dev/fd/"
             ),
             (
+                #"printf '\x28\xb5\x2f\xfd1234' > z && PATH=$(dirname $(which spillway)) spillway run graphs/flow-monitor.yaml --wire z"#,
+                65, "there is no program 'zstd' to read it"
+            ),
+            (
                 "head -c 5000 Examples/captures/web.pcap | spillway run graphs/flow-monitor.yaml --wire wire=-", 65,
                 "byte "
             ),
