@@ -35,6 +35,14 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The placement others are held against, by name or file.", valueName: "name|file"))
     var baseline: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The columns of the table, in this order; those in which placements differ if left out.",
+            valueName: "a,b,c"
+        )
+    )
+    var columns: String?
+
     @Option(help: "How the result is written.")
     var format: ModelFormat = .text
 
@@ -68,6 +76,7 @@ struct ModelOptions: ParsableArguments {
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
+        let chosen = try columns.map { try chosenColumns($0, among: placementColumns) } ?? []
         let devices = try Devices(profile, placements: placements.map(\.name) + [baseline ?? "host-only"])
         if isInterruptible, devices.all.count > 1 {
             throw Failure.usage("'\(verb)' takes one profile; 'compare' takes one for each placement")
@@ -118,7 +127,8 @@ struct ModelOptions: ParsableArguments {
                 }
             }
             // An interrupted search returns what it has found; half a comparison is worthless.
-            let (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
+            var (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
+            report.columns = chosen
             switch format {
             case .text: try Output.result(report.text(width: Terminal(1).width))
             case .json: try Output.result(report.json.text)
@@ -183,7 +193,7 @@ struct Compare: ParsableCommand {
         if inputs.count == 2, Files.isDirectory(inputs[0]), Files.isDirectory(inputs[1]) {
             let others: [(String, Bool)] = [
                 ("--run-dir", options.runDir != nil), ("--load", options.load != nil),
-                ("--baseline", options.baseline != nil),
+                ("--baseline", options.baseline != nil), ("--columns", options.columns != nil),
                 ("--placements", placements != nil), ("--wire", !options.input.wires.isEmpty),
                 ("--set", !settings.isEmpty),
                 ("--profile", options.profile != "agilio-cx"), ("--overwrite", options.overwrite),

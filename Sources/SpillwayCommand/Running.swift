@@ -16,6 +16,9 @@ struct Run: ParsableCommand {
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: RunOptions
 
+    @Option(help: ArgumentHelp("The columns of the report's table of elements, in this order.", valueName: "a,b,c"))
+    var columns: String?
+
     @Option(help: "How the report is written.")
     var format: ResultFormat = .text
 
@@ -27,6 +30,7 @@ struct Run: ParsableCommand {
 
     func run() throws {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
+        let chosen = try columns.map { try chosenColumns($0, among: RunReport.allColumns) } ?? []
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings(of: graph)
         try reporting {
@@ -45,6 +49,7 @@ struct Run: ParsableCommand {
             let wasInterrupted = stopAsked()
             var report = outcome.report
             report.wasInterrupted = wasInterrupted
+            report.columns = chosen
             let terminal = Terminal(outcome.usedStandardOutput ? 2 : 1)
             let text = format == .json ? report.json.text : report.text(width: terminal.width)
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }

@@ -240,12 +240,15 @@ struct Explain: ParsableCommand {
             try Output.result(
                 format == .json
                     ? JSON.array(codes.map { .string($0) }).text
-                    : codes.map { code in
-                        let summary =
-                            Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence)
-                            ?? GraphTestRunner.failureMeaning
-                        return "\(code)\n    \(summary)\n"
-                    }.joined()
+                    : folded(
+                        codes.map { code in
+                            let summary =
+                                Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence)
+                                ?? GraphTestRunner.failureMeaning
+                            return "\(code)\n    \(summary)\n"
+                        }.joined(),
+                        width: Terminal(1).width
+                    )
             )
             return
         }
@@ -258,7 +261,7 @@ struct Explain: ParsableCommand {
         try Output.result(
             format == .json
                 ? JSON.object([("code", .string(code)), ("explanation", .string(texts.joined(separator: "\n")))]).text
-                : texts.joined(separator: "\n")
+                : folded(texts.joined(separator: "\n"), width: Terminal(1).width)
         )
     }
 }
