@@ -180,7 +180,7 @@ struct Compare: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The placements, by name or file, all-host and all-nic among them; all of the graph if left out.",
+            "The placements, by name or file, all-host and all-nic among them; all of the graph if left out. '\\,' is a comma in a name.",
             valueName: "a,b,c"
         )
     )
@@ -204,11 +204,14 @@ struct Compare: ParsableCommand {
             return try compareRuns()
         }
         guard inputs.count == 1 else { throw Failure.usage("give one graph, or two run directories") }
+        if Files.isDirectory(inputs[0]) {
+            throw Failure.usage("'\(inputs[0])' is a directory: give two run directories, or one graph")
+        }
         var source = GraphOptions()
         source.graph = inputs[0]
         source.settings = settings
         let (graph, loaded) = try source.load()
-        let names = placements.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
+        let names = placements.map { WireArgument.parts($0[...]) } ?? []
         if names.contains("") { throw Failure.usage("--placements '\(placements ?? "")' has an empty name") }
         let own = graph.placements.isEmpty ? graph.extremes : graph.placements
         let chosen =
@@ -220,7 +223,13 @@ struct Compare: ParsableCommand {
                     : graph.extremes.first { $0.name == name } ?? placement(name, of: graph, loaded)
             }
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
-            throw Failure.usage("placement '\(one.name)' is named twice")
+            let first = chosen.firstIndex { $0.name == one.name } ?? k
+            let other = names.isEmpty ? one.name : names[first]
+            throw Failure.usage(
+                names.isEmpty || names[k] == other
+                    ? "placement '\(one.name)' is named twice"
+                    : "'\(other)' and '\(names[k])' are both named '\(one.name)'"
+            )
         }
         let files = names.filter { name in !(graph.placements + graph.extremes).contains { $0.name == name } }
         let notes = try options.model("compare", graph, loaded, placements: chosen, files: (files, nil)) { means in

@@ -193,7 +193,12 @@ struct New: ParsableCommand {
     var profile: String?
 
     func validate() throws {
-        guard (chain == nil) != (profile == nil) else { throw ValidationError("give a chain or --profile, not both") }
+        if chain == nil, profile == nil {
+            throw ValidationError(
+                "give a chain, as in: spillway new 'wire.rx -> IPCheck -> Counter -> Discard'; or --profile NAME"
+            )
+        }
+        guard chain == nil || profile == nil else { throw ValidationError("give a chain or --profile, not both") }
         if let profile, profile.isEmpty || !profile.utf8.allSatisfy({ isNameByte($0) }) {
             throw ValidationError("a name has letters, digits, '_', '-' and '.', and nothing else")
         }

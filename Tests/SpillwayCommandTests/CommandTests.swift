@@ -66,6 +66,18 @@ import Testing
             ("spillway compare graphs/flow-monitor.yaml \(web) --columns mpps,p9", 64, "there are device, Mpps"),
             ("spillway plan graphs/flow-monitor.yaml \(web) --columns 'p90 us'", 64, "did you mean 'p50 us'?"),
             ("spillway run graphs/flow-monitor.yaml \(web) --columns inn", 64, "did you mean 'in'?"),
+            ("spillway compare graphs", 64, "'graphs' is a directory: give two run directories"),
+            ("spillway check graphs", 66, "it is a directory; name the files in it"),
+            ("spillway new", 64, "spillway new 'wire.rx -> IPCheck -> Counter -> Discard'"),
+            (
+                "spillway trace graphs/flow-monitor.yaml \(web) --packet 4000", 1,
+                "no packet 4000; 3,793 packets came in"
+            ),
+            (
+                "printf 'placement: host-only\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p,q.yaml; "
+                    + #"spillway compare graphs/flow-monitor.yaml --placements 'host-only,p\,q.yaml'"#,
+                64, "'host-only' and 'p,q.yaml' are both named 'host-only'"
+            ),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
             ("spillway trace graphs/flow-monitor.yaml \(web) --batch 2", 64, "--batch"),
@@ -466,7 +478,7 @@ import Testing
             """,
             in: directory.url
         )
-        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.status == 130, "\(outcome.error)")
         #expect(outcome.output.contains("\"packets_in\": ") && !outcome.output.contains("\"packets_in\": 0"))
         #expect(outcome.output.contains("\"interrupted\": true") && outcome.error.contains("warning: interrupted"))
     }
