@@ -31,8 +31,9 @@ public enum CaptureCodes {
         ("empty_file", "The file holds no bytes. A capture without packets still has a header."),
         (
             "unsupported_format",
-            "The file is not a capture in pcap or pcapng format, plain or compressed with gzip. editcap converts other "
-                + "captures. What is compressed otherwise can come through a pipe: 'zstd -dc FILE | spillway run GRAPH --wire -'."
+            "The file is not a capture in pcap or pcapng format, plain or compressed with gzip, or with zstd, xz, lz4 or bzip2 "
+                + "where the program of that name is installed. editcap converts other captures. What is compressed otherwise "
+                + "can come through a pipe: 'unzip -p FILE | spillway run GRAPH --wire -'."
         ),
         // Damage. Packets before it were used.
         (
@@ -77,6 +78,12 @@ public enum CaptureCodes {
             "The compressed data end early, as after a download that was broken off. The packets before were used."
         ),
         ("damaged_gzip", "The compressed data are damaged. The packets before were used."),
+        (
+            "damaged_compression",
+            "The program that decompresses the file (zstd, xz, lz4, bzip2) ended with an error; the message has its words. The "
+                + "data are damaged, end early as after a download that was broken off, or need more memory than is given to "
+                + "it (128 MiB; xz 256). The packets before were used."
+        ),
         ("read_error", "The system could not open or read the file; the message has its words."),
         // Writing.
         ("no_such_directory", "The directory in which the file would be does not exist."),

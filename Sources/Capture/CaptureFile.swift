@@ -57,6 +57,7 @@ private func openInput(_ path: String, _ attention: Attention) throws(CaptureErr
         } while descriptor < 0 && errno == EINTR
         if descriptor < 0 { throw CaptureError(file: path, system: errno, doing: "open") }
     }
+    // Whether someone else closes it.
     var isKept = isStandardInput
     defer { if !isKept { close(descriptor) } }
 
@@ -71,7 +72,14 @@ private func openInput(_ path: String, _ attention: Attention) throws(CaptureErr
         guard let claim else {
             throw CaptureError(file: path, reason: "is being written by this run", code: "file_in_use")
         }
-        if !startsLikeGzip(descriptor),
+        let first = firstBytes(descriptor)
+        if let compression = first.withUnsafeBytes(Compression.init),
+            let decompressor = try Decompressor(name: path, file: descriptor, compression)
+        {
+            isKept = true
+            return (try StreamedInput(name: path, decompressor, claim: claim, attention: attention), true)
+        }
+        if !first.starts(with: [0x1f, 0x8b]),
             let mapped = MappedInput(name: path, descriptor: descriptor, size: Int(status.st_size), claim: claim)
         {
             return (mapped, true)
@@ -82,9 +90,10 @@ private func openInput(_ path: String, _ attention: Attention) throws(CaptureErr
     return (stream, kind == S_IFREG && !isStandardInput)
 }
 
-private func startsLikeGzip(_ descriptor: Int32) -> Bool {
-    var magic: UInt16 = 0
-    return pread(descriptor, &magic, 2, 0) == 2 && UInt16(bigEndian: magic) == 0x1f8b
+/// Enough of a regular file to tell how it is compressed.
+private func firstBytes(_ descriptor: Int32) -> ArraySlice<UInt8> {
+    var bytes = [UInt8](repeating: 0, count: 8)
+    return bytes[..<max(0, pread(descriptor, &bytes, bytes.count, 0))]
 }
 
 /// Chooses the decoder for `input`; throws for anything that is not a capture, or one of an unsupported format.
@@ -112,17 +121,18 @@ private func foreignKind(_ bytes: UnsafeRawBufferPointer, _ name: String) -> Str
     }
     // A page of this format begins with a record of 8 bytes, then these words.
     if contains(bytes, "NetScaler") { return "is a NetScaler capture, which is not supported; convert it with editcap" }
-    let packed: [(magic: [UInt8], kind: String, command: String)] = [
-        ([0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstd -dc"), ([0x04, 0x22, 0x4d, 0x18], "lz4", "lz4 -dc"),
-        ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "xz", "xz -dc"), ([0x42, 0x5a, 0x68], "bzip2", "bzip2 -dc"),
-        ([0x50, 0x4b, 0x03, 0x04], "zip", "unzip -p"),
-    ]
-    for one in packed where bytes.starts(with: one.magic) {
-        let use =
-            name == "-"
-            ? "put '\(one.command)' before it in the pipe"
-            : "read it through a pipe: \(one.command) \(name) | spillway ..., with '-' as the file"
-        return "is compressed with \(one.kind), which is not read here; \(use)"
+    if let compression = Compression(bytes) {
+        let command = compression.command.joined(separator: " ")
+        if name == "-" { return "is compressed with \(compression); put '\(command)' before it in the pipe" }
+        return
+            "is compressed with \(compression), and there is no program '\(compression)' to read it, or it is no regular file; "
+            + "read it through a pipe: \(command) \(name) | spillway ..., with '-' as the file"
+    }
+    if bytes.starts(with: "PK\u{3}\u{4}".utf8) {
+        return "is a zip archive, not a capture; "
+            + (name == "-"
+                ? "put 'funzip' before it in the pipe"
+                : "read it through a pipe: unzip -p \(name) | spillway ..., with '-' as the file")
     }
     if isERF(bytes) { return "is an ERF capture, which is not supported; convert it with editcap" }
     let isText = bytes.allSatisfy { (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) }

@@ -14,8 +14,8 @@ public protocol CaptureInput: PacketSource {
 
 /// The packets of one or several capture files, one after another, as the source of one wire.
 ///
-/// Files are pcap or pcapng, plain or compressed with gzip; `-` is standard input. A regular file is mapped and its packets are
-/// used in place; bytes from a pipe or a decompressor are copied into the items. A mapped file must not be truncated by others
+/// Files are pcap or pcapng, plain or compressed with gzip, or with zstd, xz, lz4 or bzip2 if that program is installed; `-` is
+/// standard input. A plain regular file is mapped and its packets are used in place; bytes from a pipe or a decompressor are copied into the items. A mapped file must not be truncated by others
 /// while it is read.
 ///
 /// A damaged file supplies the packets before the damage; then the source ends and ``failure`` gives the reason.

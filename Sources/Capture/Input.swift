@@ -96,11 +96,13 @@ final class MappedInput: Input {
     override var lasts: Bool { true }
 }
 
-/// A pipe or compressed file, read through a reusable buffer.
+/// A pipe, compressed file or decompressing program, read through a reusable buffer.
 final class StreamedInput: Input {
     private let descriptor: Int32
     private let ownsDescriptor: Bool
     private let claim: FileClaim?
+    /// The program that the bytes come from, if it is one of ours.
+    private let decompressor: Decompressor?
     /// Set if the bytes are compressed.
     private var gzip: GzipDecoder?
     private var buffer: UnsafeMutableRawBufferPointer
@@ -113,14 +115,37 @@ final class StreamedInput: Input {
 
     private static let initialBytes = 256 << 10
 
-    init(
+    /// The bytes of `descriptor`, which this then owns unless it is standard input.
+    convenience init(
         name: String,
         descriptor: Int32,
         claim: FileClaim?,
         attention: Attention
     ) throws(CaptureError) {
+        try self.init(name, descriptor, descriptor != STDIN_FILENO, nil, claim, attention)
+    }
+
+    /// What a program makes of a file.
+    convenience init(
+        name: String,
+        _ decompressor: Decompressor,
+        claim: FileClaim,
+        attention: Attention
+    ) throws(CaptureError) {
+        try self.init(name, decompressor.output, false, decompressor, claim, attention)
+    }
+
+    private init(
+        _ name: String,
+        _ descriptor: Int32,
+        _ ownsDescriptor: Bool,
+        _ decompressor: Decompressor?,
+        _ claim: FileClaim?,
+        _ attention: Attention
+    ) throws(CaptureError) {
         self.descriptor = descriptor
-        ownsDescriptor = descriptor != STDIN_FILENO
+        self.ownsDescriptor = ownsDescriptor
+        self.decompressor = decompressor
         self.claim = claim
         self.attention = attention
         buffer = .allocate(byteCount: StreamedInput.initialBytes, alignment: 64)
@@ -138,7 +163,7 @@ final class StreamedInput: Input {
     }
 
     override var position: Int { start + (next - buffer.baseAddress!) }
-    override var consumed: Int { gzip?.consumed ?? position }
+    override var consumed: Int { decompressor?.consumed ?? gzip?.consumed ?? position }
     override var lasts: Bool { false }
 
     override func fetch(_ count: Int) throws(CaptureError) -> Bool {
@@ -188,6 +213,7 @@ final class StreamedInput: Input {
         while true {
             try attention.checkStop(name)
             let n = read(descriptor, space.baseAddress!, space.count)
+            if n == 0 { try decompressor?.finish() }
             if n >= 0 { return n }
             if errno != EINTR { throw CaptureError(file: name, system: errno, doing: "read") }
         }

@@ -10,6 +10,8 @@ public struct ComparisonReport: ModelReport, Sendable {
     public var graph: String
     /// The results.
     public var comparison: Comparison
+    /// The titles of the columns of its table; empty for those in which placements differ.
+    public var columns: [String] = []
 
     public init(graph: String, comparison: Comparison) {
         self.graph = graph
@@ -20,7 +22,7 @@ public struct ComparisonReport: ModelReport, Sendable {
     public var load: Load { comparison.baseline.load }
 
     /// One row per placement.
-    public var table: Table { resultTable(comparison.results, baseline: comparison.baseline).table }
+    public var table: Table { resultTable(comparison.results, baseline: comparison.baseline, columns).table }
 
     private var isBaselineShown: Bool {
         comparison.results.contains { $0.name == comparison.baseline.name && $0.sides == comparison.baseline.sides }
@@ -48,7 +50,7 @@ public struct ComparisonReport: ModelReport, Sendable {
 
     private var tail: [String] {
         let c = comparison
-        return (resultTable(c.results, baseline: c.baseline).same.map { [$0] } ?? [])
+        return (resultTable(c.results, baseline: c.baseline, columns).same.map { [$0] } ?? [])
             + ["Best: \(c.verdict)."] + flowLines(c.results)
             + (c.best != nil ? sensitivityLines(c.sensitivity) : [])
             + notes(c.results, c.recorded, c.infeasible)
@@ -58,7 +60,7 @@ public struct ComparisonReport: ModelReport, Sendable {
     /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its table is as wide as it is.
     public func text(width: Int?) -> String {
         let most = min(width ?? 120, 120)
-        return "\(wrapped(head, width: most))\n\(table.text(width: width ?? .max))\n\(wrapped(tail, width: most))"
+        return "\(wrapped(head, width: most))\n\(table.shown(width: width))\n\(wrapped(tail, width: most))"
     }
 
     /// The report in Markdown.

@@ -6,6 +6,8 @@ import Model
 
 /// A report on modelled placements, in all forms.
 public protocol ModelReport {
+    /// The titles of the columns that tables have behind the names of placements; empty for those in which placements differ.
+    var columns: [String] { get set }
     /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its tables are as wide as they are.
     func text(width: Int?) -> String
     /// The report in Markdown.
@@ -89,11 +91,13 @@ extension Recorded {
     }
 }
 
-/// The rows of a table of placements, and the figures that are the same in all of them.
-func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (table: Table, same: String?) {
-    let base = Double(baseline.sustainableRate)
-    typealias Column = (title: String, alignment: Table.Alignment, words: String, cell: (PlacementResult) -> String)
-    let columns: [Column] = [
+private typealias Column = (
+    title: String, alignment: Table.Alignment, words: String, cell: (_ result: PlacementResult) -> String
+)
+
+private func columns(baseline: PlacementResult?) -> [Column] {
+    let base = Double(baseline?.sustainableRate ?? 0)
+    return [
         ("device", .left, "on", { $0.profile }),
         ("Mpps", .right, "Mpps", { mega(Double($0.sustainableRate)) }),
         ("Gbps", .right, "Gbps on the wire", { giga($0.wireRate) }),
@@ -115,17 +119,34 @@ func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (ta
         ("DMA/pkt", .right, "DMAs per packet", { fixed($0.toHost.transfers + $0.toNIC.transfers, 3) }),
         ("slow path", .right, "of packets take the slow path", { $0.slowPath.map { percent($0.share) } ?? "-" }),
         ("bottleneck", .left, "bottleneck", { $0.bottleneck }),
-    ].filter { column in column.title != "slow path" || results.contains { $0.slowPath != nil } }
+    ]
+}
+
+/// The titles of all columns that tables of placements can have, besides the placements' names.
+public let placementColumns = columns(baseline: nil).map(\.title)
+
+/// The rows of a table of placements, and the figures that are the same in all of them. The table has the columns that are `chosen`; if
+/// none are, those in which the placements differ.
+func resultTable(
+    _ results: [PlacementResult],
+    baseline: PlacementResult,
+    _ chosen: [String]
+) -> (table: Table, same: String?) {
+    let columns = columns(baseline: baseline).filter { column in
+        column.title != "slow path" || chosen.contains(column.title) || results.contains { $0.slowPath != nil }
+    }
     // A column that is the same for all placements says nothing about them.
     func differs(_ column: Column) -> Bool {
         let cells = Set(results.map(column.cell).map { $0 == "baseline" ? "1.00x" : $0 })
         return results.count == 1 ? column.title != "device" && column.title != "relative" : cells.count > 1
     }
-    let shown = columns.filter(differs)
-    var table = Table([("placement", .left)] + shown.map { ($0.title, $0.alignment) })
-    table.rows = results.map { result in [result.name] + shown.map { $0.cell(result) } }
+    let shown = chosen.isEmpty ? columns.filter(differs).map(\.title) : chosen
+    var table = Table([("placement", .left)] + columns.map { ($0.title, $0.alignment) })
+    table.rows = results.map { result in [result.name] + columns.map { $0.cell(result) } }
+    table = table.keeping(shown)
     guard results.count > 1 else { return (table, nil) }
-    let same = columns.filter { !differs($0) && !["device", "relative"].contains($0.title) }.map { column in
+    let agreed = columns.filter { !differs($0) && !(["device", "relative"] + chosen).contains($0.title) }
+    let same = agreed.map { column in
         let cell = column.cell(results[0])
         return column.title == "bottleneck" ? "bottleneck \(cell)" : "\(cell) \(column.words)"
     }
@@ -134,8 +155,8 @@ func resultTable(_ results: [PlacementResult], baseline: PlacementResult) -> (ta
 
 private func percent(_ share: Double) -> String { "\(fixed(share * 100, 2)) %" }
 
-private func isSame(_ a: PlacementResult, _ b: PlacementResult) -> Bool {
-    a.name == b.name && a.profile == b.profile && a.sides == b.sides
+private func isSame(_ a: PlacementResult, _ b: PlacementResult?) -> Bool {
+    a.name == b?.name && a.profile == b?.profile && a.sides == b?.sides
 }
 
 // MARK: Sentences below a table

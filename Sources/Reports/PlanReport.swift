@@ -13,6 +13,8 @@ public struct PlanReport: ModelReport, Sendable {
     public var profile: DeviceProfile
     /// The plan.
     public var plan: Plan
+    /// The titles of the columns of its table; empty for those in which placements differ.
+    public var columns: [String] = []
 
     public init(graph: String, profile: DeviceProfile, plan: Plan) {
         self.graph = graph
@@ -35,7 +37,7 @@ public struct PlanReport: ModelReport, Sendable {
         return shown
     }
 
-    private var rows: (table: Table, same: String?) { resultTable(shown, baseline: plan.baseline) }
+    private var rows: (table: Table, same: String?) { resultTable(shown, baseline: plan.baseline, columns) }
 
     private var head: [String] {
         [
@@ -67,7 +69,7 @@ public struct PlanReport: ModelReport, Sendable {
     /// The report as text, in lines of at most `width` characters for a terminal; elsewhere its table is as wide as it is.
     public func text(width: Int?) -> String {
         let most = min(width ?? 120, 120)
-        return "\(wrapped(head, width: most))\n\(rows.table.text(width: width ?? .max))\n\(wrapped(tail, width: most))"
+        return "\(wrapped(head, width: most))\n\(rows.table.shown(width: width))\n\(wrapped(tail, width: most))"
             + "\nWhy, in '\(plan.best.name)':\n" + wrapped(reasons.map { "  \($0)" }, width: most)
     }
 

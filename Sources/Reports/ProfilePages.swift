@@ -52,16 +52,20 @@ public enum ProfilePages {
             + "16 B. The rest moves bytes on the link, no DMA.\n\n\(table.markdown)\n"
     }
 
-    /// One figure, for a terminal.
-    public static func terminal(_ type: FigureType) -> String {
-        wrapped([
-            "\(type.path): \(type.about)", "Written as: \(kind(type)). \(presence(type))",
-            "For example: \(example(type))",
-        ])
+    /// One figure, for a terminal of `width` characters; elsewhere lines have 120.
+    public static func terminal(_ type: FigureType, width: Int? = nil) -> String {
+        wrapped(
+            [
+                "\(type.path): \(type.about)", "Written as: \(kind(type)). \(presence(type))",
+                "For example: \(example(type))",
+            ],
+            width: min(width ?? 120, 120)
+        )
     }
 
-    /// A profile with units, meaning and source of each number, for a terminal.
-    public static func terminal(_ profile: DeviceProfile) -> String {
+    /// A profile with units, meaning and source of each number, for a terminal of `width` characters; elsewhere lines have 120.
+    public static func terminal(_ profile: DeviceProfile, width: Int? = nil) -> String {
+        func wrapped(_ lines: [String]) -> String { Reports.wrapped(lines, width: min(width ?? 120, 120)) }
         var out = wrapped(["\(profile.name): \(profile.about)"])
         let assumed = profile.assumptions.count
         out += "\(profile.figures.count) numbers, \(assumed) of them assumptions that nobody measured.\n"

@@ -21,6 +21,10 @@ public struct RunReport: Sendable {
     public var warnings: [String]
     /// The user ended the run before the end of its input.
     public var wasInterrupted = false
+    /// The titles of the columns of the text's table of elements, behind their names; empty for all.
+    public var columns: [String] = []
+    /// The titles that ``columns`` can have.
+    public static let allColumns = ["type", "in", "made", "out", "used", "held", "dropped", "reasons"]
 
     public init(
         graph: String,
@@ -83,7 +87,8 @@ public struct RunReport: Sendable {
     public func text(width: Int?) -> String {
         let (elements, wires) = table(isGrouped: width != nil)
         let most = width ?? .max
-        var out = elements.text(width: most) + "\n" + wires.text(width: most)
+        let chosen = columns.isEmpty ? elements : elements.keeping(columns)
+        var out = chosen.shown(width: width) + "\n" + wires.text(width: most)
         let values = handlers(isGrouped: width != nil).text(width: most)
         if !values.isEmpty { out += "\n" + values }
         if wasInterrupted { out += "\nInterrupted: this is counted of the packets before.\n" }

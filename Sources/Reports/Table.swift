@@ -18,6 +18,24 @@ public struct Table: Sendable {
     /// Columns padded with spaces, for a terminal.
     public var text: String { text(width: .max) }
 
+    /// Whether its lines have at most `width` characters.
+    func fits(_ width: Int) -> Bool { text.split(separator: "\n").allSatisfy { $0.count <= width } }
+
+    /// The table with the columns of these titles, in their order, behind the first one.
+    func keeping(_ titles: [String]) -> Table {
+        let kept = [0] + titles.compactMap { title in columns.indices.dropFirst().first { columns[$0].title == title } }
+        var table = Table(kept.map { columns[$0] })
+        table.rows = rows.map { row in kept.map { row[$0] } }
+        return table
+    }
+
+    /// What a terminal shows: the table in lines of at most `width` characters, and how to choose columns where it is wider.
+    func shown(width: Int?) -> String {
+        guard let width, !fits(width) else { return text }
+        return text(width: width) + "\n"
+            + wrapped(["The table is wider than the terminal; --columns chooses among its columns."], width: width)
+    }
+
     /// Columns padded with spaces, in lines of at most `width` characters if they fit: where they do not, several tables one below the
     /// other, each with the first column.
     public func text(width: Int) -> String {

@@ -64,8 +64,8 @@ public struct WireArgument: Sendable, Equatable {
         }
     }
 
-    /// The parts between commas that no backslash precedes.
-    private static func parts(_ text: Substring) -> [String] {
+    /// The parts of a list between commas that no backslash precedes; `\,` is a comma and `\\` a backslash.
+    public static func parts(_ text: Substring) -> [String] {
         var parts = [""]
         var isEscaped = false
         for character in text {

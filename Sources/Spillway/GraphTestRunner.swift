@@ -146,7 +146,7 @@ public enum GraphTestRunner {
                 }
                 if !collected.withItem(k, { pattern.matches($0) }) {
                     fail(
-                        "\(words.came) '\(collected.withItem(k) { PacketText.describe($0) })', not '\(text.text)'",
+                        "\(words.came) '\(collected.withItem(k) { PacketText.describe($0, against: pattern) })', not '\(text.text)'",
                         text.mark
                     )
                 }

@@ -35,6 +35,14 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The placement others are held against, by name or file.", valueName: "name|file"))
     var baseline: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The columns of the table, in this order; those in which placements differ if left out.",
+            valueName: "a,b,c"
+        )
+    )
+    var columns: String?
+
     @Option(help: "How the result is written.")
     var format: ModelFormat = .text
 
@@ -68,6 +76,7 @@ struct ModelOptions: ParsableArguments {
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
+        let chosen = try columns.map { try chosenColumns($0, among: placementColumns) } ?? []
         let devices = try Devices(profile, placements: placements.map(\.name) + [baseline ?? "host-only"])
         if isInterruptible, devices.all.count > 1 {
             throw Failure.usage("'\(verb)' takes one profile; 'compare' takes one for each placement")
@@ -118,7 +127,8 @@ struct ModelOptions: ParsableArguments {
                 }
             }
             // An interrupted search returns what it has found; half a comparison is worthless.
-            let (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
+            var (report, notes) = try isInterruptible ? work() : endingWhenInterrupted(work)
+            report.columns = chosen
             switch format {
             case .text: try Output.result(report.text(width: Terminal(1).width))
             case .json:
@@ -172,7 +182,7 @@ struct Compare: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The placements, by name or file, all-host and all-nic among them; all of the graph if left out.",
+            "The placements, by name or file, all-host and all-nic among them; all of the graph if left out. '\\,' is a comma in a name.",
             valueName: "a,b,c"
         )
     )
@@ -185,7 +195,7 @@ struct Compare: ParsableCommand {
         if inputs.count == 2, Files.isDirectory(inputs[0]), Files.isDirectory(inputs[1]) {
             let others: [(String, Bool)] = [
                 ("--run-dir", options.runDir != nil), ("--load", options.load != nil),
-                ("--baseline", options.baseline != nil),
+                ("--baseline", options.baseline != nil), ("--columns", options.columns != nil),
                 ("--placements", placements != nil), ("--wire", !options.input.wires.isEmpty),
                 ("--set", !settings.isEmpty),
                 ("--profile", options.profile != "agilio-cx"), ("--overwrite", options.overwrite),
@@ -196,11 +206,14 @@ struct Compare: ParsableCommand {
             return try compareRuns()
         }
         guard inputs.count == 1 else { throw Failure.usage("give one graph, or two run directories") }
+        if Files.isDirectory(inputs[0]) {
+            throw Failure.usage("'\(inputs[0])' is a directory: give two run directories, or one graph")
+        }
         var source = GraphOptions()
         source.graph = inputs[0]
         source.settings = settings
         let (graph, loaded) = try source.load()
-        let names = placements.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
+        let names = placements.map { WireArgument.parts($0[...]) } ?? []
         if names.contains("") { throw Failure.usage("--placements '\(placements ?? "")' has an empty name") }
         let own = graph.placements.isEmpty ? graph.extremes : graph.placements
         let chosen =
@@ -212,7 +225,13 @@ struct Compare: ParsableCommand {
                     : graph.extremes.first { $0.name == name } ?? placement(name, of: graph, loaded)
             }
         for (k, one) in chosen.enumerated() where chosen[..<k].contains(where: { $0.name == one.name }) {
-            throw Failure.usage("placement '\(one.name)' is named twice")
+            let first = chosen.firstIndex { $0.name == one.name } ?? k
+            let other = names.isEmpty ? one.name : names[first]
+            throw Failure.usage(
+                names.isEmpty || names[k] == other
+                    ? "placement '\(one.name)' is named twice"
+                    : "'\(other)' and '\(names[k])' are both named '\(one.name)'"
+            )
         }
         let files = names.filter { name in !(graph.placements + graph.extremes).contains { $0.name == name } }
         let notes = try options.model("compare", graph, loaded, placements: chosen, files: (files, nil)) { means in

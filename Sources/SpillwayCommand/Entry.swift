@@ -76,12 +76,18 @@ let interrupted = Atomic(false)
 /// Whether the user has asked the run to end.
 @Sendable func stopAsked() -> Bool { interrupted.load(ordering: .relaxed) }
 
-/// Does work of which half is worthless: an interrupt ends the process, as the shell expects from programs that do not handle
-/// it. Output before and after is not cut short.
+/// Does work of which half is worthless: an interrupt ends the process with a word about it, as the shell expects from programs that
+/// do not handle it. Output before and after is not cut short.
 func endingWhenInterrupted<T>(_ body: () throws -> T) rethrows -> T {
     var before = sigaction()
     var fatal = sigaction()
-    fatal.__sigaction_handler.sa_handler = SIG_DFL
+    // Only what is allowed in a handler; the signal is raised again to end the process once this one returns.
+    fatal.__sigaction_handler.sa_handler = { number in
+        let words: StaticString = "error: interrupted; there is no result\n"
+        _ = write(2, words.utf8Start, words.utf8CodeUnitCount)
+        raise(number)
+    }
+    fatal.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
     sigaction(SIGINT, &fatal, &before)
     // An interrupt that came before counts too.
     if stopAsked() { raise(SIGINT) }
@@ -102,7 +108,7 @@ enum Session {
         GraphLoader(catalog: catalog, services: services) { path in
             // Diagnostics name the file themselves.
             do { return try Profiles.read(path == "-" ? "/dev/stdin" : path) } catch let error as Files.Failure {
-                throw Unreadable(error.reason)
+                throw Unreadable(Files.isDirectory(path) ? "it is a directory; name the files in it" : error.reason)
             }
         }
     }

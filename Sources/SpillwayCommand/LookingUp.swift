@@ -50,7 +50,11 @@ struct List: ParsableCommand {
         let catalog = Session.catalog
         guard format == .json else {
             try Output.result(
-                ElementPages.list(catalog) + "\nDevice profiles: " + Profiles.shipped.joined(separator: ", ") + "\n"
+                folded(
+                    ElementPages.list(catalog) + "\nDevice profiles: " + Profiles.shipped.joined(separator: ", ")
+                        + "\n",
+                    width: Terminal(1).width
+                )
             )
             return
         }
@@ -89,8 +93,10 @@ struct Show: ParsableCommand {
     var format: ResultFormat = .text
 
     func run() throws {
+        let width = Terminal(1).width
         if let type = Session.catalog[name] {
-            return try Output.result(format == .json ? ElementPages.json(type).text : ElementPages.terminal(type))
+            let text = folded(ElementPages.terminal(type), width: width)
+            return try Output.result(format == .json ? ElementPages.json(type).text : text)
         }
         let figures = FigureType.all.filter {
             $0.path == name || $0.path.hasSuffix(".\(name)") || $0.section == name || $0.section.hasPrefix("\(name).")
@@ -99,7 +105,7 @@ struct Show: ParsableCommand {
             let json = JSON.array(
                 figures.map { .object([("path", .string($0.path)), ("about", .string($0.about))]) }
             )
-            let text = figures.map(ProfilePages.terminal).joined(separator: "\n")
+            let text = figures.map { ProfilePages.terminal($0, width: width) }.joined(separator: "\n")
             return try Output.result(format == .json ? json.text : text)
         }
         guard Profiles.shipped.contains(name) || Files.exists(name) || name.hasSuffix(".yaml") else {
@@ -108,7 +114,9 @@ struct Show: ParsableCommand {
             throw Failure.usage("there is no element type, profile or figure of profiles '\(name)'\(guess)")
         }
         let (profile, _) = try loadProfile(name)
-        try Output.result(format == .json ? ProfilePages.json(profile).text : ProfilePages.terminal(profile))
+        try Output.result(
+            format == .json ? ProfilePages.json(profile).text : ProfilePages.terminal(profile, width: width)
+        )
     }
 }
 

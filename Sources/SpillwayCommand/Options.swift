@@ -118,6 +118,18 @@ func conclude(_ input: InputNotes, _ problems: [String] = []) throws {
     if let failure = input.failure { throw failure }
 }
 
+/// The titles in a list such as `Mpps,p99 us`, each of which must be `among` those known.
+func chosenColumns(_ list: String, among known: [String]) throws -> [String] {
+    try list.split(separator: ",", omittingEmptySubsequences: false).map { part in
+        let name = String(part.drop { $0 == " " })
+        if let title = known.first(where: { $0.lowercased() == name.lowercased() }) { return title }
+        let guess = nearest(to: name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+        throw Failure.usage(
+            "--columns: there is no column '\(name)'; there are \(known.joined(separator: ", "))\(guess)"
+        )
+    }
+}
+
 /// Ends the verb if a file is missing or unreadable, before anything else is said about it.
 func requireFile(_ path: String) throws {
     try reporting { try Files.checkReadable(path) }

@@ -1,6 +1,8 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
+import Spillway
+
 /// Reports progress on standard error: nothing in the first second, then a line every few seconds.
 ///
 /// It checks the clock only when called, so the caller decides what that costs.
@@ -22,7 +24,7 @@ final class Progress {
         self.fraction = fraction ?? 0
         guard now >= due else { return }
         due = now + Progress.interval
-        Output.error("\(what): \(state())\(timeLeft(now)) ...\n")
+        Output.error(folded("\(what): \(state())\(timeLeft(now)) ...\n", width: Terminal(2).width))
     }
 
     /// Reports the state, and the completed share of a single step, which is computed only when it is shown.

@@ -10,11 +10,14 @@ struct Run: ParsableCommand {
         discussion: """
             The report goes to standard output, or to standard error when an element writes to standard output. A run whose \
             counters do not balance ends with status 1; a damaged capture is read up to the damage and ends with status 65. \
-            An interrupt ends the run with its report; a second one ends it at once.
+            An interrupt ends the run with its report and status 130; a second one ends it at once.
             """
     )
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: RunOptions
+
+    @Option(help: ArgumentHelp("The columns of the report's table of elements, in this order.", valueName: "a,b,c"))
+    var columns: String?
 
     @Option(help: "How the report is written.")
     var format: ResultFormat = .text
@@ -27,6 +30,7 @@ struct Run: ParsableCommand {
 
     func run() throws {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
+        let chosen = try columns.map { try chosenColumns($0, among: RunReport.allColumns) } ?? []
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings(of: graph)
         try reporting {
@@ -45,6 +49,7 @@ struct Run: ParsableCommand {
             let wasInterrupted = stopAsked()
             var report = outcome.report
             report.wasInterrupted = wasInterrupted
+            report.columns = chosen
             let terminal = Terminal(outcome.usedStandardOutput ? 2 : 1)
             let text = format == .json ? report.json.text : report.text(width: terminal.width)
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
@@ -62,6 +67,7 @@ struct Run: ParsableCommand {
             try directory?.write(content, shouldStop: stopAsked)
             noteInterrupt(wasInterrupted)
             try conclude(outcome.input, report.imbalances)
+            try endIfInterrupted(wasInterrupted)
         }
     }
 }
@@ -136,9 +142,11 @@ struct Tap: ParsableCommand {
             try writer?.close()
             if let failure { throw failure }
             Output.error("\(seen) items passed \(edge)\n")
-            noteInterrupt(stopAsked())
+            let wasInterrupted = stopAsked()
+            noteInterrupt(wasInterrupted)
             noteDiscards(outcome)
             try conclude(outcome.input)
+            try endIfInterrupted(wasInterrupted)
         }
     }
 }
@@ -195,9 +203,16 @@ struct Trace: ParsableCommand {
             )
             if let failure { throw failure }
             noteDiscards(outcome)
-            noteInterrupt(stopAsked())
+            let wasInterrupted = stopAsked()
+            noteInterrupt(wasInterrupted)
             try conclude(outcome.input)
-            if trace?.found != true { throw Failure.notHeld("there is no packet \(packet)") }
+            try endIfInterrupted(wasInterrupted)
+            if trace?.found != true {
+                let count = outcome.report.wires.reduce(0) { $0 + $1.packetsIn }
+                throw Failure.notHeld(
+                    "there is no packet \(packet); \(count == 1 ? "1 packet" : "\(grouped(count)) packets") came in"
+                )
+            }
         }
     }
 }
@@ -205,6 +220,11 @@ struct Trace: ParsableCommand {
 /// Reports that the user ended the run.
 private func noteInterrupt(_ wasInterrupted: Bool) {
     if wasInterrupted { Output.error("warning: interrupted; what came after is not in the results\n") }
+}
+
+/// Ends the verb with the status of an interrupt, once everything else is said.
+private func endIfInterrupted(_ wasInterrupted: Bool) throws {
+    if wasInterrupted { throw Failure(code: 130, message: nil) }
 }
 
 /// Reports that results of the graph are missing, as this verb has standard output to itself.

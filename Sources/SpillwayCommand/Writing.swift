@@ -193,7 +193,12 @@ struct New: ParsableCommand {
     var profile: String?
 
     func validate() throws {
-        guard (chain == nil) != (profile == nil) else { throw ValidationError("give a chain or --profile, not both") }
+        if chain == nil, profile == nil {
+            throw ValidationError(
+                "give a chain, as in: spillway new 'wire.rx -> IPCheck -> Counter -> Discard'; or --profile NAME"
+            )
+        }
+        guard chain == nil || profile == nil else { throw ValidationError("give a chain or --profile, not both") }
         if let profile, profile.isEmpty || !profile.utf8.allSatisfy({ isNameByte($0) }) {
             throw ValidationError("a name has letters, digits, '_', '-' and '.', and nothing else")
         }
@@ -240,12 +245,15 @@ struct Explain: ParsableCommand {
             try Output.result(
                 format == .json
                     ? JSON.array(codes.map { .string($0) }).text
-                    : codes.map { code in
-                        let summary =
-                            Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence)
-                            ?? GraphTestRunner.failureMeaning
-                        return "\(code)\n    \(summary)\n"
-                    }.joined()
+                    : folded(
+                        codes.map { code in
+                            let summary =
+                                Diagnostic.summary(of: code) ?? CaptureCodes.text(of: code).map(firstSentence)
+                                ?? GraphTestRunner.failureMeaning
+                            return "\(code)\n    \(summary)\n"
+                        }.joined(),
+                        width: Terminal(1).width
+                    )
             )
             return
         }
@@ -258,7 +266,7 @@ struct Explain: ParsableCommand {
         try Output.result(
             format == .json
                 ? JSON.object([("code", .string(code)), ("explanation", .string(texts.joined(separator: "\n")))]).text
-                : texts.joined(separator: "\n")
+                : folded(texts.joined(separator: "\n"), width: Terminal(1).width)
         )
     }
 }

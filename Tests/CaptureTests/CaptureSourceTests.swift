@@ -506,7 +506,7 @@ import Testing
             ),
             (try scratch.file("html", Array("\n<!DOCTYPE html><p>".utf8)), "unsupported_format", "HTML"),
             (try scratch.file("text", Array("No. Time Source".utf8)), "unsupported_format", "is text"),
-            (try scratch.file("zstd", [0x28, 0xb5, 0x2f, 0xfd, 0, 1]), "unsupported_format", "zstd"),
+            (try scratch.file("zip", Array("PK\u{3}\u{4}12".utf8)), "unsupported_format", "zip archive"),
             (try scratch.file("junk", [0, 1, 2, 3, 4, 200, 5]), "unsupported_format", "not a capture in pcap"),
             (try scratch.file("short", [0xd4]), "unsupported_format", "not a capture"),
             (try scratch.file("cut", Array(pcap([])[..<20])), "truncated_header", "20 of 24 bytes"),

@@ -63,6 +63,21 @@ import Testing
             ("spillway compare graphs/mirror.yaml --wire wire=Examples/captures/web.pcap,write=x", 64, "only models"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --placements ''", 64, "--placements"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --placements host-only,", 64, "--placements"),
+            ("spillway compare graphs/flow-monitor.yaml \(web) --columns mpps,p9", 64, "there are device, Mpps"),
+            ("spillway plan graphs/flow-monitor.yaml \(web) --columns 'p90 us'", 64, "did you mean 'p50 us'?"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --columns inn", 64, "did you mean 'in'?"),
+            ("spillway compare graphs", 64, "'graphs' is a directory: give two run directories"),
+            ("spillway check graphs", 66, "it is a directory; name the files in it"),
+            ("spillway new", 64, "spillway new 'wire.rx -> IPCheck -> Counter -> Discard'"),
+            (
+                "spillway trace graphs/flow-monitor.yaml \(web) --packet 4000", 1,
+                "no packet 4000; 3,793 packets came in"
+            ),
+            (
+                "printf 'placement: host-only\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p,q.yaml; "
+                    + #"spillway compare graphs/flow-monitor.yaml --placements 'host-only,p\,q.yaml'"#,
+                64, "'host-only' and 'p,q.yaml' are both named 'host-only'"
+            ),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
             ("spillway trace graphs/flow-monitor.yaml \(web) --batch 2", 64, "--batch"),
@@ -87,6 +102,10 @@ import Testing
             ),
             (
                 #"spillway run graphs/flow-monitor.yaml --wire <(printf '\xfd7zXZ\0\0')"#, 65, "xz -dc /dev/fd/"
+            ),
+            (
+                #"printf '\x28\xb5\x2f\xfd1234' > z && PATH=$(dirname $(which spillway)) spillway run graphs/flow-monitor.yaml --wire z"#,
+                65, "there is no program 'zstd' to read it"
             ),
             (
                 "head -c 5000 Examples/captures/web.pcap | spillway run graphs/flow-monitor.yaml --wire wire=-", 65,
@@ -468,9 +487,27 @@ import Testing
             """,
             in: directory.url
         )
-        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.status == 130, "\(outcome.error)")
         #expect(outcome.output.contains("\"packets_in\": ") && !outcome.output.contains("\"packets_in\": 0"))
         #expect(outcome.output.contains("\"interrupted\": true") && outcome.error.contains("warning: interrupted"))
+    }
+
+    /// Columns can be chosen, also those in which placements agree; a table that is too wide for a terminal says so.
+    @Test func columnsOfTables() throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        let chosen = try Tool.run(
+            "spillway compare small.yaml \(Self.vlan) --columns 'bottleneck, mpps' --format markdown",
+            in: directory.url
+        )
+        #expect(chosen.output.contains("\n| placement | bottleneck | Mpps |\n"), "\(chosen.error)\(chosen.output)")
+        let run = try Tool.run("spillway run small.yaml \(Self.vlan) --columns dropped,in", in: directory.url)
+        #expect((run.output + run.error).contains(/element +dropped +in\n/), "\(run.output)\(run.error)")
+        let narrow = try Tool.run(
+            "COLUMNS=40 script -qec 'spillway run small.yaml \(Self.vlan)' /dev/null",
+            in: directory.url
+        )
+        #expect(narrow.output.replacing("\r\n", with: " ").contains("--columns chooses"), "\(narrow.output)")
+        #expect(narrow.output.split { $0.isNewline }.allSatisfy { $0.count <= 40 }, "\(narrow.output)")
     }
 
     /// Drops of elements stand beside those of the model, under names that the model's cannot have.

@@ -53,6 +53,19 @@ import Testing
             ("counters: {check.in: 2, check.out: 2, check.dropped: 0, wire.packets_out: 2, check.held: 0}", []),
             (#"packets: {check: [""]}"#, ["a: 'check' also got '10.0.0.1:1000 > 10.0.0.2:81 A'"]),
             (#"packets: {check: ["", "* > * S"]}"#, ["a: 'check' got '10.0.0.1:1000 > 10.0.0.2:81 A', not '* > * S'"]),
+            // Fields that texts leave out stand in both.
+            (
+                #"packets: {check: ["seq=1 ttl=64 time=2.5s", ""]}"#,
+                [
+                    "a: 'check' got '10.0.0.1:1000 > 10.0.0.2:80 S seq=0 ttl=64 time=0.000001s', not 'seq=1 ttl=64 time=2.5s'"
+                ]
+            ),
+            (
+                #"packets: {check: ["smac=00:00:00:00:00:09 win=9", ""]}"#,
+                [
+                    "a: 'check' got '10.0.0.1:1000 > 10.0.0.2:80 S win=65535 smac=02:00:00:00:00:01', not 'smac=00:00:00:00:00:09 win=9'"
+                ]
+            ),
             (#"packets: {check: ["", "", "udp"]}"#, ["a: 'udp' did not reach 'check'"]),
             (
                 "counters: {check.out: 3, wire.packets_out: 1}",

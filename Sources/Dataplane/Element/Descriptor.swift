@@ -104,7 +104,7 @@ public struct ElementDescriptor: Sendable {
                     )
                     continue
                 }
-                do throws(ParameterError) { try parameter.read(&config, value) } catch { errors.append(error) }
+                do throws(ParameterError) { try parameter.read(&config, value) } catch { errors += error.all }
             }
             for parameter in E.parameters
             where parameter.required && !values.contains(where: { $0.name == parameter.name }) {

@@ -48,12 +48,36 @@ public struct ParameterError: Error, Sendable {
     public var suggestion: String?
     /// A stable name for this kind of error, in snake case.
     public var code: String
+    /// Further errors in the same value, for example in other items of a list.
+    public var others: [ParameterError] = []
 
     public init(_ message: String, at mark: Mark, suggestion: String? = nil, code: String = "bad_value") {
         self.message = message
         self.mark = mark
         self.suggestion = suggestion
         self.code = code
+    }
+
+    /// The error and the further ones, each alone.
+    public var all: [ParameterError] {
+        var alone = self
+        alone.others = []
+        return [alone] + others
+    }
+
+    /// What `read` makes of each item; throws the errors in all of them as one.
+    static func collecting<Item, Result>(
+        _ items: [Item],
+        _ read: (Item) throws(ParameterError) -> Result
+    ) throws(ParameterError) -> [Result] {
+        var results: [Result] = []
+        var errors: [ParameterError] = []
+        for item in items {
+            do throws(ParameterError) { results.append(try read(item)) } catch { errors += error.all }
+        }
+        guard var first = errors.first else { return results }
+        first.others = Array(errors.dropFirst())
+        throw first
     }
 }
 
@@ -245,13 +269,12 @@ extension Parameter {
             required: false,
             about,
             read: { (c, v) throws(ParameterError) in
-                var chosen: [E] = []
                 var seen: [String] = []
-                for item in try v.words() {
+                let chosen = try ParameterError.collecting(try v.words()) { item throws(ParameterError) in
                     let word = try item.choice(of: words)
                     if seen.contains(word) { throw ParameterError("'\(word)' is listed twice", at: item.mark) }
                     seen.append(word)
-                    chosen.append(E(rawValue: word)!)
+                    return E(rawValue: word)!
                 }
                 if chosen.isEmpty { throw ParameterError("the list is empty", at: v.mark) }
                 c[keyPath: path] = chosen
@@ -341,10 +364,10 @@ extension Parameter {
             read: { (c, v) throws(ParameterError) in
                 var texts: [String] = []
                 if v != .scalar("", v.mark) {
-                    for item in try v.items() {
+                    texts = try ParameterError.collecting(try v.items()) { item throws(ParameterError) in
                         let text = try item.string()
                         if let flaw = flaw(text) { throw ParameterError(flaw, at: item.mark) }
-                        texts.append(text)
+                        return text
                     }
                 }
                 c[keyPath: path] = texts
@@ -393,8 +416,8 @@ extension Parameter {
                 guard case .map(let entries, _) = v else {
                     throw ParameterError("expected names with a text each, as in {app: dns}", at: v.mark)
                 }
-                var labels: [Label] = []
-                for (name, mark, value) in entries {
+                c[keyPath: path] = try ParameterError.collecting(entries) { entry throws(ParameterError) in
+                    let (name, mark, value) = entry
                     let isName = name.unicodeScalars.allSatisfy {
                         $0 == "_" || $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0))
                     }
@@ -405,9 +428,8 @@ extension Parameter {
                     guard text.utf8.count <= Label.longest else {
                         throw ParameterError("a label is longer than \(Label.longest) bytes", at: value.mark)
                     }
-                    labels.append(Label(name: name, text: text))
+                    return Label(name: name, text: text)
                 }
-                c[keyPath: path] = labels
             },
             show: { config in
                 let texts = config[keyPath: path].map { label in
@@ -564,16 +586,12 @@ extension Value {
         guard case .map(let entries, _) = self else {
             throw ParameterError("expected names with a filter each, found a \(shape)", at: mark)
         }
-        var filters: [NamedFilter] = []
         var names: Set<String> = []
-        for entry in entries {
+        return try ParameterError.collecting(entries) { entry throws(ParameterError) in
             if !names.insert(entry.key).inserted {
                 throw ParameterError("'\(entry.key)' is named twice", at: entry.keyMark)
             }
-            filters.append(
-                NamedFilter(name: entry.key, filter: try entry.value.string(), mark: entry.value.mark)
-            )
+            return NamedFilter(name: entry.key, filter: try entry.value.string(), mark: entry.value.mark)
         }
-        return filters
     }
 }

@@ -89,6 +89,19 @@ public enum PacketText {
         }
     }
 
+    /// The text of a packet that does not match a pattern: it has every field that the pattern names, and the packet has, also those
+    /// that are otherwise left out.
+    public static func describe(_ item: Packet, against pattern: Pattern) -> String {
+        var fields = PacketFields(item.bytes, linkType: item.linkType, wireLength: item.wireLength)
+        if pattern.fields.hex != nil { fields.hex = Array(item.bytes) }
+        let text = fields.text(maximumData: PacketText.shownData, naming: pattern.fields)
+        guard pattern.fields.time != nil else { return text }
+        let (seconds, rest) = item.time.quotientAndRemainder(dividingBy: 1_000_000_000)
+        var digits = String(String(1_000_000_000 + rest).dropFirst())
+        while digits.last == "0" { digits.removeLast() }
+        return "\(text) time=\(seconds)\(digits.isEmpty ? "" : ".\(digits)")s"
+    }
+
     /// The text of a packet's bytes, which may be anything. Values that `frame` would choose by default are left out, and data
     /// beyond `maximumData` bytes.
     public static func describe(

@@ -349,11 +349,16 @@ extension PacketFields {
 
 extension PacketFields {
     /// The text form, without values that building would choose by default.
-    func text(maximumData: Int) -> String {
+    func text(maximumData: Int, naming named: PacketFields = PacketFields()) -> String {
+        let maximumData = max(maximumData, named.data?.count ?? 0, named.hex?.count ?? 0)
         var words: [String] = []
-        func add<T: Equatable>(_ key: String, _ value: T?, unless usual: T? = nil, _ write: (T) -> String = { "\($0)" })
-        {
-            guard let value, value != usual else { return }
+        func add<T: Equatable>(
+            _ key: String,
+            _ path: KeyPath<PacketFields, T?>,
+            unless usual: T? = nil,
+            _ write: (T) -> String = { "\($0)" }
+        ) {
+            guard let value = self[keyPath: path], value != usual || named[keyPath: path] != nil else { return }
             words.append("\(key)=\(write(value))")
         }
         if let source, let destination {
@@ -372,32 +377,31 @@ extension PacketFields {
                 flags == 0 ? "-" : String(unsafeUninitializedCapacity: 8) { writeFlags(flags, to: $0.baseAddress!) }
             )
         }
-        add("seq", seq, unless: 0)
-        add("ack", ack, unless: 0)
-        add("win", window, unless: 65535)
-        add("urg", urgent, unless: 0)
-        add("mss", mss)
+        add("seq", \.seq, unless: 0)
+        add("ack", \.ack, unless: 0)
+        add("win", \.window, unless: 65535)
+        add("urg", \.urgent, unless: 0)
+        add("mss", \.mss)
         if sackPermitted == true { words.append("sack") }
-        add("ts", timestamps) { "\($0.value)/\($0.echo)" }
-        add("wscale", windowScale)
-        add("blocks", blocks) { $0.map { "\($0.left)-\($0.right)" }.joined(separator: ",") }
-        add("type", icmpType)
-        add("code", icmpCode)
-        add("rest", icmpRest, unless: 0)
-        add("op", arpOperation)
-        add("ttl", ttl, unless: 64)
-        add("tos", tos, unless: 0)
-        add("id", id, unless: 0)
+        add("ts", \.timestamps) { "\($0.value)/\($0.echo)" }
+        add("wscale", \.windowScale)
+        add("blocks", \.blocks) { $0.map { "\($0.left)-\($0.right)" }.joined(separator: ",") }
+        add("type", \.icmpType)
+        add("code", \.icmpCode)
+        add("rest", \.icmpRest, unless: 0)
+        add("op", \.arpOperation)
+        add("ttl", \.ttl, unless: 64)
+        add("tos", \.tos, unless: 0)
+        add("id", \.id, unless: 0)
         if dontFragment == true { words.append("df") }
-        add("frag", fragment) { "\($0.offset)\($0.more ? "+" : "")" }
-        add("vlan", vlans, unless: []) { $0.map { "\($0)" }.joined(separator: ",") }
-        if let etherType, let sourceMAC, let destinationMAC {
-            add("smac", sourceMAC, PacketFields.mac)
-            add("dmac", destinationMAC, PacketFields.mac)
-            words.append("ether=0x" + String(etherType, radix: 16))
-        }
-        add("len", length, unless: 0)
-        if let data, !data.enumerated().allSatisfy({ $1 == PacketFields.filler($0) }) {
+        add("frag", \.fragment) { "\($0.offset)\($0.more ? "+" : "")" }
+        add("vlan", \.vlans, unless: []) { $0.map { "\($0)" }.joined(separator: ",") }
+        let isOnlyEthernet = etherType != nil
+        if isOnlyEthernet || named.sourceMAC != nil { add("smac", \.sourceMAC, PacketFields.mac) }
+        if isOnlyEthernet || named.destinationMAC != nil { add("dmac", \.destinationMAC, PacketFields.mac) }
+        add("ether", \.etherType) { "0x" + String($0, radix: 16) }
+        add("len", \.length, unless: 0)
+        if let data, named.data != nil || !data.enumerated().allSatisfy({ $1 == PacketFields.filler($0) }) {
             let isCut = data.count > maximumData
             words.append(
                 "data=\"" + PacketFields.shown(data.prefix(maximumData)) + (isCut ? "\"..." : "\"")
@@ -406,7 +410,7 @@ extension PacketFields {
         if badIPChecksum == true { words.append("badipcsum") }
         if badChecksum == true { words.append("badcsum") }
         if let hex { words.append("hex=" + hex.prefix(2 * maximumData).map(PacketFields.hexadecimal).joined()) }
-        add("trunc", captured)
+        add("trunc", \.captured)
         return words.joined(separator: " ")
     }
 

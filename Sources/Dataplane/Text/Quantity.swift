@@ -97,9 +97,17 @@ public enum Quantity {
                 suggestion: nil
             )
         }
+        if unit.first?.isLetter != true {
+            let isComma = unit.hasPrefix(",")
+            throw Failure(
+                message: "'\(text)' is not a \(what), for example '\(example)'"
+                    + (isComma ? "; decimals follow a point" : "")
+            )
+        }
         guard let factor = units.first(where: { $0.unit == unit })?.factor else {
             throw Failure(
-                message: "'\(unit)' is not a unit of \(what): " + units.map(\.unit).joined(separator: ", "),
+                message: "'\(unit)' is not a unit \(what == "quantity" ? "of this figure" : "of \(what)"): "
+                    + units.map(\.unit).joined(separator: ", "),
                 suggestion: likely(mantissa, digits, unit, units.map(\.unit))
             )
         }
