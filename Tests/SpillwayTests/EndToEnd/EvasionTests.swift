@@ -14,7 +14,8 @@ import Testing
     private static let decoy = "GET /index.html HTTP/1.1\r\nHost: ww\r\n\r\n"
     private static let honest = "GET /weather/today HTTP/1.1\r\nHost: www.example.com\r\nAccept: */*\r\n\r\n"
     private static let settings = [
-        ("checksum", "verify"), ("ip_checksum", "verify"), ("min_ttl", "3"), ("urgent", "drop"), ("idle", "0 s"), ("on_full", "drop"),
+        ("checksum", "verify"), ("ip_checksum", "verify"), ("on_gap", "wait"), ("min_ttl", "3"), ("urgent", "drop"),
+        ("idle", "0 s"), ("on_full", "drop"),
         ("records", "records"),
     ]
 

@@ -509,7 +509,10 @@ public final class FlowTable: Element {
                 context.drop(i, Drop.tableFull)
                 return
             }
-            if isAnswer, let segment { incarnations.base[Int(flow)].begin(answeredBy: segment, isUpper: !isUpper) }
+            if isAnswer, let segment {
+                incarnations.base[Int(flow)].begin(answeredBy: segment, isUpper: !isUpper)
+                map.records[Int(flow)].marks.insert(begun(!isUpper))
+            }
             if returns { _ = beginCutOver(flow, context) }
         }
         let record = map.records + Int(flow)

@@ -183,6 +183,9 @@ extension TCPReassembler {
                 deliver(node, own, context)
             } else {
                 counters.again &+= 1
+                if remembers, node.ending != .rst, node.end != node.start {
+                    compare(node.item, TCPSegment(context[node.item]), upTo: node.end, at: place, context)
+                }
                 bypass(node.item, context)
             }
         }
@@ -214,6 +217,8 @@ extension TCPReassembler {
             node.captured = min(node.captured, taken)
             let p = context[node.item]
             p.ipLength = UInt32(p.payload) &- UInt32(p.l3) &+ taken
+            // They are in the packet all the same, and nobody reads them.
+            if remembers { p.flags.insert(.unread) }
             // A FIN behind bytes that were not taken was not taken either.
             removeFIN(of: &node, context)
         }

@@ -139,7 +139,9 @@ extension TCPReassembler {
     func compare(_ i: Int32, _ segment: TCPSegment, upTo end: UInt32, at place: Int32, _ context: borrowing Context) {
         let own = directions.state(at: place)
         var from: UInt32 = 0
-        if own.pointee.marks.contains(.unacknowledgedKnown) {
+        let other = directions.state(at: place ^ 1)
+        let isClosed = own.pointee.marks.contains(.ended) && other.pointee.marks.contains(.ended)
+        if own.pointee.marks.intersection([.unacknowledgedKnown, .doubted]) == .unacknowledgedKnown, !isClosed {
             from = UInt32(max(0, TCPSequence.distance(own.pointee.unacknowledged, from: segment.start)))
         }
         let size = min(segment.size, end &- segment.start)
@@ -181,11 +183,7 @@ extension TCPReassembler {
         let layout = TCPReassembler.conflictLayout
         let p = context[i]
         let count = min(TCPReassembler.shown, Int(segment.captured) - offset)
-        var before: [UInt8] = []
-        for k in 0..<count {
-            guard let byte = sent.byte(at: segment.start &+ UInt32(offset + k), of: place) else { break }
-            before.append(byte)
-        }
+        let before = sent.bytes(from: segment.start &+ UInt32(offset), most: count, of: place)
         guard let j = context.make(from: i, capacity: layout.size + before.count + count) else {
             counters.missed &+= 1
             return

@@ -464,6 +464,7 @@ public final class TCPReassembler: Element {
         case .repeatedSYN:
             // It may begin another connection, and its bytes be the first of that.
             if remembers, segment.size > 0, segment.start != own.pointee.start { context[i].flags.insert(.unread) }
+            if own.pointee.hasAcknowledgedBytes { doubt(place) }
             bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .nothingNew: bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .next(let ending):
@@ -483,6 +484,11 @@ public final class TCPReassembler: Element {
             drain(place, at: turn.now, context)
         case .early(let ending): hold(i, segment, ending, at: place, context)
         }
+    }
+
+    /// What either side has acknowledged no longer counts.
+    private func doubt(_ place: Int32) {
+        for side in [place, place ^ 1] { directions.state(at: side).pointee.marks.insert(.doubted) }
     }
 
     // MARK: Cause and effect
@@ -537,7 +543,9 @@ public final class TCPReassembler: Element {
 
     /// Emits the first packet of a connection if none of it counts.
     private func emitRefused(_ i: Int32, _ context: borrowing Context) {
-        context[i].flags.insert(.refused)
+        let p = context[i]
+        p.flags.insert(.refused)
+        if remembers, p.ipEnd > UInt32(p.payload) { p.flags.insert(.unread) }
         emitWithoutPayload(i, context)
     }
 
@@ -581,6 +589,7 @@ public final class TCPReassembler: Element {
         }
         own.pointee.next = segment.end
         if segment.ending != .none { own.pointee.marks.insert(.ended) }
+        if segment.ending == .rst { doubt(directions.index(of: own)) }
         context.emit(segment.item, 0)
     }
 
@@ -614,7 +623,9 @@ public final class TCPReassembler: Element {
         guard directions[forward] != nil else { return }
         let time = context.origin.now
         turn = Turn(number: context.origin.turn, now: context.origin.now)
-        for place in forward.index...forward.index + 1 {
+        // Another connection has begun: what waited for bytes of this one must not reach it unread.
+        let isDropped = remembers && reason == .reused
+        for place in forward.index...forward.index + 1 where !isDropped {
             while !directions.state(at: place).pointee.waiting.isEmpty, unblock(place, at: time, context) {}
         }
         for side: Int32 in 0...1 {

@@ -196,14 +196,18 @@ final class SentBytes {
         return to - from == count ? .same : .unknown
     }
 
-    /// The remembered byte with this sequence number; nil if it is not remembered.
-    func byte(at sequence: UInt32, of owner: Int32) -> UInt8? {
-        let list = lists[owner]
-        let offset = Int(TCPSequence.distance(sequence, from: list.pointee.first))
-        guard !list.pointee.isEmpty, offset >= 0, TCPSequence.precedes(sequence, list.pointee.end) else { return nil }
-        var n = list.pointee.head
+    /// The remembered bytes from this sequence number on, `most` of them; fewer if not all are remembered.
+    func bytes(from sequence: UInt32, most: Int, of owner: Int32) -> [UInt8] {
+        let list = lists[owner].pointee
+        let offset = Int(TCPSequence.distance(sequence, from: list.first))
+        let end = min(offset + most, Int(list.end &- list.first))
+        guard !list.isEmpty, offset >= 0, offset < end else { return [] }
+        var n = list.head
         for _ in 0..<offset / SentBytes.blockBytes { n = links.base[Int(n)] }
-        return UnsafeRawPointer(block(n)).byte(offset % SentBytes.blockBytes)
+        return (offset..<end).map { at in
+            if at > offset, at % SentBytes.blockBytes == 0 { n = links.base[Int(n)] }
+            return UnsafeRawPointer(block(n)).byte(at % SentBytes.blockBytes)
+        }
     }
 }
 

@@ -71,6 +71,9 @@ struct TCPDirection: BitwiseCopyable {
         static var rivalled: Marks { Marks(rawValue: 1) }
         /// Its SYN-ACK had a wrong checksum: what it says is believed as long as nothing contradicts it.
         static var doubtful: Marks { Marks(rawValue: 65536) }
+        /// A SYN came after bytes of the connection were acknowledged, or a RST ended it: another may have begun with the same numbers, so
+        /// what was acknowledged before may not be so in that one.
+        static var doubted: Marks { Marks(rawValue: 131072) }
         /// A hole was filled while segments waited behind it.
         static var filled: Marks { Marks(rawValue: 32768) }
         /// Marks that may accompany `synced` and `seen` without requiring more than a check of the next segment's sequence
@@ -350,6 +353,11 @@ struct TCPDirection: BitwiseCopyable {
             other.windowShift = isScaled ? UInt8(other.windowScale) : 0
         }
         return movesOther
+    }
+
+    /// Whether the other side has acknowledged bytes behind its SYN.
+    var hasAcknowledgedBytes: Bool {
+        marks.contains(.unacknowledgedKnown) && (!marks.contains(.synSeen) || unacknowledged != start)
     }
 
     /// Whether bytes behind its SYN have left: where it begins can no longer change.

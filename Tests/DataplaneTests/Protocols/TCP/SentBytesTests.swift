@@ -52,7 +52,8 @@ import Testing
         #expect(bench.compare(Array("index!".utf8), at: 3, of: 0) == .unknown)
         #expect(bench.compare(Array("xndex!".utf8), at: 3, of: 0) == .differs(at: 0))
         #expect(bench.compare(Array("GET".utf8), at: 0xffff_fffe, of: 1) == .unknown)
-        #expect(bench.sent.byte(at: 1, of: 0) == UInt8(ascii: " ") && bench.sent.byte(at: 8, of: 0) == nil)
+        #expect(bench.sent.bytes(from: 2, most: 32, of: 0) == Array("/index".utf8))
+        #expect(bench.sent.bytes(from: 8, most: 32, of: 0) == [])
     }
 
     @Test func whatIsAcknowledgedIsFreed() throws {
