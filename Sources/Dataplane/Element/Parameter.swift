@@ -416,6 +416,9 @@ extension Parameter {
                 guard case .map(let entries, _) = v else {
                     throw ParameterError("expected names with a text each, as in {app: dns}", at: v.mark)
                 }
+                guard entries.count <= Label.most else {
+                    throw ParameterError("there are more than \(Label.most) labels", at: v.mark)
+                }
                 c[keyPath: path] = try ParameterError.collecting(entries) { entry throws(ParameterError) in
                     let (name, mark, value) = entry
                     let isName = name.unicodeScalars.allSatisfy {
@@ -447,6 +450,8 @@ extension Parameter {
 public struct Label: Sendable, Equatable {
     /// The most bytes of a text.
     public static let longest = 1_000
+    /// The most labels of one element.
+    public static let most = 16
 
     /// The column's name.
     public var name: String

@@ -174,9 +174,6 @@ public final class MetadataExtractor: Element {
         for label in config.labels where !names.insert(label.name).inserted {
             throw ParameterError("'\(label.name)' names two columns", at: 0)
         }
-        guard config.labels.count <= MetadataExtractor.mostLabels else {
-            throw ParameterError("there are more than \(MetadataExtractor.mostLabels) labels", at: 0)
-        }
         let layout = Layout(
             config.per.rawValue,
             chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) } + config.labels.map { ($0.name, .text) }
@@ -195,8 +192,6 @@ public final class MetadataExtractor: Element {
         ends.deallocate()
         template.deallocate()
     }
-
-    private static let mostLabels = 16
 
     /// A record with its labels, and zeros where fields go; empty if there are no labels.
     private static func template(_ layout: Layout, _ labels: [Label]) -> UnsafeMutableRawBufferPointer {

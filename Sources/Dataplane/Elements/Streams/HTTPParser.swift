@@ -31,7 +31,7 @@
 /// Each name in `request_headers` adds a column with the value of that field to the records, `request_user_agent` for
 /// `User-Agent`, and each in `response_headers` one such as `response_content_type`. It is empty if a head has no such field,
 /// and fields of one name are joined by `, ` (RFC 9110 section 5.3). Only the first `header_bytes` of a value are kept; `cut`
-/// counts the longer ones. Fields of interim responses, of trailers and of unreadable heads are ignored.
+/// counts the longer ones. `labels` are columns behind all others that hold the same text in every record. Fields of interim responses, of trailers and of unreadable heads are ignored.
 ///
 /// A request or status line, a header line and a line with a chunk's size may have `line` bytes each, a head and a trailer section
 /// `head` bytes and `fields` lines, and at most 16 empty lines may come before a message. The first request beyond `requests` is
@@ -64,6 +64,8 @@ public final class HTTPParser: Element {
         public var responseHeaders: [String] = []
         /// The most bytes kept of one such value.
         public var headerBytes = 1024
+        /// Columns with the same text in every record.
+        public var labels: [Label] = []
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -85,7 +87,7 @@ public final class HTTPParser: Element {
             Output(
                 "records",
                 .kind(.record("http")),
-                columns: columns.map(\.name) + headerColumns(config),
+                columns: columns.map(\.name) + headerColumns(config) + config.labels.map(\.name),
                 "a record of each request with its response"
             ),
             Output("out", .sameAs(input: 0), optional: true, "the streams; where not connected, they end here"),
@@ -116,6 +118,7 @@ public final class HTTPParser: Element {
             flaw: flaw
         ),
         .init("header_bytes", size: \.headerBytes, in: 16...16_384, "bytes kept of the value in such a column"),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record, behind the others"),
     ]
     public static let handlers = [
         Handler<HTTPParser>("streams", "connections seen") { Int($0.connections.count) },
@@ -226,6 +229,7 @@ public final class HTTPParser: Element {
     private let connections: Connections<State>
     private let layout: UInt16
     private let recordSize: Int
+    private let labels: LabelColumns
     private let headers: (request: Int, response: Int)
     private let parser: HTTP1Parser
     /// Memory is short when more than this is used.
@@ -237,8 +241,10 @@ public final class HTTPParser: Element {
     private let links: IndexList.Links
 
     public init(_ config: Config, _ setup: Setup) throws {
-        let layout = Layout("http", HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) })
-        try HTTPParser.check(config, layout)
+        let columns = HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) }
+        try HTTPParser.check(config, Layout("http", columns))
+        labels = try LabelColumns(config.labels, besides: columns.map(\.name))
+        let layout = Layout("http", columns + labels.columns)
         connections = try Connections(setup)
         links = connections.states.links(at: \.link)
         self.layout = setup.layouts.register(layout)
@@ -575,7 +581,7 @@ public final class HTTPParser: Element {
         let values = transaction.requestFields.bytes + transaction.responseFields.bytes
         let texts =
             transaction.method.count + transaction.target.count + transaction.host.count + 3
-            + (error.map { $0.utf8CodeUnitCount + 6 } ?? 0) + values
+            + (error.map { $0.utf8CodeUnitCount + 6 } ?? 0) + values + labels.bytes
         guard size + texts <= Int(UInt16.max),
             let i = parent >= 0
                 ? context.make(from: parent, capacity: size + texts) : context.originate(capacity: size + texts)
@@ -608,6 +614,7 @@ public final class HTTPParser: Element {
         out.fields.put(transaction.responseSkipped)
         for k in 0..<headers.request { out.put(text: transaction.requestFields[k]) }
         for k in 0..<headers.response { out.put(text: transaction.responseFields[k]) }
+        labels.put(into: &out)
         if values > 0 {
             tally.copied &+= values
             tally.cut &+= UInt64(transaction.requestFields.cut + transaction.responseFields.cut)

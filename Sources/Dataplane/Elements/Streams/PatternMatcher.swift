@@ -44,6 +44,8 @@ public final class PatternMatcher: Element {
         public var action = Action.count
         /// The most records made for one connection.
         public var recordsPerFlow = 16
+        /// Columns with the same text in every record of an occurrence.
+        public var labels: [Label] = []
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -82,6 +84,7 @@ public final class PatternMatcher: Element {
         .init("direction", \.direction, "the directions searched; forward is what the client sends"),
         .init("action", \.action, "what happens to a packet in which a pattern ends"),
         .init("records_per_flow", \.recordsPerFlow, in: 0...1_000_000, "records made of one connection at the most"),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record of an occurrence"),
     ]
     public static let handlers = [
         Handler<PatternMatcher>("patterns", "patterns looked for") { $0.automaton.count },
@@ -137,13 +140,11 @@ public final class PatternMatcher: Element {
         /// The number of the last packet in which it was found, counted from 1.
         var packet: UInt64 = 0
     }
-    private static let matchLayout = Layout(
-        "match",
+    private static let matchColumns: [(String, Layout.FieldType)] =
         Connection.columns + [
             ("time_ns", .time),
             ("direction", .word(["forward", "reverse"])), ("offset", .u64), ("pattern", .u32), ("text", .text),
         ]
-    )
     private static let patternLayout = Layout(
         "pattern",
         [("pattern", .u32), ("text", .text), ("matches", .u64), ("packets", .u64)]
@@ -155,6 +156,8 @@ public final class PatternMatcher: Element {
     private let connections: Connections<State>
     private let totals: ZeroedMemory<Total>
     private let matchLayout: UInt16
+    private let matchSize: Int
+    private let labels: LabelColumns
     private let patternLayout: UInt16
     /// For each direction, whether it is searched.
     private let searched: (Bool, Bool)
@@ -179,7 +182,10 @@ public final class PatternMatcher: Element {
         }
         connections = try Connections(setup)
         totals = try ZeroedMemory(patterns.count)
-        matchLayout = setup.layouts.register(PatternMatcher.matchLayout)
+        labels = try LabelColumns(config.labels, besides: PatternMatcher.matchColumns.map(\.0))
+        let layout = Layout("match", PatternMatcher.matchColumns + labels.columns)
+        matchSize = layout.size
+        matchLayout = setup.layouts.register(layout)
         patternLayout = setup.layouts.register(PatternMatcher.patternLayout)
         searched = (config.direction != .reverse, config.direction != .forward)
         super.init()
@@ -302,17 +308,18 @@ public final class PatternMatcher: Element {
         guard context.isConnected(1), state.pointee.records < config.recordsPerFlow else { return }
         state.pointee.records &+= 1
         let text = patterns[number]
-        guard let j = context.make(from: i, capacity: PatternMatcher.matchLayout.size + text.count) else {
+        guard let j = context.make(from: i, capacity: matchSize + text.count + labels.bytes) else {
             counters.missed &+= 1
             return
         }
-        var out = TextRecordWriter(context[j].writableData, PatternMatcher.matchLayout)
+        var out = TextRecordWriter(context[j].writableData, size: matchSize)
         out.fields.put(state.pointee.connection, source: direction)
         out.fields.put(context[i].time)
         out.fields.put(UInt8(truncatingIfNeeded: direction))
         out.fields.put(offset)
         out.fields.put(UInt32(truncatingIfNeeded: number))
         text.withUnsafeBytes { out.put(text: $0) }
+        labels.put(into: &out)
         _ = out.finish()
         context[j].layout = matchLayout
         context.did(.record, 1)

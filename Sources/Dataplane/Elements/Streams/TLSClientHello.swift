@@ -31,6 +31,8 @@ public final class TLSClientHello: Element {
         public var bufferBytes = 16 << 20
         /// Which hello is given up when there is no room for all.
         public var whenFull = WhenFull.oldest
+        /// Columns with the same text in every record.
+        public var labels: [Label] = []
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -66,6 +68,7 @@ public final class TLSClientHello: Element {
             "bytes kept of hellos that have begun and not ended, over all connections"
         ),
         .init("when_full", \.whenFull, "which hello is given up when these are full"),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record, behind the others"),
     ]
     public static let handlers = [
         Handler<TLSClientHello>("streams", "connections seen") { Int($0.connections.count) },
@@ -104,13 +107,11 @@ public final class TLSClientHello: Element {
         case tooLong = "too_long"
         case noRoom = "no_room"
     }
-    private static let layout = Layout(
-        "tls",
+    private static let columns: [(String, Layout.FieldType)] =
         Connection.columns + [
             ("time_ns", .time),
             ("form", .word(["tls", "ssl2"])), ("version", .text), ("sni", .text), ("alpn", .text), ("error", .text),
         ]
-    )
 
     private let config: Config
     private let connections: Connections<State>
@@ -118,6 +119,8 @@ public final class TLSClientHello: Element {
     /// Room for the bytes that decide whether a hello begins, if they span several packets.
     private let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 32, alignment: 8)
     private let layout: UInt16
+    private let recordSize: Int
+    private let labels: LabelColumns
     private var hellos: UInt64 = 0
     private var errors: UInt64 = 0
     private var missed: UInt64 = 0
@@ -130,7 +133,10 @@ public final class TLSClientHello: Element {
             size: config.helloBytes,
             capacity: min(Int(Int32.max), max(1, config.bufferBytes / config.helloBytes))
         )
-        layout = setup.layouts.register(TLSClientHello.layout)
+        labels = try LabelColumns(config.labels, besides: TLSClientHello.columns.map(\.0))
+        let layout = Layout("tls", TLSClientHello.columns + labels.columns)
+        recordSize = layout.size
+        self.layout = setup.layouts.register(layout)
         super.init()
     }
 
@@ -411,7 +417,7 @@ public final class TLSClientHello: Element {
         defer { close(state) }
         if failure == nil { hellos &+= 1 } else { errors &+= 1 }
         let error = failure.map { Array($0.rawValue.utf8) }
-        var size = TLSClientHello.layout.size + (version?.count ?? 0) + (error?.count ?? 0)
+        var size = recordSize + (version?.count ?? 0) + (error?.count ?? 0) + labels.bytes
         size += hello?.serverName?.count ?? 0
         hello?.forEachProtocol { size += $0.count + 1 }
         let made: Int32?
@@ -421,7 +427,7 @@ public final class TLSClientHello: Element {
             return
         }
         let item = context[j]
-        var out = TextRecordWriter(item.writableData, TLSClientHello.layout)
+        var out = TextRecordWriter(item.writableData, size: recordSize)
         out.fields.put(state.pointee.connection, source: direction)
         out.fields.put(state.pointee.time)
         out.fields.put(form)
@@ -429,6 +435,7 @@ public final class TLSClientHello: Element {
         out.put(text: hello?.serverName)
         putProtocols(hello, &out)
         put(error, &out)
+        labels.put(into: &out)
         item.length = UInt32(out.finish())
         item.wireLength = item.length
         item.layout = layout

@@ -16,4 +16,19 @@ import Testing
             #expect(cut.texts("records").isEmpty)
         }
     }
+
+    /// Labels stand behind the columns of header fields, and cannot have the name of a column.
+    @Test func labels() throws {
+        let found = try run(
+            "HTTPParser",
+            "{request_headers: [Host], labels: {site: north, note: ''}}",
+            [data(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), 1)]
+        )
+        #expect(found.texts("records").first?.hasSuffix(" request_host=a site=north note=") == true)
+        for label in ["status", "request_host"] {
+            #expect(throws: (any Error).self) {
+                try run("HTTPParser", "{request_headers: [Host], labels: {\(label): x}}", [])
+            }
+        }
+    }
 }

@@ -22,6 +22,18 @@ import Testing
         #expect(found.outputs["out"]?.count == 3 && found.handler("scanned") == 8)
     }
 
+    /// Labels stand behind everything else, and cannot have the name of a column.
+    @Test func labels() throws {
+        let found = try run(
+            "PatternMatcher",
+            "{patterns: [abcd], labels: {site: north, rack: b}}",
+            [data(Array("abcdabcd".utf8), 1)]
+        )
+        #expect(found.texts("records").count == 2)
+        #expect(found.texts("records").allSatisfy { $0.hasSuffix(" pattern=0 text=abcd site=north rack=b") })
+        #expect(throws: (any Error).self) { try run("PatternMatcher", "{patterns: [a], labels: {text: x}}", []) }
+    }
+
     @Test func missingBytesBeginTheSearchAnew() throws {
         let found = try run(
             "PatternMatcher",

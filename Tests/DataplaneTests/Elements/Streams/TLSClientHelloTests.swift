@@ -49,6 +49,13 @@ import Testing
     private let whole =
         "form=tls version=TLS 1.3 sni=example.org alpn=h2,http/1.1 error="
 
+    /// Labels stand behind everything else, and cannot have the name of a column.
+    @Test func labels() throws {
+        let found = try run("TLSClientHello", "{labels: {site: north, note: ''}}", [data(hello("example.org"), 1)])
+        #expect(found.texts("records").first?.hasSuffix("\(whole) site=north note=") == true)
+        #expect(throws: (any Error).self) { try run("TLSClientHello", "{labels: {sni: x}}", []) }
+    }
+
     @Test func aHelloInAnyPieces() throws {
         for (recordSize, before) in [
             (16_384, ""), (1, ""), (7, ""), (16_384, "CONNECT example.org:443 HTTP/1.1\r\n\r\n"),

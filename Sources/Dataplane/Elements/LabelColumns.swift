@@ -1,0 +1,43 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// The columns behind those of an element's own that hold the same text in every record.
+final class LabelColumns {
+    /// The columns, for a layout.
+    let columns: [(String, Layout.FieldType)]
+    /// The texts, one behind the other, and where each ends.
+    private let texts: UnsafeMutableRawBufferPointer
+    private let ends: [Int]
+
+    /// Throws if a label has the name of one of `columns`.
+    init(_ labels: [Label], besides columns: [String]) throws(ParameterError) {
+        var names = Set(columns)
+        for label in labels where !names.insert(label.name).inserted {
+            throw ParameterError("'\(label.name)' names two columns", at: 0)
+        }
+        self.columns = labels.map { ($0.name, .text) }
+        let bytes = labels.map { Array($0.text.utf8) }
+        var end = 0
+        ends = bytes.map { text in
+            end += text.count
+            return end
+        }
+        texts = .allocate(byteCount: end, alignment: 1)
+        texts.copyBytes(from: bytes.joined())
+    }
+
+    deinit { texts.deallocate() }
+
+    /// Bytes that the texts take in a record.
+    var bytes: Int { texts.count }
+
+    /// Writes the texts: what comes last in a record.
+    @inline(__always)
+    func put(into out: inout TextRecordWriter) {
+        var start = 0
+        for end in ends {
+            out.put(text: UnsafeRawBufferPointer(rebasing: texts[start..<end]))
+            start = end
+        }
+    }
+}
