@@ -626,6 +626,57 @@ import Testing
         #expect(text.count == 10, "all but the last")
     }
 
+    /// What the other side of a connection answers makes these possible, each packet as a live server took it. The last packet, of the
+    /// client, must not pass.
+    @Test(arguments: [
+        // After a reset the same numbers again: what was acknowledged before was acknowledged in another connection.
+        [
+            "C S seq=999", "S SA seq=4999 ack=1000", "C A seq=1000 ack=5000",
+            "C PA seq=1000 ack=5000 data=\"GET /weather HTTP/1.0\"", "S A seq=5000 ack=1021", "C R seq=1021",
+            "C S seq=999", "S SA seq=8999 ack=1000", "C A seq=1000 ack=9000",
+            "C PA seq=1000 ack=9000 data=\"GET /etc/passwd\"",
+        ],
+        // Behind SYN cookies a SYN is not even needed.
+        [
+            "C S seq=999", "S SA seq=4999 ack=1000", "C A seq=1000 ack=5000",
+            "C PA seq=1000 ack=5000 data=\"GET /weather HTTP/1.0\"", "S A seq=5000 ack=1021", "C R seq=1021",
+            "C A seq=1000 ack=5000", "C PA seq=1000 ack=5000 data=\"GET /etc/passwd\"",
+        ],
+        // Two copies wait for the reply that they acknowledge, and the first is dropped.
+        [
+            "C S seq=999", "S SA seq=4999 ack=1000", "C A seq=1000 ack=5000",
+            "C PA seq=1000 ack=5000 data=\"GET /weather\"", "C PA seq=1000 ack=5019 data=\"GET /etc/passwd HTTP/1.0\"",
+            "S PA seq=5000 ack=1000 len=19", "C PA seq=1000 ack=5019 data=\"GET /etc/passwd HTTP\"",
+        ],
+        // A second answer to the same SYN, and what waited for bytes before it.
+        [
+            "C S seq=90", "S SA seq=4999 ack=91", "C R seq=91", "C S seq=999", "S SA seq=6999 ack=1000",
+            "C PA seq=1011 ack=7000 data=\"sswd\"", "C S seq=999", "S SA seq=6999 ack=1000",
+            "C PA seq=1000 ack=7000 data=\"GET /etc/pa\"", "C PA seq=1011 ack=7000 data=\"sswd\"",
+        ],
+        // A connection opened fast survives the SYN that it refuses.
+        [
+            "C S seq=999", "S SA seq=4999 ack=1000", "C S seq=1099", "C PA seq=1000 ack=5000 data=\"GET /etc/pa\"",
+            "S RA seq=0 ack=1100", "C PA seq=1011 ack=5000 data=\"sswd\"",
+        ],
+    ]) func answersOpenNothing(_ exchange: [String]) throws {
+        let (client, server) = ("192.0.2.1:40000 > 192.0.2.10:80", "192.0.2.10:80 > 192.0.2.1:40000")
+        let words = exchange.map { "\($0.hasPrefix("C") ? client : server) \($0.dropFirst(2))" }
+        let left = try runWords(words)
+        #expect(!left.contains(words.count - 1), "\(left)")
+        // Nor did a copy of it that came before.
+        for k in left where k > 3 { #expect(!words[k].contains("sswd"), "\(words[k])") }
+    }
+
+    /// Bytes of a SYN that were not taken do not pass with it, nor those of a packet that nobody takes and that is the first of its
+    /// connection.
+    @Test func bytesOfNoStreamStay() throws {
+        let syn = "192.0.2.1:40000 > 192.0.2.10:80 S seq=99 data=\"GET /etc/passwd\""
+        let answer = "192.0.2.10:80 > 192.0.2.1:40000 SA seq=499 ack=100"
+        #expect(try runWords([syn, answer]) == [1])
+        #expect(try runWords(["192.0.2.1:40000 > 192.0.2.10:80 A seq=99 ack=1 badcsum data=\"/etc/passwd\""]) == [])
+    }
+
     private func runWords(_ words: [String]) throws -> [Int] {
         var time: Int64 = 0
         let frames = try words.map { text in

@@ -24,7 +24,7 @@ import CLinux
 /// this, nor, with `min_ttl`, those with a smaller TTL: no receiver accepts them.
 ///
 /// Whether a receiver took what seemed to close a connection cannot be seen from here. A firewall, which also drops packets
-/// itself, sets `reuse: answered`: then only the answer to a SYN begins a new flow.
+/// itself, sets `reuse: answered`: then only the SYN-ACK that answers a SYN begins a new flow.
 ///
 /// If the path from `miss` to `insert` crosses the channel, packets of a flow are still on that slow path when its first one
 /// returns and creates the flow. None may overtake them, so the flow is cut over in two phases: a marker takes the slow path

@@ -8,7 +8,7 @@
 /// if anybody could end it so, he could blind whoever follows it. So such a SYN is a candidate, and is believed:
 /// - at once, if both sides have sent FIN and acknowledged the other's, or one has sent a RST that the other takes;
 /// - at once, if nothing of the other side was captured, so that no answer will be;
-/// - when the other side answers it, with SYN and ACK or with RST and ACK.
+/// - when the other side answers it, with SYN and ACK or, if ends are trusted, with RST and ACK.
 ///
 /// Every side is `false` for the lower end of the flow's key, `true` for the upper one.
 struct TCPIncarnation: BitwiseCopyable {
@@ -98,7 +98,7 @@ struct TCPIncarnation: BitwiseCopyable {
         trustsEnds: Bool,
         next: UInt32?
     ) -> Verdict {
-        if segment.isRST { return judge(reset: segment, isUpper: isUpper, next) }
+        if segment.isRST { return judge(reset: segment, isUpper: isUpper, trustsEnds: trustsEnds, next) }
         if segment.isSYN {
             if segment.isACK {
                 marks.remove(.opening)
@@ -140,10 +140,16 @@ struct TCPIncarnation: BitwiseCopyable {
             && !(marks.contains(.syn.of(!isUpper)) && segment.acknowledgment == starts[!isUpper] &+ 1)
     }
 
-    private mutating func judge(reset segment: TCPSegment, isUpper: Bool, _ next: UInt32?) -> Verdict {
+    private mutating func judge(
+        reset segment: TCPSegment,
+        isUpper: Bool,
+        trustsEnds: Bool,
+        _ next: UInt32?
+    ) -> Verdict {
         // A signature that was not agreed on, or none where one was: its receiver drops it (RFC 2385, RFC 5925 section 7.3).
         if marks.contains(.syn.of(isUpper)), segment.isSigned != marks.contains(.signed.of(isUpper)) { return .same }
-        if segment.isACK, isAnswer(segment, isUpper: isUpper) { return .answers }
+        // Who refuses a SYN so may keep the connection that is there: one that was opened by TCP fast open goes on.
+        if segment.isACK, trustsEnds, isAnswer(segment, isUpper: isUpper) { return .answers }
         if let next {
             // RFC 5961 section 3.2: exactly the next number.
             if segment.sequence == next { marks.insert(.reset) }
