@@ -416,7 +416,7 @@ import Testing
         #expect(!Self.isAttack(text))
     }
 
-    /// A urgent byte may be taken out of the stream by the receiver.
+    /// An urgent byte may be taken out of the stream by the receiver.
     private static func isAttack(_ text: String) -> Bool {
         text.contains("/etc/passwd") || text.contains("/etc/pasXswd")
     }

@@ -30,7 +30,8 @@
 /// A receiver may not have got what has left, and may take another copy, which can differ. With `remember`, bytes are
 /// remembered until they are acknowledged, at most `flow_bytes` of one direction; a copy that differs is counted
 /// (`inconsistent`), a record leaves on `conflicts`, and the packet is marked, as are those of which a part can no longer be
-/// compared: so a firewall behind can drop them. When `remember` is reached, the oldest bytes of the direction that has most are
+/// compared, copies of bytes that still wait, and, once a RST, the ends of both sides or a further SYN were seen, copies of what had been
+/// acknowledged before: so a firewall behind can drop them. When `remember` is reached, the oldest bytes of the direction that has most are
 /// forgotten, of the eight remembered for longest and the one that asks.
 ///
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet

@@ -113,7 +113,7 @@ final class HeldSegments {
         return -1
     }
 
-    /// Finds the segments of a direction that share bytes with `range`, in order: ``found`` has their node numbers. Returns how many
+    /// Finds the segments of a direction that share bytes with `start..<end`, in order; ``found(_:of:)`` gives them. Returns how many
     /// there are, and how many bytes they share with it in all.
     func find(_ start: UInt32, _ end: UInt32, in list: List) -> (count: Int, shared: Int) {
         var count = 0
