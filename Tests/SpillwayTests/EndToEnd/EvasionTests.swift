@@ -626,6 +626,21 @@ import Testing
         #expect(text.count == 10, "all but the last")
     }
 
+    /// A SYN in a silence longer than `idle` interrupts nothing, and hides nothing.
+    @Test func aSilenceIsNoEnd() throws {
+        let text = try runWords([
+            "192.0.2.1:40000 > 192.0.2.10:80 S seq=9", "192.0.2.10:80 > 192.0.2.1:40000 SA seq=5 ack=10",
+            "192.0.2.1:40000 > 192.0.2.10:80 PA seq=10 ack=6 data=\"one\"",
+            "192.0.2.10:80 > 192.0.2.1:40000 A seq=6 ack=13",
+            // Not of the client; the server answers with a challenge, which says nothing new to the client.
+            "192.0.2.1:40000 > 192.0.2.10:80 S seq=777000 time=400s", "192.0.2.10:80 > 192.0.2.1:40000 A seq=6 ack=13",
+            "192.0.2.1:40000 > 192.0.2.10:80 PA seq=13 ack=6 data=\"two\"",
+            "192.0.2.10:80 > 192.0.2.1:40000 PA seq=6 ack=16 data=\"three\"",
+            "192.0.2.1:40000 > 192.0.2.10:80 PA seq=16 ack=11 data=\"/etc/passwd\"",
+        ])
+        #expect(text.count == 8, "all but the last")
+    }
+
     /// What the other side of a connection answers makes these possible, each packet as a live server took it. The last packet, of the
     /// client, must not pass.
     @Test(arguments: [

@@ -129,8 +129,12 @@ extension TCPReassembler {
         }
         let own = directions.state(at: place)
         let other = directions.state(at: place ^ 1)
-        // The answer to the SYN was not captured, or the bytes that its packets acknowledge.
-        own.pointee.marks.insert(own.pointee.awaitsAnswer(true, other: other.pointee) ? .answered : .unawaited)
+        if own.pointee.marks.contains(.elsewhere) {
+            own.pointee.giveUpSYN(other: &other.pointee)
+        } else {
+            // The answer to the SYN was not captured, or the bytes that its packets acknowledge.
+            own.pointee.marks.insert(own.pointee.awaitsAnswer(true, other: other.pointee) ? .answered : .unawaited)
+        }
         drain(place, at: time, context)
         return true
     }

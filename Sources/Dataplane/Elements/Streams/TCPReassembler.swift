@@ -12,7 +12,9 @@
 /// tells how many.
 ///
 /// A direction begins at its SYN; if the SYN was not captured, at the number that the other side's SYN-ACK acknowledges;
-/// otherwise at its first packet. Only what the receiver would accept counts:
+/// otherwise at its first packet. A SYN that nobody answers is given up where both sides go on with a connection that was there before,
+/// after a silence or before the capture: what does not follow the SYN waits until the other side acknowledges it. Only what the receiver
+/// would accept counts:
 /// - segments with bytes or FIN must carry ACK or SYN, and lie in the window as far as it is known;
 /// - SYN must open its direction: segments with a later one bring nothing (RFC 5961 section 4);
 /// - timestamps must not run backwards (PAWS, RFC 7323 section 5), if both SYNs had one or were not captured, and none was
@@ -22,7 +24,8 @@
 ///   acknowledges everything sent, begins where the other side's acknowledgments are, or is the first packet of its connection
 ///   and has ACK and payload; its payload belongs to the stream;
 /// - acknowledgments must be no older than the window (RFC 5961 section 5.2), and before the SYN of the other side is acknowledged
-///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took;
+///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took; so must
+///   what opens a direction whose SYN-ACK was not captured;
 /// - segments must have an MD5 or AO option (RFC 2385, RFC 5925) if the SYN had one, and none if not;
 /// - bytes in a SYN count as far as the SYN-ACK acknowledges them; they wait for it;
 /// - with `checksum: verify` the TCP checksum must be correct, and with `min_ttl` the packet's TTL must be at least that.
@@ -408,6 +411,7 @@ public final class TCPReassembler: Element {
             // Its receiver would take it: it must not leave even as the first packet of its connection.
             if config.urgent == .drop { return context.drop(i, Drop.urgent) }
         }
+        if own.pointee.outlasts(segment) { clear(place, for: .outOfWindow, context) }
         let wasAnswered = other.pointee.marks.contains(.answered)
         let judgement = own.pointee.judge(
             segment,

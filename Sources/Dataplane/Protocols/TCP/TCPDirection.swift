@@ -33,7 +33,8 @@ struct TCPDirection: BitwiseCopyable {
     var link = IndexList.Link()
     /// When the hole opened, in functional nanoseconds.
     var since: Int64 = 0
-    /// The first number behind another SYN-ACK than that which opened the direction; valid with `rivalled`.
+    /// The first number behind another SYN-ACK than that which opened the direction; valid with `rivalled`. Or that which the other
+    /// side acknowledged instead of the SYN; valid with `denied`.
     var rival: UInt32 = 0
     /// Where its bytes begin, as its SYN says; valid with `synSeen`.
     var start: UInt32 = 0
@@ -74,6 +75,10 @@ struct TCPDirection: BitwiseCopyable {
         /// A SYN came after bytes of the connection were acknowledged, or a RST ended it: another may have begun with the same numbers, so
         /// what was acknowledged before may not be so in that one.
         static var doubted: Marks { Marks(rawValue: 131072) }
+        /// The other side acknowledged `rival`, which is no answer to the SYN.
+        static var denied: Marks { Marks(rawValue: 262144) }
+        /// Segments that do not follow the SYN wait until the other side acknowledges them, or the SYN; `next` is before them.
+        static var elsewhere: Marks { Marks(rawValue: 524288) }
         /// A hole was filled while segments waited behind it.
         static var filled: Marks { Marks(rawValue: 32768) }
         /// Marks that may accompany `synced` and `seen` without requiring more than a check of the next segment's sequence
@@ -153,7 +158,9 @@ struct TCPDirection: BitwiseCopyable {
         at time: Int64 = 0,
         isCausal: Bool = true
     ) -> Judgement {
+        if isUnanswered { seek(segment, other: &other) }
         if let fault = inspect(segment, other: other, at: time, isCausal: isCausal) {
+            if fault == .wrongAck { other.deny(segment) }
             return Judgement(place: .refused(fault))
         }
         if segment.isRST, !marks.contains(.synced),
@@ -197,11 +204,15 @@ struct TCPDirection: BitwiseCopyable {
         if !segment.isHeaderRight { return .badHeaderLength }
         if segment.size > 0 || segment.isFIN, !segment.isACK, !segment.isSYN, !segment.isRST { return .noAck }
         // RFC 2385 section 2, RFC 5925 section 7.3: both sides know whether segments are signed.
-        if marks.contains(.synSeen), segment.isSigned != marks.contains(.signed), !isRepeatedSYN(segment) {
+        let isElsewhere = marks.contains(.elsewhere)
+        if marks.contains(.synSeen), !isElsewhere, segment.isSigned != marks.contains(.signed), !isRepeatedSYN(segment)
+        {
             return .signature
         }
-        if segment.isACK, !segment.isRST, !other.mayTake(acknowledgmentOf: segment) { return .wrongAck }
-        guard let timestamp = segment.timestamp, !marks.contains(.untimed), !segment.isRST, !isRepeatedSYN(segment)
+        let opens = marks.isDisjoint(with: [.synced, .ackSeen])
+        if segment.isACK, !segment.isRST, !other.mayTake(acknowledgmentOf: segment, opens: opens) { return .wrongAck }
+        guard let timestamp = segment.timestamp, !marks.contains(.untimed), !segment.isRST, !isRepeatedSYN(segment),
+            !isElsewhere
         else {
             return nil
         }
@@ -221,20 +232,78 @@ struct TCPDirection: BitwiseCopyable {
     }
 
     /// Whether this side, as the receiver, can accept the acknowledgment of a segment. What was not captured may have been sent:
-    /// numbers that are too high are not refused here.
-    private func mayTake(acknowledgmentOf segment: TCPSegment) -> Bool {
+    /// numbers that are too high are not refused here, except where they would open the other direction.
+    private func mayTake(acknowledgmentOf segment: TCPSegment, opens: Bool) -> Bool {
         let number = segment.acknowledgment
-        if marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen {
-            // Before its SYN is acknowledged, anything before the first byte is refused (RFC 9293 sections 3.10.7.3, 3.10.7.4).
-            // Only a SYN-ACK must acknowledge no more than the SYN and its bytes.
-            if segment.isSYN {
-                return TCPSequence.distance(number, from: start) >= 0 && !TCPSequence.precedes(end, number)
+        if isUnanswered {
+            if marks.contains(.elsewhere) {
+                return number &- start <= (segment.isSYN || opens ? 0 : UInt32(reach))
+                    || !segment.isSYN && number &- next <= end &- next
             }
+            // Before its SYN is acknowledged, anything before the first byte is refused (RFC 9293 sections 3.10.7.3, 3.10.7.4).
+            // A SYN-ACK must acknowledge no more than the SYN and its bytes, and so must what comes instead of one that was not
+            // captured: otherwise anybody could say where the other side begins.
+            if segment.isSYN || opens { return number &- start <= end &- start }
             return !TCPSequence.precedes(number, start) || isRival(number)
         }
         // RFC 5961 section 5.2.
         guard marks.contains(.unacknowledgedKnown), !segment.isSYN else { return true }
         return TCPSequence.distance(number, from: unacknowledged) >= -Int32(min(window, TCPDirection.mostWindow))
+    }
+
+    // MARK: A SYN that nobody answers
+
+    // Anybody can send a SYN where a connection is that was silent, or that began before the capture did. Its receiver goes on with
+    // that connection (RFC 9293 section 3.10.7.4, RFC 5961 section 4), and so does this as soon as both sides say that they do: one
+    // sends what does not follow the SYN, and the other acknowledges it, or just what is before it.
+
+    /// Whether its SYN may have begun nothing: nobody has answered it.
+    private var isUnanswered: Bool { marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen }
+
+    /// Whether a segment belongs to another connection than those that wait since they do not follow the SYN.
+    func outlasts(_ segment: TCPSegment) -> Bool {
+        marks.contains(.elsewhere) && !waiting.isEmpty && segment.isACK && !segment.isRST && !segment.isSYN
+            && (follows(segment) || goesOn(segment))
+    }
+
+    /// Whether a segment may follow the SYN.
+    private func follows(_ segment: TCPSegment) -> Bool { segment.start &- start <= UInt32(reach) }
+
+    /// Whether a segment begins where the other side's acknowledgment was that did not answer the SYN.
+    private func goesOn(_ segment: TCPSegment) -> Bool { marks.contains(.denied) && segment.start == rival }
+
+    /// Finds the next byte where a segment says it is, or the SYN.
+    private mutating func seek(_ segment: TCPSegment, other: inout TCPDirection) {
+        if segment.isSYN || !segment.isACK && !segment.isRST || !segment.isHeaderRight || !waiting.isEmpty { return }
+        if follows(segment) {
+            if marks.contains(.elsewhere) { next = start }
+            marks.remove(.elsewhere)
+        } else if !segment.isRST, !hasBegun {
+            if goesOn(segment) { giveUpSYN(other: &other) } else { marks.insert(.elsewhere) }
+            next = segment.start
+        }
+    }
+
+    /// Goes on as though the SYN had not been seen.
+    mutating func giveUpSYN(other: inout TCPDirection) {
+        let opening: Marks = [
+            .synSeen, .signed, .untimed, .timestamps, .ackSeen, .unacknowledgedKnown, .denied, .rivalled, .elsewhere,
+        ]
+        marks.subtract(opening)
+        marks.insert(.gap)
+        (windowScale, windowShift) = (-1, 14)
+        other.marks.remove(.untimed)
+        other.marks.insert(.gap)
+        // All that is known of it is what the SYN acknowledged.
+        if !other.marks.contains(.seen) { other.marks.subtract([.synced, .ackSeen, .unacknowledgedKnown]) }
+    }
+
+    /// Records an acknowledgment that does not answer the SYN.
+    private mutating func deny(_ segment: TCPSegment) {
+        guard isUnanswered, !segment.isSYN, !hasBegun else { return }
+        rival = segment.acknowledgment
+        marks.remove(.rivalled)
+        marks.insert(.denied)
     }
 
     /// The end of what is known of its bytes.
@@ -259,7 +328,8 @@ struct TCPDirection: BitwiseCopyable {
     /// have guessed that the connection exists. A receiver that has sent its SYN requires the same (RFC 9293 section 3.10.7.3).
     func isPlausible(reset segment: TCPSegment, other: TCPDirection) -> Bool {
         segment.isACK && other.marks.contains(.synced)
-            && (segment.acknowledgment == other.next || segment.acknowledgment == other.end)
+            && (segment.acknowledgment == other.next || segment.acknowledgment == other.end
+                || other.marks.contains(.elsewhere) && segment.acknowledgment == other.start)
             || marks.contains(.ackSeen) && segment.sequence == acknowledged
     }
 
@@ -292,14 +362,23 @@ struct TCPDirection: BitwiseCopyable {
         marks.insert(.seen)
         if !segment.isACK { return movesOther }
         offer(window: segment.window, isSYN: segment.isSYN, to: &other)
-        return other.note(acknowledgment: segment.acknowledgment) || movesOther
+        return other.note(acknowledgment: segment.acknowledgment, by: &self) || movesOther
     }
 
-    /// Records an acknowledgment by the other side; true if it shows that the direction begins behind its other SYN-ACK.
+    /// Records an acknowledgment by the other side; true if it shows that the direction begins elsewhere than was thought.
     @inline(__always)
-    private mutating func note(acknowledgment number: UInt32) -> Bool {
+    private mutating func note(acknowledgment number: UInt32, by other: inout TCPDirection) -> Bool {
         var isMoved = false
-        if marks.contains(.synSeen), !marks.contains(.answered) {
+        if marks.contains(.elsewhere) {
+            if number &- next <= end &- next {
+                giveUpSYN(other: &other)
+            } else {
+                next = start
+                marks.remove(.elsewhere)
+                marks.insert(.answered)
+                isMoved = true
+            }
+        } else if marks.contains(.synSeen), !marks.contains(.answered) {
             let isAnswer = number &- start <= end &- start
             isMoved = !isAnswer && !hasBegun && (isRival(number) || marks.contains(.doubtful))
             if isMoved {
@@ -361,14 +440,14 @@ struct TCPDirection: BitwiseCopyable {
     }
 
     /// Whether bytes behind its SYN have left: where it begins can no longer change.
-    private var hasBegun: Bool { next != start }
+    private var hasBegun: Bool { next != start && !marks.contains(.elsewhere) }
 
     /// Whether bytes have to wait until the other side acknowledges the SYN: only then it is known where they belong, and whether
     /// those of the SYN itself count (RFC 9293 section 3.10.7.3, RFC 7413 section 4.2). Nothing is awaited of a side that was
     /// not captured.
     @inline(__always)
     func awaitsAnswer(_ isSYN: Bool, other: TCPDirection) -> Bool {
-        marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen && (isSYN || other.marks.contains(.seen))
+        isUnanswered && (isSYN || other.marks.contains(.seen) || marks.contains(.elsewhere))
     }
 
     // MARK: The place of a segment
@@ -394,7 +473,7 @@ struct TCPDirection: BitwiseCopyable {
         if segment.isRST {
             // Behind a hole it counts if that stays: bytes that arrive later were not there when the RST was.
             let isNext = segment.sequence == next || !waiting.isEmpty && segment.sequence == waiting.farthest
-            if !isNext || marks.contains(.ended) { return .ignoredReset }
+            if !isNext || !marks.isDisjoint(with: [.ended, .elsewhere]) { return .ignoredReset }
         }
         if marks.contains(.ended) {
             return TCPSequence.precedes(next, segment.end) && segment.size > 0 ? .refused(.afterEnd) : .nothingNew

@@ -65,9 +65,10 @@ struct TCPIncarnation: BitwiseCopyable {
     var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening]) }
 
     /// Whether nothing more can come of it but what is late.
-    private var isClosed: Bool {
-        marks.contains(.reset) || marks.isSuperset(of: [.finAcknowledged, .finAcknowledged.of(true)])
-    }
+    private var isClosed: Bool { marks.contains(.reset) || isFinished }
+
+    /// Whether both ends have sent FIN, and each has acknowledged the other's.
+    var isFinished: Bool { marks.isSuperset(of: [.finAcknowledged, .finAcknowledged.of(true)]) }
 
     /// Records the first segment of an end.
     mutating func begin(_ segment: TCPSegment, isUpper: Bool) {

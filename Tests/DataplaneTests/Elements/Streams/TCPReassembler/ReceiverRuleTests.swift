@@ -253,4 +253,57 @@ import Testing
         )
         #expect(longer.handler("inconsistent") == 1 && longer.handler("stream_bytes") == 8)
     }
+
+    // MARK: A SYN that nobody answers
+
+    /// Both sides go on with the connection that was there before, whatever of that was captured.
+    @Test(
+        arguments: [
+            // The server's challenge ACK was captured, or not; the client sends first, or the server.
+            [
+                server("A seq=50 ack=11"), client("PA seq=11 ack=50 data=\"ab\""),
+                server("PA seq=50 ack=13 data=\"cd\""),
+            ],
+            [client("PA seq=11 ack=50 data=\"ab\""), server("PA seq=50 ack=13 data=\"cd\"")],
+            [
+                client("PA seq=11 ack=50 data=\"a\""), client("PA seq=12 ack=50 data=\"b\""), server("A seq=50 ack=13"),
+                server("PA seq=50 ack=13 data=\"cd\""),
+            ],
+            [
+                client("A seq=11 ack=50"), server("PA seq=50 ack=11 data=\"ab\""),
+                client("PA seq=11 ack=52 data=\"cd\""),
+            ],
+        ]
+    )
+    func whatASYNInterruptsGoesOn(_ packets: [String]) throws {
+        for syn in ["S seq=7770000", "S seq=7770000 ts=4000000000/0"] {
+            let result = try run([Self.client(syn)] + packets, "on_gap: wait")
+            #expect(text(result) == "abcd", "\(syn)")
+            #expect(result.drops == [:])
+        }
+    }
+
+    /// If the SYN is answered, what does not follow it was of no connection.
+    @Test func whatTheAnswerContradictsIsDropped() throws {
+        let forged = [
+            Self.client("PA seq=7770000 ack=99 data=\"evil\""), Self.client("PA seq=7770004 ack=99 data=\"evil\""),
+        ]
+        let data = [Self.client("PA seq=1 ack=1 data=\"good\"")]
+        for forged in [forged, [Self.client("A seq=7770000 ack=99")], [Self.server("A seq=99 ack=7770000")]] {
+            let packets = [Self.handshake[0]] + forged + Self.handshake[1...] + data
+            #expect(text(try run(packets)) == "good")
+            // The answer was not captured.
+            #expect(text(try run([Self.handshake[0]] + forged + [Self.handshake[2]] + data)) == "good")
+        }
+    }
+
+    /// Before the answer nobody says where the server begins but who acknowledges the SYN.
+    @Test(arguments: ["PA seq=999 ack=7777777 data=\"evil\"", "FA seq=999 ack=7777777", "A seq=999 ack=7777777"])
+    func whatDoesNotAnswerOpensNothing(_ forged: String) throws {
+        let packets = [
+            Self.handshake[0], Self.server(forged), Self.handshake[1], Self.handshake[2],
+            Self.server("PA seq=1 ack=1 data=\"good\""),
+        ]
+        #expect(text(try run(packets, "on_gap: wait")) == "good")
+    }
 }

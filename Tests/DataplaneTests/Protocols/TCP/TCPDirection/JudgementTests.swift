@@ -550,5 +550,58 @@ import Testing
                 )
             ]
         ),
+        State(
+            name: "SYN-SENT, and the server acknowledges what is before it",
+            history: ["C S 777000", "S A 5001 1001"],
+            rules: [
+                (
+                    "RFC 9293 3.10.7.4: who is asked to begin anew answers with an ACK and goes on, and so does the client.",
+                    [
+                        "C A 1001 5001 10 -> next", "C A 1001 5001 -> nothing", "C FA 1001 5001 -> next fin",
+                        "C A 1001 5001 10 ts=7 -> next", "C A 1001 5001 10 signed -> next",
+                    ]
+                ),
+                (
+                    "RFC 9293 3.10.7.3: the SYN may be answered all the same.",
+                    ["S SA 9000 777001 -> nothing", "C A 777001 9001 10 -> next", "S RA 0 777001 -> next rst"]
+                ),
+                (
+                    "RFC 9293 3.10.7.3: what answers no SYN opens nothing.",
+                    ["S A 5001 1001 10 -> wrongAck", "S FA 5001 1001 -> wrongAck", "S SA 5001 1001 -> wrongAck"]
+                ),
+            ]
+        ),
+        State(
+            name: "SYN-SENT, and the client goes on before it",
+            history: ["C S 777000", "C A 1001 5001"],
+            rules: [
+                (
+                    "RFC 9293 3.10.7.4: the server's acknowledgment says which of both it takes.",
+                    [
+                        "S A 5001 1001 -> nothing", "S A 5001 1001 10 -> next", "S FA 5001 1001 -> next fin",
+                        "S SA 9000 777001 -> nothing", "S RA 0 777001 -> next rst", "S A 5001 1002 10 -> wrongAck",
+                        "S SA 5000 1001 -> wrongAck",
+                    ]
+                ),
+                (
+                    "RFC 5961 3.2: a RST that is not at the next byte of a connection is ignored, and none is sure yet.",
+                    ["C R 1001 -> ignored", "C RA 1001 5001 -> ignored", "C R 777001 -> next rst"]
+                ),
+                (
+                    "What follows either of both is judged as such.",
+                    ["C A 1001 5001 10 -> next", "C A 1011 5001 10 -> next", "C A 777001 9001 10 -> next"]
+                ),
+            ]
+        ),
+        State(
+            name: "a SYN-ACK where another connection is",
+            history: ["S SA 777000 888000", "C A 1001 5001 10"],
+            rules: [
+                (
+                    "RFC 9293 3.10.7.4: both go on where they were.",
+                    ["S A 5001 1011 -> nothing", "S A 5001 1011 10 -> next", "C A 888000 777001 10 -> next"]
+                )
+            ]
+        ),
     ]
 }
