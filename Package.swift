@@ -25,6 +25,7 @@ let package = Package(
         .target(name: "Dataplane", dependencies: ["CLinux"], plugins: ["CatalogPlugin"]),
         .target(name: "GraphFile", dependencies: ["Dataplane", "CYAML"]),
         .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib"]),
+        .target(name: "Live", dependencies: ["Dataplane", "CLinux"]),
         .target(
             name: "Model",
             dependencies: ["Dataplane", .product(name: "Histogram", package: "hdrhistogram-swift")]
@@ -33,7 +34,7 @@ let package = Package(
         .target(name: "Reports", dependencies: ["Model", "Placement", "Dataplane"]),
         .target(
             name: "Spillway",
-            dependencies: ["Dataplane", "GraphFile", "Capture", "Model", "Placement", "Reports"],
+            dependencies: ["Dataplane", "GraphFile", "Capture", "Live", "Model", "Placement", "Reports"],
             plugins: ["CatalogPlugin"]
         ),
         .target(

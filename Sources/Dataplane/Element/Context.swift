@@ -189,6 +189,7 @@ public struct Context {
     public func hold(_ i: Int32) {
         assert(contract.held(i, by: node.index))
         node.held &+= 1
+        if self[i].flags.contains(.lent) { pool.own(i) }
         self[i].flags.insert(.held)
     }
 

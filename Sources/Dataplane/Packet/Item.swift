@@ -56,6 +56,10 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var refused: ItemFlags { ItemFlags(rawValue: 1 << 11) }
     /// Beside or in a stream: the packet has bytes that the receiver may take, and that were not in the stream.
     @inlinable @inline(__always) public static var unread: ItemFlags { ItemFlags(rawValue: 1 << 13) }
+    /// The bytes are the source's, which takes them back once everything that the packet set in motion has come to rest.
+    @inlinable @inline(__always) public static var lent: ItemFlags { ItemFlags(rawValue: 1 << 14) }
+    /// The sender of the packet left its transport checksum to the network card, which has not filled it in.
+    @inlinable @inline(__always) public static var unsummed: ItemFlags { ItemFlags(rawValue: 1 << 15) }
     /// The item's turn is kept in the pool's table: an element had held it, or one it was made from, or it came in at another
     /// functional time than its stamp.
     @inlinable @inline(__always) public static var turnKept: ItemFlags { ItemFlags(rawValue: 1 << 12) }

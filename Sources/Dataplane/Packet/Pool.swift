@@ -190,6 +190,7 @@ struct PoolState {
         data.copyMemory(from: item.data, byteCount: Int(item.length))
         item.writableData = data
         item.flags.insert(flag)
+        item.flags.remove(.lent)
     }
 
     /// Memory for `capacity` writable bytes of item `i`: its slot, or a separate block if the slot is too small.

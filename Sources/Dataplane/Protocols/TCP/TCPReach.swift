@@ -9,12 +9,13 @@ enum TCPReach {
         Int(p.ipVersion == 4 ? IPv4View(known: p).timeToLive : IPv6View(known: p).hopLimit) >= least
     }
 
-    /// Whether the TCP checksum is correct. A truncated packet, or a fragment, cannot be summed and counts as correct.
+    /// Whether the TCP checksum is correct. A truncated packet, or a fragment, cannot be summed and counts as correct; so does one
+    /// whose checksum is not filled in yet.
     ///
     /// - Parameter summed: increased by the number of bytes summed.
     static func isChecksumRight(_ p: Packet, summed: inout Int) -> Bool {
         let count = Int(p.l3) + Int(p.ipLength) - Int(p.l4)
-        guard !p.isFragment, count >= 20,
+        guard !p.isFragment, count >= 20, !p.flags.contains(.unsummed),
             Int(p.l4) + count <= Int(p.length)
         else { return true }
         let data = p.data

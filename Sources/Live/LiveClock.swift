@@ -1,0 +1,52 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Dataplane
+import Glibc
+
+/// Wall time for a run with interfaces. It waits for packets too: it asks again at once for a while after packets have come, and then
+/// sleeps until there are more.
+public final class LiveClock: Clock {
+    /// The longest sleep, in nanoseconds: then signals and outages are looked at.
+    private static let longest: Int64 = 100_000_000
+    /// How long after packets it asks again at once, in nanoseconds: as long as a sleep takes to end.
+    private static let patience: Int64 = 50_000
+
+    /// The latest moment that timers were told of.
+    public private(set) var latest = Int64.min
+    private var watched: [pollfd] = []
+    /// The end of its patience; 0 while packets come.
+    private var deadline: Int64 = 0
+
+    public init() {}
+
+    /// Ends a sleep when `descriptor` can be read.
+    func watch(_ descriptor: Int32) {
+        watched.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+    }
+
+    /// Packets came.
+    @inline(__always)
+    func wake() { deadline = 0 }
+
+    /// The current time in nanoseconds since 1970.
+    public var now: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+
+    public func wait(until time: Int64) -> Int64? {
+        var now = now
+        if deadline == 0 { deadline = now + LiveClock.patience }
+        if now < time, now >= deadline {
+            let span = min(LiveClock.longest, time - now)
+            var pause = timespec(tv_sec: Int(span / 1_000_000_000), tv_nsec: Int(span % 1_000_000_000))
+            ppoll(&watched, nfds_t(watched.count), &pause, nil)
+            now = self.now
+        }
+        if now >= time { latest = max(latest, now) }
+        return max(now, latest)
+    }
+}
