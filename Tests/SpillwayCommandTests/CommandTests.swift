@@ -66,6 +66,7 @@ import Testing
             ("spillway compare graphs/flow-monitor.yaml \(web) --columns mpps,p9", 64, "there are device, Mpps"),
             ("spillway plan graphs/flow-monitor.yaml \(web) --columns 'p90 us'", 64, "did you mean 'p50 us'?"),
             ("spillway run graphs/flow-monitor.yaml \(web) --columns inn", 64, "did you mean 'in'?"),
+            ("spillway list --columns nme", 64, "there are name, category, summary; did you mean 'name'?"),
             ("spillway compare graphs", 64, "'graphs' is a directory: give two run directories"),
             ("spillway check graphs", 66, "it is a directory; name the files in it"),
             ("spillway new", 64, "spillway new 'wire.rx -> IPCheck -> Counter -> Discard'"),
