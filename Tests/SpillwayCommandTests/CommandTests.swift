@@ -75,7 +75,7 @@ import Testing
                 "no packet 4000; 3,793 packets came in"
             ),
             (
-                "printf 'placement: host-only\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p,q.yaml; "
+                "trap 'rm p,q.yaml' EXIT; printf 'placement: host-only\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p,q.yaml; "
                     + #"spillway compare graphs/flow-monitor.yaml --placements 'host-only,p\,q.yaml'"#,
                 64, "'host-only' and 'p,q.yaml' are both named 'host-only'"
             ),
@@ -105,7 +105,7 @@ import Testing
                 #"spillway run graphs/flow-monitor.yaml --wire <(printf '\xfd7zXZ\0\0')"#, 65, "xz -dc /dev/fd/"
             ),
             (
-                #"printf '\x28\xb5\x2f\xfd1234' > z && PATH=$(dirname $(which spillway)) spillway run graphs/flow-monitor.yaml --wire z"#,
+                #"trap 'rm z' EXIT; printf '\x28\xb5\x2f\xfd1234' > z && PATH=$(dirname $(which spillway)) spillway run graphs/flow-monitor.yaml --wire z"#,
                 65, "there is no program 'zstd' to read it"
             ),
             (
@@ -130,7 +130,9 @@ import Testing
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/full", 1, "no_space"),
             ("spillway run graphs/flow-monitor.yaml \(web) --run-dir /proc/x", 66, "/proc/x"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/proc/sys/kernel/ostype", 77, "no_permission"),
-            ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "'file' is empty"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "the name of the file is empty"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=x.csv.zst", 78, "write .gz, or plain"),
+            ("spillway run graphs/mirror.yaml --wire wire=x,write=x.pcap.xz", 64, "write .gz, or plain"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),

@@ -238,6 +238,27 @@ extension Parameter {
         )
     }
 
+    /// The name of a file to write.
+    public init(
+        _ name: String,
+        file path: WritableKeyPath<Config, String> & Sendable,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .string,
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                let file = try v.string()
+                if let flaw = OutputName.flaw(file) { throw ParameterError(flaw, at: v.mark) }
+                c[keyPath: path] = file
+            },
+            show: { $0[keyPath: path] }
+        )
+    }
+
     /// One word of an enumeration.
     public init<E: RawRepresentable & CaseIterable & Sendable>(
         _ name: String,
