@@ -40,4 +40,14 @@ final class LabelColumns {
             start = end
         }
     }
+
+    /// Writes the texts and the length of a record that has no other texts; its fields take `size` bytes, and are written apart.
+    @inline(__always)
+    func complete(_ record: UnsafeMutableRawPointer, size: Int) {
+        if ends.isEmpty { return }
+        var out = TextRecordWriter(record, size: size)
+        out.fields.next = record + (size - ends.count * Layout.FieldType.text.size)
+        put(into: &out)
+        _ = out.finish()
+    }
 }
