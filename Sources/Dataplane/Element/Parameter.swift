@@ -75,8 +75,14 @@ public struct ParameterError: Error, Sendable {
         for item in items {
             do throws(ParameterError) { results.append(try read(item)) } catch { errors += error.all }
         }
-        guard var first = errors.first else { return results }
-        first.others = Array(errors.dropFirst())
+        try throwing(errors)
+        return results
+    }
+
+    /// Throws the errors as one, if there are any.
+    static func throwing(_ errors: [ParameterError]) throws(ParameterError) {
+        guard var first = errors.first else { return }
+        first.others = errors.dropFirst().flatMap(\.all)
         throw first
     }
 }

@@ -9,12 +9,11 @@ final class LabelColumns {
     private let texts: UnsafeMutableRawBufferPointer
     private let ends: [Int]
 
-    /// Throws if a label has the name of one of `columns`.
-    init(_ labels: [Label], besides columns: [String]) throws(ParameterError) {
+    /// Throws if a label has the name of one of `columns`, along with other `errors` that were found.
+    init(_ labels: [Label], besides columns: [String], _ errors: [ParameterError] = []) throws(ParameterError) {
         var names = Set(columns)
-        for label in labels where !names.insert(label.name).inserted {
-            throw ParameterError("'\(label.name)' names two columns", at: 0)
-        }
+        let repeated = labels.map(\.name).filter { !names.insert($0).inserted }
+        try ParameterError.throwing(errors + repeated.map { ParameterError("'\($0)' names two columns", at: 0) })
         self.columns = labels.map { ($0.name, .text) }
         let bytes = labels.map { Array($0.text.utf8) }
         var end = 0

@@ -159,18 +159,18 @@ public final class MetadataExtractor: Element {
     public init(_ config: Config, _ setup: Setup) throws {
         isPerFlow = config.per == .flow
         let known = isPerFlow ? Config.ofFlow : Config.ofPacket
-        for field in config.fields where field != .all && !known.contains(field) {
-            throw ParameterError(
+        var errors = config.fields.filter { $0 != .all && !known.contains($0) }.map { field in
+            ParameterError(
                 "'\(field.rawValue)' is not a field of a \(config.per.rawValue)'s record; those are "
                     + known.map(\.rawValue).joined(separator: ", "),
                 at: 0
             )
         }
         if config.fields.contains(.all), config.fields.count > 1 {
-            throw ParameterError("'all' stands alone", at: 0)
+            errors.append(ParameterError("'all' stands alone", at: 0))
         }
         let chosen = config.fields == [.all] ? known : config.fields
-        labels = try LabelColumns(config.labels, besides: chosen.map(\.rawValue))
+        labels = try LabelColumns(config.labels, besides: chosen.map(\.rawValue), errors)
         let layout = Layout(
             config.per.rawValue,
             chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) } + labels.columns

@@ -78,7 +78,9 @@ public final class PatternMatcher: Element {
         ] + (config.action == .mark ? [Output("matched", .sameAs(input: 0), "packets in which a pattern ends")] : [])
     }
     public static let parameters: [Parameter<Config>] = [
-        .init("patterns", strings: \.patterns, required: true, "what to look for; `[]` where all is in `file`"),
+        .init("patterns", strings: \.patterns, required: true, "what to look for; `[]` where all is in `file`") {
+            PatternList.flaw($0)
+        },
         .init("file", \.file, "a file with more patterns, one a line; empty for none"),
         .init("case", \.letterCase, "whether upper and lower case of ASCII letters differ"),
         .init("direction", \.direction, "the directions searched; forward is what the client sends"),
