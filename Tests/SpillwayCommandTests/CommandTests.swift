@@ -79,6 +79,16 @@ import Testing
                     + #"spillway compare graphs/flow-monitor.yaml --placements 'host-only,p\,q.yaml'"#,
                 64, "'host-only' and 'p,q.yaml' are both named 'host-only'"
             ),
+            (
+                "trap 'rm p.yaml' EXIT; printf 'placement: coalesced\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p.yaml; "
+                    + "spillway compare graphs/flow-monitor.yaml \(web) --placements host-only,p.yaml",
+                64, "'p.yaml' is named 'coalesced', as is another placement of the graph"
+            ),
+            (
+                "trap 'rm coalesced' EXIT; touch coalesced; "
+                    + "spillway compare graphs/flow-monitor.yaml \(web) --placements coalesced --columns none",
+                64, "warning: 'coalesced' is the graph's placement; the file of that name is './coalesced'"
+            ),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
             ("spillway trace graphs/flow-monitor.yaml \(web) --batch 2", 64, "--batch"),
