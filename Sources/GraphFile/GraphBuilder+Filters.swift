@@ -41,11 +41,16 @@ extension GraphBuilder {
     }
 
     private func check(_ filter: NamedFilter) -> Bool {
+        let substitutions = session.substitutions[filter.mark] ?? []
         do {
-            _ = try services.compileFilter(filter.filter, linkType: LinkType.ethernet)
+            let isEmpty = try [LinkType.ethernet, LinkType.raw, LinkType.linuxSLL].allSatisfy {
+                try services.compileFilter(filter.filter, linkType: $0) == [.reject]
+            }
+            if isEmpty, !substitutions.contains(where: { $0.binding.isPlaceholder }) {
+                session.report(.emptyFilter, "no packet matches the filter of '\(filter.name)'", at: filter.mark)
+            }
             return true
         } catch {
-            let substitutions = session.substitutions[filter.mark] ?? []
             // A placeholder value says nothing about the real one.
             guard !substitutions.contains(where: { $0.binding.isPlaceholder }) else { return false }
             let notes = substitutions.map {
