@@ -55,7 +55,9 @@ public enum FilterCompiler {
         var program = bpf_program()
         // The netmask of a capture is not known; with tcpdump's 0 `ip broadcast` is 0.0.0.0 and 255.255.255.255.
         guard pcap_compile(handle, &program, filter, 1, 0) == 0 else {
-            return .refused(String(cString: pcap_geterr(handle)))
+            let words = String(cString: pcap_geterr(handle))
+            // The filter is valid, and its optimiser found that nothing can match it.
+            return words == "expression rejects all packets" ? .program([.reject]) : .refused(words)
         }
         defer { pcap_freecode(&program) }
         let instructions = UnsafeBufferPointer(start: program.bf_insns, count: Int(program.bf_len))

@@ -48,6 +48,8 @@ enum Code: String, CaseIterable, Sendable {
     case unknownType = "unknown_type"
     case unknownElement = "unknown_element"
     case badFilter = "bad_filter"
+    case repeatedFilter = "repeated_filter"
+    case emptyFilter = "empty_filter"
     case badElement = "bad_element"
     case unusedElement = "unused_element"
 
@@ -89,7 +91,7 @@ enum Code: String, CaseIterable, Sendable {
 
     var severity: Diagnostic.Severity {
         switch self {
-        case .unusedParameter, .unusedElement: .warning
+        case .unusedParameter, .unusedElement, .repeatedFilter, .emptyFilter: .warning
         default: .error
         }
     }
@@ -280,6 +282,18 @@ enum Code: String, CaseIterable, Sendable {
             (
                 "A filter is not in pcap-filter syntax. The message is libpcap's.",
                 "      web: tcp prot 80"
+            )
+        case .repeatedFilter:
+            (
+                "Two outputs of an element have the same filter. Packets take the first, so none leave by the other. This is a "
+                    + "warning.",
+                "      names: udp port 53\n      more: udp port 53"
+            )
+        case .emptyFilter:
+            (
+                "No packet can match a filter, as what it asks for excludes itself; often 'or' was meant. libpcap finds only "
+                    + "the simple cases. This is a warning.",
+                "      both: tcp and udp"
             )
         case .badElement:
             (

@@ -385,11 +385,13 @@ struct GraphChecker {
             do {
                 _ = try node.element.make(setup)
                 layouts[n] = setup.layouts.all
-            } catch var error as ParameterError {
+            } catch let error as ParameterError {
                 // An element that rejects a combination of values knows no place; the element's own is used.
                 let values = builder.vertices[vertexOf[n]].element?.values ?? []
-                if !values.contains(where: { $0.value.holds(error.mark) }) { error.mark = mark(n) }
-                session.report(error)
+                for var error in error.all {
+                    if !values.contains(where: { $0.value.holds(error.mark) }) { error.mark = mark(n) }
+                    session.report(error)
+                }
             } catch {
                 session.report(.badElement, "'\(node.name)' cannot be made: \(error)", at: mark(n))
             }

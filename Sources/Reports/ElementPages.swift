@@ -174,11 +174,17 @@ public enum ElementPages {
         ])
     }
 
-    /// The text that `spillway list` prints: name, family and summary of every element type.
-    public static func list(_ catalog: Catalog) -> String {
-        columns(
-            families(catalog).flatMap { category, types in types.map { [$0.name, category.rawValue, $0.summary] } }
-        )
+    /// The titles of the columns of ``list(_:columns:)``.
+    public static let listColumns = ["name", "category", "summary"]
+
+    /// The text that `spillway list` prints: name, family and summary of every element type, or its name and the `columns` of these
+    /// titles.
+    public static func list(_ catalog: Catalog, columns titles: [String] = listColumns) -> String {
+        var table = Table(listColumns.map { ($0, .left) })
+        table.rows = families(catalog).flatMap { category, types in
+            types.map { [$0.name, category.rawValue, $0.summary] }
+        }
+        return columns(table.keeping(titles).rows)
     }
 
     // MARK: Wording

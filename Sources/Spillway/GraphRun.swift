@@ -49,8 +49,9 @@ public struct WireArgument: Sendable, Equatable {
         for part in WireArgument.parts(rest) {
             if part.hasPrefix("write=") {
                 guard write == nil else { throw Failure(description: "'\(text)' names two files to write") }
-                write = String(part.dropFirst(6))
-                if write!.isEmpty { throw Failure(description: "'\(text)' names no file to write") }
+                let file = String(part.dropFirst(6))
+                if let flaw = OutputName.flaw(file) { throw Failure(description: "'\(text)': \(flaw)") }
+                write = file
             } else if part.hasPrefix("iface:") || part.hasPrefix("workload:") {
                 throw Failure(
                     description:

@@ -43,16 +43,20 @@ struct List: ParsableCommand {
         abstract: "Lists the element types, and the shipped device profiles."
     )
 
+    @Option(help: ArgumentHelp("The columns of the list of element types, in this order.", valueName: "a,b,c"))
+    var columns: String?
+
     @Option(help: "How the list is written.")
     var format: ResultFormat = .text
 
     func run() throws {
         let catalog = Session.catalog
+        let chosen = try columns.map { try chosenColumns($0, among: ElementPages.listColumns) }
         guard format == .json else {
             try Output.result(
                 folded(
-                    ElementPages.list(catalog) + "\nDevice profiles: " + Profiles.shipped.joined(separator: ", ")
-                        + "\n",
+                    ElementPages.list(catalog, columns: chosen ?? ElementPages.listColumns) + "\nDevice profiles: "
+                        + Profiles.shipped.joined(separator: ", ") + "\n",
                     width: Terminal(1).width
                 )
             )

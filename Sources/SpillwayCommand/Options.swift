@@ -145,9 +145,15 @@ func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
     }
 }
 
-/// A placement by its name in the graph, or from a separate file.
+/// A placement by its name in the graph, or from a separate file. That may not have the name of another one of the graph, for which
+/// the reader of a report would take it.
 func placement(_ name: String, of graph: GraphSpec, _ loaded: LoadedGraph) throws -> GraphSpec.Placement {
-    if let named = graph.placements.first(where: { $0.name == name }) { return named }
+    if let named = graph.placements.first(where: { $0.name == name }) {
+        if Files.isRegular(name) {
+            Output.error("warning: '\(name)' is the graph's placement; the file of that name is './\(name)'\n")
+        }
+        return named
+    }
     guard name.contains("/") || name.hasSuffix(".yaml") || !Files.isMissing(name) else {
         let names = graph.placements.map(\.name)
         let guess = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
@@ -160,5 +166,8 @@ func placement(_ name: String, of graph: GraphSpec, _ loaded: LoadedGraph) throw
     let (placement, diagnostics) = Session.loader.loadPlacement(name, for: loaded)
     for diagnostic in diagnostics { Output.error(diagnostic) }
     guard let placement else { throw Failure.badGraph() }
+    if graph.placements.contains(where: { $0.name == placement.name && $0.sides != placement.sides }) {
+        throw Failure.usage("'\(name)' is named '\(placement.name)', as is another placement of the graph: rename it")
+    }
     return placement
 }

@@ -75,6 +75,14 @@ import Testing
         #expect(FilterCompilerTests.message(filter) == "", "\(filter)")
     }
 
+    /// What excludes itself is valid, and matches nothing.
+    @Test(arguments: ["tcp and udp", "ip and arp", "ip proto 6 and ip proto 17", "1 = 0"])
+    func whatExcludesItselfMatchesNothing(_ filter: String) throws {
+        for linkType in [LinkType.ethernet, LinkType.raw, LinkType.linuxSLL] {
+            #expect(try FilterCompiler.compile(filter, linkType: linkType) == [.reject])
+        }
+    }
+
     @Test func rejectsNULAndTooLongFilters() {
         #expect(FilterCompilerTests.message("tcp\0 and udp").contains("NUL"))
         let long = Array(repeating: "tcp", count: 3_000).joined(separator: " or ")

@@ -409,6 +409,19 @@ extension FuzzReassembly {
                 "copy-of-what-waits",
                 usual + opening + packet(1, 10) + packet(21, 10) + packet(21, 10) + packet(11, 10) + ending
             ),
+            // What does not follow the SYN finds no room to wait.
+            (
+                "elsewhere-without-room",
+                [0x06, 0x08, 0x00] + packet(0, 0, flags: 2)
+                    + [0x30, 0x30, 0x00, 0x00, 0x30, 0x00, 0x00, 0x00, 0xff, 0x00]
+                    + [0x30, 0xd0, 0x00, 0x00, 0x78, 0x00, 0x00, 0x00, 0x00, 0x00]
+            ),
+            // It waits, and the answer says which of both begins the stream.
+            (
+                "elsewhere-and-answer",
+                usual + packet(0, 0, flags: 2) + [0x10, 0x10, 0x00, 0x00, 0x30, 0x04, 0x00, 0x00, 0x1e, 0x00]
+                    + packet(0, 0, flags: 0x12, back: true) + packet(1, 10) + ending
+            ),
             // A segment answers a SYN with bytes, and what it follows in its own direction waited for those.
             (
                 "answer-lets-leave",

@@ -57,6 +57,24 @@ import Testing
         )
     }
 
+    /// What only shows when elements are made is reported for all of them, and of each all that is wrong.
+    @Test func allErrorsOfMakingCome() {
+        let text = """
+            graph: g
+            elements:
+              sort: {type: Classifier, rules: {in: tcp, good: udp, Web: arp}}
+              seen: {type: MetadataExtractor, fields: [ttl, src, time_ns], labels: {src: a, site: b}}
+            chains:
+              - Wire.rx -> FlowTable -> seen -> RecordSink
+            """
+        let loader = GraphLoader(catalog: .standard, services: TestServices()) { _ in Array(text.utf8) }
+        let messages = loader.loadGraph("g.yaml").diagnostics.map(\.message)
+        for words in [
+            "cannot be named 'in'", "cannot be named 'Web'", "'ttl' is not a field", "'time_ns' is not a field",
+            "'src' names two columns",
+        ] { #expect(messages.count { $0.contains(words) } == 1, "\(words)") }
+    }
+
     @Test func settingsAreChecked() {
         #expect(
             load(synFront, settings: [("prot", "80"), ("port", "http")]).rendered == """

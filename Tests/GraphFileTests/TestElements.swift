@@ -226,7 +226,7 @@ struct TestServices: Services {
     func openSink(_: String) throws -> any ByteSink { throw NoFiles() }
     func compileFilter(_ filter: String, linkType: UInt16) throws -> [BPFInstruction]? {
         if filter.contains("prot ") { throw FilterError("syntax error in filter expression") }
-        return []
+        return filter == "tcp and udp" ? [.reject] : []
     }
 }
 

@@ -56,6 +56,13 @@ import Testing
         #expect(Set(lines.map { $0.prefix { $0 != " " } }) == Set(catalog.types.map { Substring($0.name) }))
     }
 
+    @Test func theListHasTheColumnsAskedFor() {
+        #expect(ElementPages.list(catalog, columns: ["name"]).hasPrefix("Wire\nClassifier\n"))
+        let line = ElementPages.list(catalog, columns: ["summary"]).split(separator: "\n").first
+        #expect(line?.hasSuffix("  brings packets in from outside and takes packets out") == true)
+        #expect(line?.contains("Wires") == false)
+    }
+
     @Test func aNewGraphHasAllDefaults() throws {
         let text = try NewGraph.text(" wire.rx->IPCheck -> flow_table->Counter -> Counter -> wire.tx", catalog: catalog)
         let capacity = try #require(catalog["FlowTable"]?.parameters.first { $0.name == "capacity" }?.defaultText)

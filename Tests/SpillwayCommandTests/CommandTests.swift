@@ -66,6 +66,7 @@ import Testing
             ("spillway compare graphs/flow-monitor.yaml \(web) --columns mpps,p9", 64, "there are device, Mpps"),
             ("spillway plan graphs/flow-monitor.yaml \(web) --columns 'p90 us'", 64, "did you mean 'p50 us'?"),
             ("spillway run graphs/flow-monitor.yaml \(web) --columns inn", 64, "did you mean 'in'?"),
+            ("spillway list --columns nme", 64, "there are name, category, summary; did you mean 'name'?"),
             ("spillway compare graphs", 64, "'graphs' is a directory: give two run directories"),
             ("spillway check graphs", 66, "it is a directory; name the files in it"),
             ("spillway new", 64, "spillway new 'wire.rx -> IPCheck -> Counter -> Discard'"),
@@ -74,9 +75,19 @@ import Testing
                 "no packet 4000; 3,793 packets came in"
             ),
             (
-                "printf 'placement: host-only\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p,q.yaml; "
+                "trap 'rm p,q.yaml' EXIT; printf 'placement: host-only\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p,q.yaml; "
                     + #"spillway compare graphs/flow-monitor.yaml --placements 'host-only,p\,q.yaml'"#,
                 64, "'host-only' and 'p,q.yaml' are both named 'host-only'"
+            ),
+            (
+                "trap 'rm p.yaml' EXIT; printf 'placement: coalesced\ngraph: graphs/flow-monitor.yaml\ndefault: host\n' > p.yaml; "
+                    + "spillway compare graphs/flow-monitor.yaml \(web) --placements host-only,p.yaml",
+                64, "'p.yaml' is named 'coalesced', as is another placement of the graph"
+            ),
+            (
+                "trap 'rm coalesced' EXIT; touch coalesced; "
+                    + "spillway compare graphs/flow-monitor.yaml \(web) --placements coalesced --columns none",
+                64, "warning: 'coalesced' is the graph's placement; the file of that name is './coalesced'"
             ),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count 0", 64, "--count is out of range"),
             ("spillway tap graphs/flow-monitor.yaml check.out \(web) --count=-1", 64, "--count is out of range"),
@@ -104,7 +115,7 @@ import Testing
                 #"spillway run graphs/flow-monitor.yaml --wire <(printf '\xfd7zXZ\0\0')"#, 65, "xz -dc /dev/fd/"
             ),
             (
-                #"printf '\x28\xb5\x2f\xfd1234' > z && PATH=$(dirname $(which spillway)) spillway run graphs/flow-monitor.yaml --wire z"#,
+                #"trap 'rm z' EXIT; printf '\x28\xb5\x2f\xfd1234' > z && PATH=$(dirname $(which spillway)) spillway run graphs/flow-monitor.yaml --wire z"#,
                 65, "there is no program 'zstd' to read it"
             ),
             (
@@ -129,7 +140,9 @@ import Testing
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/full", 1, "no_space"),
             ("spillway run graphs/flow-monitor.yaml \(web) --run-dir /proc/x", 66, "/proc/x"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=/proc/sys/kernel/ostype", 77, "no_permission"),
-            ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "'file' is empty"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "the name of the file is empty"),
+            ("spillway run graphs/flow-monitor.yaml \(web) --set records=x.csv.zst", 78, "write .gz, or plain"),
+            ("spillway run graphs/mirror.yaml --wire wire=x,write=x.pcap.xz", 64, "write .gz, or plain"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),

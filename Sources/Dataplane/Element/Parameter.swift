@@ -75,8 +75,14 @@ public struct ParameterError: Error, Sendable {
         for item in items {
             do throws(ParameterError) { results.append(try read(item)) } catch { errors += error.all }
         }
-        guard var first = errors.first else { return results }
-        first.others = Array(errors.dropFirst())
+        try throwing(errors)
+        return results
+    }
+
+    /// Throws the errors as one, if there are any.
+    static func throwing(_ errors: [ParameterError]) throws(ParameterError) {
+        guard var first = errors.first else { return }
+        first.others = errors.dropFirst().flatMap(\.all)
         throw first
     }
 }
@@ -234,6 +240,27 @@ extension Parameter {
             required: required,
             about,
             read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.string() },
+            show: { $0[keyPath: path] }
+        )
+    }
+
+    /// The name of a file to write.
+    public init(
+        _ name: String,
+        file path: WritableKeyPath<Config, String> & Sendable,
+        required: Bool = false,
+        _ about: String
+    ) {
+        self.init(
+            name,
+            .string,
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                let file = try v.string()
+                if let flaw = OutputName.flaw(file) { throw ParameterError(flaw, at: v.mark) }
+                c[keyPath: path] = file
+            },
             show: { $0[keyPath: path] }
         )
     }

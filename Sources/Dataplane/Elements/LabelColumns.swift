@@ -9,12 +9,11 @@ final class LabelColumns {
     private let texts: UnsafeMutableRawBufferPointer
     private let ends: [Int]
 
-    /// Throws if a label has the name of one of `columns`.
-    init(_ labels: [Label], besides columns: [String]) throws(ParameterError) {
+    /// Throws if a label has the name of one of `columns`, along with other `errors` that were found.
+    init(_ labels: [Label], besides columns: [String], _ errors: [ParameterError] = []) throws(ParameterError) {
         var names = Set(columns)
-        for label in labels where !names.insert(label.name).inserted {
-            throw ParameterError("'\(label.name)' names two columns", at: 0)
-        }
+        let repeated = labels.map(\.name).filter { !names.insert($0).inserted }
+        try ParameterError.throwing(errors + repeated.map { ParameterError("'\($0)' names two columns", at: 0) })
         self.columns = labels.map { ($0.name, .text) }
         let bytes = labels.map { Array($0.text.utf8) }
         var end = 0
@@ -39,5 +38,15 @@ final class LabelColumns {
             out.put(text: UnsafeRawBufferPointer(rebasing: texts[start..<end]))
             start = end
         }
+    }
+
+    /// Writes the texts and the length of a record that has no other texts; its fields take `size` bytes, and are written apart.
+    @inline(__always)
+    func complete(_ record: UnsafeMutableRawPointer, size: Int) {
+        if ends.isEmpty { return }
+        var out = TextRecordWriter(record, size: size)
+        out.fields.next = record + (size - ends.count * Layout.FieldType.text.size)
+        put(into: &out)
+        _ = out.finish()
     }
 }

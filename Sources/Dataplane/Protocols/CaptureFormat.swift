@@ -23,6 +23,17 @@ public enum CaptureFormat: String, Sendable, CaseIterable {
     }
 }
 
+/// The names of files that can be written.
+public enum OutputName {
+    /// What is wrong with `name`, as a sentence without capital or full stop; nil if it names a file as it will be: plain, or
+    /// compressed with gzip.
+    public static func flaw(_ name: String) -> String? {
+        if name.isEmpty { return "the name of the file is empty" }
+        guard let ending = [".zst", ".xz", ".lz4", ".bz2"].first(where: name.hasSuffix) else { return nil }
+        return "'\(name)' cannot be written, since nothing is compressed as \(ending): write .gz, or plain"
+    }
+}
+
 /// Maximum packet lengths in capture files. A file that claims more is damaged; libpcap and Wireshark have the same limits.
 public enum CaptureLimit {
     /// The most captured bytes of a packet, for most link types.

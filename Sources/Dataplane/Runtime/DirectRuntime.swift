@@ -710,7 +710,7 @@ public final class DirectRuntime {
     /// The end of input: elements release what they hold, upstream first.
     private func finish() {
         contract.batchTime = .min
-        for number in instance.shape.order {
+        instance.finishAll { number in
             if isObserved { watcher?.began(.finish, [number]) }
             call(number) { $0.finish($1) }
             drain()

@@ -195,6 +195,17 @@ public final class Instance {
     /// The context for calls of node `number`.
     func context(_ number: Int) -> Context { Context(items: pool.items, node: nodes + number) }
 
+    /// The end of input: calls `finish` for every element, upstream first. What those of a cycle release may reach them again: they are
+    /// finished until they hold nothing, which takes no longer than the hops of an item last.
+    public func finishAll(_ finish: (Int) -> Void) {
+        shape.order.forEach(finish)
+        for _ in 0...DirectRuntime.maximumHops {
+            let again = shape.order.filter { shape.cycle[$0] >= 0 && nodes[$0].held > 0 }
+            if again.isEmpty { return }
+            again.forEach(finish)
+        }
+    }
+
     /// The earliest due time of a timer armed for a packet of functional time `time` or later.
     func firstTimer(after time: Int64) -> Int64 {
         var first = Int64.max

@@ -273,6 +273,7 @@ extension PacketFields {
             addressSum = ip.addressSum
             source = ip.source
             destination = ip.destination
+            claimedLength = ip.totalLength
             tos = ip.typeOfService
             id = ip.identification
             dontFragment = ip.dontFragment
@@ -283,6 +284,7 @@ extension PacketFields {
             addressSum = ip.addressSum
             source = ip.source
             destination = ip.destination
+            claimedLength = ip.payloadLength
             tos = ip.trafficClass
             ttl = ip.hopLimit
             if isFragmented {
@@ -396,6 +398,8 @@ extension PacketFields {
         if dontFragment == true { words.append("df") }
         add("frag", \.fragment) { "\($0.offset)\($0.more ? "+" : "")" }
         add("vlan", \.vlans, unless: []) { $0.map { "\($0)" }.joined(separator: ",") }
+        // `len` follows from it, so it is left out whatever it is.
+        add("iplen", \.claimedLength, unless: claimedLength)
         let isOnlyEthernet = etherType != nil
         if isOnlyEthernet || named.sourceMAC != nil { add("smac", \.sourceMAC, PacketFields.mac) }
         if isOnlyEthernet || named.destinationMAC != nil { add("dmac", \.destinationMAC, PacketFields.mac) }

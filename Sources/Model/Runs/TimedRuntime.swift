@@ -37,7 +37,7 @@ public final class TimedRuntime {
     /// The outcome covers the input only: work that its end causes is done, but is not part of the load.
     public func run() throws -> Outcome {
         let outcome = runLoad()
-        for number in instance.shape.order {
+        instance.finishAll { number in
             let control = simulation.work.finish(number)
             simulation.runToEnd(control)
         }

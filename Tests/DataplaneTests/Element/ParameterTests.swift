@@ -26,6 +26,15 @@ import Testing
         #expect(try marks("MetadataExtractor", "fields", list("src")) == [])
     }
 
+    /// A name that promises a compression that is not written is refused where it stands.
+    @Test func namesOfOutputsAreHonest() throws {
+        for (name, isRight) in [("-", true), ("a.pcap.gz", true), ("zst", true), ("a.xz", false), ("", false)] {
+            for type in ["PacketSink", "RecordSink"] {
+                #expect(try marks(type, "file", .scalar(name, 5)) == (isRight ? [] : [5]), "\(name)")
+            }
+        }
+    }
+
     @Test func labelsAreBounded() throws {
         let entries = (0...Label.most).map { (key: "l\($0)", keyMark: Mark(1), value: Value.scalar("", 1)) }
         #expect(try marks("TLSClientHello", "labels", .map(entries, 7)) == [7])

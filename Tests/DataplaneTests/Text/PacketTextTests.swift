@@ -92,6 +92,22 @@ struct PacketTextTests {
         #expect(try matches("badcsum", packet + " badcsum"))
     }
 
+    /// What the header says counts, whatever follows it: in IPv6 the length behind the header.
+    @Test func claimedLengthsAreCompared() throws {
+        for (packet, length) in [
+            ("10.0.0.1:1 > 10.0.0.2:2 udp len=9", 37), ("10.0.0.1:1 > 10.0.0.2:2 udp len=9 iplen=30", 30),
+            ("10.0.0.1:1 > 10.0.0.2:2 udp len=9 iplen=0", 0),
+            ("[2001:db8::1]:1 > [2001:db8::2]:2 udp len=9", 17),
+            ("[2001:db8::1]:1 > [2001:db8::2]:2 udp len=9 iplen=10", 10),
+        ] {
+            #expect(try matches("iplen=\(length)", packet), "\(packet)")
+            #expect(try !matches("iplen=\(length + 1)", packet), "\(packet)")
+        }
+        #expect(try !matches("iplen=28", "10.0.0.1 > 10.0.0.2 arp"))
+        let frame = try PacketText.frame("10.0.0.1:1 > 10.0.0.2:2 udp")
+        #expect(describe(frame.bytes) == "10.0.0.1:1 > 10.0.0.2:2 udp")
+    }
+
     @Test(arguments: [
         ("10.0.0.1:1000 > 10.0.0.2:80 S sequ=1", 30), ("10.0.0.1:99999 > 10.0.0.2:80", 9),
         ("10.0.0 > 10.0.0.2 icmp", 0),

@@ -107,10 +107,17 @@ public final class Classifier: Element {
         services = setup.services
         let services = setup.services
         let known = (services as? any FilterServices)?.linkTypes ?? []
-        for linkType in [LinkType.ethernet] + known where !decisions.contains(where: { $0.linkType == linkType }) {
-            let programs = try config.rules.map { try Classifier.compile($0, linkType, services) }
-            let absent = zip(config.rules, programs).filter { $1 == nil }.map(\.0)
-            decisions.append((linkType, Classifier.decision(programs, services), absent))
+        var linkTypes = [LinkType.ethernet]
+        for linkType in known where !linkTypes.contains(linkType) { linkTypes.append(linkType) }
+        let programs = try ParameterError.collecting(config.rules) { rule throws(ParameterError) in
+            try Classifier.checkName(rule)
+            return try linkTypes.map { linkType throws(ParameterError) in
+                try Classifier.compile(rule, linkType, services)
+            }
+        }
+        for (k, linkType) in linkTypes.enumerated() {
+            let absent = zip(config.rules, programs).filter { $1[k] == nil }.map(\.0)
+            decisions.append((linkType, Classifier.decision(programs.map { $0[k] }, services), absent))
         }
         linkType = LinkType.ethernet
         tables = decisions[0].program.tables
@@ -119,7 +126,7 @@ public final class Classifier: Element {
 
     deinit { found.deallocate() }
 
-    /// Checks what no rule can check alone: the number of rules, and whether their names are valid port names.
+    /// Checks how many rules there are, and how long.
     private static func check(_ rules: [NamedFilter]) throws(ParameterError) {
         guard let first = rules.first else { throw ParameterError("there are no rules", at: 0) }
         guard rules.count <= maximumRules else {
@@ -129,22 +136,24 @@ public final class Classifier: Element {
         guard bytes <= maximumBytes else {
             throw ParameterError("\(bytes) bytes of filters are too many, at most \(maximumBytes)", at: first.mark)
         }
-        for rule in rules {
-            if rule.name == "in" || rule.name == "other" {
-                throw ParameterError("a rule cannot be named '\(rule.name)', which is a port already", at: rule.mark)
-            }
-            let bytes = rule.name.utf8
-            let isLetter = { (byte: UInt8) in UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte }
-            guard let head = bytes.first, isLetter(head),
-                bytes.allSatisfy({
-                    isLetter($0) || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: "_")
-                })
-            else {
-                throw ParameterError(
-                    "a rule cannot be named '\(rule.name)': use lower-case letters, digits and '_', a letter first",
-                    at: rule.mark
-                )
-            }
+    }
+
+    /// Checks whether the name of a rule can be that of a port.
+    private static func checkName(_ rule: NamedFilter) throws(ParameterError) {
+        if rule.name == "in" || rule.name == "other" {
+            throw ParameterError("a rule cannot be named '\(rule.name)', which is a port already", at: rule.mark)
+        }
+        let bytes = rule.name.utf8
+        let isLetter = { (byte: UInt8) in UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte }
+        guard let head = bytes.first, isLetter(head),
+            bytes.allSatisfy({
+                isLetter($0) || UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: "_")
+            })
+        else {
+            throw ParameterError(
+                "a rule cannot be named '\(rule.name)': use lower-case letters, digits and '_', a letter first",
+                at: rule.mark
+            )
         }
     }
 
@@ -215,8 +224,8 @@ public final class Classifier: Element {
         _ rule: NamedFilter,
         _ linkType: UInt16,
         _ services: any Services
-    ) throws -> [BPFInstruction]? {
-        do { return try services.compileFilter(rule.filter, linkType: linkType) } catch let error as FilterError {
+    ) throws(ParameterError) -> [BPFInstruction]? {
+        do { return try services.compileFilter(rule.filter, linkType: linkType) } catch {
             let place = linkType == LinkType.ethernet ? "" : " for link type \(linkType)"
             throw ParameterError("rule '\(rule.name)'\(place): \(error)", at: rule.mark, code: "bad_filter")
         }

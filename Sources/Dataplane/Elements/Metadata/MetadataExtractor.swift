@@ -146,41 +146,37 @@ public final class MetadataExtractor: Element {
 
     private let isPerFlow: Bool
     private let number: UInt16
-    private let recordSize: Int
+    /// Bytes of a record's fields.
+    private let size: Int
+    private let labels: LabelColumns
     private let fields: [(field: Config.Field, offset: Int)]
     private let counts: FlowArray<Counts>
     /// By flow index, beside ``counts``.
     private let ends: ZeroedMemory<Ends>
-    /// A record with its labels; empty if there are none.
-    private let template: UnsafeMutableRawBufferPointer
     private var records: UInt64 = 0
     private var missed: UInt64 = 0
 
     public init(_ config: Config, _ setup: Setup) throws {
         isPerFlow = config.per == .flow
         let known = isPerFlow ? Config.ofFlow : Config.ofPacket
-        for field in config.fields where field != .all && !known.contains(field) {
-            throw ParameterError(
+        var errors = config.fields.filter { $0 != .all && !known.contains($0) }.map { field in
+            ParameterError(
                 "'\(field.rawValue)' is not a field of a \(config.per.rawValue)'s record; those are "
                     + known.map(\.rawValue).joined(separator: ", "),
                 at: 0
             )
         }
         if config.fields.contains(.all), config.fields.count > 1 {
-            throw ParameterError("'all' stands alone", at: 0)
+            errors.append(ParameterError("'all' stands alone", at: 0))
         }
         let chosen = config.fields == [.all] ? known : config.fields
-        var names = Set(chosen.map(\.rawValue))
-        for label in config.labels where !names.insert(label.name).inserted {
-            throw ParameterError("'\(label.name)' names two columns", at: 0)
-        }
+        labels = try LabelColumns(config.labels, besides: chosen.map(\.rawValue), errors)
         let layout = Layout(
             config.per.rawValue,
-            chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) } + config.labels.map { ($0.name, .text) }
+            chosen.map { ($0.rawValue, MetadataExtractor.type(of: $0)) } + labels.columns
         )
         number = setup.layouts.register(layout)
-        template = MetadataExtractor.template(layout, config.labels)
-        recordSize = layout.size + config.labels.reduce(0) { $0 + $1.text.utf8.count }
+        size = layout.size
         fields = zip(chosen, layout.fields).map { ($0, $1.offset) }
         let flows = isPerFlow ? setup.flows : 0
         counts = try FlowArray(flows: flows)
@@ -188,36 +184,7 @@ public final class MetadataExtractor: Element {
         super.init()
     }
 
-    deinit {
-        ends.deallocate()
-        template.deallocate()
-    }
-
-    /// A record with its labels, and zeros where fields go; empty if there are no labels.
-    private static func template(_ layout: Layout, _ labels: [Label]) -> UnsafeMutableRawBufferPointer {
-        let size = labels.isEmpty ? 0 : layout.size + labels.reduce(0) { $0 + $1.text.utf8.count }
-        let template = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 8)
-        for k in template.indices { template[k] = 0 }
-        guard size > 0 else { return template }
-        template.storeBytes(of: UInt32(size).littleEndian, as: UInt32.self)
-        var at = layout.size
-        for (label, field) in zip(labels, layout.fields.suffix(labels.count)) {
-            let text = Array(label.text.utf8)
-            template.storeBytes(of: UInt16(at).littleEndian, toByteOffset: field.offset, as: UInt16.self)
-            template.storeBytes(of: UInt16(text.count).littleEndian, toByteOffset: field.offset + 2, as: UInt16.self)
-            for (k, byte) in text.enumerated() { template[at + k] = byte }
-            at += text.count
-        }
-        return template
-    }
-
-    /// Puts the labels of a new record in place.
-    @inline(__always)
-    private func label(_ record: UnsafeMutableRawPointer) {
-        if let start = template.baseAddress, template.count > 0 {
-            record.copyMemory(from: start, byteCount: template.count)
-        }
-    }
+    deinit { ends.deallocate() }
 
     private static func type(of field: Config.Field) -> Layout.FieldType {
         switch field {
@@ -316,12 +283,11 @@ public final class MetadataExtractor: Element {
 
     public override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
         guard let counts = counts.end(flow)?.pointee else { return }
-        guard let i = context.originate(capacity: recordSize) else {
+        guard let i = context.originate(capacity: size + labels.bytes) else {
             missed &+= 1
             return
         }
         let record = context[i].writableData
-        label(record)
         let ends = ends.base[Int(flow.index)]
         for (field, offset) in fields {
             let out = record + offset
@@ -361,12 +327,11 @@ public final class MetadataExtractor: Element {
 
     private func recordPacket(_ parent: Int32, _ context: borrowing Context) {
         let p = context[parent]
-        guard let i = context.make(from: parent, capacity: recordSize) else {
+        guard let i = context.make(from: parent, capacity: size + labels.bytes) else {
             missed &+= 1
             return
         }
         let record = context[i].writableData
-        label(record)
         let ends = MetadataExtractor.ends(of: p)
         let isIP = p.ipVersion == 4 || p.ipVersion == 6
         for (field, offset) in fields {
@@ -393,6 +358,7 @@ public final class MetadataExtractor: Element {
     }
 
     private func finish(_ i: Int32, _ flow: FlowRef, _ context: borrowing Context) {
+        labels.complete(context[i].writableData, size: size)
         context[i].layout = number
         context[i].flow = flow
         records &+= 1

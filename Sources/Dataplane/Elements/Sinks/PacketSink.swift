@@ -37,7 +37,7 @@ public final class PacketSink: Element {
     }
     public static func outputs(_: Config) -> [Output] { [] }
     public static let parameters: [Parameter<Config>] = [
-        .init("file", \.file, required: true, "where to; `-` is standard output"),
+        .init("file", file: \.file, required: true, "where to; `-` is standard output"),
         .init("format", \.format, "the format of the file; auto = by its name"),
     ]
     public static let handlers = [
@@ -62,7 +62,6 @@ public final class PacketSink: Element {
     private var bytes: UInt64 = 0
 
     public init(_ config: Config, _ setup: Setup) throws {
-        if config.file.isEmpty { throw ParameterError("'file' is empty", at: 0) }
         self.config = config
         services = setup.services
         super.init()

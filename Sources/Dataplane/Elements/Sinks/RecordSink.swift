@@ -53,7 +53,7 @@ public final class RecordSink: Element {
     public static func outputs(_: Config) -> [Output] { [] }
     public static let parameters: [Parameter<Config>] = [
         .init("format", \.format, "how records are written"),
-        .init("file", \.file, "where to; `-` is standard output"),
+        .init("file", file: \.file, "where to; `-` is standard output"),
         .init("times", \.times, "times as nanoseconds since 1970, or as UTC date and time"),
     ]
     public static let handlers = [
@@ -86,7 +86,6 @@ public final class RecordSink: Element {
     private var bytes: UInt64 = 0
 
     public init(_ config: Config, _ setup: Setup) throws {
-        if config.file.isEmpty { throw ParameterError("'file' is empty", at: 0) }
         self.config = config
         layouts = setup.layouts
         services = setup.services

@@ -207,20 +207,23 @@ public final class HTTPParser: Element {
     /// Whether a text is a token (RFC 9110 section 5.6.2), as field names and methods are.
     static func isToken(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy(HTTP1Bytes.isToken) }
 
-    /// Rejects columns whose names clash, or that would make records too long.
-    private static func check(_ config: Config, _ layout: Layout) throws(ParameterError) {
+    /// What is wrong with these columns: names that clash, or values that would make records too long.
+    private static func errors(_ config: Config, _ columns: [String]) -> [ParameterError] {
         var names: Set<String> = []
-        for field in layout.fields where !names.insert(field.name).inserted {
-            throw ParameterError("records would have two columns '\(field.name)'", at: 0)
+        var errors = columns.filter { !names.insert($0).inserted }.map { name in
+            ParameterError("records would have two columns '\(name)'", at: 0)
         }
         let count = config.requestHeaders.count + config.responseHeaders.count
         if count * config.headerBytes > mostHeaderBytes {
-            throw ParameterError(
-                "\(count) header fields of up to \(Quantity.size(config.headerBytes)) are too much for a record, "
-                    + "at most \(Quantity.size(mostHeaderBytes))",
-                at: 0
+            errors.append(
+                ParameterError(
+                    "\(count) header fields of up to \(Quantity.size(config.headerBytes)) are too much for a record, "
+                        + "at most \(Quantity.size(mostHeaderBytes))",
+                    at: 0
+                )
             )
         }
+        return errors
     }
 
     /// Ports on which an unknown first word is accepted as a method.
@@ -242,8 +245,8 @@ public final class HTTPParser: Element {
 
     public init(_ config: Config, _ setup: Setup) throws {
         let columns = HTTPParser.columns + HTTPParser.headerColumns(config).map { ($0, .text) }
-        try HTTPParser.check(config, Layout("http", columns))
-        labels = try LabelColumns(config.labels, besides: columns.map(\.name))
+        let names = columns.map(\.name)
+        labels = try LabelColumns(config.labels, besides: names, HTTPParser.errors(config, names))
         let layout = Layout("http", columns + labels.columns)
         connections = try Connections(setup)
         links = connections.states.links(at: \.link)

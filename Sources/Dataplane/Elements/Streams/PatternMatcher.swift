@@ -78,13 +78,15 @@ public final class PatternMatcher: Element {
         ] + (config.action == .mark ? [Output("matched", .sameAs(input: 0), "packets in which a pattern ends")] : [])
     }
     public static let parameters: [Parameter<Config>] = [
-        .init("patterns", strings: \.patterns, required: true, "what to look for; `[]` where all is in `file`"),
+        .init("patterns", strings: \.patterns, required: true, "what to look for; `[]` where all is in `file`") {
+            PatternList.flaw($0)
+        },
         .init("file", \.file, "a file with more patterns, one a line; empty for none"),
         .init("case", \.letterCase, "whether upper and lower case of ASCII letters differ"),
         .init("direction", \.direction, "the directions searched; forward is what the client sends"),
         .init("action", \.action, "what happens to a packet in which a pattern ends"),
         .init("records_per_flow", \.recordsPerFlow, in: 0...1_000_000, "records made of one connection at the most"),
-        .init("labels", labels: \.labels, "columns that hold the same text in every record of an occurrence"),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record, behind the others"),
     ]
     public static let handlers = [
         Handler<PatternMatcher>("patterns", "patterns looked for") { $0.automaton.count },
@@ -145,10 +147,9 @@ public final class PatternMatcher: Element {
             ("time_ns", .time),
             ("direction", .word(["forward", "reverse"])), ("offset", .u64), ("pattern", .u32), ("text", .text),
         ]
-    private static let patternLayout = Layout(
-        "pattern",
-        [("pattern", .u32), ("text", .text), ("matches", .u64), ("packets", .u64)]
-    )
+    private static let patternColumns: [(String, Layout.FieldType)] = [
+        ("pattern", .u32), ("text", .text), ("matches", .u64), ("packets", .u64),
+    ]
 
     private let config: Config
     private let patterns: [[UInt8]]
@@ -157,6 +158,7 @@ public final class PatternMatcher: Element {
     private let totals: ZeroedMemory<Total>
     private let matchLayout: UInt16
     private let matchSize: Int
+    private let patternSize: Int
     private let labels: LabelColumns
     private let patternLayout: UInt16
     /// For each direction, whether it is searched.
@@ -182,11 +184,14 @@ public final class PatternMatcher: Element {
         }
         connections = try Connections(setup)
         totals = try ZeroedMemory(patterns.count)
-        labels = try LabelColumns(config.labels, besides: PatternMatcher.matchColumns.map(\.0))
-        let layout = Layout("match", PatternMatcher.matchColumns + labels.columns)
-        matchSize = layout.size
-        matchLayout = setup.layouts.register(layout)
-        patternLayout = setup.layouts.register(PatternMatcher.patternLayout)
+        let (columns, totalColumns) = (PatternMatcher.matchColumns, PatternMatcher.patternColumns)
+        labels = try LabelColumns(config.labels, besides: (columns + totalColumns).map(\.0))
+        let match = Layout("match", columns + labels.columns)
+        matchSize = match.size
+        matchLayout = setup.layouts.register(match)
+        let total = Layout("pattern", totalColumns + labels.columns)
+        patternSize = total.size
+        patternLayout = setup.layouts.register(total)
         searched = (config.direction != .reverse, config.direction != .forward)
         super.init()
     }
@@ -347,15 +352,16 @@ public final class PatternMatcher: Element {
     public override func finish(_ context: borrowing Context) {
         guard context.isConnected(2) else { return }
         for (number, text) in patterns.enumerated() where totals.base[number].matches > 0 {
-            guard let j = context.originate(capacity: PatternMatcher.patternLayout.size + text.count) else {
+            guard let j = context.originate(capacity: patternSize + text.count + labels.bytes) else {
                 counters.missed &+= 1
                 continue
             }
-            var out = TextRecordWriter(context[j].writableData, PatternMatcher.patternLayout)
+            var out = TextRecordWriter(context[j].writableData, size: patternSize)
             out.fields.put(UInt32(truncatingIfNeeded: number))
             text.withUnsafeBytes { out.put(text: $0) }
             out.fields.put(totals.base[number].matches)
             out.fields.put(totals.base[number].packets)
+            labels.put(into: &out)
             _ = out.finish()
             context[j].layout = patternLayout
             context.did(.record, 1)

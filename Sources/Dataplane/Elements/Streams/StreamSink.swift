@@ -17,6 +17,8 @@ public final class StreamSink: Element {
         public var directory = ""
         /// Whether digests are computed; if not, they are those of no bytes.
         public var hash = true
+        /// Columns with the same text in every record, behind the others.
+        public var labels: [Label] = []
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -42,6 +44,7 @@ public final class StreamSink: Element {
     public static let parameters: [Parameter<Config>] = [
         .init("directory", \.directory, "where the bytes of each direction are written as a file; empty for nowhere"),
         .init("hash", \.hash, "make a SHA-256 digest of each direction"),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record, behind the others"),
     ]
     public static let handlers = [
         Handler<StreamSink>("streams", "connections seen") { Int($0.connections.count) },
@@ -67,18 +70,19 @@ public final class StreamSink: Element {
         var connection = Connection()
         var sides = (Side(), Side())
     }
-    private static let layout = Layout(
-        "stream",
+    private static let columns: [(String, Layout.FieldType)] =
         Connection.columns + [
             ("bytes", .u64), ("sha256", .digest), ("gaps", .u32), ("gap_bytes", .u64), ("overlaps", .u32),
             ("overlap_conflicts", .u32),
             ("end", .word(FlowEnd.words)),
         ]
-    )
 
     private let config: Config
     private let connections: Connections<State>
     private let layout: UInt16
+    /// Where the first field of a record is, and bytes of all.
+    private let (first, size): (Int, Int)
+    private let labels: LabelColumns
     private let files: StreamFiles?
     private var bytes: UInt64 = 0
     private var missed: UInt64 = 0
@@ -86,7 +90,10 @@ public final class StreamSink: Element {
     public init(_ config: Config, _ setup: Setup) throws {
         self.config = config
         connections = try Connections(setup)
-        layout = setup.layouts.register(StreamSink.layout)
+        labels = try LabelColumns(config.labels, besides: StreamSink.columns.map(\.0))
+        let layout = Layout("stream", StreamSink.columns + labels.columns)
+        (first, size) = (layout.fields[0].offset, layout.size)
+        self.layout = setup.layouts.register(layout)
         files = config.directory.isEmpty ? nil : StreamFiles(config.directory, setup.services)
         super.init()
     }
@@ -159,11 +166,11 @@ public final class StreamSink: Element {
         _ flow: FlowRef,
         _ context: borrowing Context
     ) {
-        guard let i = context.originate(capacity: StreamSink.layout.size) else {
+        guard let i = context.originate(capacity: size + labels.bytes) else {
             missed &+= 1
             return
         }
-        var out = RecordWriter(context[i].writableData)
+        var out = RecordWriter(context[i].writableData + first)
         out.put(state.pointee.connection, source: direction)
         out.put(side.bytes)
         side.hash.digest(to: out.next)
@@ -173,6 +180,7 @@ public final class StreamSink: Element {
         out.put(side.overlaps)
         out.put(side.conflicts)
         out.put(end)
+        labels.complete(context[i].writableData, size: size)
         context[i].layout = layout
         context[i].flow = flow
         context.did(.record, 1)

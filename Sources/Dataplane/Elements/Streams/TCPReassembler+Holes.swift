@@ -77,8 +77,9 @@ extension TCPReassembler {
         _ context: borrowing Context
     ) {
         let own = directions.state(at: place)
+        let isElsewhere = own.pointee.marks.contains(.elsewhere)
         let isNext = !TCPSequence.precedes(own.pointee.next, segment.start)
-        if !isNext {
+        if !isNext || isElsewhere {
             switch config.onGap {
             case .wait: return context.drop(i, Drop.noRoom)
             case .dropFlow:
@@ -87,6 +88,7 @@ extension TCPReassembler {
             case .skip: break
             }
         }
+        if isElsewhere { own.pointee.giveUpSYN(other: &directions.state(at: place ^ 1).pointee) }
         resolveOverlap(i, segment, at: place, leaves: true, context)
         if !isNext { skipGap(of: own, upTo: segment.start) }
         deliver(HeldSegments.Node(i, segment, ending), own, context)

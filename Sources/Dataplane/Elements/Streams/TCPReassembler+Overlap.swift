@@ -161,13 +161,10 @@ extension TCPReassembler {
         p.flags.insert(.unread)
     }
 
-    static let conflictLayout = Layout(
-        "conflict",
-        [
-            ("time_ns", .time), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
-            ("direction", .word(["forward", "reverse"])), ("sequence", .u32), ("before", .text), ("now", .text),
-        ]
-    )
+    static let conflictColumns: [(String, Layout.FieldType)] = [
+        ("time_ns", .time), ("src", .address), ("sport", .u16), ("dst", .address), ("dport", .u16),
+        ("direction", .word(["forward", "reverse"])), ("sequence", .u32), ("before", .text), ("now", .text),
+    ]
     /// The most bytes of either copy that a record shows.
     private static let shown = 32
 
@@ -180,16 +177,15 @@ extension TCPReassembler {
         _ context: borrowing Context
     ) {
         guard context.isConnected(2) else { return }
-        let layout = TCPReassembler.conflictLayout
         let p = context[i]
         let count = min(TCPReassembler.shown, Int(segment.captured) - offset)
         let before = sent.bytes(from: segment.start &+ UInt32(offset), most: count, of: place)
-        guard let j = context.make(from: i, capacity: layout.size + before.count + count) else {
+        guard let j = context.make(from: i, capacity: conflictSize + before.count + count + labels.bytes) else {
             counters.missed &+= 1
             return
         }
         let ends = p.isReverse ? StreamEnds(p).reversed : StreamEnds(p)
-        var out = TextRecordWriter(context[j].writableData, layout)
+        var out = TextRecordWriter(context[j].writableData, size: conflictSize)
         out.fields.put(p.time)
         out.fields.put(ends.source)
         out.fields.put(ends.sourcePort)
@@ -199,6 +195,7 @@ extension TCPReassembler {
         out.fields.put(segment.start &+ UInt32(offset))
         before.withUnsafeBytes { out.put(text: $0) }
         out.put(text: UnsafeRawBufferPointer(start: p.payloadBytes + offset, count: count))
+        labels.put(into: &out)
         _ = out.finish()
         context[j].layout = conflictLayout
         context.did(.record, 1)

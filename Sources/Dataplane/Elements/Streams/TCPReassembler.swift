@@ -86,6 +86,8 @@ public final class TCPReassembler: Element {
         public var segments = 8192
         /// The most bytes that are remembered of all connections until they are acknowledged; 0 for none.
         public var remember = 0
+        /// Columns with the same text in every record of a conflict, behind the others.
+        public var labels: [Label] = []
         public init() {}
     }
     public enum Drop: Int, DropReason {
@@ -161,6 +163,7 @@ public final class TCPReassembler: Element {
             in: 0...17_179_869_184,
             "bytes remembered of all connections until they are acknowledged, to compare copies with; 0 = none"
         ),
+        .init("labels", labels: \.labels, "columns that hold the same text in every record of `conflicts`"),
     ]
     public static let handlers = [
         Handler<TCPReassembler>("connections", "connections that began") { Int($0.counters.connections) },
@@ -286,6 +289,9 @@ public final class TCPReassembler: Element {
     /// Such bytes are remembered.
     let remembers: Bool
     let conflictLayout: UInt16
+    /// Bytes of the fields of such a record.
+    let conflictSize: Int
+    let labels: LabelColumns
     /// Neither checksum nor TTL is checked.
     private let isPlain: Bool
     /// Packets wait for the bytes that they acknowledge.
@@ -310,7 +316,10 @@ public final class TCPReassembler: Element {
             lists: directions.column(at: \.sent),
             links: directions.links(at: \.sent.link)
         )
-        conflictLayout = setup.layouts.register(TCPReassembler.conflictLayout)
+        labels = try LabelColumns(config.labels, besides: TCPReassembler.conflictColumns.map(\.0))
+        let layout = Layout("conflict", TCPReassembler.conflictColumns + labels.columns)
+        conflictSize = layout.size
+        conflictLayout = setup.layouts.register(layout)
         isPlain = config.checksum == .ignore && config.minTTL == 0
         isCausal = config.onGap != .wait
         super.init()

@@ -13,6 +13,9 @@ public struct BPFInstruction: Equatable, Hashable, Sendable {
     /// A constant: comparand, load offset or return value.
     public var k: UInt32
 
+    /// Ends a program with the answer that the packet does not match; alone, the program that no packet matches.
+    public static let reject = BPFInstruction(code: 6, jt: 0, jf: 0, k: 0)
+
     public init(code: UInt16, jt: UInt8, jf: UInt8, k: UInt32) {
         self.code = code
         self.jt = jt

@@ -17,8 +17,7 @@ public final class DecisionProgram: @unchecked Sendable {
     /// Builds the decision from one program per rule, in order. Nil stands for a rule that matches no packet, as does an
     /// invalid program: an unknown instruction, a jump out of the program, a division by a constant 0.
     public init(_ rules: [[BPFInstruction]?]) {
-        let nothing = BPFInstruction(code: 6, jt: 0, jf: 0, k: 0)
-        let programs = rules.map { $0.flatMap(BPFProgram.init) ?? BPFProgram([nothing])! }
+        let programs = rules.map { $0.flatMap(BPFProgram.init) ?? BPFProgram([.reject])! }
         ruleCount = programs.count
         listing = DecisionLayout(programs)
         let tables = UnsafeMutablePointer<DecisionTables>.allocate(capacity: 1)

@@ -16,6 +16,13 @@ struct PatternList {
         var message: String
     }
 
+    /// What is wrong with a pattern in text form, as a sentence without capital or full stop; nil if nothing is.
+    static func flaw(_ text: String) -> String? {
+        var list = PatternList()
+        do throws(Failure) { try list.add(text) } catch { return error.message }
+        return nil
+    }
+
     /// Adds a pattern in text form: its UTF-8 bytes, with `\xNN` for any byte and `\n`, `\r`, `\t` and `\\`.
     mutating func add(_ text: String) throws(Failure) { try add(Array(text.utf8)[...], named: "the pattern '\(text)'") }
 

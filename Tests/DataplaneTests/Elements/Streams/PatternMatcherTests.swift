@@ -31,7 +31,12 @@ import Testing
         )
         #expect(found.texts("records").count == 2)
         #expect(found.texts("records").allSatisfy { $0.hasSuffix(" pattern=0 text=abcd site=north rack=b") })
-        #expect(throws: (any Error).self) { try run("PatternMatcher", "{patterns: [a], labels: {text: x}}", []) }
+        #expect(found.texts("totals") == ["pattern=0 text=abcd matches=2 packets=1 site=north rack=b"])
+        for name in ["text", "offset", "matches"] {
+            #expect(throws: (any Error).self) {
+                try run("PatternMatcher", "{patterns: [a], labels: {\(name): x}}", [])
+            }
+        }
     }
 
     @Test func missingBytesBeginTheSearchAnew() throws {

@@ -228,6 +228,18 @@ import Testing
 
     // MARK: Copies
 
+    @Test func conflictsHaveLabels() throws {
+        let packets =
+            Self.handshake + [
+                Self.client("PA seq=1 ack=1 data=\"abcdef\""), Self.client("PA seq=1 ack=1 data=\"abXdef\""),
+            ]
+        let result = try run(packets, "remember: 64 KiB, labels: {site: north, note: ''}")
+        let texts = result.outputs["conflicts"]!.map(\.text)
+        #expect(texts.count == 1)
+        #expect(texts.allSatisfy { $0.hasSuffix(" before=cdef now=Xdef site=north note=") })
+        #expect(throws: (any Error).self) { try run([], "labels: {before: x}") }
+    }
+
     /// What has left is compared until it is acknowledged.
     @Test func copiesAreCompared() throws {
         let question = Self.client("PA seq=1 ack=1 data=\"abcdef\"")
