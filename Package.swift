@@ -76,6 +76,7 @@ let package = Package(
             dependencies: ["GraphFile", "Dataplane", "Model", "Reports", "TestSupport"],
             exclude: ["Diagnostics"]
         ),
+        .testTarget(name: "LiveTests", dependencies: ["Live", "Dataplane", "TestSupport", "spillway"]),
         .testTarget(name: "ModelTests", dependencies: ["Model", "Dataplane", "TestSupport"]),
         .testTarget(name: "PlacementTests", dependencies: ["Placement", "Model", "Dataplane"]),
         .testTarget(name: "ReportsTests", dependencies: ["Dataplane", "GraphFile", "Reports", "TestSupport"]),

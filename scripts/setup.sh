@@ -37,6 +37,10 @@ test)
     wants "have dot" graphviz
     wants "have valgrind" valgrind
     wants "have strip" binutils
+    # Tests on interfaces, in namespaces of their own.
+    for tool in curl ethtool python3 tcpdump; do wants "have $tool" $tool; done
+    wants "have ip" iproute2
+    wants "have ping" iputils-ping
     wants "python3 -c 'import yaml' 2> /dev/null || /usr/bin/python3 -c 'import yaml' 2> /dev/null" python3-yaml
     wants "python3 -c 'import jsonschema' 2> /dev/null || /usr/bin/python3 -c 'import jsonschema' 2> /dev/null" \
         python3-jsonschema

@@ -1,1 +1,48 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+#define _GNU_SOURCE
 #include "CLinux.h"
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct clinux_message) == sizeof(struct mmsghdr), "the same structure");
+
+int clinux_find_interface(const char *name, struct clinux_interface *found) {
+    struct ifreq request = {0};
+    if (strlen(name) >= sizeof request.ifr_name) return ENODEV;
+    strcpy(request.ifr_name, name);
+    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) return errno;
+    int error = 0;
+    if (ioctl(probe, SIOCGIFINDEX, &request) == 0) found->index = request.ifr_ifindex; else error = errno;
+    if (!error && ioctl(probe, SIOCGIFMTU, &request) == 0) found->mtu = request.ifr_mtu; else error = error ? error : errno;
+    if (!error && ioctl(probe, SIOCGIFFLAGS, &request) == 0) {
+        found->is_up = (request.ifr_flags & IFF_UP) != 0;
+        found->is_loopback = (request.ifr_flags & IFF_LOOPBACK) != 0;
+    } else {
+        error = error ? error : errno;
+    }
+    if (!error && ioctl(probe, SIOCGIFHWADDR, &request) == 0) found->kind = request.ifr_hwaddr.sa_family;
+    else error = error ? error : errno;
+    close(probe);
+    return error;
+}
+
+int clinux_receive(int socket, struct clinux_message *messages, unsigned int count) {
+    return recvmmsg(socket, (struct mmsghdr *)messages, count, MSG_DONTWAIT | MSG_TRUNC, NULL);
+}
+
+int clinux_send(int socket, struct clinux_message *messages, unsigned int count) {
+    return sendmmsg(socket, (struct mmsghdr *)messages, count, MSG_DONTWAIT);
+}
+
+int clinux_poll(struct pollfd *descriptors, unsigned int count, int64_t nanoseconds) {
+    struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    return ppoll(descriptors, count, &time, NULL);
+}

@@ -26,6 +26,8 @@ public final class CaptureWriter: PacketDestination {
         }
     }
 
+    public func flush() throws { try encoder.sync() }
+
     /// Completes the file; one without packets is still a valid capture.
     public func close() throws { try encoder.finish() }
 }

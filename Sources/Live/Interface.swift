@@ -11,7 +11,7 @@ public struct Interface: Sendable, Equatable {
     public let name: String
     /// Its number; it changes when an interface of the same name is made anew.
     public let index: Int32
-    /// It is switched on, and has a link.
+    /// It is switched on, though it may have no link.
     public let isUp: Bool
     /// What is sent on it comes in on it.
     public let isLoopback: Bool
@@ -22,33 +22,25 @@ public struct Interface: Sendable, Equatable {
 
     /// The interface called `name`.
     public init(_ name: String) throws(InterfaceError) {
-        guard !name.isEmpty, name.utf8.count < Int(IFNAMSIZ), !name.contains("/") else {
-            throw InterfaceError(interface: name, reason: "no such interface", kind: .missing)
-        }
-        let probe = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard probe >= 0 else { throw InterfaceError(name, system: errno, doing: "ask for it") }
-        defer { close(probe) }
-        var request = ifreq()
-        withUnsafeMutableBytes(of: &request.ifr_ifrn) { $0.copyBytes(from: name.utf8) }
-        func ask(_ what: Int32) throws(InterfaceError) {
-            if ioctl(probe, UInt(what), &request) != 0 { throw InterfaceError(name, system: errno, doing: "ask for it") }
-        }
-        try ask(SIOCGIFINDEX)
-        index = request.ifr_ifru.ifru_ivalue
-        try ask(SIOCGIFMTU)
-        mtu = Int(request.ifr_ifru.ifru_mtu)
-        try ask(SIOCGIFFLAGS)
-        let flags = Int32(request.ifr_ifru.ifru_flags)
-        isUp = flags & Int32(IFF_UP.rawValue) != 0 && flags & Int32(IFF_RUNNING.rawValue) != 0
-        isLoopback = flags & Int32(IFF_LOOPBACK.rawValue) != 0
-        try ask(SIOCGIFHWADDR)
-        switch Int32(request.ifr_ifru.ifru_hwaddr.sa_family) {
-        case ARPHRD_ETHER, ARPHRD_LOOPBACK: linkType = LinkType.ethernet
-        case ARPHRD_NONE, ARPHRD_RAWIP, ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_IPGRE: linkType = LinkType.raw
-        default: linkType = nil
-        }
+        var found = clinux_interface()
+        let error = name.isEmpty ? ENODEV : clinux_find_interface(name, &found)
+        if error != 0 { throw InterfaceError(name, system: error, doing: "ask for it") }
         self.name = name
+        index = found.index
+        isUp = found.is_up != 0
+        isLoopback = found.is_loopback != 0
+        mtu = Int(found.mtu)
+        linkType = Interface.linkTypes[found.kind]
     }
+
+    /// The link types of the kinds of frames (ARPHRD_ in linux/if_arp.h) that are read.
+    private static let linkTypes: [Int32: UInt16] = [
+        // Ethernet, and loopback, which looks like it.
+        1: LinkType.ethernet, 772: LinkType.ethernet,
+        // IP without a header before it: IPIP, IPv6 tunnels, SIT, GRE, raw IP, and none at all, as TUN devices have.
+        768: LinkType.raw, 769: LinkType.raw, 776: LinkType.raw, 778: LinkType.raw, 519: LinkType.raw,
+        0xfffe: LinkType.raw,
+    ]
 
     /// All interfaces, in order of their numbers.
     public static var all: [Interface] {

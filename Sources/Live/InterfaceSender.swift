@@ -16,7 +16,7 @@ public final class InterfaceSender: PacketDestination {
     /// The most bytes of a frame: what the interface takes behind a link header, which may have VLAN tags.
     private let longest: Int
     private let vectors: UnsafeMutablePointer<iovec>
-    private let messages: UnsafeMutablePointer<mmsghdr>
+    private let messages: UnsafeMutablePointer<clinux_message>
     private let cutter: SegmentCutter
 
     public init(_ name: String) throws(InterfaceError) {
@@ -27,10 +27,10 @@ public final class InterfaceSender: PacketDestination {
         vectors = .allocate(capacity: InterfaceSender.most)
         vectors.initialize(repeating: iovec(), count: InterfaceSender.most)
         messages = .allocate(capacity: InterfaceSender.most)
-        messages.initialize(repeating: mmsghdr(), count: InterfaceSender.most)
+        messages.initialize(repeating: clinux_message(), count: InterfaceSender.most)
         for k in 0..<InterfaceSender.most {
-            messages[k].msg_hdr.msg_iov = vectors + k
-            messages[k].msg_hdr.msg_iovlen = 1
+            messages[k].header.msg_iov = vectors + k
+            messages[k].header.msg_iovlen = 1
         }
         socket = try PacketSocket(interface, receives: false)
         try socket.bind()
@@ -90,7 +90,7 @@ public final class InterfaceSender: PacketDestination {
         var at = 0
         var hasWaited = false
         while at < count {
-            let n = sendmmsg(socket.descriptor, messages + at, UInt32(count - at), Int32(MSG_DONTWAIT.rawValue))
+            let n = clinux_send(socket.descriptor, messages + at, UInt32(count - at))
             if n > 0 {
                 at += Int(n)
                 continue

@@ -42,8 +42,7 @@ public final class LiveClock: Clock {
         if deadline == 0 { deadline = now + LiveClock.patience }
         if now < time, now >= deadline {
             let span = min(LiveClock.longest, time - now)
-            var pause = timespec(tv_sec: Int(span / 1_000_000_000), tv_nsec: Int(span % 1_000_000_000))
-            ppoll(&watched, nfds_t(watched.count), &pause, nil)
+            clinux_poll(&watched, UInt32(watched.count), span)
             now = self.now
         }
         if now >= time { latest = max(latest, now) }

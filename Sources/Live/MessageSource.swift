@@ -18,7 +18,7 @@ final class MessageSource: InterfaceSource {
     private let controls: UnsafeMutableRawPointer
     private let addresses: UnsafeMutablePointer<sockaddr_ll>
     private let vectors: UnsafeMutablePointer<iovec>
-    private let messages: UnsafeMutablePointer<mmsghdr>
+    private let messages: UnsafeMutablePointer<clinux_message>
     private let frames: UnsafeMutablePointer<Frame>
     /// Frames that were read and not supplied yet.
     private var at = 0
@@ -37,7 +37,7 @@ final class MessageSource: InterfaceSource {
         for k in 0..<most {
             addresses[k] = sockaddr_ll()
             vectors[k] = iovec(iov_base: memory + k * stride + MessageSource.headroom, iov_len: MessageSource.bytes)
-            messages[k] = mmsghdr()
+            messages[k] = clinux_message()
         }
         try super.init(interface, options, clock: clock)
         try socket.require(PACKET_AUXDATA, Int32(1), "read its packets")
@@ -85,15 +85,14 @@ final class MessageSource: InterfaceSource {
     private func receive() {
         (at, end) = (0, 0)
         for k in 0..<MessageSource.most {
-            messages[k].msg_hdr.msg_name = UnsafeMutableRawPointer(addresses + k)
-            messages[k].msg_hdr.msg_namelen = socklen_t(MemoryLayout<sockaddr_ll>.size)
-            messages[k].msg_hdr.msg_iov = vectors + k
-            messages[k].msg_hdr.msg_iovlen = 1
-            messages[k].msg_hdr.msg_control = controls + k * MessageSource.controlBytes
-            messages[k].msg_hdr.msg_controllen = MessageSource.controlBytes
+            messages[k].header.msg_name = UnsafeMutableRawPointer(addresses + k)
+            messages[k].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_ll>.size)
+            messages[k].header.msg_iov = vectors + k
+            messages[k].header.msg_iovlen = 1
+            messages[k].header.msg_control = controls + k * MessageSource.controlBytes
+            messages[k].header.msg_controllen = MessageSource.controlBytes
         }
-        let flags = Int32(MSG_DONTWAIT.rawValue) | Int32(MSG_TRUNC.rawValue)
-        let n = recvmmsg(socket.descriptor, messages, UInt32(MessageSource.most), flags, nil)
+        let n = clinux_receive(socket.descriptor, messages, UInt32(MessageSource.most))
         guard n > 0 else { return checkOutage(errno) }
         wake()
         for k in 0..<Int(n) where reads(addresses[k].sll_pkttype) {
@@ -111,7 +110,7 @@ final class MessageSource: InterfaceSource {
     private func frame(_ k: Int) -> Frame {
         var auxiliary = tpacket_auxdata()
         var stamp = timespec()
-        var rest = messages[k].msg_hdr.msg_controllen
+        var rest = messages[k].header.msg_controllen
         var at = controls + k * MessageSource.controlBytes
         // cmsg(3): each begins at a multiple of eight bytes.
         while rest >= MemoryLayout<cmsghdr>.size {
@@ -132,7 +131,7 @@ final class MessageSource: InterfaceSource {
             at += step
             rest -= step
         }
-        let length = min(Int(messages[k].msg_len), MessageSource.bytes)
+        let length = min(Int(messages[k].length), MessageSource.bytes)
         return Frame(
             data: vectors[k].iov_base,
             length: UInt32(length),

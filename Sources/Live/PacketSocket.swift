@@ -48,13 +48,13 @@ final class PacketSocket {
         if result != 0 { throw InterfaceError(interface, system: errno, doing: "bind to it") }
     }
 
-    func set<T>(_ option: Int32, _ value: T, level: Int32 = SOL_PACKET) -> Bool {
+    func set<T: BitwiseCopyable>(_ option: Int32, _ value: T, level: Int32 = SOL_PACKET) -> Bool {
         var value = value
         return setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<T>.size)) == 0
     }
 
     /// Sets an option that the source cannot do without.
-    func require<T>(_ option: Int32, _ value: T, _ what: String) throws(InterfaceError) {
+    func require<T: BitwiseCopyable>(_ option: Int32, _ value: T, _ what: String) throws(InterfaceError) {
         if !set(option, value) { throw InterfaceError(interface, system: errno, doing: what) }
     }
 

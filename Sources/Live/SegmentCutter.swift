@@ -84,8 +84,8 @@ private enum Frames {
             let id = UInt16(bigEndian: (ip + 4).loadUnaligned(as: UInt16.self)) &+ UInt16(truncatingIfNeeded: number)
             (ip + 4).storeBytes(of: id.bigEndian, as: UInt16.self)
             (ip + 10).storeBytes(of: 0, as: UInt16.self)
-            let sum = ~Checksum.fold(Checksum.sum(ip, l4 - l3))
-            (ip + 10).storeBytes(of: sum.bigEndian, as: UInt16.self)
+            let sum = Checksum.field(Checksum.sum(ip, l4 - l3))
+            (ip + 10).storeBytes(of: sum, as: UInt16.self)
         } else {
             let size = end - l3 - 40
             (start + l3 + 4).storeBytes(of: UInt16(truncatingIfNeeded: size).bigEndian, as: UInt16.self)
@@ -107,9 +107,9 @@ private enum Frames {
         let sum =
             Checksum.pseudoHeader(addresses: start + l3 + at, size, proto: p.ipProtocol, length: end - l4)
             &+ Checksum.sum(start + l4, end - l4)
-        var value = ~Checksum.fold(sum)
+        var value = Checksum.field(sum)
         // RFC 768: 0 would say that there is none.
         if value == 0, p.ipProtocol == IPProtocol.udp { value = 0xffff }
-        place.storeBytes(of: value.bigEndian, as: UInt16.self)
+        place.storeBytes(of: value, as: UInt16.self)
     }
 }

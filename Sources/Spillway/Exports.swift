@@ -5,6 +5,7 @@
 @_exported import Capture
 @_exported import Dataplane
 @_exported import GraphFile
+@_exported import Live
 @_exported import Model
 @_exported import Placement
 @_exported import Reports

@@ -3,6 +3,7 @@
 
 import Capture
 import Dataplane
+import Live
 import Reports
 import Synchronization
 
@@ -16,6 +17,12 @@ public struct WireArgument: Sendable, Equatable {
     public var write: String?
     /// The captures are merged by time.
     public var isMerged = false
+    /// A network interface, in place of captures.
+    public var interface: String?
+    /// Receives packets for other stations too.
+    public var isPromiscuous = false
+    /// Which packets of the interface are read; nil for what suits the graph.
+    public var direction: Direction?
 
     /// An error in an argument.
     public struct Failure: Error, CustomStringConvertible {
@@ -28,8 +35,8 @@ public struct WireArgument: Sendable, Equatable {
         self.write = write
     }
 
-    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`. A source is a file name, optionally prefixed with `file:`; `\,` in it is a comma
-    /// and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
+    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`, or `NAME=if:INTERFACE[,promisc][,direction=in|out|both][,write=FILE]`. A source is a
+    /// file name, optionally prefixed with `file:`; `\,` in it is a comma and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
     public init(_ text: String, wires: [String] = []) throws(Failure) {
         let prefix = text.firstIndex(of: "=").map { String(text[..<$0]) }
         let rest: Substring
@@ -52,16 +59,29 @@ public struct WireArgument: Sendable, Equatable {
                 let file = String(part.dropFirst(6))
                 if let flaw = OutputName.flaw(file) { throw Failure(description: "'\(text)': \(flaw)") }
                 write = file
-            } else if part.hasPrefix("iface:") || part.hasPrefix("workload:") {
+            } else if part.hasPrefix("if:") {
+                guard interface == nil else { throw Failure(description: "'\(text)' names two interfaces") }
+                interface = String(part.dropFirst(3))
+            } else if part == "promisc", interface != nil {
+                isPromiscuous = true
+            } else if part.hasPrefix("direction="), interface != nil {
+                guard let known = Direction(rawValue: String(part.dropFirst(10))) else {
+                    throw Failure(description: "'\(part)': a direction is in, out or both")
+                }
+                direction = known
+            } else if part.hasPrefix("workload:") {
                 throw Failure(
                     description:
-                        "'\(part)': only captures can be bound to a wire in this version, not interfaces or workloads"
+                        "'\(part)': only captures and interfaces can be bound to a wire in this version, not workloads"
                 )
             } else {
                 let path = part.hasPrefix("file:") ? String(part.dropFirst(5)) : part
                 guard !path.isEmpty else { throw Failure(description: "'\(text)' has an empty file name") }
                 sources.append(path)
             }
+        }
+        if interface != nil, !sources.isEmpty {
+            throw Failure(description: "'\(text)' names captures beside an interface")
         }
     }
 
@@ -93,6 +113,9 @@ public struct WireArgument: Sendable, Equatable {
             guard let k = out.firstIndex(where: { $0.name == argument.name }) else {
                 out.append(argument)
                 continue
+            }
+            if argument.interface != nil || out[k].interface != nil {
+                throw Failure(description: "wire '\(argument.name)' is bound to an interface, and to something else")
             }
             out[k].sources += argument.sources
             if argument.write != nil {
@@ -127,12 +150,31 @@ public enum GraphRun {
 
     /// Opens the captures of `wires` for the graph's wires. Every wire that leads into the graph must have one.
     ///
-    /// - Parameter shouldStop: polled while waiting for a capture; true ends it as if it had reached its end.
+    /// - Parameters:
+    ///   - clock: what waits for packets of interfaces; nil if there may be none.
+    ///   - shouldStop: polled while waiting for a capture; true ends it as if it had reached its end.
     public static func bind(
         _ spec: GraphSpec,
         _ wires: [WireArgument],
+        clock: LiveClock? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> [Int: WireBinding] {
+        if let live = wires.first(where: { $0.interface != nil }) {
+            guard clock != nil else {
+                throw BindingError(
+                    description:
+                        "wire '\(live.name)' is bound to an interface; only 'run', 'tap' and 'trace' read those: record a capture first, "
+                        + "as 'tcpdump -i \(live.interface!) -s 0 -w FILE' does"
+                )
+            }
+            if let capture = wires.first(where: { !$0.sources.isEmpty }) {
+                throw BindingError(
+                    description:
+                        "wire '\(live.name)' is bound to an interface and wire '\(capture.name)' to a capture, whose times differ; bind "
+                        + "all to interfaces, or all to captures"
+                )
+            }
+        }
         if wires.reduce(0, { $0 + $1.sources.count { $0 == "-" } }) > 1 {
             throw BindingError(description: "standard input ('-') can be read only once, and is named more than once")
         }
@@ -144,16 +186,22 @@ public enum GraphRun {
         }
         problems += numbers.filter { number in
             spec.edges.contains { $0.from == number }
-                && wires.first { $0.name == spec.nodes[number].name }?.sources.isEmpty ?? true
+                && wires.first { $0.name == spec.nodes[number].name && !($0.sources.isEmpty && $0.interface == nil) } == nil
         }.map { "wire '\(spec.nodes[$0].name)' has no capture; give one with --wire \(spec.nodes[$0].name)=FILE" }
         problems += wires.flatMap(\.sources).filter { Files.isMissing($0) && Files.exists("/sys/class/net/\($0)") }.map
         {
-            "'\($0)' is a network interface; this version reads captures only, as 'tcpdump -i \($0) -w FILE' makes them"
+            "'\($0)' is a network interface, not a file: write if:\($0)"
         }
         if !problems.isEmpty { throw BindingError(description: problems.joined(separator: "\nerror: ")) }
         var bindings: [Int: WireBinding] = [:]
         for wire in wires {
             var source: PacketSource?
+            if let interface = wire.interface, let clock,
+                let number = numbers.first(where: { spec.nodes[$0].name == wire.name })
+            {
+                bindings[number] = try bind(interface, wire, number, spec, sends: sendsLive(spec, wires), clock)
+                continue
+            }
             if wire.isMerged, wire.sources.count > 1 {
                 source = try MergedSource(paths: wire.sources, shouldStop: shouldStop)
             } else if !wire.sources.isEmpty {
@@ -173,12 +221,43 @@ public enum GraphRun {
         return bindings
     }
 
+    /// Whether a graph sends on an interface: then no packet may wait for others.
+    private static func sendsLive(_ spec: GraphSpec, _ wires: [WireArgument]) -> Bool {
+        spec.edges.contains { edge in
+            wires.contains { $0.name == spec.nodes[edge.to].name && $0.interface != nil && $0.write == nil }
+        }
+    }
+
+    /// Opens an interface, for what the graph does with it.
+    private static func bind(
+        _ interface: String,
+        _ wire: WireArgument,
+        _ number: Int,
+        _ spec: GraphSpec,
+        sends: Bool,
+        _ clock: LiveClock
+    ) throws -> WireBinding {
+        let isRead = spec.edges.contains { $0.from == number }
+        let isSent = wire.write == nil && spec.edges.contains { $0.to == number }
+        var options = InterfaceSource.Options()
+        options.isPromiscuous = wire.isPromiscuous
+        // What the graph sends must not come back to it.
+        options.direction = wire.direction ?? (isSent ? .in : .both)
+        return WireBinding(
+            source: isRead ? try InterfaceSource.open(interface, options, isPrompt: sends, clock: clock) : nil,
+            destination: isSent ? try InterfaceSender(interface) : nil
+        )
+    }
+
     /// Runs `spec` until its captures end or `shouldStop` returns true.
     ///
     /// - Parameters:
     ///   - inputs: other files read besides the captures of `wires`; none of them is written.
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
+    ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
+    ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
+    ///   - soFar: called with that report.
     ///   - progress: called now and then with the number of packets that have entered, and the share of the captures that has been
     ///     read, if known.
     public static func run(
@@ -189,6 +268,9 @@ public enum GraphRun {
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
+        flush: Int64 = 1_000_000_000,
+        reportAsked: (() -> Bool)? = nil,
+        soFar: ((RunReport) -> Void)? = nil,
         progress: ((UInt64, () -> Double?) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
@@ -199,13 +281,17 @@ public enum GraphRun {
         if !ownsOutput { try checkStandardOutput(spec, senders: senders.map { wires[$0].name }) }
         var wires = wires
         if ownsOutput { for k in senders { wires[k].write = nil } }
-        let bindings = try bind(spec, wires, shouldStop: shouldStop)
+        let clock = wires.contains { $0.interface != nil } ? LiveClock() : nil
+        let bindings = try bind(spec, wires, clock: clock, shouldStop: shouldStop)
         let services = ObservedServices(
             services,
             inputs: inputs,
             discardsOutput: ownsOutput,
             linkTypes: linkTypes(of: bindings)
         )
+        var options = options
+        // Whoever can send packets must not know where flows are kept.
+        if clock != nil { options.seed = .random(in: .min ... .max) }
         let instance = try Instance(
             spec,
             bindings: bindings.mapValues {
@@ -217,13 +303,28 @@ public enum GraphRun {
         try instance.open()
         let runtime = DirectRuntime(instance)
         runtime.observer = observer?(instance)
+        if let clock { runtime.clock = clock }
+        var flushAt = clock.map { $0.now + flush } ?? .max
+        var flushError: (any Error)?
         let sources = bindings.values.compactMap(\.source)
         runtime.shouldStop = {
             progress?(sources.reduce(0) { $0 + $1.packets }) { share(of: sources) }
+            if let clock {
+                if clock.now >= flushAt {
+                    flushAt = clock.now + flush
+                    do { try instance.sync() } catch { flushError = error }
+                }
+                if reportAsked?() == true {
+                    var input = InputNotes(instance)
+                    input.noteDrops(at: instance)
+                    soFar?(report(instance, input))
+                }
+            }
             // There is no use in going on when results are lost.
-            return services.hasFailed || shouldStop?() ?? false
+            return services.hasFailed || flushError != nil || shouldStop?() ?? false
         }
         try runtime.run()
+        if let flushError { throw flushError }
         var input = InputNotes(instance)
         input.noteDrops(at: instance)
         return Outcome(
@@ -365,8 +466,16 @@ private final class WatchedDestination: PacketDestination {
         self.failed = failed
     }
 
-    func write(_ item: Packet) throws {
-        do { try destination.write(item) } catch {
+    func write(_ item: Packet) throws { try watching { try destination.write(item) } }
+
+    func write(_ batch: Batch, refused: (Int, SendFault) -> Void) throws {
+        try watching { try destination.write(batch, refused: refused) }
+    }
+
+    func flush() throws { try watching { try destination.flush() } }
+
+    private func watching(_ body: () throws -> Void) throws {
+        do { try body() } catch {
             failed()
             throw error
         }

@@ -3,6 +3,7 @@
 
 import Capture
 import Dataplane
+import Live
 import Reports
 
 /// Notes on the captures of a run or a model, once they have been read.
@@ -44,6 +45,17 @@ public struct InputNotes {
                     "\(wire): \(grouped(source.clamped)) packets had a stamp beyond 64 bits of nanoseconds since 1970 (year 2262); "
                         + "they got the nearest"
                 )
+            }
+            if let live = source as? InterfaceSource {
+                let drops = live.kernelDrops
+                if drops > 0 {
+                    warnings.append(
+                        "\(wire): the kernel dropped \(grouped(drops)) packets since they were not read in time; they are in no counter"
+                    )
+                }
+                if live.outages > 0 {
+                    warnings.append("\(wire): the interface went down, or away, \(grouped(UInt64(live.outages))) times")
+                }
             }
             if source.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }
             backwards += source.backwards

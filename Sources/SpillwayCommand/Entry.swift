@@ -27,6 +27,10 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
     action.__sigaction_handler.sa_handler = { _ in interrupted.store(true, ordering: .relaxed) }
     action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
     sigaction(SIGINT, &action, nil)
+    sigaction(SIGTERM, &action, nil)
+    var ask = sigaction()
+    ask.__sigaction_handler.sa_handler = { _ in wantsReport.store(true, ordering: .relaxed) }
+    sigaction(SIGUSR1, &ask, nil)
     // Programs that start others from a thread pool leave it blocked.
     var interrupt = sigset_t()
     sigemptyset(&interrupt)
@@ -72,6 +76,9 @@ private func checkVerb(_ arguments: [String]) throws {
 
 /// Set by SIGINT: the run ends with its report.
 let interrupted = Atomic(false)
+
+/// Set by SIGUSR1: a run on interfaces shows its report so far.
+let wantsReport = Atomic(false)
 
 /// Whether the user has asked the run to end.
 @Sendable func stopAsked() -> Bool { interrupted.load(ordering: .relaxed) }
@@ -171,6 +178,8 @@ struct Failure: Error {
                 code: error.code == CaptureError.noSuchFile ? 66 : error.code == "no_permission" ? 77 : 65,
                 message: "\(error)"
             )
+        case let error as InterfaceError:
+            self = Failure(code: error.kind == .missing ? 66 : error.kind == .forbidden ? 77 : 1, message: "\(error)")
         case is WireArgument.Failure, is BindingError, is RunDirectory.InUse: self = .usage("\(error)")
         // An element that could not write is no fault of its graph.
         case let error as InstanceError where error.cause is OutputError:

@@ -19,6 +19,26 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("The columns of the report's table of elements, in this order.", valueName: "a,b,c"))
     var columns: String?
 
+    @Option(
+        name: .customLong("flush"),
+        help: ArgumentHelp(
+            "On interfaces: how often records, captures and streams are passed on. (default: 1 s)",
+            valueName: "duration"
+        )
+    )
+    var flushText: String?
+
+    /// In nanoseconds.
+    private var flush: Int64 {
+        get throws {
+            guard let flushText else { return 1_000_000_000 }
+            guard let span = try? Quantity.parseDuration(flushText), span >= 1_000_000 else {
+                throw Failure.usage("--flush '\(flushText)' is no time of at least 1 ms, as in '1 s'")
+            }
+            return span
+        }
+    }
+
     @Option(help: "How the report is written.")
     var format: ResultFormat = .text
 
@@ -43,6 +63,9 @@ struct Run: ParsableCommand {
                 inputs: inputs,
                 services: Session.services,
                 options: options.instance,
+                flush: try flush,
+                reportAsked: { wantsReport.exchange(false, ordering: .relaxed) },
+                soFar: { Output.error($0.text(width: Terminal(2).width)) },
                 progress: { progress("\(grouped($0)) packets", share: $1) },
                 shouldStop: stopAsked
             )
@@ -65,9 +88,11 @@ struct Run: ParsableCommand {
             content.outputs = outcome.outputs
             content.wasInterrupted = wasInterrupted
             try directory?.write(content, shouldStop: stopAsked)
-            noteInterrupt(wasInterrupted)
+            // A run on interfaces has no other end.
+            let isLive = wires.contains { $0.interface != nil }
+            if !isLive { noteInterrupt(wasInterrupted) }
             try conclude(outcome.input, report.imbalances)
-            try endIfInterrupted(wasInterrupted)
+            if !isLive { try endIfInterrupted(wasInterrupted) }
         }
     }
 }

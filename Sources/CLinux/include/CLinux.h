@@ -5,7 +5,6 @@
 #ifndef SPILLWAY_CLINUX_H
 #define SPILLWAY_CLINUX_H
 
-#include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -36,6 +35,36 @@ static inline __attribute__((always_inline)) uint32_t clinux_load_acquire(const 
 static inline __attribute__((always_inline)) void clinux_store_release(uint32_t *_Nonnull word, uint32_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
+
+/// What the kernel says of a network interface (netdevice(7)).
+struct clinux_interface {
+    int index;
+    int mtu;
+    /// Switched on, though it may have no link.
+    int is_up;
+    int is_loopback;
+    /// The kind of its frames: an ARPHRD_ value.
+    int kind;
+};
+
+/// Asks for the interface `name`; 0, or the number of an error.
+int clinux_find_interface(const char *_Nonnull name, struct clinux_interface *_Nonnull found);
+
+/// What recvmmsg(2) and sendmmsg(2) call `struct mmsghdr`.
+struct clinux_message {
+    struct msghdr header;
+    /// Bytes of the message.
+    unsigned int length;
+};
+
+/// Receives up to `count` messages that are there; the length of one that is cut is its whole length. As recvmmsg(2).
+int clinux_receive(int socket, struct clinux_message *_Nonnull messages, unsigned int count);
+
+/// Sends up to `count` messages for which there is room at once. As sendmmsg(2).
+int clinux_send(int socket, struct clinux_message *_Nonnull messages, unsigned int count);
+
+/// Waits until one of the descriptors is ready, or for so many nanoseconds. As ppoll(2).
+int clinux_poll(struct pollfd *_Nullable descriptors, unsigned int count, int64_t nanoseconds);
 
 /// Memory of `bytes` zeros, touched by nobody yet; NULL when there is none. Large pages are used for what is large.
 static inline void *_Nullable clinux_map_zeroed(size_t bytes) {

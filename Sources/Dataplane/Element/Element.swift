@@ -44,7 +44,10 @@ open class ElementBase {
     /// once before a run, never when a graph is only checked. Throws what the destination throws.
     open func open() throws {}
 
-    /// Flushes what the element has buffered. Throws what the destination throws.
+    /// Passes on what the element has buffered, in a run that goes on. Throws what the destination throws.
+    open func sync() throws {}
+
+    /// Completes what the element writes, at the end of a run. Throws what the destination throws.
     open func flush() throws {}
 
     /// The most bytes that its tables, buffers and automata can take, known once it is made; per-flow state of the upstream

@@ -111,6 +111,12 @@ public struct CaptureEncoder {
     /// Completes the file and passes everything to the sink; a file without packets still gets a header (Ethernet, in pcap).
     public mutating func finish() throws {
         if interfaces.isEmpty { try announce(LinkType.ethernet) }
+        try sync()
+    }
+
+    /// Passes on the packets so far, if there are any.
+    public mutating func sync() throws {
+        if interfaces.isEmpty { return }
         try drain()
         try sink.flush()
     }

@@ -287,12 +287,17 @@ public final class Instance {
         }
     }
 
+    /// Passes on what elements have buffered, in a run that goes on; throws the first error.
+    public func sync() throws { try every { try $0.sync() } }
+
     /// Flushes the buffers of all elements at the end of the run, even if some fail; throws the first error.
-    public func flush() throws {
+    public func flush() throws { try every { try $0.flush() } }
+
+    private func every(_ body: (ElementBase) throws -> Void) throws {
         var first: InstanceError?
         for (number, element) in elements.enumerated() {
             do {
-                try element.flush()
+                try body(element)
             } catch  where first == nil {
                 first = InstanceError(element: spec.nodes[number].name, cause: error)
             } catch {}

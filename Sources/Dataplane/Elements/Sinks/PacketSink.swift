@@ -110,6 +110,8 @@ public final class PacketSink: Element {
         encoder = CaptureEncoder(format: format, sink: try services.openSink(config.file))
     }
 
+    public override func sync() throws { try encoder?.sync() }
+
     public override func flush() throws {
         if let failure { throw failure }
         // Even without packets, so that the file exists.

@@ -192,6 +192,8 @@ public final class RecordSink: Element {
         filled = 0
     }
 
+    public override func sync() throws { try flush() }
+
     public override func flush() throws {
         // Even without records, so that the file exists.
         if failure == nil { handOn() }

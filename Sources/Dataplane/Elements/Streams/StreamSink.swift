@@ -187,6 +187,8 @@ public final class StreamSink: Element {
         context.emit(i, 0)
     }
 
+    public override func sync() throws { try files?.sync() }
+
     public override func flush() throws { try files?.close() }
 }
 
@@ -225,9 +227,13 @@ private final class StreamFiles {
         return open.count - 1
     }
 
-    func close() throws {
+    func sync() throws {
         if let failure { throw failure }
         for file in open { try file.sink.flush() }
+    }
+
+    func close() throws {
+        try sync()
         open = []
     }
 }

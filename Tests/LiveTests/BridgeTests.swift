@@ -1,0 +1,92 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import TestSupport
+import Testing
+
+/// Graphs between interfaces, with the kernel's own TCP on both sides.
+@Suite(.enabled(if: Lab.isPossible), .serialized) struct BridgeTests {
+    private static let bridge = """
+        graph: bridge
+        elements:
+          left:  {type: Wire}
+          right: {type: Wire}
+          count: {type: Counter}
+        chains:
+          - left.rx -> count -> right.tx
+          - right.rx -> left.tx
+        """
+
+    /// What a transparent bridge must not change: ping, downloads of many sizes, both versions of IP, whatever the cards' offloads.
+    @Test(arguments: ["on", "off"]) func carriesWhatTheKernelSends(_ offloads: String) throws {
+        let lab = try Lab()
+        try lab.write(Self.bridge, to: "bridge.yaml")
+        try lab.run(
+            """
+            for n in "$A a0" "$B b0" "$M m0" "$M m1"; do set -- $n
+                ip netns exec $1 ethtool -K $2 tso \(offloads) gso \(offloads) gro \(offloads) tx \(offloads) > ethtool 2>&1 || true
+            done
+            begin 4 spillway run bridge.yaml --wire left=if:m0 --wire right=if:m1 --format json
+            a ping -q -c 3 -i 0.2 10.77.0.2 > ping4
+            a ping -q -c 3 -i 0.2 -s 1452 fd77::2 > ping6
+            mkdir served; for n in 0 1 1460 100000 20000000; do head -c $n /dev/urandom > served/$n; done
+            serve --directory served
+            for n in 0 1 1460 100000 20000000; do
+                a curl -s -m 60 -o got4 http://10.77.0.2:8000/$n; cmp got4 served/$n
+                a curl -s -m 60 -g -o got6 "http://[fd77::2]:8000/$n"; cmp got6 served/$n
+            done
+            kill $server
+            end INT
+            """
+        )
+        #expect(try lab.text("ping4").contains(" 0% packet loss") && lab.text("ping6").contains(" 0% packet loss"))
+        let report = try JSONSerialization.jsonObject(with: Data(lab.text("out").utf8)) as! [String: Any]
+        let wires = report["wires"] as! [[String: Any]]
+        // What came in on one side left on the other, to the packet.
+        #expect(wires[0]["packets_in"] as? Int == wires[1]["packets_out"] as? Int)
+        #expect(wires[1]["packets_in"] as? Int == wires[0]["packets_out"] as? Int)
+        #expect((wires[1]["packets_in"] as? Int ?? 0) > 100)
+        #expect(try lab.text("status") == "0\n")
+    }
+
+    /// VLAN tags, which arrive beside the packet, are put back; frames that are longer than the link are told apart from what is cut.
+    @Test func tagsStay() throws {
+        let lab = try Lab()
+        try lab.write(Self.bridge, to: "bridge.yaml")
+        try lab.run(
+            """
+            for n in "$A a0 1" "$B b0 2"; do set -- $n
+                ip -n $1 link add link $2 name tagged type vlan id 77
+                ip -n $1 addr add 10.78.0.$3/24 dev tagged; ip -n $1 link set tagged up
+            done
+            begin 4 spillway run bridge.yaml --wire left=if:m0 --wire right=if:m1
+            a ping -q -c 3 -i 0.2 -s 1400 10.78.0.2 > ping
+            end TERM
+            """
+        )
+        #expect(try lab.text("ping").contains(" 0% packet loss"))
+        #expect(try lab.text("status") == "0\n")
+    }
+
+    /// The interface is taken down and up again; what could not be sent meanwhile is counted, and the run goes on.
+    @Test func interfacesComeBack() throws {
+        let lab = try Lab()
+        try lab.write(Self.bridge, to: "bridge.yaml")
+        try lab.run(
+            """
+            begin 4 spillway run bridge.yaml --wire left=if:m0 --wire right=if:m1
+            a ping -q -c 1 10.77.0.2 > before
+            m ip link set m1 down
+            a ping -q -c 2 -i 0.2 -W 1 10.77.0.2 > during || true
+            m ip link set m1 up
+            await a ping -q -c 1 -W 1 10.77.0.2
+            end INT
+            """
+        )
+        #expect(try lab.text("during").contains("100% packet loss"))
+        #expect(try lab.text("out").contains("down "))
+        #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 1 times"))
+        #expect(try lab.text("status") == "0\n")
+    }
+}

@@ -1,0 +1,56 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import TestSupport
+import Testing
+
+/// Graphs that watch an interface.
+@Suite(.enabled(if: Lab.isPossible), .serialized) struct MonitorTests {
+    /// The kernel bridges the middle, and the graph sees what tcpdump sees there.
+    @Test(.enabled(if: Program.isThere("tcpdump"))) func seesWhatTcpdumpSees() throws {
+        let lab = try Lab()
+        let requests = 40
+        try lab.run(
+            """
+            m ip link add bridge type bridge; m ip link set m0 master bridge; m ip link set m1 master bridge; m ip link set bridge up
+            await a ping -q -c 1 -W 1 10.77.0.2
+            serve
+            begin 1 spillway run $GRAPHS/http-log.yaml --wire wire=if:m0 --set records=records.json --format json
+            (exec ip netns exec $M tcpdump -i m0 -s 0 -w seen.pcap 2> tcpdump.log) & watcher=$!; await listens 2
+            for n in $(seq \(requests)); do a curl -s -m 20 -o /dev/null http://10.77.0.2:8000/awaited; done
+            sleep 2.5; wc -l < records.json > while
+            kill $server
+            kill -TERM $watcher; wait $watcher
+            kill -USR1 $runner; await grep -q sink err
+            end INT
+            spillway run $GRAPHS/http-log.yaml --wire wire=seen.pcap --set records=offline.json --format json > offline
+            """
+        )
+        // Records are written while the run goes on.
+        #expect(try lab.text("while") == "\(requests)\n")
+        func lines(_ file: String) throws -> [String] {
+            try lab.text(file).split(separator: "\n").map { line in
+                let record = try JSONSerialization.jsonObject(with: Data(line.utf8)) as! [String: Any]
+                return "\(record["sport"]!) \(record["method"]!) \(record["target"]!) \(record["status"]!)"
+            }
+        }
+        #expect(try lines("records.json") == lines("offline.json"))
+        #expect(try !lab.text("err").contains("kernel dropped"))
+        #expect(try lab.text("status") == "0\n")
+    }
+
+    @Test func whatCannotBeOpenedIsSaid() throws {
+        let lab = try Lab()
+        try lab.run(
+            """
+            m ip link set m1 down
+            for name in nosuch m1; do
+                set +e; m spillway run $GRAPHS/flow-monitor.yaml --wire wire=if:$name 2> $name; echo $? >> $name; set -e
+            done
+            """
+        )
+        #expect(try lab.text("nosuch") == "error: interface 'nosuch': no such interface\n66\n")
+        #expect(try lab.text("m1") == "error: interface 'm1': is down; 'ip link set m1 up'\n1\n")
+    }
+}
