@@ -108,6 +108,16 @@ import Testing
             case .labels:
                 #expect(accepts(parameter.name, "{a: b}") && !accepts(parameter.name, "{'a b': c}"))
                 #expect(!accepts(parameter.name, "a"))
+            case .ethernet(let orNone):
+                #expect(accepts(parameter.name, "02:00:00:00:00:01") && accepts(parameter.name, "none") == orNone)
+                for text in ["02:00:00:00:00", "02:00:00:00:00:0g", "+2:00:00:00:00:01", ""] {
+                    #expect(!accepts(parameter.name, text))
+                }
+            case .prefixes(let versions):
+                #expect(!accepts(parameter.name, "a") && !accepts(parameter.name, "192.0.2.1/33"))
+                #expect(!accepts(parameter.name, "192.0.2.1/024") && !accepts(parameter.name, "224.0.0.1"))
+                if !versions.contains(6) { #expect(!accepts(parameter.name, "2001:db8::1")) }
+                if !versions.contains(4) { #expect(!accepts(parameter.name, "192.0.2.1")) }
             case .string, .strings, .filters: break
             }
         }
