@@ -24,11 +24,27 @@ import Testing
         "TCPReassembler": ["{checksum: verify, min_ttl: 2}"],
         "HTTPParser": ["{request_headers: [Host, User-Agent], response_headers: [Content-Length]}"],
         "HTTPFilter": ["{host: ['*.example'], path: ['/abc*']}"],
+        "ARPResponder": ["{addresses: [10.0.0.0/24], mac: 02:00:00:00:00:0a}"],
+        "NDResponder": ["{addresses: [2001:db8::2], mac: 02:00:00:00:00:0a, router: true}"],
+        "ICMPEchoResponder": ["{addresses: [10.0.0.2, 10.2.0.1, 2001:db8::/32], ttl: 1}"],
         "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
     ]
 
     /// Packets for what the general traffic does not reach.
-    private static let packets: [String: [String]] = [:]
+    private static let packets: [String: [String]] = [
+        "ARPResponder": ["10.0.0.1 > 10.0.0.2 arp dmac=ff:ff:ff:ff:ff:ff", "10.0.0.1 > 10.0.0.3 arp vlan=5"],
+        "NDResponder": [
+            Neighbours.message(
+                135,
+                from: "2001:db8::1",
+                to: "ff02::1:ff00:2",
+                about: "2001:db8::2",
+                "dmac=33:33:ff:00:00:02"
+            )
+        ],
+    ]
+        },
+    ]
 
     static let types = Catalog.standard.types.map(\.name).filter { $0 != "Wire" }
 
