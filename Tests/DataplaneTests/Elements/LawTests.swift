@@ -27,6 +27,12 @@ import Testing
         "ARPResponder": ["{addresses: [10.0.0.0/24], mac: 02:00:00:00:00:0a}"],
         "NDResponder": ["{addresses: [2001:db8::2], mac: 02:00:00:00:00:0a, router: true}"],
         "ICMPEchoResponder": ["{addresses: [10.0.0.2, 10.2.0.1, 2001:db8::/32], ttl: 1}"],
+        "NeighbourResolver": [
+            "{mac: 02:00:00:00:00:0a, addresses: [10.0.0.9/8, 2001:db8::9/64], gateways: [2001:db8::1]}",
+            "{mac: 02:00:00:00:00:0a, addresses: [10.0.0.9/8, 2001:db8::9/32], capacity: 3, waiting: 2, packets: 4, "
+                + "retry: 1 ms, lifetime: 1 s}",
+            "{mac: 02:00:00:00:00:0a, addresses: [10.0.0.9/8], capacity: 2, packets: 2, on_full: drop, unsolicited: ignore}",
+        ],
         "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
     ]
 
@@ -42,7 +48,21 @@ import Testing
                 "dmac=33:33:ff:00:00:02"
             )
         ],
-    ]
+        "NeighbourResolver": (1...4).flatMap { k in
+            [
+                "10.0.0.9:1 > 10.0.0.\(k):2 S time=\(k)s", "10.0.0.9:1 > 10.0.0.\(k):2 A time=\(k).001s",
+                "10.0.0.\(k % 3) > 10.0.0.9 arp op=2 dmac=02:00:00:00:00:0a time=\(k).2s",
+                "[2001:db8::9]:1 > [2001:db8::\(k)]:2 S time=\(k).3s",
+                Neighbours.message(
+                    136,
+                    from: "2001:db8::\(k)",
+                    to: "2001:db8::9",
+                    about: "2001:db8::\(k)",
+                    options: Neighbours.option(2, UInt8(k)),
+                    flags: 0x60,
+                    "time=\(k).4s"
+                ), "10.0.0.9:1 > 10.0.0.\(k):2 A time=\(k).9s",
+            ]
         },
     ]
 
