@@ -34,11 +34,10 @@ import CLinux
 /// created.
 ///
 /// The table is bounded. When it is full, `on_full: evict` ends the flow unused for longest, according to a second-chance list;
-/// `on_full: drop` drops the packet, unless a connection in the table is closed, with the FINs of both sides acknowledged: the one
-/// that was closed first ends.
+/// `on_full: drop` drops the packet: closed connections keep their place until `idle` ends them.
 public final class FlowTable: Element {
     public struct Config: ElementConfig {
-        /// What a full table gives up: the flow unused for longest, or the packet if no connection is closed.
+        /// What a full table gives up: the flow unused for longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
         /// Whether the TCP checksums of SYNs, FINs and RSTs are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
@@ -123,7 +122,7 @@ public final class FlowTable: Element {
         .init(
             "on_full",
             \.onFull,
-            "what gives way when the table is full: an old flow, or the packet if no connection is closed"
+            "what gives way when the table is full: an old flow, or the packet"
         ),
         .init("checksum", \.checksum, "whether segments with a wrong TCP checksum leave the flow that is there alone"),
         .init("min_ttl", \.minTTL, in: 0...255, "so do segments whose TTL or hop limit is less"),
@@ -571,7 +570,6 @@ public final class FlowTable: Element {
         }
         record.pointee.marks.remove(.judged)
         if incarnations.base[Int(flow)].judgesAll { record.pointee.marks.insert(.judged) }
-        if !evicts { map.setClosed(flow, incarnations.base[Int(flow)].isFinished) }
         record.pointee.marks.sortOut()
         if segment.isACK, !segment.isRST { FlowRecord.acknowledge(record, p, isUpper ? 1 : 0) }
     }
@@ -610,13 +608,14 @@ public final class FlowTable: Element {
         _ context: borrowing Context
     ) -> Int32 {
         if map.count == map.capacity {
-            if evicts {
-                end(leastUsed(at: time), .evicted, because: i, context)
-            } else if map.firstClosed >= 0 {
-                end(map.firstClosed, .evicted, because: i, context)
-            } else {
-                return -1
+            if !evicts { return -1 }
+            // A flow used since it was moved to the back gets a second chance, but the search is bounded.
+            for _ in 0..<64 {
+                let candidate = map.oldest
+                if map.records[Int(candidate)].last <= map.checked(candidate) { break }
+                map.moveToBack(candidate, time)
             }
+            end(map.oldest, .evicted, because: i, context)
         }
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {
@@ -634,17 +633,6 @@ public final class FlowTable: Element {
             }
         }
         return flow
-    }
-
-    /// The flow unused for longest, as far as a bounded search can tell.
-    private func leastUsed(at time: Int64) -> Int32 {
-        // A flow used since it was moved to the back gets a second chance.
-        for _ in 0..<64 {
-            let candidate = map.oldest
-            if map.records[Int(candidate)].last <= map.checked(candidate) { break }
-            map.moveToBack(candidate, time)
-        }
-        return map.oldest
     }
 
     /// Checks the flows that have been in the list for the idle time, and ends those not used since.

@@ -164,7 +164,7 @@ extension TCPReassembler {
             if closes || isNew && !isEnded {
                 if hasHole(own) { break }
                 if isAhead(node, at: place, context) { break }
-                if node.ending != .rst, own.pointee.awaitsAnswer(isSYN, other: other.pointee),
+                if node.ending != .rst, own.pointee.awaitsAnswer(isSYN, other: other.pointee, insists: remembers),
                     !isSYN || other.pointee.marks.contains(.seen) || !held.isFollowed(own.pointee.waiting)
                 {
                     break
@@ -175,6 +175,15 @@ extension TCPReassembler {
             context.resume(node.item, turn)
             if isSYN, closes || isNew && !isEnded {
                 deliverSYN(&node, own, context)
+                continue
+            }
+            if flags.isACK, node.ending != .rst,
+                !own.pointee.mayBegin(
+                    with: TCPView(known: context[node.item]).acknowledgmentNumber,
+                    other: other.pointee
+                )
+            {
+                context.drop(node.item, Drop.wrongAck)
                 continue
             }
             // Bytes that came later were not there yet when the RST was, so it was not the next then (RFC 5961 section 3.2).

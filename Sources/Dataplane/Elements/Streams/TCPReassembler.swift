@@ -40,7 +40,8 @@
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
 /// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
 /// and effect. Bytes that the capture lost thus hold both sides back, for `gap_timeout` at most. This does not apply if
-/// `on_gap` is wait, and nothing is awaited from a side that was not captured.
+/// `on_gap` is wait, and nothing is awaited from a side that was not captured; only with `remember` bytes wait for the answer to their
+/// SYN all the same.
 ///
 /// If waiting segments overlap and differ, `overlap` decides whose bytes count; bytes that have left cannot change. `on_gap`
 /// decides about missing bytes:
@@ -420,7 +421,10 @@ public final class TCPReassembler: Element {
             // Its receiver would take it: it must not leave even as the first packet of its connection.
             if config.urgent == .drop { return context.drop(i, Drop.urgent) }
         }
-        if own.pointee.outlasts(segment) { clear(place, for: .outOfWindow, context) }
+        if own.pointee.isLeftBehind(by: segment, other: other.pointee) {
+            clear(place, for: .outOfWindow, context)
+            sent.forget(place)
+        }
         let wasAnswered = other.pointee.marks.contains(.answered)
         let judgement = own.pointee.judge(
             segment,
@@ -478,7 +482,7 @@ public final class TCPReassembler: Element {
         case .repeatedSYN:
             // It may begin another connection, and its bytes be the first of that.
             if remembers, segment.size > 0, segment.start != own.pointee.start { context[i].flags.insert(.unread) }
-            if own.pointee.hasAcknowledgedBytes { doubt(place) }
+            if own.pointee.isOverlapped(byConnection: segment) { doubt(place) }
             bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .nothingNew: bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .next(let ending):
@@ -486,7 +490,11 @@ public final class TCPReassembler: Element {
                 return hold(i, segment, ending, at: place, context)
             }
             if !segment.isRST,
-                own.pointee.awaitsAnswer(segment.isSYN, other: directions.state(at: place ^ 1).pointee)
+                own.pointee.awaitsAnswer(
+                    segment.isSYN,
+                    other: directions.state(at: place ^ 1).pointee,
+                    insists: remembers
+                )
             {
                 return hold(i, segment, ending, at: place, context)
             }

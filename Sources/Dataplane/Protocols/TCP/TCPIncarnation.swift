@@ -38,6 +38,8 @@ struct TCPIncarnation: BitwiseCopyable {
         static var reset: Marks { Marks(rawValue: 1024) }
         /// The candidate came behind another SYN, and nothing was seen of the other end.
         static var opening: Marks { Marks(rawValue: 2048) }
+        /// The SYN that the side began with was an answer.
+        static var answered: Marks { Marks(rawValue: 4096) }
 
         /// The mark of one end.
         func of(_ isUpper: Bool) -> Marks { isUpper ? Marks(rawValue: rawValue << 1) : self }
@@ -65,16 +67,16 @@ struct TCPIncarnation: BitwiseCopyable {
     var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening]) }
 
     /// Whether nothing more can come of it but what is late.
-    private var isClosed: Bool { marks.contains(.reset) || isFinished }
-
-    /// Whether both ends have sent FIN, and each has acknowledged the other's.
-    var isFinished: Bool { marks.isSuperset(of: [.finAcknowledged, .finAcknowledged.of(true)]) }
+    private var isClosed: Bool {
+        marks.contains(.reset) || marks.isSuperset(of: [.finAcknowledged, .finAcknowledged.of(true)])
+    }
 
     /// Records the first segment of an end.
     mutating func begin(_ segment: TCPSegment, isUpper: Bool) {
         starts[isUpper] = segment.isSYN ? segment.sequence : segment.sequence &- 1
         guard segment.isSYN else { return }
         marks.insert(.syn.of(isUpper))
+        if segment.isACK { marks.insert(.answered.of(isUpper)) }
         if segment.isSigned { marks.insert(.signed.of(isUpper)) }
     }
 
@@ -105,7 +107,7 @@ struct TCPIncarnation: BitwiseCopyable {
                 marks.remove(.opening)
                 return isAnswer(segment, isUpper: isUpper) ? .answers : .same
             }
-            if segment.sequence == starts[isUpper] { return .same }
+            if segment.sequence == starts[isUpper], hasBegun(isUpper) { return .same }
             // Of two SYNs before any answer the other end tells which it took.
             let isOpening = !isOtherSeen && !hasAcknowledged && marks.contains(.syn.of(isUpper))
             if trustsEnds, isClosed || !isOtherSeen && !isOpening { return .begins }
@@ -138,7 +140,12 @@ struct TCPIncarnation: BitwiseCopyable {
     private func isAnswer(_ segment: TCPSegment, isUpper: Bool) -> Bool {
         marks.contains(.candidate) && marks.contains(.candidateIsUpper) != isUpper
             && segment.acknowledgment &- candidate <= candidateEnd &- candidate
-            && !(marks.contains(.syn.of(!isUpper)) && segment.acknowledgment == starts[!isUpper] &+ 1)
+            && !(hasBegun(!isUpper) && segment.acknowledgment == starts[!isUpper] &+ 1)
+    }
+
+    /// Whether a side began with a SYN that answers nothing. What else anybody sends first does not say who is the client.
+    private func hasBegun(_ isUpper: Bool) -> Bool {
+        marks.contains(.syn.of(isUpper)) && !marks.contains(.answered.of(isUpper))
     }
 
     private mutating func judge(
