@@ -358,7 +358,7 @@ public final class TCPReassembler: Element {
                     tcp.sequenceNumber == own.pointee.next, tcp.flags.isPlainACK,
                     size != 0, p.ipEnd <= p.length, UInt32(p.payload) < p.ipEnd,
                     other.pointee.isUsual(acknowledgment: tcp.acknowledgmentNumber)
-                        || !other.pointee.marks.contains(.synced),
+                        || !other.pointee.marks.contains(.synced) && !remembers,
                     own.pointee.takesTimestamp(of: tcp, at: p.time)
                 {
                     // The next bytes, as nearly always.

@@ -35,14 +35,14 @@ struct TCPDirection: BitwiseCopyable {
     var since: Int64 = 0
     /// The first number behind another SYN-ACK than that which opened the direction; valid with `rivalled`.
     var rival: UInt32 = 0
-    /// What the other side acknowledged instead of the SYN; valid with `denied`.
-    var denial: UInt32 = 0
     /// Where its bytes begin, as its SYN says; valid with `synSeen`.
     var start: UInt32 = 0
     /// Bytes that left and are not acknowledged.
     var sent = SentBytes.List()
+    /// What the other side acknowledged instead of the SYN; valid with `denied`.
+    var denial: UInt32 = 0
     /// Fills the line, so that no direction shares one with another.
-    private var padding: (UInt64, UInt32) = (0, 0)
+    private var padding: (UInt32, UInt32, UInt32) = (0, 0, 0)
 
     struct Marks: OptionSet, BitwiseCopyable {
         var rawValue: UInt32
