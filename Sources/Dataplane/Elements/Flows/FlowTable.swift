@@ -15,7 +15,7 @@ import CLinux
 ///
 /// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is reused, or when the table is full and needs
 /// room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose initial sequence number
-/// differs from the one its direction began with (the first sequence number minus one, if the flow was picked up midway)
+/// differs from the SYN its direction began with, or whose direction began with anything else,
 /// begins a new connection and ends the old flow if the old connection is known to be closed: both sides have sent FIN, each
 /// acknowledged by the other, or one has sent a RST with the number that the other expected next. Otherwise a receiver would
 /// answer that SYN with a challenge ACK and go on (RFC 5961 section 4): the flow goes on, and ends when the other side answers
