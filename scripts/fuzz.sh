@@ -50,7 +50,7 @@ for target; do
         sed -n "s/^stat::number_of_executed_units: */fuzz: $target: runs without a finding: /p" "$log" >&2
     else
         status=1
-        grep -aE 'Fatal error|ERROR|SUMMARY|written to' "$log" >&2 || tail -n 5 "$log" >&2
+        grep -aE 'Fatal error|ERROR|SUMMARY|written to|^Base64' "$log" >&2 || tail -n 5 "$log" >&2
         echo "fuzz: $target: see $log" >&2
     fi
 done

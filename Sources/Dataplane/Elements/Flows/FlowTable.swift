@@ -542,17 +542,16 @@ public final class FlowTable: Element {
     /// The mark that says that a side has begun.
     private func begun(_ isUpper: Bool) -> FlowRecord.Marks { isUpper ? .upperBegun : .lowerBegun }
 
-    /// Judges a segment of a flow whose side has begun.
+    /// Judges a segment of a flow that was there before.
     private func judge(_ segment: TCPSegment, _ flow: Int32, isUpper: Bool) -> TCPIncarnation.Verdict {
         let record = map.records + Int(flow)
         let marks = record.pointee.marks
-        // The first segment of a side may answer a SYN, too.
-        guard marks.contains(begun(isUpper)) || segment.isACK else { return .same }
         // 0, which is hardly ever acknowledged, stands for none.
         let next = UInt32(bigEndian: isUpper ? record.pointee.acknowledged.lower : record.pointee.acknowledged.upper)
         return incarnations.base[Int(flow)].judge(
             segment,
             isUpper: isUpper,
+            isSeen: marks.contains(begun(isUpper)),
             isOtherSeen: marks.contains(begun(!isUpper)),
             hasAcknowledged: (isUpper ? record.pointee.acknowledged.upper : record.pointee.acknowledged.lower) != 0,
             trustsEnds: trustsEnds,
@@ -565,7 +564,8 @@ public final class FlowTable: Element {
         let record = map.records + Int(flow)
         let begun = begun(isUpper)
         if record.pointee.marks.isDisjoint(with: begun) {
-            incarnations.base[Int(flow)].begin(segment, isUpper: isUpper)
+            let isFirst = record.pointee.marks.isDisjoint(with: self.begun(!isUpper))
+            incarnations.base[Int(flow)].begin(segment, isUpper: isUpper, isFirst: isFirst)
             record.pointee.marks.insert(begun)
         }
         record.pointee.marks.remove(.judged)

@@ -274,7 +274,8 @@ struct TCPDirection: BitwiseCopyable {
 
     /// Whether a SYN-ACK opens the direction although something came before it, which is nowhere near.
     private func isOpenedAnew(by segment: TCPSegment, other: TCPDirection) -> Bool {
-        segment.isSYNACK && marks.contains(.seen) && !marks.contains(.synSeen) && other.isUnanswered && !other.hasBegun
+        segment.isSYNACK && marks.intersection([.seen, .synSeen, .ended]) == .seen && other.isUnanswered
+            && !other.hasBegun
             && segment.acknowledgment &- other.start <= other.end &- other.start
             && next &- segment.start > TCPDirection.leastWindow
     }
