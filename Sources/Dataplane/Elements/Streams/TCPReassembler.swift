@@ -27,7 +27,7 @@
 ///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took; so must
 ///   what opens a direction whose SYN-ACK was not captured;
 /// - segments must have an MD5 or AO option (RFC 2385, RFC 5925) if the SYN had one, and none if not;
-/// - bytes in a SYN count as far as the SYN-ACK acknowledges them; they wait for it;
+/// - bytes wait for the answer to their SYN, and those in the SYN count as far as it acknowledges them;
 /// - with `checksum: verify` the TCP checksum must be correct, and with `min_ttl` the packet's TTL must be at least that.
 ///
 /// A receiver may not have got what has left, and may take another copy, which can differ. With `remember`, bytes are
@@ -40,8 +40,8 @@
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
 /// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
 /// and effect. Bytes that the capture lost thus hold both sides back, for `gap_timeout` at most. This does not apply if
-/// `on_gap` is wait, and nothing is awaited from a side that was not captured; only with `remember` bytes wait for the answer to their
-/// SYN all the same.
+/// `on_gap` is wait, and nothing is awaited from a side that was not captured; only the answer to a SYN is, for 3 s, or with `remember`
+/// for `gap_timeout`.
 ///
 /// If waiting segments overlap and differ, `overlap` decides whose bytes count; bytes that have left cannot change. `on_gap`
 /// decides about missing bytes:
@@ -358,7 +358,7 @@ public final class TCPReassembler: Element {
                     tcp.sequenceNumber == own.pointee.next, tcp.flags.isPlainACK,
                     size != 0, p.ipEnd <= p.length, UInt32(p.payload) < p.ipEnd,
                     other.pointee.isUsual(acknowledgment: tcp.acknowledgmentNumber)
-                        || !other.pointee.marks.contains(.synced) && !remembers,
+                        || !other.pointee.marks.contains(.synced),
                     own.pointee.takesTimestamp(of: tcp, at: p.time)
                 {
                     // The next bytes, as nearly always.
@@ -489,15 +489,7 @@ public final class TCPReassembler: Element {
             if segment.isACK, isAhead(segment.acknowledgment, at: place) {
                 return hold(i, segment, ending, at: place, context)
             }
-            if !segment.isRST,
-                own.pointee.awaitsAnswer(
-                    segment.isSYN,
-                    other: directions.state(at: place ^ 1).pointee,
-                    insists: remembers
-                )
-            {
-                return hold(i, segment, ending, at: place, context)
-            }
+            if !segment.isRST, own.pointee.isUnanswered { return hold(i, segment, ending, at: place, context) }
             if !own.pointee.waiting.isEmpty {
                 resolveOverlap(i, segment, at: place, leaves: true, context)
                 if hasHole(own) { own.pointee.marks.insert(.filled) }

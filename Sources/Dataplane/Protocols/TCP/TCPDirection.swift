@@ -93,11 +93,17 @@ struct TCPDirection: BitwiseCopyable {
     static let leastWindow: UInt32 = 1 << 20
     static let mostWindow: UInt32 = 1 << 30
 
+    /// How long the answer to a SYN is awaited while nothing of the other side is seen, in nanoseconds: it comes within a round trip,
+    /// or was not captured.
+    static let answerTime: Int64 = 3_000_000_000
+
     // MARK: The common segment
 
     /// The direction is open, its next byte is known, and nothing about it requires a full check.
     @inline(__always)
-    var isUsual: Bool { marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue }
+    var isUsual: Bool {
+        marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue && !isUnanswered
+    }
 
     /// Whether the receiver's acknowledgment is usual: of bytes that were seen, and no older than the window (RFC 5961 section
     /// 5.2). Nothing else about it must be checked, or recorded beyond ``acknowledge(_:)``.
@@ -262,8 +268,10 @@ struct TCPDirection: BitwiseCopyable {
     // that connection (RFC 9293 section 3.10.7.4, RFC 5961 section 4), and so does this as soon as both sides say that they do: one
     // sends what does not follow the SYN, and the other acknowledges it, or just what is before it.
 
-    /// Whether its SYN may have begun nothing: nobody has answered it.
-    private var isUnanswered: Bool { marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen }
+    /// Whether its SYN may have begun nothing: nobody has answered it. Its bytes have to wait: only the answer says where they belong,
+    /// whether those of the SYN itself count, and what segments in between may acknowledge (RFC 9293 section 3.10.7.3, RFC 7413
+    /// section 4.2).
+    var isUnanswered: Bool { marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen }
 
     /// Whether what waits, and what has left, is of another connection than a segment.
     func isLeftBehind(by segment: TCPSegment, other: TCPDirection) -> Bool {
@@ -484,14 +492,6 @@ struct TCPDirection: BitwiseCopyable {
 
     /// Whether bytes behind its SYN have left: where it begins can no longer change.
     private var hasBegun: Bool { next != start && !marks.contains(.elsewhere) }
-
-    /// Whether bytes have to wait until the other side acknowledges the SYN: only then it is known where they belong, and whether
-    /// those of the SYN itself count (RFC 9293 section 3.10.7.3, RFC 7413 section 4.2). Nothing is awaited of a side that was
-    /// not captured, unless whoever asks `insists`.
-    @inline(__always)
-    func awaitsAnswer(_ isSYN: Bool, other: TCPDirection, insists: Bool = false) -> Bool {
-        isUnanswered && (isSYN || insists || other.marks.contains(.seen) || marks.contains(.elsewhere))
-    }
 
     // MARK: The place of a segment
 
