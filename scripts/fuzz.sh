@@ -6,13 +6,13 @@
 # What a target has learnt is kept in .build/fuzz-corpus and used again; inputs that fail are put into .build/fuzz-findings.
 # With SEED every run from the same corpus is the same.
 #
-# usage: scripts/fuzz.sh [RUNS|SECONDSs] [reassembly|defragmenter|http|tls|options|tunnels ...]
+# usage: scripts/fuzz.sh [RUNS|SECONDSs] [reassembly|defragmenter|http|tls|options|tunnels|neighbours ...]
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 amount=${1:-1000000}
 shift || true
-[ $# -gt 0 ] || set -- reassembly defragmenter http tls options tunnels
+[ $# -gt 0 ] || set -- reassembly defragmenter http tls options tunnels neighbours
 usage() {
     sed -n 's/^# usage: /usage: /p' "$0" >&2
     exit 64
@@ -50,7 +50,7 @@ for target; do
         sed -n "s/^stat::number_of_executed_units: */fuzz: $target: runs without a finding: /p" "$log" >&2
     else
         status=1
-        grep -aE 'Fatal error|ERROR|SUMMARY|written to' "$log" >&2 || tail -n 5 "$log" >&2
+        grep -aE 'Fatal error|ERROR|SUMMARY|written to|^Base64' "$log" >&2 || tail -n 5 "$log" >&2
         echo "fuzz: $target: see $log" >&2
     fi
 done

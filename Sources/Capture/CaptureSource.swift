@@ -105,7 +105,8 @@ public final class CaptureSource: PacketSource, CaptureInput {
         before limit: Int64,
         sequence: UInt64
     ) -> Int {
-        if nextTime >= limit { return 0 }
+        let first = nextTime
+        if first >= limit { return 0 }
         known = nil
         state.pointee.items = pool.items
         state.pointee.pool = .passUnretained(pool)
@@ -129,12 +130,15 @@ public final class CaptureSource: PacketSource, CaptureInput {
         let count = state.pointee.count
         pool.giveBack(indices + count, count: state.pointee.room - count)
         guess = Swift.max(4, 2 * count)
-        counters.pointee.packets &+= UInt64(count)
-        counters.pointee.bytes &+= state.pointee.bytes
-        counters.pointee.backwards = state.pointee.clock.backwards
-        counters.pointee.ahead = state.pointee.clock.ahead
-        counters.pointee.clamped = state.pointee.clamped
-        state.pointee.bytes = 0
+        state.pointee.counters.packets &+= UInt64(count)
+        state.pointee.counters.backwards = state.pointee.clock.backwards
+        state.pointee.counters.ahead = state.pointee.clock.ahead
+        state.pointee.counters.pauses = state.pointee.clock.pauses
+        if count > 0 {
+            state.pointee.counters.first = min(state.pointee.counters.first, first)
+            state.pointee.counters.last = state.pointee.clock.now
+        }
+        counters.pointee = state.pointee.counters
         return count
     }
 

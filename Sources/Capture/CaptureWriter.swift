@@ -22,6 +22,8 @@ public final class CaptureWriter: PacketDestination {
         do {
             try encoder.write(item)
         } catch let error as CaptureEncoderError {
+            // The packets before it are whole.
+            try encoder.finish()
             throw OutputError(file: path, reason: error.reason, code: error.code)
         }
     }

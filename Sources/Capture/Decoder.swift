@@ -38,12 +38,12 @@ struct Reading {
     var limit = Int64.min
     /// The sequence number of the first packet in the batch.
     var sequence: UInt64 = 0
-    var bytes: UInt64 = 0
-    var clamped: UInt64 = 0
     /// Whose items they are; nil if there is room for none.
     var pool: Unmanaged<Pool>?
 
     // The source.
+    /// What its packets were like, so far; the clock has counts of its own.
+    var counters = PacketSource.Counters()
     /// Functional time, from the stamps so far.
     var clock = StampClock()
     /// All that is left of the file is in the window.
@@ -79,7 +79,7 @@ struct Reading {
             return false
         }
         clock.advance(to: now, stamp: stamp)
-        if stamp >= Reading.lastTime || stamp == .min { clamped &+= 1 }
+        if stamp >= Reading.lastTime || stamp == .min { counters.clamped &+= 1 }
         (items + Int(indices[count])).initialize(
             to: Item(
                 data: data,
@@ -92,7 +92,8 @@ struct Reading {
             )
         )
         if now != stamp { pool?._withUnsafeGuaranteedRef { $0.enter(indices[count], at: now) } }
-        bytes &+= UInt64(wire)
+        counters.bytes &+= UInt64(wire)
+        counters.measure(captured: captured, wire: wire)
         count &+= 1
         return true
     }

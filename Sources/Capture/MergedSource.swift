@@ -75,9 +75,7 @@ public final class MergedSource: PacketSource, CaptureInput {
             if n == 0 { break }
             count += n
         }
-        counters.pointee.packets = sources.reduce(0) { $0 &+ $1.packets }
-        counters.pointee.bytes = sources.reduce(0) { $0 &+ $1.bytes }
-        counters.pointee.backwards = sources.reduce(0) { $0 &+ $1.backwards }
+        counters.pointee = sources.reduce(into: Counters()) { $0.add($1.counters.pointee) }
         return count
     }
 }

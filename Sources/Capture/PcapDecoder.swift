@@ -100,12 +100,16 @@ final class PcapDecoder: Decoder {
         if input.available < 16 { return }
         let items = reading.items
         // A stamp that may have to be confirmed by the next is unusual.
-        let (longest, unit, limit) = (longest, unit, min(reading.limit, reading.clock.trusted))
+        // So is a packet that no network carries.
+        let (longest, unit, limit) = (
+            min(longest, PacketSource.longestFrame), unit, min(reading.limit, reading.clock.trusted)
+        )
         let tail = Item.tail(linkType: linkType, interface: interface)
         // One comparison shows that a record and the next header are there.
         let lastEnd = input.end - 16
         // The start of the packet, after its header.
-        var data = input.next + 16
+        let start = input.next + 16
+        var data = start
         let first = reading.indices + reading.count
         let last = reading.indices + reading.room
         var index = first
@@ -141,9 +145,16 @@ final class PcapDecoder: Decoder {
             data = end + 16
         }
         input.next = data - 16
-        reading.count += index - first
-        if index > first { reading.clock.advance(to: time, stamp: time) }
-        reading.bytes &+= bytes
+        let count = index - first
+        reading.count += count
+        if count > 0 { reading.clock.advance(to: time, stamp: time) }
+        reading.counters.bytes &+= bytes
+        // One comparison for all: hardly a capture has packets that are not whole.
+        if bytes != UInt64(data - start - 16 * count) {
+            for index in UnsafeBufferPointer(start: first, count: count) {
+                reading.counters.measure(captured: items[Int(index)].length, wire: items[Int(index)].wireLength)
+            }
+        }
     }
 
     /// The records of every variant, and all their special cases.

@@ -16,7 +16,7 @@ public struct SystemServices: Services {
 
     public func readFile(_ name: String, most: Int) throws -> [UInt8] {
         let descriptor = open(name, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0 { throw FileError("'\(name)' cannot be opened: \(systemMessage(errno))") }
+        if descriptor < 0 { throw FileError("'\(name)' cannot be opened: \(systemMessage(errno))", file: name) }
         defer { close(descriptor) }
         // One byte more than allowed, to detect a file that is too long.
         var bytes = Array(repeating: UInt8(0), count: most + 1)
@@ -24,7 +24,7 @@ public struct SystemServices: Services {
         while count < bytes.count {
             let n = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress! + count, $0.count - count) }
             if n < 0, errno == EINTR { continue }
-            if n < 0 { throw FileError("'\(name)' cannot be read: \(systemMessage(errno))") }
+            if n < 0 { throw FileError("'\(name)' cannot be read: \(systemMessage(errno))", file: name) }
             if n == 0 { break }
             count += n
         }

@@ -23,6 +23,8 @@ public struct Diagnostic: Sendable, Equatable {
     public var suggestion: String?
     /// Related places.
     public var notes: [Diagnostic]
+    /// The file that could not be read, if that is the problem.
+    public var unreadable: String?
 
     public init(
         _ severity: Severity,

@@ -392,6 +392,8 @@ struct GraphChecker {
                     if !values.contains(where: { $0.value.holds(error.mark) }) { error.mark = mark(n) }
                     session.report(error)
                 }
+            } catch let error as FileError {
+                session.report(.cannotRead, "'\(node.name)': \(error)", at: mark(n), unreadable: error.file)
             } catch {
                 session.report(.badElement, "'\(node.name)' cannot be made: \(error)", at: mark(n))
             }

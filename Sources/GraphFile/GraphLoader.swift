@@ -287,14 +287,18 @@ public struct GraphLoader: Sendable {
         return tests
     }
 
-    /// Reads any file as a value. The interpreter of the value reports its errors to `diagnose`.
+    /// Reads a file as a value, unless it is of a kind that is read here. The interpreter of the value reports its errors to `diagnose`.
     public func loadValue(
         _ path: String
     ) -> (
         value: Value?, diagnose: @Sendable (ParameterError) -> Diagnostic, diagnostics: [Diagnostic]
     ) {
         let session = Session(limits: limits)
-        let value = read(path, session)
+        var value = read(path, session)
+        if let read = value, let kind = kind(read, session, isReported: false), kind != .profile {
+            wrongKind(kind, .profile, read, session)
+            value = nil
+        }
         return (value, diagnose(session.map, path), session.diagnostics)
     }
 
@@ -472,7 +476,7 @@ public struct GraphLoader: Sendable {
             return session.add(Source(path: path, bytes: try readFile(path)))
         } catch {
             if let use {
-                session.report(.cannotRead, "cannot read '\(path)': \(error)", at: use)
+                session.report(.cannotRead, "cannot read '\(path)': \(error)", at: use, unreadable: path)
             } else {
                 session.report(.cannotRead, "cannot read the file: \(error)", file: path)
             }

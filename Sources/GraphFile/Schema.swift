@@ -396,6 +396,14 @@ public enum GraphSchema {
         case .labels:
             value = ["type": "object", "additionalProperties": reference("scalar")]
             defaultValue = nil
+        case .ethernet(let orNone):
+            let pattern = "([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
+            value = ["type": "string", "pattern": .string("^(\(pattern)\(orNone ? "|none" : ""))$")]
+        case .prefixes:
+            let one: JSON = ["type": "string"]
+            value = ["anyOf": [["type": "array", "items": one], one]]
+            // Only an empty list is a default.
+            defaultValue = parameter.defaultText.map { _ in .array([]) }
         }
         var members: [(name: String, value: JSON)] = [
             ("description", .string("\(parameter.about) (\(parameter.type.description))")),

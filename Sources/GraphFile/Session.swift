@@ -82,7 +82,14 @@ final class Session {
         }
     }
 
-    func report(_ code: Code, _ message: String, at mark: Mark, suggestion: String? = nil, notes: [Note] = []) {
+    func report(
+        _ code: Code,
+        _ message: String,
+        at mark: Mark,
+        suggestion: String? = nil,
+        notes: [Note] = [],
+        unreadable: String? = nil
+    ) {
         guard let span = map.span(mark) else { return }
         guard !isUnread.contains(mark) else { return }
         guard errorCount < limits.errors else { return }
@@ -90,7 +97,7 @@ final class Session {
             return
         }
         if code.severity == .error { errorCount += 1 }
-        let diagnostic = Diagnostic(
+        var diagnostic = Diagnostic(
             code.severity,
             code: code.rawValue,
             message,
@@ -100,6 +107,7 @@ final class Session {
                 map.span(note.mark).map { Diagnostic(.note, code: "", note.message, at: map.place($0)) }
             }
         )
+        diagnostic.unreadable = unreadable
         found.append(Found(span: span, diagnostic: diagnostic))
         guard errorCount == limits.errors else { return }
         let code = Code.tooManyErrors

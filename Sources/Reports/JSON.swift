@@ -223,6 +223,9 @@ public func fixed(_ x: Double, _ digits: Int) -> String {
     return sign + padded.dropLast(digits) + "." + padded.suffix(digits)
 }
 
+/// So many of something whose plural ends in s: `1 packet`, `2,000 packets`.
+public func counted(_ n: UInt64, _ noun: String) -> String { "\(grouped(n)) \(noun)\(n == 1 ? "" : "s")" }
+
 /// `n` in groups of three digits: `2,000,000`.
 public func grouped(_ n: UInt64) -> String {
     let digits = String(n)

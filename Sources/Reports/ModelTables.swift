@@ -74,10 +74,10 @@ extension Load {
         let own = rate / recorded.ownRate
         let wire = rate * recorded.wireBytesPerPacket * 8
         let pace =
-            copies > 1 && own / Double(copies) > 0.9995
+            !recorded.hasDuration || copies > 1 && own / Double(copies) > 0.9995
             ? "" : " at \(fixed(min(1, own / Double(copies)), 3)) of its pace"
         return "\(rateText(rate)) (\(bitsText(wire)) on the wire): \(copiesText(copies))"
-            + (copies == 1 && abs(own - 1) < 0.0005 ? " as captured" : pace)
+            + (copies == 1 && recorded.hasDuration && abs(own - 1) < 0.0005 ? " as captured" : pace)
             + (isLimitedByPorts ? "; more was asked for than the ports carry" : "")
     }
 }
@@ -85,9 +85,9 @@ extension Load {
 extension Recorded {
     /// The recording in words.
     var text: String {
-        "\(grouped(UInt64(packets))) packets recorded" + (isPrefix ? " (the capture goes on)" : "")
-            + ", \(fixed(bytesPerPacket, 1)) B each and \(fixed(wireBytesPerPacket, 1)) B on the wire, at "
-            + rateText(ownRate)
+        counted(UInt64(packets), "packet") + " recorded" + (isPrefix ? " (the capture goes on)" : "")
+            + ", \(fixed(bytesPerPacket, 1)) B each and \(fixed(wireBytesPerPacket, 1)) B on the wire, "
+            + (hasDuration ? "at \(rateText(ownRate))" : "all at one time")
     }
 }
 
@@ -221,8 +221,9 @@ func notes(
     }
     if !recorded.sharedState.isEmpty {
         lines.append(
-            "State for all flows together is in \(recorded.sharedState.joined(separator: ", ")): modelled as in the recording alone, at "
-                + "\(rateText(recorded.ownRate)); with the copies merged a Coalescer would pack more, and a Queue or RateLimiter drop more."
+            "State for all flows together is in \(recorded.sharedState.joined(separator: ", ")): modelled as in the recording alone"
+                + (recorded.hasDuration ? ", at \(rateText(recorded.ownRate))" : "")
+                + "; with the copies merged a Coalescer would pack more, and a Queue or RateLimiter drop more."
                 + (results.contains { $0.slowPath != nil }
                     ? " Placements that were run with their elements have the copies merged: do not compare them with the others."
                     : "")
@@ -444,7 +445,7 @@ func recordedJSON(_ recorded: Recorded) -> [(String, JSON)] {
         ("is_prefix", .bool(recorded.isPrefix)),
         ("bytes_per_packet", .decimal(recorded.bytesPerPacket, digits: 3)),
         ("wire_bytes_per_packet", .decimal(recorded.wireBytesPerPacket, digits: 3)),
-        ("recorded_pps", .decimal(recorded.ownRate, digits: 3)),
+        ("recorded_pps", recorded.hasDuration ? .decimal(recorded.ownRate, digits: 3) : .null),
         ("shared_state", .array(recorded.sharedState.map { .string($0) })),
     ]
 }

@@ -159,6 +159,10 @@ private struct Draft {
                 // The ports named in the chains must be the filters' names.
                 (parameter.name, .map(filterNames(n).map { ($0, 0, .scalar("ip or ip6", 0)) }, 0))
             case .labels: (parameter.name, .map([], 0))
+            case .ethernet: (parameter.name, .scalar("02:00:00:00:00:01", 0))
+            case .prefixes(let versions):
+                // Of documentation (RFC 5737, RFC 3849), as in the tutorial.
+                (parameter.name, .list(versions.map { .scalar($0 == 4 ? "192.0.2.1" : "2001:db8::1", 0) }, 0))
             }
         }
     }
@@ -256,7 +260,7 @@ private struct Draft {
             if let text = parameter.defaultText {
                 let isYAML =
                     switch parameter.type {
-                    case .choices, .strings, .labels: true
+                    case .choices, .strings, .labels, .prefixes: true
                     default: false
                     }
                 out += "    \(parameter.name): \(isYAML ? text.replacing("$", with: "$$") : scalar(text))\n"

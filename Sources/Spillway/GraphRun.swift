@@ -117,6 +117,9 @@ public struct WireArgument: Sendable, Equatable {
             if argument.interface != nil || out[k].interface != nil {
                 throw Failure(description: "wire '\(argument.name)' is bound to an interface, and to something else")
             }
+            if let twice = argument.sources.first(where: { $0 != "-" && out[k].sources.contains($0) }) {
+                throw Failure(description: "wire '\(argument.name)' is given '\(twice)' twice")
+            }
             out[k].sources += argument.sources
             if argument.write != nil {
                 if out[k].write != nil {
@@ -335,7 +338,7 @@ public enum GraphRun {
         )
     }
 
-    /// Throws if packets would be written to standard output by several, or among lines of text: no program could read that.
+    /// Throws if packets or a table would be written to standard output beside something else: no program could read that.
     private static func checkStandardOutput(_ spec: GraphSpec, senders: [String]) throws {
         let writers = spec.nodes.filter { node in
             node.element.settings.contains { $0.name == "file" && FileSink.isStandardOutput($0.text) }
@@ -343,7 +346,16 @@ public enum GraphRun {
         let captures =
             senders + writers.filter { $0.type.defaultInputs.first?.accepts.allows(.packet) == true }.map(\.name)
         let names = (senders + writers.map(\.name)).map { "'\($0)'" }
-        guard !captures.isEmpty, names.count > 1 else { return }
+        guard names.count > 1 else { return }
+        let tables = writers.filter { $0.element.settings.contains { $0.name == "format" && $0.text == "csv" } }
+        if captures.isEmpty, let table = tables.first {
+            throw BindingError(
+                description:
+                    "\(names.joined(separator: " and ")) write to standard output, and '\(table.name)' writes CSV, which is one "
+                    + "table; give all but one a file of their own"
+            )
+        }
+        guard !captures.isEmpty else { return }
         throw BindingError(
             description:
                 "\(names.joined(separator: " and ")) write to standard output, and '\(captures[0])' writes a capture, with "

@@ -25,25 +25,51 @@ public struct InputNotes {
             warnings += (source as? any CaptureInput)?.warnings ?? []
             for (linkType, packets) in source.linkTypes where !LinkType.isSupported(linkType) {
                 warnings.append(
-                    "\(wire): \(packets) packets of link type \(LinkType.name(linkType)) (\(linkType)), "
+                    "\(wire): \(counted(packets, "packet")) of link type \(LinkType.name(linkType)) (\(linkType)), "
                         + "whose headers are not known here"
                 )
             }
             if source.backwards > 0 {
                 warnings.append(
-                    "\(wire): \(grouped(source.backwards)) packets had a stamp before that of an earlier packet"
+                    "\(wire): \(counted(source.backwards, "packet")) had a stamp before that of an earlier packet"
                 )
             }
             if source.ahead > 0 {
                 warnings.append(
-                    "\(wire): \(grouped(source.ahead)) packets had a stamp more than a day after those around them; "
+                    "\(wire): \(counted(source.ahead, "packet")) had a stamp more than a day after those around them; "
                         + "nothing aged by it"
                 )
             }
             if source.clamped > 0 {
                 warnings.append(
-                    "\(wire): \(grouped(source.clamped)) packets had a stamp beyond 64 bits of nanoseconds since 1970 (year 2262); "
-                        + "they got the nearest"
+                    "\(wire): \(counted(source.clamped, "packet")) had a stamp beyond 64 bits of nanoseconds since 1970 (year 2262), "
+                        + "and got the nearest"
+                )
+            }
+            if source.pauses > 0 {
+                warnings.append(
+                    "\(wire): \(counted(source.pauses, "pause")) of more than a day between packets: these count in its rate, which may "
+                        + "mean nothing"
+                )
+            }
+            if source.packets > 1, let span = source.span, span.lowerBound == span.upperBound {
+                warnings.append(
+                    "\(wire): its \(counted(source.packets, "packet")) have one stamp, so there is no rate at which they came"
+                )
+            }
+            if source.cut > 0 {
+                warnings.append(
+                    "\(wire): the capture holds only a part of \(grouped(source.cut)) of its \(counted(source.packets, "packet")) "
+                        + "(\(grouped(source.bytes - source.missing)) of \(grouped(source.bytes)) bytes): elements that read payload "
+                        + "did less work than on the wire, and found less"
+                )
+            }
+            if source.long > 0, source.linkTypes.contains(where: { LinkType.isSupported($0.linkType) }) {
+                warnings.append(
+                    "\(wire): \(counted(source.long, "packet")) of more than \(grouped(UInt64(PacketSource.longestFrame))) bytes, longer than "
+                        + "any frame: captured behind segmentation offload (or on a loopback interface). Each is several packets "
+                        + "on the wire, so rates in packets are too low; before capturing, "
+                        + "'ethtool -K INTERFACE gro off lro off tso off gso off'"
                 )
             }
             if let live = source as? InterfaceSource {
@@ -61,6 +87,18 @@ public struct InputNotes {
             backwards += source.backwards
             ahead += source.ahead
             failure = failure ?? source.failure
+        }
+        let spans = instance.bindings.sorted { $0.key < $1.key }.compactMap { number, binding in
+            binding.source?.span.map { (name: instance.spec.nodes[number].name, span: $0) }
+        }
+        if let early = spans.min(by: { $0.span.upperBound < $1.span.upperBound }),
+            let late = spans.max(by: { $0.span.lowerBound < $1.span.lowerBound }),
+            early.span.upperBound < late.span.lowerBound
+        {
+            warnings.append(
+                "the captures of wires '\(early.name)' and '\(late.name)' do not overlap in time: neither answers the other, and the "
+                    + "time between them counts in rates"
+            )
         }
         if instance.pool.shortages > 0 {
             warnings.append(
@@ -88,6 +126,19 @@ public struct InputNotes {
         }
     }
 
+    /// Adds what a model of ports takes for more than it is: bytes that only the capture has.
+    public mutating func noteFrames(of instance: Instance) {
+        for number in instance.bindings.keys.sorted() {
+            for (linkType, packets) in instance.bindings[number]?.source?.linkTypes ?? [] {
+                guard let header = [LinkType.linuxSLL: 16, LinkType.linuxSLL2: 20][linkType] else { continue }
+                warnings.append(
+                    "wire '\(instance.spec.nodes[number].name)': \(counted(packets, "packet")) of link type \(LinkType.name(linkType)), "
+                        + "whose \(header) bytes before the packet count as bytes on the wire, where an Ethernet header has 14"
+                )
+            }
+        }
+    }
+
     /// Adds what sinks dropped: results that are missing where a user looks for them.
     mutating func noteDrops(at instance: Instance) {
         for number in instance.spec.nodes.indices where instance.spec.nodes[number].type.category == .sinks {
@@ -95,7 +146,7 @@ public struct InputNotes {
             for drop in counts.drops {
                 let about = instance.spec.nodes[number].type.drops.first { $0.name == drop.reason }?.about
                 warnings.append(
-                    "'\(counts.name)' dropped \(grouped(drop.count)) items, which it did not write: \(drop.reason)"
+                    "'\(counts.name)' dropped \(counted(drop.count, "item")), missing from its results: \(drop.reason)"
                         + (about.map { " (\($0))" } ?? "")
                 )
             }

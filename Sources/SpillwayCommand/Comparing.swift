@@ -49,7 +49,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Keeps resolved.yaml, manifest.json, stats.json and report.md.", valueName: "directory"))
     var runDir: String?
 
-    @Flag(help: "Replaces what an earlier run left in the run directory.")
+    @Flag(help: "Replaces what an earlier run left in the run directory, and the file that 'plan' writes.")
     var overwrite = false
 
     /// What `body` gets to model with.
@@ -75,7 +75,9 @@ struct ModelOptions: ParsableArguments {
         isInterruptible: Bool = false,
         _ body: (Means) throws -> any ModelReport
     ) throws -> InputNotes {
-        if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
+        if overwrite, runDir == nil, files.written == nil {
+            throw Failure.usage("--overwrite is for --run-dir and what 'plan' writes, which are not given")
+        }
         let chosen = try columns.map { try chosenColumns($0, among: placementColumns) } ?? []
         let devices = try Devices(profile, placements: placements.map(\.name) + [baseline ?? "host-only"])
         if isInterruptible, devices.all.count > 1 {
@@ -85,7 +87,7 @@ struct ModelOptions: ParsableArguments {
             try placements.first { $0.name == name } ?? graph.extremes.first { $0.name == name }
                 ?? placement(name, of: graph, loaded)
         }
-        let wires = try input.bindings(of: graph)
+        let wires = try input.bindings(of: graph, loaded)
         if let wire = wires.first(where: { $0.write != nil }) {
             throw Failure.usage(
                 "wire '\(wire.name)' has a file to write, but '\(verb)' only models; 'spillway run' writes it"
@@ -95,7 +97,12 @@ struct ModelOptions: ParsableArguments {
             let load = try load.map(parseLoad)
             var inputs = InputFiles(loaded, wires)
             for file in files.read + devices.all.map(\.path) { inputs.add(file) }
-            if let file = files.written { try inputs.checkOutput(file) }
+            if let file = files.written {
+                try inputs.checkOutput(file)
+                if Files.isRegular(file), !overwrite {
+                    throw Failure.usage("'\(file)' exists; --overwrite replaces it")
+                }
+            }
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
             let names = devices.all.map(\.profile.name).joined(separator: ", ")
             let progress = Progress("modelling \(graph.name) on \(names)")
@@ -119,7 +126,10 @@ struct ModelOptions: ParsableArguments {
                     makeInstance: { instance }
                 )
                 do {
-                    return (try body(means), InputNotes(instance))
+                    let report = try body(means)
+                    var notes = InputNotes(instance)
+                    notes.noteFrames(of: instance)
+                    return (report, notes)
                 } catch ModelError.noPackets {
                     // Damage before the first packet says more.
                     try conclude(InputNotes(instance))
@@ -291,10 +301,15 @@ struct Plan: ParsableCommand {
     @Option(help: ArgumentHelp("Writes the best placement to a file.", valueName: "file"))
     var write: String?
 
+    func validate() throws {
+        if write == "-" { throw ValidationError("--write needs a file: standard output is for the report") }
+    }
+
     func run() throws {
         let (graph, loaded) = try source.load()
         var best: PlacementResult?
         var wasInterrupted = false
+        var isTold = false
         let notes = try options.model(
             "plan",
             graph,
@@ -311,7 +326,13 @@ struct Plan: ParsableCommand {
                 baseline: means.baseline,
                 options: means.options,
                 progress: means.progress,
-                shouldStop: stopAsked,
+                shouldStop: {
+                    if stopAsked(), !isTold {
+                        isTold = true
+                        Output.error("interrupted: the search ends with the best so far; once more ends it at once\n")
+                    }
+                    return stopAsked()
+                },
                 makeInstance: means.makeInstance
             )
             best = plan.best

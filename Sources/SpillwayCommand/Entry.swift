@@ -53,7 +53,7 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
             SpillwayRoot.exit(withError: error)
         }
     }
-    exit(0)
+    exit(Output.isClosed ? 1 : 0)
 }
 
 /// The file that an unexpected argument names, if there is one: a capture where only a graph is taken.
@@ -212,7 +212,11 @@ extension OutputError {
 
 /// Standard output for results, standard error for everything else.
 enum Output {
-    static func result(_ text: String) throws { try write(1, text) }
+    /// Nobody reads standard output any more. Results that go elsewhere still matter, so this is no error at once; the status says it.
+    static var isClosed: Bool { closed.load(ordering: .relaxed) }
+    private static let closed = Atomic(false)
+
+    static func result(_ text: String) throws { if !isClosed { try write(1, text) } }
     static func error(_ text: String) { try? write(2, text) }
     static func error(_ diagnostic: Diagnostic) {
         let terminal = Terminal(2)
@@ -227,7 +231,7 @@ enum Output {
             if n < 0 {
                 if errno == EINTR { continue }
                 // The reader has seen what it wanted.
-                if errno == EPIPE { exit(0) }
+                if errno == EPIPE, file == 1 { return closed.store(true, ordering: .relaxed) }
                 throw Files.Failure(path: "standard output", errno: errno)
             }
             at += n

@@ -12,7 +12,7 @@ enum ResultFormat: String, ExpressibleByArgument, CaseIterable {
 
 /// The graph of a verb and values for its parameters.
 struct GraphOptions: ParsableArguments {
-    @Argument(help: "The graph file.")
+    @Argument(help: "The graph file; '-' is standard input.")
     var graph: String
 
     @Option(name: .customLong("set"), help: ArgumentHelp("Sets a parameter of the graph.", valueName: "key=value"))
@@ -20,10 +20,12 @@ struct GraphOptions: ParsableArguments {
 
     /// Reads the graph. Problems go to standard error; an error ends the verb.
     func load() throws -> (graph: GraphSpec, loaded: LoadedGraph) {
-        try requireFile(graph)
+        if graph != "-" { try requireFile(graph) }
         let loaded = Session.loader.loadGraph(graph, settings: try pairs(settings))
         for diagnostic in loaded.diagnostics { Output.error(diagnostic) }
-        guard let spec = loaded.graph else { throw Failure.badGraph() }
+        guard let spec = loaded.graph else {
+            throw Failure(loaded.diagnostics)
+        }
         return (spec, loaded)
     }
 }
@@ -69,12 +71,17 @@ struct InputOptions: ParsableArguments {
         return options
     }
 
-    func bindings(of graph: GraphSpec) throws -> [WireArgument] {
+    func bindings(of graph: GraphSpec, _ loaded: LoadedGraph) throws -> [WireArgument] {
         let names = graph.nodes.filter(\.isWire).map(\.name)
         return try reporting {
             try WireArgument.merged(try wires.map { try WireArgument($0, wires: names) }).map { wire in
                 var wire = wire
                 wire.isMerged = merge && wire.sources.count > 1
+                if loaded.sources.contains(where: { $0.path == "-" }), wire.sources.contains("-") {
+                    throw Failure.usage(
+                        "standard input ('-') is the graph, so wire '\(wire.name)' needs another capture"
+                    )
+                }
                 return wire
             }
         }
@@ -135,11 +142,27 @@ func requireFile(_ path: String) throws {
     try reporting { try Files.checkReadable(path) }
 }
 
+extension Failure {
+    /// The failure for problems that have been reported. A file that cannot be read is no bad graph, if that is all.
+    init(_ diagnostics: [Diagnostic]) {
+        self = .badGraph()
+        let errors = diagnostics.filter { $0.severity == .error }
+        guard errors.allSatisfy({ $0.unreadable != nil }) else { return }
+        for case let file? in errors.map(\.unreadable) {
+            do { try Files.checkReadable(file) } catch { self = Failure(code: Failure(error).code, message: nil) }
+        }
+    }
+}
+
 /// Splits `key=value` arguments.
 func pairs(_ settings: [String]) throws -> [(key: String, value: String)] {
-    try settings.map { text in
+    var seen: Set<Substring> = []
+    return try settings.map { text in
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
             throw Failure.usage("--set '\(text)' is not key=value")
+        }
+        if !seen.insert(text[..<equals]).inserted {
+            Output.error("warning: --set gives '\(text[..<equals])' more than once; the last one counts\n")
         }
         return (String(text[..<equals]), String(text[text.index(after: equals)...]))
     }

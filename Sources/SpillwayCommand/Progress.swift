@@ -13,6 +13,8 @@ final class Progress {
     /// When the current step began, and how much of it was done at the last call.
     private var began = ContinuousClock.now
     private var fraction = 0.0
+    /// What was last taken to be left of it, in seconds: said only if it becomes less, so not where the share hardly moves.
+    private var left = Double.infinity
 
     /// - Parameter what: the activity, for example `running flow-monitor`.
     init(_ what: String) { self.what = what }
@@ -20,7 +22,7 @@ final class Progress {
     /// Reports the state, and the completed share of the step, if known.
     func callAsFunction(_ state: @autoclosure () -> String, _ fraction: Double? = nil) {
         let now = ContinuousClock.now
-        if (fraction ?? 0) < self.fraction || fraction == nil { began = now }
+        if (fraction ?? 0) < self.fraction || fraction == nil { (began, left) = (now, .infinity) }
         self.fraction = fraction ?? 0
         guard now >= due else { return }
         due = now + Progress.interval
@@ -37,7 +39,10 @@ final class Progress {
         let seconds = Double((now - began).components.seconds)
         guard fraction > 0 else { return "" }
         let percent = ", \(min(100, Int(fraction * 100))) %"
-        guard seconds >= 1 else { return percent }
-        return percent + ", about \(Int((seconds * (1 - fraction) / fraction).rounded(.up))) s left"
+        let before = left
+        left = (seconds * (1 - fraction) / fraction).rounded(.up)
+        // A first guess from little work means nothing.
+        guard seconds >= 1, left < before, before < .infinity || fraction >= 0.1 else { return percent }
+        return percent + ", about \(Int(left)) s left"
     }
 }

@@ -52,7 +52,7 @@ struct Run: ParsableCommand {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
         let chosen = try columns.map { try chosenColumns($0, among: RunReport.allColumns) } ?? []
         let (graph, loaded) = try source.load()
-        let wires = try options.input.bindings(of: graph)
+        let wires = try options.input.bindings(of: graph, loaded)
         try reporting {
             let inputs = InputFiles(loaded, wires)
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
@@ -121,6 +121,9 @@ struct Tap: ParsableCommand {
 
     func validate() throws {
         if let count, count < 1 { throw ValidationError("--count is out of range, at least 1") }
+        if write != nil, format == .json {
+            throw ValidationError("--write writes a capture, so --format is not for it")
+        }
     }
 
     func run() throws {
@@ -130,7 +133,7 @@ struct Tap: ParsableCommand {
         if write != nil, kind != .packet, kind != .stream {
             throw Failure.usage("edge '\(edge)' carries \(kind?.description ?? "no items"); only packets fit a capture")
         }
-        let wires = try options.input.bindings(of: graph)
+        let wires = try options.input.bindings(of: graph, loaded)
         try reporting {
             let progress = Progress("tapping \(edge)")
             let inputs = InputFiles(loaded, wires)
@@ -161,12 +164,12 @@ struct Tap: ParsableCommand {
                         }
                     }
                 },
-                progress: { progress("\(grouped($0)) packets, \(seen) items passed", share: $1) },
-                shouldStop: { stopAsked() || seen >= count ?? .max || failure != nil }
+                progress: { progress("\(grouped($0)) packets, \(counted(UInt64(seen), "item")) passed", share: $1) },
+                shouldStop: { stopAsked() || seen >= count ?? .max || failure != nil || Output.isClosed }
             )
             try writer?.close()
             if let failure { throw failure }
-            Output.error("\(seen) items passed \(edge)\n")
+            Output.error("\(counted(UInt64(seen), "item")) passed \(edge)\n")
             let wasInterrupted = stopAsked()
             noteInterrupt(wasInterrupted)
             noteDiscards(outcome)
@@ -198,7 +201,7 @@ struct Trace: ParsableCommand {
 
     func run() throws {
         let (graph, loaded) = try source.load()
-        let wires = try input.bindings(of: graph)
+        let wires = try input.bindings(of: graph, loaded)
         try reporting {
             let progress = Progress("tracing packet \(packet)")
             let inputs = InputFiles(loaded, wires)
@@ -224,7 +227,7 @@ struct Trace: ParsableCommand {
                     return made
                 },
                 progress: { progress("\(grouped($0)) packets", share: $1) },
-                shouldStop: { stopAsked() || failure != nil }
+                shouldStop: { stopAsked() || failure != nil || Output.isClosed }
             )
             if let failure { throw failure }
             noteDiscards(outcome)
@@ -232,7 +235,7 @@ struct Trace: ParsableCommand {
             noteInterrupt(wasInterrupted)
             try conclude(outcome.input)
             try endIfInterrupted(wasInterrupted)
-            if trace?.found != true {
+            if trace?.found != true, !Output.isClosed {
                 let count = outcome.report.wires.reduce(0) { $0 + $1.packetsIn }
                 throw Failure.notHeld(
                     "there is no packet \(packet); \(count == 1 ? "1 packet" : "\(grouped(count)) packets") came in"
@@ -262,6 +265,10 @@ private func noteDiscards(_ outcome: GraphRun.Outcome) {
 private func edgeNumber(_ name: String, _ graph: GraphSpec) throws -> Int {
     if let number = graph.edge(named: name) { return number }
     let names = graph.edges.map { graph.name(of: $0) }
-    let guess = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
+    let own = names.filter { $0.hasPrefix("\(name).") }
+    let guess =
+        own.isEmpty
+        ? nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
+        : "; those of '\(name)' are \(own.joined(separator: ", "))"
     throw Failure.usage("graph '\(graph.name)' has no edge '\(name)'; it has \(names.joined(separator: ", "))\(guess)")
 }

@@ -30,7 +30,7 @@ struct Check: ParsableCommand {
             all += found
             let isFine = !found.contains { $0.severity == .error }
             if !isFine {
-                var failure = Failure.badGraph()
+                var failure = Failure(found)
                 do { if file != "-" { try requireFile(file) } } catch {
                     failure = Failure(code: Failure(error).code, message: nil)
                 }

@@ -88,6 +88,8 @@ import Testing
             return error?.code == "second_link_type" && error!.description.contains("RAW")
                 && error!.description.contains("ETHERNET")
         }
+        // What came before it is in the file.
+        #expect(try read(["\(scratch.path)/out.pcap"]).packets.count == 1)
     }
 
     @Test(.enabled(if: Program.isThere("tshark"))) func tsharkFindsTheInterfaces() throws {

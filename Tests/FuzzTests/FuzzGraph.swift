@@ -136,11 +136,20 @@ final class FuzzGraph {
     }
     private static let watcher = ElementDescriptor(FuzzWatcher.self)
 
-    /// - Parameter outputs: those of the last element that `observer` looks at.
-    init(_ elements: [FuzzNode], outputs: [Int], _ observer: FuzzObserver, batch: Int, pool: Int) {
+    /// - Parameters:
+    ///   - outputs: those of the last element that `observer` looks at.
+    ///   - more: edges besides; the wire is number 0.
+    init(
+        _ elements: [FuzzNode],
+        outputs: [Int],
+        _ observer: FuzzObserver,
+        batch: Int,
+        pool: Int,
+        more: [GraphSpec.Edge] = []
+    ) {
         var nodes = [FuzzNode(Wire.self, NoConfig()).node] + elements.map(\.node)
         last = nodes.count - 1
-        var edges = (1..<nodes.count).map { GraphSpec.Edge(from: $0 - 1, output: 0, to: $0, input: 0) }
+        var edges = (1..<nodes.count).map { GraphSpec.Edge(from: $0 - 1, output: 0, to: $0, input: 0) } + more
         for output in outputs {
             let config = FuzzWatcher.Config(observer: observer, output: output)
             edges.append(GraphSpec.Edge(from: last, output: output, to: nodes.count, input: 0))

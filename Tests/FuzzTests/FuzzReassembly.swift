@@ -341,10 +341,11 @@ enum FuzzReassembly {
                 require(!direction.hasEnded, "bytes behind the end")
                 if direction.isKnown {
                     let distance = TCPSequence.distance(piece.sequence, from: direction.next)
-                    // A hole of nearly 2 GiB and what the capture cut off before it are more than half of all numbers.
-                    let isAhead = distance > 0 || distance < -(1 << 30)
+                    // A hole of nearly 2 GiB and what the capture cut off before it are more than half of all numbers. What came before
+                    // the SYN-ACK, and is nowhere near, was of another connection.
+                    let isElsewhere = distance > 0 || distance < -Int32(TCPDirection.leastWindow)
                     require(
-                        piece.hasGap ? isAhead : distance == 0,
+                        piece.hasGap ? isElsewhere : distance == 0,
                         "bytes out of order in stream \(stream): \(piece.sequence), not \(direction.next)"
                     )
                 }

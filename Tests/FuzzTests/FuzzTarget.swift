@@ -19,6 +19,7 @@ struct FuzzTarget: Sendable, CustomStringConvertible {
         FuzzTarget(name: "tls", run: FuzzTLS.run, seeds: FuzzTLS.seeds),
         FuzzTarget(name: "options", run: FuzzOptions.run, seeds: FuzzOptions.seeds),
         FuzzTarget(name: "tunnels", run: FuzzTunnels.run, seeds: FuzzTunnels.seeds),
+        FuzzTarget(name: "neighbours", run: FuzzNeighbours.run, seeds: FuzzNeighbours.seeds),
     ]
 }
 

@@ -114,6 +114,9 @@ import Testing
             case .rate: ", \(parameter.name): 1 Mpps"
             case .filters: ", \(parameter.name): {web: tcp port 80}"
             case .integer(let range): ", \(parameter.name): \(range.lowerBound)"
+            case .ethernet: ", \(parameter.name): 02:00:00:00:00:01"
+            case .prefixes(let versions):
+                ", \(parameter.name): [\(versions.map { $0 == 4 ? "192.0.2.1" : "2001:db8::1" }.joined(separator: ", "))]"
             default: ", \(parameter.name): x"
             }
         }

@@ -33,6 +33,9 @@ import Testing
             speed: 64 Gbps
             loss: 0.5
             rules: {syn: dst host $vip and dst port $port, all: ip}
+            mac: 02:00:5e:00:00:0A
+            peer: none
+            networks: [192.0.2.1, $vip/24, 2001:db8::/32]
           front/all@2: {type: Everything, place: host, count: $port, wait: "$window ms", speed: $speed, rules: {}, room: 0}
           known:  {type: FlowTable, capacity: 65536}
         chains:
@@ -93,6 +96,9 @@ import Testing
         (everything("on: maybe"), "maybe"),
         (everything("policies: []"), "[]"), (everything("policies: [drop, drop]"), "drop"),
         (everything("room: 3 GHz"), "GHz"), (everything("label: [x]"), "x"),
+        (everything("mac: '02:00'"), "02:00"), (everything("mac: none"), "none"),
+        (everything("peer: nobody"), "nobody"),
+        (everything("networks: {a: b}"), "a"),
         ("graph: g\nchains: [a -> b]\nparams: {x: {default: 1}}\n", "type"),
         ("graph: g\nchains: [a -> b]\nparams: {x: {type: choice}}\n", "values"),
         ("compound: C\ninputs: [in]\nchains: [in -> b]\n", "outputs"),

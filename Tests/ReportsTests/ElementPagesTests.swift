@@ -87,11 +87,12 @@ import Testing
         #expect(try GraphFormatter.format(text) == text)
     }
 
-    /// What is written for each element type loads without an error, if the type takes packets at all.
+    /// What is written for each element type loads without an error, if the type takes packets, and nothing else that must lead to it.
     @Test func everyNewGraphLoads() throws {
         var loaded = 0
         for type in catalog.types where type.name != "Wire" && type.defaultInputs.first?.accepts.allows(.packet) == true
         {
+            if type.defaultInputs.dropFirst().contains(where: { !$0.optional }) { continue }
             let text = try NewGraph.text("wire.rx -> IPCheck -> FlowTable -> \(type.name)", catalog: catalog)
             #expect(try GraphFormatter.format(text) == text)
             let bytes = Array(text.utf8)

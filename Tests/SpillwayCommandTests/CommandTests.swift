@@ -47,6 +47,31 @@ import Testing
             ("spillway run graphs/flow-monitor.yaml --wire wire=lo", 64, "'lo' is a network interface"),
             ("spillway new 'wire.rx -> PatternMatcher -> Discard'", 64, "a TCPReassembler between them makes that"),
             ("spillway check - < graphs/mirror.yaml", 0, ""),
+            ("spillway run - --wire Examples/captures/web.pcap < graphs/classify.yaml", 0, ""),
+            ("spillway run - --wire - < graphs/classify.yaml", 64, "standard input ('-') is the graph"),
+            (
+                "printf 'graph: p\nelements: {wire: {type: Wire}, m: {type: PatternMatcher, patterns: [], file: none}}\n"
+                    + "chains: [wire.rx -> FlowTable -> TCPReassembler -> m.out -> Discard]\n' | spillway check -", 66,
+                "'none' cannot be opened"
+            ),
+            (
+                "printf 'graph: p\nelements: {wire: {type: Wire}, m: {type: PatternMatcher, patterns: [], file: graphs}}\n"
+                    + "chains: [wire.rx -> FlowTable -> TCPReassembler -> m.out -> Discard]\n' | spillway run - --wire x",
+                66, "Is a directory"
+            ),
+            (
+                "spillway run graphs/flow-monitor.yaml \(web) --set records=/dev/null", 0,
+                "--set gives 'records' more than once"
+            ),
+            ("spillway run graphs/flow-monitor.yaml \(web) --wire Examples/captures/web.pcap", 64, "twice"),
+            (
+                "spillway tap graphs/classify.yaml sort --wire Examples/captures/web.pcap", 64,
+                "those of 'sort' are sort.http, sort.dns"
+            ),
+            ("spillway tap graphs/classify.yaml sort.dns --wire x --write y --format json", 64, "--format"),
+            ("spillway plan graphs/classify.yaml --wire x --write -", 64, "--write needs a file"),
+            ("spillway plan graphs/classify.yaml --wire x --write README.md", 64, "--overwrite replaces it"),
+            ("spillway show graphs/mirror.yaml", 78, "this is a graph file, not a profile file"),
             ("sed s/Counter/Countr/ graphs/classify.yaml | spillway check -", 78, "did you mean 'Counter'?"),
             ("spillway run graphs/flow-monitor.yaml --what", 64, "--what"),
             ("spillway run graphs/flow-monitor.yaml", 64, "wire 'wire' has no capture"),

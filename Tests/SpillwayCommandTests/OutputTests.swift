@@ -123,6 +123,48 @@ import Testing
         )
     }
 
+    /// A reader that goes away ends no work whose results go elsewhere; the status says that not all was written.
+    @Test func closedStandardOutput() throws {
+        let (directory, _) = try Self.sandbox()
+        let outcome = try Tool.run(
+            """
+            w="--wire wire=Examples/captures/vlan.pcapng"
+            spillway run graphs/classify.yaml $w --run-dir r > >(exec true); echo $?
+            sleep 0.2; { sleep 0.2; spillway run graphs/classify.yaml $w --run-dir s; echo $? >&2; } | true
+            ls s | wc -l
+            { sleep 0.2; spillway plan graphs/classify.yaml $w --write best.yaml; echo $? >&2; } | true
+            spillway check best.yaml
+            { sleep 0.2; spillway tap graphs/classify.yaml wire.rx $w; echo $? >&2; } | true
+            """,
+            in: directory.url
+        )
+        #expect(outcome.output.hasSuffix("4\nbest.yaml: fine\n"), "\(outcome.output)")
+        #expect(outcome.error.filter { $0 == "1" }.count >= 3 && !outcome.error.contains("error"), "\(outcome.error)")
+    }
+
+    /// A table on standard output is alone there.
+    @Test func tablesAreNotMixed() throws {
+        let (directory, _) = try Self.sandbox()
+        let graph = """
+            graph: two
+            elements:
+              wire: {type: Wire}
+              a: {type: MetadataExtractor, per: packet}
+              b: {type: MetadataExtractor, per: packet}
+              copy: {type: Tee, outputs: 2}
+              table: {type: RecordSink, format: csv}
+            chains:
+              - wire.rx -> IPCheck -> copy
+              - copy.out1 -> a.records -> table
+              - copy.out2 -> b.records -> RecordSink
+              - a.out -> Discard
+              - b.out -> Discard
+            """
+        try graph.write(to: directory.url.appending(path: "two.yaml"), atomically: true, encoding: .utf8)
+        let outcome = try Tool.run("spillway run two.yaml --wire wire=in/a.pcapng", in: directory.url)
+        #expect(outcome.status == 64 && outcome.error.contains("writes CSV, which is one table"), "\(outcome.error)")
+    }
+
     /// What a sink leaves out is a warning, in the text and in the JSON.
     @Test func droppedResultsAreWarnings() throws {
         let (directory, _) = try Self.sandbox()

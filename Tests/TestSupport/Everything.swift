@@ -24,6 +24,9 @@ public final class Everything: Element {
         public var speed = Rate.packets(0)
         public var loss = 0.25
         public var rules: [NamedFilter] = []
+        public var mac = EthernetAddress(0x0200_0000_0001)
+        public var peer: EthernetAddress?
+        public var networks: [IPPrefix] = []
         public init() {}
     }
     public static let summary = "has a parameter of every type"
@@ -47,7 +50,9 @@ public final class Everything: Element {
         .init("wait", duration: \.wait, in: 0...1_000_000_000, "how long"),
         .init("room", size: \.room, in: 0...(1 << 30), "how much"),
         .init("speed", rate: \.speed, required: true, "how fast"), .init("loss", probability: \.loss, "how often not"),
-        .init("rules", filters: \.rules, required: true, "what goes where"),
+        .init("rules", filters: \.rules, required: true, "what goes where"), .init("mac", ethernet: \.mac, "who"),
+        .init("peer", ethernetIfAny: \.peer, "who else"),
+        .init("networks", prefixes: \.networks, versions: [4, 6], "who together"),
     ]
     public static let handlers = [Handler<Everything>("seen", "packets seen") { _ in 0 }]
     public static let operations: [Dataplane.Operation] = [.parse, .test]

@@ -303,6 +303,9 @@ public struct Context {
     @inlinable @inline(__always)
     public func own(_ packet: Packet) { own(index(of: packet)) }
 
+    /// Makes the bytes of item `i` writable, and `length` of them: the end is cut off, or zeros are added.
+    public func own(_ i: Int32, length: Int) { pool.own(i, length: length) }
+
     // MARK: Counting and time
 
     /// Counts `n` operations. Totals must not depend on where batches are cut.

@@ -177,7 +177,12 @@ extension Services {
 /// A file needed to make an element cannot be read.
 public struct FileError: Error, Sendable, CustomStringConvertible {
     public var description: String
-    public init(_ description: String) { self.description = description }
+    /// The file, if the system refused it; nil if its contents cannot be used.
+    public var file: String?
+    public init(_ description: String, file: String? = nil) {
+        self.description = description
+        self.file = file
+    }
 }
 
 /// A filter that libpcap rejects, with its message.

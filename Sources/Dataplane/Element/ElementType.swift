@@ -98,6 +98,7 @@ public enum ShortestTimer: Equatable, Sendable, BitwiseCopyable {
 public enum Category: String, Sendable, CaseIterable {
     case wires = "Wires"
     case checking = "Checking and classification"
+    case neighbours = "Addresses and neighbours"
     case flows = "Flows"
     case streams = "Streams"
     case metadata = "Metadata"

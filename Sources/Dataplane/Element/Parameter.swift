@@ -110,6 +110,10 @@ public enum ParameterType: Sendable, Equatable {
     case filters
     /// Names with a text each.
     case labels
+    /// An Ethernet address, or, if that is so, the word `none`.
+    case ethernet(orNone: Bool)
+    /// IP addresses and networks of these versions.
+    case prefixes([UInt8])
 
     /// For documents: the type and its range.
     public var description: String {
@@ -127,6 +131,9 @@ public enum ParameterType: Sendable, Equatable {
         case .strings: "list of strings"
         case .filters: "names, each with a filter"
         case .labels: "names, each with a text"
+        case .ethernet(let orNone): "Ethernet address\(orNone ? ", or none" : "")"
+        case .prefixes(let versions):
+            "list of \(versions.map { "IPv\($0)" }.joined(separator: " and ")) addresses or networks"
         }
     }
 
@@ -144,6 +151,8 @@ public enum ParameterType: Sendable, Equatable {
             case .probability: ["0", "1"]
             case .strings: ["", "x"]
             case .filters, .labels: []
+            case .ethernet(let orNone): ["02:00:00:00:00:01"] + (orNone ? ["none"] : [])
+            case .prefixes(let versions): versions.map { $0 == 4 ? "192.0.2.1" : "2001:db8::1" }
             }
         let scalars = texts.map { Value.scalar($0, 0) }
         guard self == .filters || self == .labels else { return scalars }
@@ -428,6 +437,83 @@ extension Parameter {
 }
 
 extension Parameter {
+    /// An Ethernet address. `flaw` returns what is wrong with one, as a sentence without capital or full stop; nil if it is valid.
+    /// By default a group has none.
+    public init(
+        _ name: String,
+        ethernet path: WritableKeyPath<Config, EthernetAddress> & Sendable,
+        required: Bool = false,
+        _ about: String,
+        flaw: @escaping @Sendable (EthernetAddress) -> String? = {
+            $0.isUnicast ? nil : "'\($0)' is no address of one station"
+        }
+    ) {
+        self.init(
+            name,
+            .ethernet(orNone: false),
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in c[keyPath: path] = try v.ethernet(flaw) },
+            show: { "\($0[keyPath: path])" }
+        )
+    }
+
+    /// An Ethernet address, or nil, written `none`; `flaw` as for one that must be there.
+    public init(
+        _ name: String,
+        ethernetIfAny path: WritableKeyPath<Config, EthernetAddress?> & Sendable,
+        _ about: String,
+        flaw: @escaping @Sendable (EthernetAddress) -> String? = { _ in nil }
+    ) {
+        self.init(
+            name,
+            .ethernet(orNone: true),
+            required: false,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                c[keyPath: path] = try v.string() == "none" ? nil : v.ethernet(flaw)
+            },
+            show: { $0[keyPath: path].map { "\($0)" } ?? "none" }
+        )
+    }
+
+    /// IP addresses and networks of some versions, in the order written; there may be none, unless the parameter is required. An
+    /// empty text in place of the list means none. `flaw` returns what is wrong with one, as a sentence without capital or
+    /// full stop; nil if it is valid. By default the address of a network has no bits beyond those that name it, and is no group's.
+    public init(
+        _ name: String,
+        prefixes path: WritableKeyPath<Config, [IPPrefix]> & Sendable,
+        versions: [UInt8],
+        required: Bool = false,
+        _ about: String,
+        flaw: @escaping @Sendable (IPPrefix) -> String? = { prefix in
+            if prefix.address != prefix.first {
+                return "'\(prefix)' is an address in the network \(IPPrefix(prefix.first, length: prefix.length))"
+            }
+            return prefix.address.isMulticast ? "'\(prefix)' is a group" : nil
+        }
+    ) {
+        self.init(
+            name,
+            .prefixes(versions),
+            required: required,
+            about,
+            read: { (c, v) throws(ParameterError) in
+                var prefixes: [IPPrefix] = []
+                if v != .scalar("", v.mark) {
+                    prefixes = try ParameterError.collecting(try v.words()) { item throws(ParameterError) in
+                        let prefix = try item.prefix(versions)
+                        if let flaw = flaw(prefix) { throw ParameterError(flaw, at: item.mark) }
+                        return prefix
+                    }
+                }
+                if prefixes.isEmpty, required { throw ParameterError("the list is empty", at: v.mark) }
+                c[keyPath: path] = prefixes
+            },
+            show: { "[" + $0[keyPath: path].map { "'\($0)'" }.joined(separator: ", ") + "]" }
+        )
+    }
+
     /// Names with a text each, in the order written; there may be none.
     public init(
         _ name: String,
@@ -611,6 +697,27 @@ extension Value {
         guard let p = Quantity.decimal(text) else { throw ParameterError("'\(text)' is not a number", at: mark) }
         guard (0...1).contains(p) else { throw ParameterError("\(text) is out of range, 0 to 1", at: mark) }
         return p
+    }
+
+    /// An Ethernet address; `flaw` says what is wrong with one.
+    func ethernet(_ flaw: (EthernetAddress) -> String?) throws(ParameterError) -> EthernetAddress {
+        let text = try string()
+        guard let address = EthernetAddress(text) else {
+            throw ParameterError("'\(text)' is no Ethernet address, which looks like 02:00:00:00:00:01", at: mark)
+        }
+        if let flaw = flaw(address) { throw ParameterError(flaw, at: mark) }
+        return address
+    }
+
+    /// An IP address or network of one of `versions`.
+    func prefix(_ versions: [UInt8]) throws(ParameterError) -> IPPrefix {
+        let text = try string()
+        if let prefix = IPPrefix(text), versions.contains(prefix.address.version) { return prefix }
+        let kinds = versions.map { "IPv\($0)" }.joined(separator: " or ")
+        throw ParameterError(
+            "'\(text)' is neither an \(kinds) address nor a network with the length of its prefix",
+            at: mark
+        )
     }
 
     /// The entries of a map from names to filters; throws if a name appears twice.

@@ -88,17 +88,12 @@ final class FlowMap {
     /// The flows in the order in which they were last checked.
     private var list = IndexList()
     private let links: IndexList.Links
-    /// The flows whose connections are closed, in the order in which they were.
-    private var closedList = IndexList()
-    private let closedLinks: IndexList.Links
     private let stands: ZeroedMemory<Stand>
     private var free: SlotPool
     let key: HashKey
 
     private struct Stand: BitwiseCopyable {
         var link: IndexList.Link
-        /// Its link in the list of closed flows.
-        var closed: IndexList.Link
         /// Functional time when the flow was last moved to the back.
         var checked: Int64
     }
@@ -118,7 +113,6 @@ final class FlowMap {
         records = recordMemory.base
         stands = try ZeroedMemory(total)
         links = IndexList.Links(in: stands.base, at: \.link)
-        closedLinks = IndexList.Links(in: stands.base, at: \.closed)
         free = try SlotPool(total)
     }
 
@@ -179,7 +173,6 @@ final class FlowMap {
         let record = records + Int(i)
         record.pointee.marks.remove(.live)
         list.remove(i, links)
-        setClosed(i, false)
         var s = Int(hash(record.pointee.key) & mask)
         while slots[s] & 0xff_ffff != UInt32(i + 1) { s = (s + 1) & Int(mask) }
         // Move back later slots of the run that would no longer be found.
@@ -207,15 +200,6 @@ final class FlowMap {
 
     /// The flow at the front of the list; -1 if the list is empty.
     var oldest: Int32 { list.first }
-
-    /// The flow that was closed first of those that are; -1 if none is.
-    var firstClosed: Int32 { closedList.first }
-
-    /// Records whether the connection of flow `i` is closed.
-    func setClosed(_ i: Int32, _ isClosed: Bool) {
-        if closedLinks[i].pointee.isListed == isClosed { return }
-        if isClosed { closedList.append(i, closedLinks) } else { closedList.remove(i, closedLinks) }
-    }
 
     /// Functional time when flow `i` was last moved to the back of the list.
     func checked(_ i: Int32) -> Int64 { stands.base[Int(i)].checked }

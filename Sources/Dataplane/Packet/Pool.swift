@@ -193,6 +193,37 @@ struct PoolState {
         item.flags.remove(.lent)
     }
 
+    /// Makes `i` own its bytes, and `length` of them: the end is cut off, or zeros are added.
+    @usableFromInline @inline(never)
+    mutating func own(_ i: Int32, length: Int) {
+        let item = Packet(items + Int(i))
+        let old = UnsafeRawBufferPointer(start: item.data, count: min(Int(item.length), length))
+        // An item made writable may begin anywhere in its slot; a separate block has room for what it was made for.
+        let room: Int =
+            if item.flags.contains(.owned) {
+                slot(i) + Pool.slotBytes - item.writableData
+            } else {
+                item.flags.contains(.large) ? Int(item.length) : 0
+            }
+        if length > room || !item.isWritable {
+            let block = item.flags.contains(.large) ? item.writableData : nil
+            let (data, flag) = space(for: i, capacity: length)
+            // Within the slot, old and new bytes may overlap.
+            if let base = old.baseAddress { data.copyMemory(from: base, byteCount: old.count) }
+            if let block {
+                block.deallocate()
+                largeCount -= 1
+            }
+            item.writableData = data
+            item.flags.subtract([.owned, .large])
+            item.flags.insert(flag)
+        }
+        if length > old.count {
+            (item.writableData + old.count).initializeMemory(as: UInt8.self, repeating: 0, count: length - old.count)
+        }
+        item.length = UInt32(truncatingIfNeeded: length)
+    }
+
     /// Memory for `capacity` writable bytes of item `i`: its slot, or a separate block if the slot is too small.
     mutating func space(for i: Int32, capacity: Int) -> (UnsafeMutableRawPointer, ItemFlags) {
         if capacity <= Pool.slotBytes - Pool.headroom { return (slot(i) + Pool.headroom, .owned) }

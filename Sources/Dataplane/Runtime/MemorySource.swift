@@ -75,8 +75,11 @@ public final class MemorySource: PacketSource {
             if packet.time != packet.stamp { pool.enter(indices[count], at: packet.time) }
             if packet.stamp < packet.time { counters.pointee.backwards += 1 }
             if packet.stamp > packet.time { counters.pointee.ahead += 1 }
+            counters.pointee.first = min(counters.pointee.first, packet.time)
+            counters.pointee.last = packet.time
             counters.pointee.packets += 1
             counters.pointee.bytes += UInt64(packet.wireLength)
+            counters.pointee.measure(captured: UInt32(packet.length), wire: UInt32(packet.wireLength))
             next += 1
             count += 1
         }

@@ -13,6 +13,20 @@ open class PacketSource {
     public final var ahead: UInt64 { counters.pointee.ahead }
     /// Packets whose stamp cannot be held in 64 bits of nanoseconds since 1970, which end in 2262: they got the nearest.
     public final var clamped: UInt64 { counters.pointee.clamped }
+    /// Steps of functional time by more than a day.
+    public final var pauses: UInt64 { counters.pointee.pauses }
+    /// Functional time of the first and the last packet; nil before one, and of sources that do not keep it.
+    public final var span: ClosedRange<Int64>? {
+        counters.pointee.first <= counters.pointee.last ? counters.pointee.first...counters.pointee.last : nil
+    }
+    /// Packets of which the capture holds only the beginning.
+    public final var cut: UInt64 { counters.pointee.cut }
+    /// Bytes that are missing of those.
+    public final var missing: UInt64 { counters.pointee.missing }
+    /// The longest frame that networks carry, in bytes: the 9,216 that switches take at most, an Ethernet header and two VLAN tags.
+    public static let longestFrame: UInt32 = 9_238
+    /// Packets longer than any frame (``longestFrame``).
+    public final var long: UInt64 { counters.pointee.long }
     /// Counters in separate memory, so that a source updates them without exclusivity checks.
     public final let counters: UnsafeMutablePointer<Counters>
 
@@ -29,7 +43,44 @@ open class PacketSource {
         public var ahead: UInt64 = 0
         /// Packets that got the nearest stamp that can be held.
         public var clamped: UInt64 = 0
+        /// Steps of functional time by more than a day.
+        public var pauses: UInt64 = 0
+        /// Functional time of the first packet.
+        public var first = Int64.max
+        /// Functional time of the last packet.
+        public var last = Int64.min
+        /// Packets of which the capture holds only the beginning.
+        public var cut: UInt64 = 0
+        /// Bytes that are missing of those.
+        public var missing: UInt64 = 0
+        /// Packets longer than any frame.
+        public var long: UInt64 = 0
         public init() {}
+
+        /// Counts a packet's lengths, except its bytes.
+        @inlinable @inline(__always)
+        public mutating func measure(captured: UInt32, wire: UInt32) {
+            if captured < wire {
+                cut &+= 1
+                missing &+= UInt64(wire &- captured)
+            }
+            if wire > PacketSource.longestFrame { long &+= 1 }
+        }
+
+        /// Adds those of another source of the same wire.
+        public mutating func add(_ other: Counters) {
+            packets &+= other.packets
+            bytes &+= other.bytes
+            backwards &+= other.backwards
+            ahead &+= other.ahead
+            clamped &+= other.clamped
+            pauses &+= other.pauses
+            first = min(first, other.first)
+            last = max(last, other.last)
+            cut &+= other.cut
+            missing &+= other.missing
+            long &+= other.long
+        }
     }
 
     public init() {

@@ -21,6 +21,8 @@ public struct StampClock: Sendable, BitwiseCopyable {
     public var backwards: UInt64 = 0
     /// Packets with a stamp too far ahead to be followed.
     public var ahead: UInt64 = 0
+    /// Steps of ``now`` by more than ``farthest``.
+    public var pauses: UInt64 = 0
 
     @inlinable public init() {}
 
@@ -53,6 +55,7 @@ public struct StampClock: Sendable, BitwiseCopyable {
     public mutating func advance(to time: Int64, stamp: Int64) {
         if stamp < time { backwards &+= 1 }
         if stamp > time { ahead &+= 1 }
+        if time > trusted, now > .min { pauses &+= 1 }
         now = time
     }
 }

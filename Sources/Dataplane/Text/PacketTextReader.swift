@@ -104,7 +104,9 @@ extension PacketFields {
         case "hex": hex = try reader.hex(word)
         default:
             guard !word.hasValue, let bits = PacketFields.tcpFlags(word.bytes) else {
-                throw reader.failure("'\(word.key)' is not a word of packets", word)
+                let guess =
+                    nearest(to: word.key, among: ["tcp", "udp", "icmp"]).map { "; did you mean '\($0)'?" } ?? ""
+                throw reader.failure("'\(word.key)' is not a word of packets\(guess)", word)
             }
             flags = bits
         }

@@ -423,8 +423,10 @@ public struct Recorded: Sendable {
     public var bytesPerPacket: Double
     /// Bytes per packet on the wire, including everything around a frame.
     public var wireBytesPerPacket: Double
-    /// Packets per second of the recording itself.
+    /// Packets per second of the recording itself; without ``hasDuration`` as many as its ports carry.
     public var ownRate: Double
+    /// The packets have more than one stamp, so that they came at a rate.
+    public var hasDuration: Bool
     /// Recorded items that elements dropped, the same in every placement.
     public var elementDrops: [(element: String, reason: String, count: UInt64)]
     /// Elements with state shared between flows: their behaviour is that for the recording alone, not for merged copies of it.
@@ -439,6 +441,7 @@ public struct Recorded: Sendable {
         bytesPerPacket = Double(recording.bytes) / Double(recording.packets)
         wireBytesPerPacket = Double(traffic.wireBytes) / Double(recording.packets)
         ownRate = traffic.ownRate
+        hasDuration = recording.span.length > 0
         elementDrops = recording.elementDrops
         sharedState = recording.spec.nodes.filter { [.order, .clock].contains($0.type.depends) }.map(\.name)
     }

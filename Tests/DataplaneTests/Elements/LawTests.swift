@@ -24,11 +24,47 @@ import Testing
         "TCPReassembler": ["{checksum: verify, min_ttl: 2}"],
         "HTTPParser": ["{request_headers: [Host, User-Agent], response_headers: [Content-Length]}"],
         "HTTPFilter": ["{host: ['*.example'], path: ['/abc*']}"],
+        "ARPResponder": ["{addresses: [10.0.0.0/24], mac: 02:00:00:00:00:0a}"],
+        "NDResponder": ["{addresses: [2001:db8::2], mac: 02:00:00:00:00:0a, router: true}"],
+        "ICMPEchoResponder": ["{addresses: [10.0.0.2, 10.2.0.1, 2001:db8::/32], ttl: 1}"],
+        "NeighbourResolver": [
+            "{mac: 02:00:00:00:00:0a, addresses: [10.0.0.9/8, 2001:db8::9/64], gateways: [2001:db8::1]}",
+            "{mac: 02:00:00:00:00:0a, addresses: [10.0.0.9/8, 2001:db8::9/32], capacity: 3, waiting: 2, packets: 4, "
+                + "retry: 1 ms, lifetime: 1 s}",
+            "{mac: 02:00:00:00:00:0a, addresses: [10.0.0.9/8], capacity: 2, packets: 2, on_full: drop, unsolicited: ignore}",
+        ],
         "PatternMatcher": ["{patterns: [GET, abc]}", "{patterns: [GET, abc], action: mark, case: insensitive}"],
     ]
 
     /// Packets for what the general traffic does not reach.
-    private static let packets: [String: [String]] = [:]
+    private static let packets: [String: [String]] = [
+        "ARPResponder": ["10.0.0.1 > 10.0.0.2 arp dmac=ff:ff:ff:ff:ff:ff", "10.0.0.1 > 10.0.0.3 arp vlan=5"],
+        "NDResponder": [
+            Neighbours.message(
+                135,
+                from: "2001:db8::1",
+                to: "ff02::1:ff00:2",
+                about: "2001:db8::2",
+                "dmac=33:33:ff:00:00:02"
+            )
+        ],
+        "NeighbourResolver": (1...4).flatMap { k in
+            [
+                "10.0.0.9:1 > 10.0.0.\(k):2 S time=\(k)s", "10.0.0.9:1 > 10.0.0.\(k):2 A time=\(k).001s",
+                "10.0.0.\(k % 3) > 10.0.0.9 arp op=2 dmac=02:00:00:00:00:0a time=\(k).2s",
+                "[2001:db8::9]:1 > [2001:db8::\(k)]:2 S time=\(k).3s",
+                Neighbours.message(
+                    136,
+                    from: "2001:db8::\(k)",
+                    to: "2001:db8::9",
+                    about: "2001:db8::\(k)",
+                    options: Neighbours.option(2, UInt8(k)),
+                    flags: 0x60,
+                    "time=\(k).4s"
+                ), "10.0.0.9:1 > 10.0.0.\(k):2 A time=\(k).9s",
+            ]
+        },
+    ]
 
     static let types = Catalog.standard.types.map(\.name).filter { $0 != "Wire" }
 
@@ -108,6 +144,16 @@ import Testing
             case .labels:
                 #expect(accepts(parameter.name, "{a: b}") && !accepts(parameter.name, "{'a b': c}"))
                 #expect(!accepts(parameter.name, "a"))
+            case .ethernet(let orNone):
+                #expect(accepts(parameter.name, "02:00:00:00:00:01") && accepts(parameter.name, "none") == orNone)
+                for text in ["02:00:00:00:00", "02:00:00:00:00:0g", "+2:00:00:00:00:01", ""] {
+                    #expect(!accepts(parameter.name, text))
+                }
+            case .prefixes(let versions):
+                #expect(!accepts(parameter.name, "a") && !accepts(parameter.name, "192.0.2.1/33"))
+                #expect(!accepts(parameter.name, "192.0.2.1/024") && !accepts(parameter.name, "224.0.0.1"))
+                if !versions.contains(6) { #expect(!accepts(parameter.name, "2001:db8::1")) }
+                if !versions.contains(4) { #expect(!accepts(parameter.name, "192.0.2.1")) }
             case .string, .strings, .filters: break
             }
         }

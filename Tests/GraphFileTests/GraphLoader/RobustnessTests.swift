@@ -141,7 +141,7 @@ import Testing
         #expect(load(chain).codes == ["too_many_elements"])
         #expect(load(chain.replacing(" -> Counter", with: "", maxReplacements: 49_002)).codes == [])
         let names = (0..<4000).map { "r\($0)" }
-        let rules = names.map { "\($0): tcp" }.joined(separator: ", ")
+        let rules = names.map { "\($0): port \($0.dropFirst())" }.joined(separator: ", ")
         let chains = (names + ["other"]).map { "c.\($0) -> d" }.joined(separator: ", ")
         let outputs =
             "graph: g\nelements: {c: {type: Classifier, rules: {\(rules)}}, d: {type: Discard}}\nchains: [Wire -> c, \(chains)]\n"

@@ -669,6 +669,19 @@ import Testing
             "C PA seq=1011 ack=7000 data=\"sswd\"", "C S seq=999", "S SA seq=6999 ack=1000",
             "C PA seq=1000 ack=7000 data=\"GET /etc/pa\"", "C PA seq=1011 ack=7000 data=\"sswd\"",
         ],
+        // Of two answers the server's second counts; an ACK of neither, and its RST, decide nothing.
+        [
+            "C S seq=999", "S SA seq=136043951 ack=1000", "C S seq=1100", "S RA seq=0 ack=1101", "C S seq=999",
+            "S SA seq=149467447 ack=1000", "C A seq=1000 ack=1142676912", "S R seq=1142676912",
+            "C A seq=1000 ack=149467448", "C PA seq=1000 ack=149467448 data=\"GET /etc/pa\"",
+            "S A seq=149467448 ack=1011",
+            "C PA seq=1011 ack=149467448 data=\"sswd\"",
+        ],
+        // Who answers before asking is the client all the same.
+        [
+            "C SA seq=999 ack=77", "S R seq=77", "C S seq=999", "S SA seq=4999 ack=1000", "C A seq=1000 ack=5000",
+            "C PA seq=1000 ack=5000 data=\"GET /etc/passwd\"",
+        ],
         // A connection opened fast survives the SYN that it refuses.
         [
             "C S seq=999", "S SA seq=4999 ack=1000", "C S seq=1099", "C PA seq=1000 ack=5000 data=\"GET /etc/pa\"",
@@ -692,7 +705,18 @@ import Testing
         #expect(try runWords(["192.0.2.1:40000 > 192.0.2.10:80 A seq=99 ack=1 badcsum data=\"/etc/passwd\""]) == [])
     }
 
-    private func runWords(_ words: [String]) throws -> [Int] {
+    /// Who is the client is said by the SYN that is answered, whatever comes before it, and its ports.
+    @Test(arguments: ["SA seq=999 ack=77", "A seq=1000 ack=77", "PA seq=1000 ack=77 len=3"])
+    func nobodyElseIsTheClient(_ first: String) throws {
+        let (client, server) = ("192.0.2.1:80 > 192.0.2.10:8080", "192.0.2.10:8080 > 192.0.2.1:80")
+        let words = [
+            "\(client) \(first)", "\(server) R seq=77", "\(client) S seq=999", "\(server) SA seq=4999 ack=1000",
+            "\(client) A seq=1000 ack=5000", "\(client) PA seq=1000 ack=5000 data=\"GET /etc/passwd\"",
+        ]
+        #expect(try !runWords(words, ["direction": "forward"]).contains(5))
+    }
+
+    private func runWords(_ words: [String], _ more: [String: String] = [:]) throws -> [Int] {
         var time: Int64 = 0
         let frames = try words.map { text in
             let frame = try PacketText.frame(text)
@@ -701,7 +725,7 @@ import Testing
         }
         let out = CollectedPackets()
         let instance = try Instance(
-            try shippedGraph("waf", Self.settings),
+            try shippedGraph("waf", Self.settings + more.map { ($0.key, $0.value) }),
             bindings: [0: WireBinding(source: MemorySource(frames), destination: out)],
             services: KeptFiles()
         )

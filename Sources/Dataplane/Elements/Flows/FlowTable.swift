@@ -15,7 +15,7 @@ import CLinux
 ///
 /// A flow ends when it had no packet for longer than `idle`, when its 4-tuple is reused, or when the table is full and needs
 /// room. FIN and RST do not end a flow: late packets still belong to it. A TCP SYN without ACK whose initial sequence number
-/// differs from the one its direction began with (the first sequence number minus one, if the flow was picked up midway)
+/// differs from the SYN its direction began with, or whose direction began with anything else,
 /// begins a new connection and ends the old flow if the old connection is known to be closed: both sides have sent FIN, each
 /// acknowledged by the other, or one has sent a RST with the number that the other expected next. Otherwise a receiver would
 /// answer that SYN with a challenge ACK and go on (RFC 5961 section 4): the flow goes on, and ends when the other side answers
@@ -34,11 +34,10 @@ import CLinux
 /// created.
 ///
 /// The table is bounded. When it is full, `on_full: evict` ends the flow unused for longest, according to a second-chance list;
-/// `on_full: drop` drops the packet, unless a connection in the table is closed, with the FINs of both sides acknowledged: the one
-/// that was closed first ends.
+/// `on_full: drop` drops the packet: closed connections keep their place until `idle` ends them.
 public final class FlowTable: Element {
     public struct Config: ElementConfig {
-        /// What a full table gives up: the flow unused for longest, or the packet if no connection is closed.
+        /// What a full table gives up: the flow unused for longest, or the packet.
         public enum Policy: String, CaseIterable, Sendable { case evict, drop }
         /// Whether the TCP checksums of SYNs, FINs and RSTs are verified.
         public enum ChecksumPolicy: String, CaseIterable, Sendable { case ignore, verify }
@@ -123,7 +122,7 @@ public final class FlowTable: Element {
         .init(
             "on_full",
             \.onFull,
-            "what gives way when the table is full: an old flow, or the packet if no connection is closed"
+            "what gives way when the table is full: an old flow, or the packet"
         ),
         .init("checksum", \.checksum, "whether segments with a wrong TCP checksum leave the flow that is there alone"),
         .init("min_ttl", \.minTTL, in: 0...255, "so do segments whose TTL or hop limit is less"),
@@ -543,17 +542,16 @@ public final class FlowTable: Element {
     /// The mark that says that a side has begun.
     private func begun(_ isUpper: Bool) -> FlowRecord.Marks { isUpper ? .upperBegun : .lowerBegun }
 
-    /// Judges a segment of a flow whose side has begun.
+    /// Judges a segment of a flow that was there before.
     private func judge(_ segment: TCPSegment, _ flow: Int32, isUpper: Bool) -> TCPIncarnation.Verdict {
         let record = map.records + Int(flow)
         let marks = record.pointee.marks
-        // The first segment of a side may answer a SYN, too.
-        guard marks.contains(begun(isUpper)) || segment.isACK else { return .same }
         // 0, which is hardly ever acknowledged, stands for none.
         let next = UInt32(bigEndian: isUpper ? record.pointee.acknowledged.lower : record.pointee.acknowledged.upper)
         return incarnations.base[Int(flow)].judge(
             segment,
             isUpper: isUpper,
+            isSeen: marks.contains(begun(isUpper)),
             isOtherSeen: marks.contains(begun(!isUpper)),
             hasAcknowledged: (isUpper ? record.pointee.acknowledged.upper : record.pointee.acknowledged.lower) != 0,
             trustsEnds: trustsEnds,
@@ -566,12 +564,12 @@ public final class FlowTable: Element {
         let record = map.records + Int(flow)
         let begun = begun(isUpper)
         if record.pointee.marks.isDisjoint(with: begun) {
-            incarnations.base[Int(flow)].begin(segment, isUpper: isUpper)
+            let isFirst = record.pointee.marks.isDisjoint(with: self.begun(!isUpper))
+            incarnations.base[Int(flow)].begin(segment, isUpper: isUpper, isFirst: isFirst)
             record.pointee.marks.insert(begun)
         }
         record.pointee.marks.remove(.judged)
         if incarnations.base[Int(flow)].judgesAll { record.pointee.marks.insert(.judged) }
-        if !evicts { map.setClosed(flow, incarnations.base[Int(flow)].isFinished) }
         record.pointee.marks.sortOut()
         if segment.isACK, !segment.isRST { FlowRecord.acknowledge(record, p, isUpper ? 1 : 0) }
     }
@@ -610,13 +608,14 @@ public final class FlowTable: Element {
         _ context: borrowing Context
     ) -> Int32 {
         if map.count == map.capacity {
-            if evicts {
-                end(leastUsed(at: time), .evicted, because: i, context)
-            } else if map.firstClosed >= 0 {
-                end(map.firstClosed, .evicted, because: i, context)
-            } else {
-                return -1
+            if !evicts { return -1 }
+            // A flow used since it was moved to the back gets a second chance, but the search is bounded.
+            for _ in 0..<64 {
+                let candidate = map.oldest
+                if map.records[Int(candidate)].last <= map.checked(candidate) { break }
+                map.moveToBack(candidate, time)
             }
+            end(map.oldest, .evicted, because: i, context)
         }
         let flow = map.insert(key, hash, upperFirst: upper, time: time)
         if flow >= 0 {
@@ -634,17 +633,6 @@ public final class FlowTable: Element {
             }
         }
         return flow
-    }
-
-    /// The flow unused for longest, as far as a bounded search can tell.
-    private func leastUsed(at time: Int64) -> Int32 {
-        // A flow used since it was moved to the back gets a second chance.
-        for _ in 0..<64 {
-            let candidate = map.oldest
-            if map.records[Int(candidate)].last <= map.checked(candidate) { break }
-            map.moveToBack(candidate, time)
-        }
-        return map.oldest
     }
 
     /// Checks the flows that have been in the list for the idle time, and ends those not used since.

@@ -170,11 +170,20 @@ public final class PatternMatcher: Element {
         self.config = config
         do {
             var list = PatternList()
-            for text in config.patterns { try list.add(text) }
+            var failures: [PatternList.Failure] = []
+            for text in config.patterns {
+                do throws(PatternList.Failure) { try list.add(text) } catch { failures.append(error) }
+            }
             if !config.file.isEmpty {
                 // Escapes are longer than what they stand for.
                 let lines = try setup.services.readFile(config.file, most: 8 * PatternList.mostBytesInAll)
-                try list.add(lines: lines, of: config.file)
+                failures += list.add(lines: lines, of: config.file)
+            }
+            failures += list.duplicates(ignoringCase: config.letterCase == .insensitive)
+            if !failures.isEmpty {
+                var all = failures.map { ParameterError($0.message, at: -1) }
+                all[0].others = Array(all.dropFirst())
+                throw all[0]
             }
             if list.patterns.isEmpty { throw PatternList.Failure(message: "there is no pattern to look for") }
             patterns = list.patterns

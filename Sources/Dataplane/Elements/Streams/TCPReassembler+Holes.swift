@@ -49,8 +49,6 @@ extension TCPReassembler {
         if own.pointee.waiting.isEmpty { addToHoleList(place, since: time) }
         held.insert(HeldSegments.Node(i, segment, ending), in: &own.pointee.waiting)
         context.hold(i)
-        // It may show that the bytes of the SYN before it were taken.
-        if !own.pointee.marks.contains(.answered) { drain(place, at: time, context) }
     }
 
     /// Whether segments wait for bytes before them, not for those of the other side.
@@ -105,14 +103,22 @@ extension TCPReassembler {
 
     // MARK: Ends of waiting
 
-    /// Applies `on_gap` to holes that have been open for `gap_timeout`.
+    /// Applies `on_gap` to holes that have been open for `gap_timeout`, and goes on without the answer to a SYN that was not captured.
     @inline(__always)
     func expire(_ place: Int32, at time: Int64, _ context: borrowing Context) {
         let own = directions.state(at: place)
         while !own.pointee.waiting.isEmpty {
-            if config.gapTimeout == 0 || time &- own.pointee.since <= config.gapTimeout { return }
-            guard unblock(place, at: time, context) else { return }
+            guard time &- own.pointee.since > patience(place), unblock(place, at: time, context) else { return }
         }
+    }
+
+    /// How long what waits in a direction may do so.
+    private func patience(_ place: Int32) -> Int64 {
+        let own = directions.state(at: place)
+        let other = directions.state(at: place ^ 1)
+        let longest = config.gapTimeout == 0 ? Int64.max : config.gapTimeout
+        let isOneSided = own.pointee.isUnanswered && !other.pointee.marks.contains(.seen)
+        return isOneSided && !remembers && !hasHole(own) ? min(longest, TCPDirection.answerTime) : longest
     }
 
     /// Applies `on_gap` to the oldest hole of a direction. Returns false if the policy is to keep waiting.
@@ -135,7 +141,7 @@ extension TCPReassembler {
             own.pointee.giveUpSYN(other: &other.pointee)
         } else {
             // The answer to the SYN was not captured, or the bytes that its packets acknowledge.
-            own.pointee.marks.insert(own.pointee.awaitsAnswer(true, other: other.pointee) ? .answered : .unawaited)
+            own.pointee.marks.insert(own.pointee.isUnanswered ? .answered : .unawaited)
         }
         drain(place, at: time, context)
         return true
@@ -164,17 +170,22 @@ extension TCPReassembler {
             if closes || isNew && !isEnded {
                 if hasHole(own) { break }
                 if isAhead(node, at: place, context) { break }
-                if node.ending != .rst, own.pointee.awaitsAnswer(isSYN, other: other.pointee),
-                    !isSYN || other.pointee.marks.contains(.seen) || !held.isFollowed(own.pointee.waiting)
-                {
-                    break
-                }
+                if node.ending != .rst, own.pointee.isUnanswered { break }
             }
             isMoving = true
             held.removeFirst(from: &own.pointee.waiting)
             context.resume(node.item, turn)
             if isSYN, closes || isNew && !isEnded {
                 deliverSYN(&node, own, context)
+                continue
+            }
+            if flags.isACK, node.ending != .rst,
+                !own.pointee.mayBegin(
+                    with: TCPView(known: context[node.item]).acknowledgmentNumber,
+                    other: other.pointee
+                )
+            {
+                context.drop(node.item, Drop.wrongAck)
                 continue
             }
             // Bytes that came later were not there yet when the RST was, so it was not the next then (RFC 5961 section 3.2).

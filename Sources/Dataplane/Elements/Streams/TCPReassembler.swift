@@ -27,7 +27,7 @@
 ///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took; so must
 ///   what opens a direction whose SYN-ACK was not captured;
 /// - segments must have an MD5 or AO option (RFC 2385, RFC 5925) if the SYN had one, and none if not;
-/// - bytes in a SYN count as far as the SYN-ACK acknowledges them; they wait for it;
+/// - bytes wait for the answer to their SYN, and those in the SYN count as far as it acknowledges them;
 /// - with `checksum: verify` the TCP checksum must be correct, and with `min_ttl` the packet's TTL must be at least that.
 ///
 /// A receiver may not have got what has left, and may take another copy, which can differ. With `remember`, bytes are
@@ -40,7 +40,8 @@
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
 /// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
 /// and effect. Bytes that the capture lost thus hold both sides back, for `gap_timeout` at most. This does not apply if
-/// `on_gap` is wait, and nothing is awaited from a side that was not captured.
+/// `on_gap` is wait, and nothing is awaited from a side that was not captured; only the answer to a SYN is, for 3 s, or with `remember`
+/// for `gap_timeout`.
 ///
 /// If waiting segments overlap and differ, `overlap` decides whose bytes count; bytes that have left cannot change. `on_gap`
 /// decides about missing bytes:
@@ -420,7 +421,10 @@ public final class TCPReassembler: Element {
             // Its receiver would take it: it must not leave even as the first packet of its connection.
             if config.urgent == .drop { return context.drop(i, Drop.urgent) }
         }
-        if own.pointee.outlasts(segment) { clear(place, for: .outOfWindow, context) }
+        if own.pointee.isLeftBehind(by: segment, other: other.pointee) {
+            clear(place, for: .outOfWindow, context)
+            sent.forget(place)
+        }
         let wasAnswered = other.pointee.marks.contains(.answered)
         let judgement = own.pointee.judge(
             segment,
@@ -478,18 +482,14 @@ public final class TCPReassembler: Element {
         case .repeatedSYN:
             // It may begin another connection, and its bytes be the first of that.
             if remembers, segment.size > 0, segment.start != own.pointee.start { context[i].flags.insert(.unread) }
-            if own.pointee.hasAcknowledgedBytes { doubt(place) }
+            if own.pointee.isOverlapped(byConnection: segment) { doubt(place) }
             bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .nothingNew: bringsNothing(i, segment, at: place, isFirst: isFirst, context)
         case .next(let ending):
             if segment.isACK, isAhead(segment.acknowledgment, at: place) {
                 return hold(i, segment, ending, at: place, context)
             }
-            if !segment.isRST,
-                own.pointee.awaitsAnswer(segment.isSYN, other: directions.state(at: place ^ 1).pointee)
-            {
-                return hold(i, segment, ending, at: place, context)
-            }
+            if !segment.isRST, own.pointee.isUnanswered { return hold(i, segment, ending, at: place, context) }
             if !own.pointee.waiting.isEmpty {
                 resolveOverlap(i, segment, at: place, leaves: true, context)
                 if hasHole(own) { own.pointee.marks.insert(.filled) }

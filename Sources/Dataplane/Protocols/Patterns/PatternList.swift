@@ -5,6 +5,8 @@
 struct PatternList {
     /// In the order given, by which they are numbered.
     private(set) var patterns: [[UInt8]] = []
+    /// Where each stands.
+    private var names: [String] = []
 
     static let mostPatterns = 65_536
     static let mostBytes = 1024
@@ -26,13 +28,33 @@ struct PatternList {
     /// Adds a pattern in text form: its UTF-8 bytes, with `\xNN` for any byte and `\n`, `\r`, `\t` and `\\`.
     mutating func add(_ text: String) throws(Failure) { try add(Array(text.utf8)[...], named: "the pattern '\(text)'") }
 
-    /// Adds the patterns of a file, one per line in text form; lines end with LF or CR LF, and empty ones are skipped.
-    mutating func add(lines: [UInt8], of file: String) throws(Failure) {
+    /// Adds the patterns of a file, one per line in text form; lines end with LF or CR LF, and empty ones are skipped. Returns
+    /// what is wrong with them.
+    mutating func add(lines: [UInt8], of file: String) -> [Failure] {
+        var failures: [Failure] = []
         var number = 0
         for var line in lines.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             number += 1
             if line.last == UInt8(ascii: "\r") { line.removeLast() }
-            if !line.isEmpty { try add(line, named: "the pattern in line \(number) of '\(file)'") }
+            if line.isEmpty { continue }
+            do throws(Failure) { try add(line, named: "the pattern in line \(number) of '\(file)'") } catch {
+                failures.append(error)
+                if patterns.count == PatternList.mostPatterns { break }
+            }
+        }
+        return failures
+    }
+
+    /// The patterns that are the same as an earlier one.
+    func duplicates(ignoringCase: Bool) -> [Failure] {
+        var first: [[UInt8]: Int] = [:]
+        return patterns.indices.compactMap { k in
+            let bytes = ignoringCase ? patterns[k].map(\.lowered) : patterns[k]
+            guard let before = first[bytes] else {
+                first[bytes] = k
+                return nil
+            }
+            return Failure(message: "\(names[k]) is the same as \(names[before])")
         }
     }
 
@@ -46,6 +68,7 @@ struct PatternList {
             throw Failure(message: "there are more than \(PatternList.mostPatterns) patterns")
         }
         patterns.append(bytes)
+        names.append(name)
     }
 
     private static func bytes(of text: ArraySlice<UInt8>, named name: String) throws(Failure) -> [UInt8] {

@@ -145,12 +145,6 @@ final class HeldSegments {
     /// The sequence number of the first waiting byte of a direction; nil if there is none.
     func start(of list: List) -> UInt32? { list.isEmpty ? nil : nodes[Int(list.first)].start }
 
-    /// Whether the second segment of a direction begins where the first ends.
-    func isFollowed(_ list: List) -> Bool {
-        let first = nodes[Int(list.first)]
-        return first.next >= 0 && nodes[Int(first.next)].start == first.end
-    }
-
     /// Removes the first segment of a direction, which must have one.
     @discardableResult
     func removeFirst(from list: inout List) -> Node {

@@ -33,15 +33,16 @@ struct TCPDirection: BitwiseCopyable {
     var link = IndexList.Link()
     /// When the hole opened, in functional nanoseconds.
     var since: Int64 = 0
-    /// The first number behind another SYN-ACK than that which opened the direction; valid with `rivalled`. Or that which the other
-    /// side acknowledged instead of the SYN; valid with `denied`.
+    /// The first number behind another SYN-ACK than that which opened the direction; valid with `rivalled`.
     var rival: UInt32 = 0
     /// Where its bytes begin, as its SYN says; valid with `synSeen`.
     var start: UInt32 = 0
     /// Bytes that left and are not acknowledged.
     var sent = SentBytes.List()
+    /// What the other side acknowledged instead of the SYN; valid with `denied`.
+    var denial: UInt32 = 0
     /// Fills the line, so that no direction shares one with another.
-    private var padding: (UInt64, UInt64) = (0, 0)
+    private var padding: (UInt32, UInt32, UInt32) = (0, 0, 0)
 
     struct Marks: OptionSet, BitwiseCopyable {
         var rawValue: UInt32
@@ -75,7 +76,7 @@ struct TCPDirection: BitwiseCopyable {
         /// A SYN came after bytes of the connection were acknowledged, or a RST ended it: another may have begun with the same numbers, so
         /// what was acknowledged before may not be so in that one.
         static var doubted: Marks { Marks(rawValue: 131072) }
-        /// The other side acknowledged `rival`, which is no answer to the SYN.
+        /// The other side acknowledged `denial`, which is no answer to the SYN.
         static var denied: Marks { Marks(rawValue: 262144) }
         /// Segments that do not follow the SYN wait until the other side acknowledges them, or the SYN; `next` is before them.
         static var elsewhere: Marks { Marks(rawValue: 524288) }
@@ -92,11 +93,17 @@ struct TCPDirection: BitwiseCopyable {
     static let leastWindow: UInt32 = 1 << 20
     static let mostWindow: UInt32 = 1 << 30
 
+    /// How long the answer to a SYN is awaited while nothing of the other side is seen, in nanoseconds: it comes within a round trip,
+    /// or was not captured.
+    static let answerTime: Int64 = 3_000_000_000
+
     // MARK: The common segment
 
     /// The direction is open, its next byte is known, and nothing about it requires a full check.
     @inline(__always)
-    var isUsual: Bool { marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue }
+    var isUsual: Bool {
+        marks.rawValue & ~Marks.usual.rawValue == Marks.synced.rawValue | Marks.seen.rawValue && !isUnanswered
+    }
 
     /// Whether the receiver's acknowledgment is usual: of bytes that were seen, and no older than the window (RFC 5961 section
     /// 5.2). Nothing else about it must be checked, or recorded beyond ``acknowledge(_:)``.
@@ -158,6 +165,7 @@ struct TCPDirection: BitwiseCopyable {
         at time: Int64 = 0,
         isCausal: Bool = true
     ) -> Judgement {
+        if isOpenedAnew(by: segment, other: other) { beginAnew() }
         if isUnanswered { seek(segment, other: &other) }
         if let fault = inspect(segment, other: other, at: time, isCausal: isCausal) {
             if fault == .wrongAck { other.deny(segment) }
@@ -171,7 +179,9 @@ struct TCPDirection: BitwiseCopyable {
         }
         if isRepeatedSYN(segment) {
             // Of two answers to one SYN, the client tells which it took.
-            if segment.isSYNACK, !marks.contains(.answered) { _ = open(segment, other: &other) }
+            if segment.isSYNACK, marks.intersection([.synSeen, .answered]) == .synSeen, other.marks.contains(.synSeen) {
+                _ = open(segment, other: &other)
+            }
             return Judgement(place: .repeatedSYN)
         }
         if !segment.isSYN, marks.intersection([.synced, .tentative]) == .synced {
@@ -237,13 +247,14 @@ struct TCPDirection: BitwiseCopyable {
         let number = segment.acknowledgment
         if isUnanswered {
             if marks.contains(.elsewhere) {
-                return number &- start <= (segment.isSYN || opens ? 0 : UInt32(reach))
+                return number &- start <= (segment.isSYN ? 0 : TCPDirection.leastWindow)
                     || !segment.isSYN && number &- next <= end &- next
             }
             // Before its SYN is acknowledged, anything before the first byte is refused (RFC 9293 sections 3.10.7.3, 3.10.7.4).
-            // A SYN-ACK must acknowledge no more than the SYN and its bytes, and so must what comes instead of one that was not
-            // captured: otherwise anybody could say where the other side begins.
-            if segment.isSYN || opens { return number &- start <= end &- start }
+            // A SYN-ACK must acknowledge no more than the SYN and its bytes. What comes instead of one that was not captured may
+            // acknowledge what was not either, but not anything: otherwise anybody could say where the other side begins.
+            if segment.isSYN { return number &- start <= end &- start }
+            if opens { return number &- start <= TCPDirection.leastWindow }
             return !TCPSequence.precedes(number, start) || isRival(number)
         }
         // RFC 5961 section 5.2.
@@ -257,24 +268,56 @@ struct TCPDirection: BitwiseCopyable {
     // that connection (RFC 9293 section 3.10.7.4, RFC 5961 section 4), and so does this as soon as both sides say that they do: one
     // sends what does not follow the SYN, and the other acknowledges it, or just what is before it.
 
-    /// Whether its SYN may have begun nothing: nobody has answered it.
-    private var isUnanswered: Bool { marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen }
+    /// Whether its SYN may have begun nothing: nobody has answered it. Its bytes have to wait: only the answer says where they belong,
+    /// whether those of the SYN itself count, and what segments in between may acknowledge (RFC 9293 section 3.10.7.3, RFC 7413
+    /// section 4.2).
+    var isUnanswered: Bool { marks.intersection([.synSeen, .answered, .doubtful]) == .synSeen }
 
-    /// Whether a segment belongs to another connection than those that wait since they do not follow the SYN.
-    func outlasts(_ segment: TCPSegment) -> Bool {
-        marks.contains(.elsewhere) && !waiting.isEmpty && segment.isACK && !segment.isRST && !segment.isSYN
+    /// Whether what waits, and what has left, is of another connection than a segment.
+    func isLeftBehind(by segment: TCPSegment, other: TCPDirection) -> Bool {
+        if isOpenedAnew(by: segment, other: other) { return true }
+        return marks.contains(.elsewhere) && !waiting.isEmpty && segment.isACK && !segment.isRST && !segment.isSYN
             && (follows(segment) || goesOn(segment))
     }
 
+    /// Whether a SYN-ACK opens the direction although something came before it, which is nowhere near.
+    private func isOpenedAnew(by segment: TCPSegment, other: TCPDirection) -> Bool {
+        segment.isSYNACK && marks.intersection([.seen, .synSeen, .ended]) == .seen && other.isUnanswered
+            && !other.hasBegun
+            && segment.acknowledgment &- other.start <= other.end &- other.start
+            && next &- segment.start > TCPDirection.leastWindow
+    }
+
+    /// Forgets all but that bytes have left.
+    private mutating func beginAnew() {
+        let isBegun = marks.contains(.synced) && !marks.contains(.tentative)
+        marks = isBegun ? .gap : []
+        windowShift = 14
+        window = 0
+    }
+
+    /// Whether the receiver takes the acknowledgment of a segment that waited, if it is the first that leaves: it is of what the other
+    /// side has sent since its SYN.
+    func mayBegin(with acknowledgment: UInt32, other: TCPDirection) -> Bool {
+        if hasBegun || !marks.contains(.synSeen) || !other.marks.contains(.synSeen) { return true }
+        return acknowledgment &- other.start <= other.end &- other.start &+ TCPDirection.leastWindow
+    }
+
+    /// Whether a connection that begins with this SYN could come to numbers that were acknowledged in this one.
+    func isOverlapped(byConnection syn: TCPSegment) -> Bool {
+        hasAcknowledgedBytes && TCPSequence.distance(syn.start, from: unacknowledged) <= 0
+    }
+
     /// Whether a segment may follow the SYN.
-    private func follows(_ segment: TCPSegment) -> Bool { segment.start &- start <= UInt32(reach) }
+    private func follows(_ segment: TCPSegment) -> Bool { segment.start &- start <= TCPDirection.leastWindow }
 
     /// Whether a segment begins where the other side's acknowledgment was that did not answer the SYN.
-    private func goesOn(_ segment: TCPSegment) -> Bool { marks.contains(.denied) && segment.start == rival }
+    private func goesOn(_ segment: TCPSegment) -> Bool { marks.contains(.denied) && segment.start == denial }
 
     /// Finds the next byte where a segment says it is, or the SYN.
     private mutating func seek(_ segment: TCPSegment, other: inout TCPDirection) {
-        if segment.isSYN || !segment.isACK && !segment.isRST || !segment.isHeaderRight || !waiting.isEmpty { return }
+        if segment.isSYN || !segment.isACK && !segment.isRST || !segment.isHeaderRight { return }
+        if !waiting.isEmpty || isRival(segment.start) { return }
         if follows(segment) {
             if marks.contains(.elsewhere) { next = start }
             marks.remove(.elsewhere)
@@ -293,7 +336,10 @@ struct TCPDirection: BitwiseCopyable {
         marks.insert(.gap)
         (windowScale, windowShift) = (-1, 14)
         other.marks.remove(.untimed)
-        other.marks.insert(.gap)
+        // Where bytes of it have left, none are missing.
+        if !other.marks.contains(.seen) || other.marks.contains(.synSeen) && !other.hasBegun {
+            other.marks.insert(.gap)
+        }
         // All that is known of it is what the SYN acknowledged.
         if !other.marks.contains(.seen) { other.marks.subtract([.synced, .ackSeen, .unacknowledgedKnown]) }
     }
@@ -301,8 +347,7 @@ struct TCPDirection: BitwiseCopyable {
     /// Records an acknowledgment that does not answer the SYN.
     private mutating func deny(_ segment: TCPSegment) {
         guard isUnanswered, !segment.isSYN, !hasBegun else { return }
-        rival = segment.acknowledgment
-        marks.remove(.rivalled)
+        denial = segment.acknowledgment
         marks.insert(.denied)
     }
 
@@ -370,13 +415,13 @@ struct TCPDirection: BitwiseCopyable {
     private mutating func note(acknowledgment number: UInt32, by other: inout TCPDirection) -> Bool {
         var isMoved = false
         if marks.contains(.elsewhere) {
-            if number &- next <= end &- next {
-                giveUpSYN(other: &other)
-            } else {
+            if number &- start <= TCPDirection.leastWindow {
                 next = start
                 marks.remove(.elsewhere)
                 marks.insert(.answered)
                 isMoved = true
+            } else {
+                giveUpSYN(other: &other)
             }
         } else if marks.contains(.synSeen), !marks.contains(.answered) {
             let isAnswer = number &- start <= end &- start
@@ -385,8 +430,10 @@ struct TCPDirection: BitwiseCopyable {
                 start = isRival(number) ? rival : number
                 next = start
             }
-            if isAnswer || isMoved { marks.insert(.answered) }
-            marks.remove(.rivalled)
+            if isAnswer || isMoved {
+                marks.insert(.answered)
+                marks.remove(.rivalled)
+            }
         }
         if !marks.contains(.ackSeen) || TCPSequence.precedes(acknowledged, number) {
             acknowledged = number
@@ -415,6 +462,10 @@ struct TCPDirection: BitwiseCopyable {
             movesOther = true
         }
         start = segment.start
+        // What was acknowledged before is of another connection.
+        if marks.contains(.ackSeen), acknowledged &- start > TCPDirection.leastWindow {
+            marks.subtract([.ackSeen, .unacknowledgedKnown])
+        }
         if marks.contains(.unacknowledgedKnown), unacknowledged == start { marks.insert(.answered) }
         marks.formUnion([.synced, .synSeen])
         marks.remove(.tentative)
@@ -435,20 +486,12 @@ struct TCPDirection: BitwiseCopyable {
     }
 
     /// Whether the other side has acknowledged bytes behind its SYN.
-    var hasAcknowledgedBytes: Bool {
+    private var hasAcknowledgedBytes: Bool {
         marks.contains(.unacknowledgedKnown) && (!marks.contains(.synSeen) || unacknowledged != start)
     }
 
     /// Whether bytes behind its SYN have left: where it begins can no longer change.
     private var hasBegun: Bool { next != start && !marks.contains(.elsewhere) }
-
-    /// Whether bytes have to wait until the other side acknowledges the SYN: only then it is known where they belong, and whether
-    /// those of the SYN itself count (RFC 9293 section 3.10.7.3, RFC 7413 section 4.2). Nothing is awaited of a side that was
-    /// not captured.
-    @inline(__always)
-    func awaitsAnswer(_ isSYN: Bool, other: TCPDirection) -> Bool {
-        isUnanswered && (isSYN || other.marks.contains(.seen) || marks.contains(.elsewhere))
-    }
 
     // MARK: The place of a segment
 

@@ -8,6 +8,7 @@
 /// if anybody could end it so, he could blind whoever follows it. So such a SYN is a candidate, and is believed:
 /// - at once, if both sides have sent FIN and acknowledged the other's, or one has sent a RST that the other takes;
 /// - at once, if nothing of the other side was captured, so that no answer will be;
+/// - at once, if nothing but a RST came before, whose bytes have ended a stream;
 /// - when the other side answers it, with SYN and ACK or, if ends are trusted, with RST and ACK.
 ///
 /// Every side is `false` for the lower end of the flow's key, `true` for the upper one.
@@ -38,6 +39,10 @@ struct TCPIncarnation: BitwiseCopyable {
         static var reset: Marks { Marks(rawValue: 1024) }
         /// The candidate came behind another SYN, and nothing was seen of the other end.
         static var opening: Marks { Marks(rawValue: 2048) }
+        /// The SYN that the side began with was an answer.
+        static var answered: Marks { Marks(rawValue: 4096) }
+        /// Nothing but RSTs was seen, the first with bytes.
+        static var resetOnly: Marks { Marks(rawValue: 16384) }
 
         /// The mark of one end.
         func of(_ isUpper: Bool) -> Marks { isUpper ? Marks(rawValue: rawValue << 1) : self }
@@ -62,19 +67,22 @@ struct TCPIncarnation: BitwiseCopyable {
     private(set) var marks: Marks = []
 
     /// Whether every segment has to be judged, not only those with SYN, FIN or RST.
-    var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening]) }
+    var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening, .resetOnly]) }
 
     /// Whether nothing more can come of it but what is late.
-    private var isClosed: Bool { marks.contains(.reset) || isFinished }
-
-    /// Whether both ends have sent FIN, and each has acknowledged the other's.
-    var isFinished: Bool { marks.isSuperset(of: [.finAcknowledged, .finAcknowledged.of(true)]) }
+    private var isClosed: Bool {
+        marks.contains(.reset) || marks.isSuperset(of: [.finAcknowledged, .finAcknowledged.of(true)])
+    }
 
     /// Records the first segment of an end.
-    mutating func begin(_ segment: TCPSegment, isUpper: Bool) {
+    ///
+    /// - Parameter isFirst: nothing of the other end was seen before.
+    mutating func begin(_ segment: TCPSegment, isUpper: Bool, isFirst: Bool) {
         starts[isUpper] = segment.isSYN ? segment.sequence : segment.sequence &- 1
+        if isFirst, segment.isRST, segment.size > 0 { marks.insert(.resetOnly) }
         guard segment.isSYN else { return }
         marks.insert(.syn.of(isUpper))
+        if segment.isACK { marks.insert(.answered.of(isUpper)) }
         if segment.isSigned { marks.insert(.signed.of(isUpper)) }
     }
 
@@ -84,9 +92,10 @@ struct TCPIncarnation: BitwiseCopyable {
         marks.insert(.syn.of(isUpper))
     }
 
-    /// Judges a segment of an end that has begun, or one that may answer a SYN.
+    /// Judges a segment that is not the first of all.
     ///
     /// - Parameters:
+    ///   - isSeen: anything was seen of the end.
     ///   - isOtherSeen: anything was seen of the other end.
     ///   - hasAcknowledged: the end has acknowledged anything.
     ///   - trustsEnds: the SYN behind the end of a connection is believed; otherwise only one that is answered.
@@ -94,18 +103,28 @@ struct TCPIncarnation: BitwiseCopyable {
     mutating func judge(
         _ segment: TCPSegment,
         isUpper: Bool,
+        isSeen: Bool,
         isOtherSeen: Bool,
         hasAcknowledged: Bool,
         trustsEnds: Bool,
         next: UInt32?
     ) -> Verdict {
-        if segment.isRST { return judge(reset: segment, isUpper: isUpper, trustsEnds: trustsEnds, next) }
+        if segment.isRST {
+            return isSeen || segment.isACK
+                ? judge(reset: segment, isUpper: isUpper, trustsEnds: trustsEnds, next) : .same
+        }
+        if marks.contains(.resetOnly) {
+            marks.remove(.resetOnly)
+            if segment.isSYN, !segment.isACK { return .begins }
+        }
+        // The first segment of an end may answer a SYN.
+        guard isSeen || segment.isACK else { return .same }
         if segment.isSYN {
             if segment.isACK {
                 marks.remove(.opening)
                 return isAnswer(segment, isUpper: isUpper) ? .answers : .same
             }
-            if segment.sequence == starts[isUpper] { return .same }
+            if segment.sequence == starts[isUpper], hasBegun(isUpper) { return .same }
             // Of two SYNs before any answer the other end tells which it took.
             let isOpening = !isOtherSeen && !hasAcknowledged && marks.contains(.syn.of(isUpper))
             if trustsEnds, isClosed || !isOtherSeen && !isOpening { return .begins }
@@ -138,7 +157,12 @@ struct TCPIncarnation: BitwiseCopyable {
     private func isAnswer(_ segment: TCPSegment, isUpper: Bool) -> Bool {
         marks.contains(.candidate) && marks.contains(.candidateIsUpper) != isUpper
             && segment.acknowledgment &- candidate <= candidateEnd &- candidate
-            && !(marks.contains(.syn.of(!isUpper)) && segment.acknowledgment == starts[!isUpper] &+ 1)
+            && !(hasBegun(!isUpper) && segment.acknowledgment == starts[!isUpper] &+ 1)
+    }
+
+    /// Whether a side began with a SYN that answers nothing. What else anybody sends first does not say who is the client.
+    private func hasBegun(_ isUpper: Bool) -> Bool {
+        marks.contains(.syn.of(isUpper)) && !marks.contains(.answered.of(isUpper))
     }
 
     private mutating func judge(

@@ -53,30 +53,6 @@ import Testing
     }
 }
 
-extension FlowTableTests {
-    /// Where a packet is dropped rather than a flow that may go on, one that was closed makes room: that which was closed first.
-    @Test func closedFlowsMakeRoom() throws {
-        func exchange(_ port: Int, closes: Bool) -> [String] {
-            let (client, server) = ("10.0.0.1:\(port) > 10.0.0.2:80", "10.0.0.2:80 > 10.0.0.1:\(port)")
-            let opening = ["\(client) S seq=0", "\(server) SA seq=0 ack=1", "\(client) A seq=1 ack=1"]
-            return opening
-                + (closes
-                    ? ["\(client) FA seq=1 ack=1", "\(server) FA seq=1 ack=2", "\(client) A seq=2 ack=2"]
-                    : ["\(client) FA seq=1 ack=1", "\(server) A seq=1 ack=2"])
-        }
-        var table = try ElementHarness("FlowTable", "{capacity: 3, idle: 0 s, on_full: drop, reuse: answered}")
-        table.optionalPorts = []
-        let packets =
-            exchange(1, closes: false) + exchange(2, closes: true) + exchange(3, closes: true)
-            + exchange(4, closes: true) + exchange(5, closes: false) + exchange(6, closes: false)
-        let run = try table.run(["in": packets])
-        // 4 takes the place of 2, 5 that of 3, 6 that of 4; nothing has closed then.
-        #expect(run.drops == [:] && run.handler("evicted") == 3 && run.handler("flows") == 0)
-        let more = try table.run(["in": packets + exchange(7, closes: false)])
-        #expect(more.drops == ["table_full": 5] && more.handler("evicted") == 3)
-    }
-}
-
 /// wire -> known, known.miss -> slow -> known.insert
 private struct LoopBench {
     var batch: Int

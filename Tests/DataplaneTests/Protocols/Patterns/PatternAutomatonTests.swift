@@ -139,7 +139,7 @@ import Testing
         var list = PatternList()
         try list.add(#"a\x00\xfF\\\n\r\tz"#)
         try list.add("ü")
-        try list.add(lines: Array("one\r\n\n\\x41 b \nlast".utf8), of: "list")
+        _ = list.add(lines: Array("one\r\n\n\\x41 b \nlast".utf8), of: "list")
         #expect(
             list.patterns == [
                 [0x61, 0, 0xff, 0x5c, 0x0a, 0x0d, 0x09, 0x7a], [0xc3, 0xbc], Array("one".utf8), Array("A b ".utf8),
@@ -160,13 +160,30 @@ import Testing
         #expect(failure?.message == message)
     }
 
+    /// All that is wrong with a file is said, with its lines.
+    @Test func filesAreReadToTheEnd() throws {
+        var list = PatternList()
+        try list.add("abc")
+        let failures = list.add(lines: Array("x\\q\nABC\n\\x1\nend\n".utf8), of: "f")
+        #expect(
+            failures.map(\.message.description).map { $0.prefix(28) } == [
+                "the pattern in line 1 of 'f'", "the pattern in line 3 of 'f'",
+            ]
+        )
+        #expect(list.duplicates(ignoringCase: false).isEmpty)
+        #expect(
+            list.duplicates(ignoringCase: true).map(\.message) == [
+                "the pattern in line 2 of 'f' is the same as the pattern 'abc'"
+            ]
+        )
+    }
+
     @Test func limits() throws {
         var list = PatternList()
         #expect(throws: PatternList.Failure.self) { try list.add(String(repeating: "x", count: 1025)) }
         var lines: [UInt8] = []
         for number in 0..<65_537 { lines += Array("\(number)\n".utf8) }
-        let many = #expect(throws: PatternList.Failure.self) { try list.add(lines: lines, of: "list") }
-        #expect(many?.message == "there are more than 65536 patterns")
+        #expect(list.add(lines: lines, of: "list").map(\.message) == ["there are more than 65536 patterns"])
         let long = (0..<257).map { number in Array("\(number)".utf8) + Array(repeating: UInt8(0), count: 1020) }
         let bytes = #expect(throws: PatternList.Failure.self) { try PatternAutomaton(long, ignoresCase: false) }
         #expect(bytes?.message.hasSuffix("bytes together; 262144 are the most") == true)

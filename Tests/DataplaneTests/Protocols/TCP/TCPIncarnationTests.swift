@@ -16,10 +16,11 @@ import Testing
 
         mutating func see(_ segment: TCPSegment, of end: Int) -> TCPIncarnation.Verdict {
             var verdict = TCPIncarnation.Verdict.same
-            if hasBegun[end] || segment.isACK {
+            if hasBegun != [false, false] {
                 verdict = incarnation.judge(
                     segment,
                     isUpper: end == 1,
+                    isSeen: hasBegun[end],
                     isOtherSeen: hasBegun[1 - end],
                     hasAcknowledged: acknowledged[end] != nil,
                     trustsEnds: trustsEnds,
@@ -27,7 +28,7 @@ import Testing
                 )
             }
             if !hasBegun[end] {
-                incarnation.begin(segment, isUpper: end == 1)
+                incarnation.begin(segment, isUpper: end == 1, isFirst: !hasBegun[1 - end])
                 hasBegun[end] = true
             }
             if segment.isACK, !segment.isRST { acknowledged[end] = segment.acknowledgment }
@@ -73,6 +74,24 @@ import Testing
         // The client does not answer itself.
         var bench = try opened()
         #expect(try bench.see("C S 7000", "C SA 900 7001") == .same)
+    }
+
+    /// Its bytes have left in a stream that it ended, and no other is to be taken for that.
+    @Test func behindARSTAloneASYNBegins() throws {
+        for trustsEnds in [true, false] {
+            for (first, expected) in [
+                ("S RA 500 101 10", TCPIncarnation.Verdict.begins), ("C RA 99 501 10", .begins),
+                ("S RA 500 101", .same),
+                ("S A 500 101 10", .same),
+            ] {
+                var bench = Bench(trustsEnds: trustsEnds)
+                #expect(try bench.see(first, "S RA 510 101") == .same)
+                #expect(try bench.see("C S 100") == expected, "\(first)")
+                // Once only.
+                var other = Bench(trustsEnds: trustsEnds)
+                #expect(try other.see(first, "S A 900 101 5", "C S 100") == .same, "\(first)")
+            }
+        }
     }
 
     @Test func aClosedConnectionGivesWayAtOnce() throws {

@@ -120,29 +120,45 @@ import Testing
         private var next = 0
 
         override init() {
-            let count = connections.reduce(0) { $0 + $1.count + 1 }
+            let count = connections.reduce(0) { $0 + $1.count + 2 }
             memory = .allocate(byteCount: count * Self.stride, alignment: 8)
             super.init()
             sizes.reserveCapacity(count)
             for (connection, ranges) in connections.enumerated() {
                 add(connection, 0, 0..<0, flags: 0x02)
+                answer(connection)
                 for (number, range) in ranges.enumerated() { add(connection, number, range, flags: 0x10) }
             }
         }
 
         deinit { memory.deallocate() }
 
+        /// Writes into the next packet.
+        private func put(_ value: Int, at: Int, _ size: Int) {
+            let packet = memory.baseAddress! + sizes.count * Self.stride
+            for k in 0..<size {
+                packet.storeBytes(
+                    of: UInt8(value >> (8 * (size - 1 - k)) & 255),
+                    toByteOffset: at + k,
+                    as: UInt8.self
+                )
+            }
+        }
+
+        /// Adds the SYN-ACK; the next number behind it is 0, which all others acknowledge.
+        private func answer(_ connection: Int) {
+            add(connection, 0, 0..<0, flags: 0x12)
+            sizes.removeLast()
+            put(0x0aff_ffff, at: 12, 4)
+            put(0x0a00_0000 + connection, at: 16, 4)
+            put(80 << 16 | 4_000, at: 20, 4)
+            put(0xffff_ffff, at: 24, 4)
+            put(Int(initial(connection) &+ 1), at: 28, 4)
+            sizes.append(Self.headers)
+        }
+
         private func add(_ connection: Int, _ number: Int, _ range: Range<Int>, flags: UInt8) {
             let packet = memory.baseAddress! + sizes.count * Self.stride
-            func put(_ value: Int, at: Int, _ size: Int) {
-                for k in 0..<size {
-                    packet.storeBytes(
-                        of: UInt8(value >> (8 * (size - 1 - k)) & 255),
-                        toByteOffset: at + k,
-                        as: UInt8.self
-                    )
-                }
-            }
             packet.initializeMemory(as: UInt8.self, repeating: 0, count: Self.headers)
             put(0x45, at: 0, 1)
             put(Self.headers + range.count, at: 2, 2)

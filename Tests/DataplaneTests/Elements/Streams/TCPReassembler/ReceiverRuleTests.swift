@@ -318,4 +318,38 @@ import Testing
         ]
         #expect(text(try run(packets, "on_gap: wait")) == "good")
     }
+
+    /// What anybody sends where a connection is about to begin, or is followed from midway, opens nothing.
+    @Test(
+        arguments: [
+            [server("PA seq=2004318071 ack=858993459 data=\"x\"")] + handshake,
+            [handshake[0], client("SA seq=2004318071 ack=858993459")] + handshake[1...],
+            [handshake[0], client("SA seq=0 ack=7"), handshake[1], server("R seq=7"), handshake[2]],
+            // It ends behind the SYN, and begins before it.
+            [handshake[0], client("PA seq=4294967290 ack=7 data=\"junk of ten\"")] + handshake[1...],
+            [client("A seq=1 ack=1"), server("A seq=1 ack=1"), client("SA seq=2004318071 ack=858993459")],
+        ]
+    )
+    func aStrangerOpensNothing(_ beginning: [String]) throws {
+        let data = [Self.client("PA seq=1 ack=1 data=\"ask\""), Self.server("PA seq=1 ack=4 data=\"tell\"")]
+        let result = try run(beginning + data)
+        #expect(text(result).hasSuffix("asktell") && text(result).utf8.count <= 8, "\(text(result))")
+    }
+
+    /// A response that was captured before its request, behind a SYN-ACK that was not captured, may acknowledge bytes that are
+    /// still to come.
+    @Test func anAnswerToWhatIsLateOpens() throws {
+        let packets = [
+            Self.handshake[0], Self.server("PA seq=1 ack=4 data=\"tell\""), Self.client("PA seq=1 ack=5 data=\"ask\""),
+        ]
+        #expect(text(try run(packets)).utf8.sorted() == "asktell".utf8.sorted())
+    }
+
+    /// Bytes that came before the answer to the SYN must acknowledge it, too, as the server will find.
+    @Test func bytesBeforeTheAnswerAreJudgedByIt() throws {
+        let forged = Self.client("PA seq=1 ack=3000000007 data=\"evil\"")
+        let data = [Self.client("PA seq=1 ack=1 data=\"good\"")]
+        let result = try run([Self.handshake[0], forged] + Self.handshake[1...] + data, "remember: 64 KiB")
+        #expect(text(result) == "good" && result.drops == ["wrong_ack": 1], "\(text(result)) \(result.drops)")
+    }
 }

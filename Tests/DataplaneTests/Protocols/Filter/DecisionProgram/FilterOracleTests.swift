@@ -38,8 +38,9 @@ import Testing
         let programs = filters.map { compile($0, corpus.linkType) }
         let theirs = filters.map { corpus.oracle.filter($0) }
         for (k, filter) in filters.enumerated() {
+            // libpcap also refuses what it finds to match nothing; here that is a program, of which there is a warning.
             #expect(
-                (programs[k] == nil) == theirs[k].isRefused,
+                (programs[k] == nil || programs[k] == [.reject]) == theirs[k].isRefused,
                 "link type \(corpus.linkType): '\(filter)' is refused by one of us"
             )
         }

@@ -31,7 +31,7 @@ import Testing
             var (own, other) = (directions[side], directions[1 - side])
             let judgement = own.judge(segment, other: &other, isFirst: isFirst, at: time)
             isFirst = false
-            if case .next(let ending) = judgement.place, !own.awaitsAnswer(segment.isSYN, other: other) {
+            if case .next(let ending) = judgement.place, !own.isUnanswered {
                 own.next = segment.end
                 if ending != .none { own.marks.insert(.ended) }
             }
