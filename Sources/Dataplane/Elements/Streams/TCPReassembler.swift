@@ -439,6 +439,7 @@ public final class TCPReassembler: Element {
         }
         var position = judgement.place
         if !wasAnswered, !other.pointee.waiting.isEmpty {
+            if other.pointee.marks.contains(.answered) { dropRefused(place ^ 1, context) }
             drain(place ^ 1, at: turn.now, context)
             // What waited for the other side may have left, too.
             switch position {
@@ -489,7 +490,14 @@ public final class TCPReassembler: Element {
             if segment.isACK, isAhead(segment.acknowledgment, at: place) {
                 return hold(i, segment, ending, at: place, context)
             }
-            if !segment.isRST, own.pointee.isUnanswered { return hold(i, segment, ending, at: place, context) }
+            if segment.isRST {
+                // Its receiver has what waits without a hole before it.
+                if !own.pointee.waiting.isEmpty, !hasHole(own), segment.sequence != own.pointee.waiting.farthest {
+                    return dispatch(i, segment, .ignoredReset, at: place, context)
+                }
+            } else if own.pointee.isUnanswered {
+                return hold(i, segment, ending, at: place, context)
+            }
             if !own.pointee.waiting.isEmpty {
                 resolveOverlap(i, segment, at: place, leaves: true, context)
                 if hasHole(own) { own.pointee.marks.insert(.filled) }
@@ -584,10 +592,7 @@ public final class TCPReassembler: Element {
             if segment.end != own.pointee.next { counters.overlaps &+= 1 }
             p.flags.insert(.overlapped)
         }
-        if own.pointee.marks.contains(.gap) {
-            own.pointee.marks.remove(.gap)
-            p.flags.insert(.gap)
-        }
+        if own.pointee.takesGap() { p.flags.insert(.gap) }
         let size = segment.end &- segment.start
         if max(segment.captured, known) < size {
             // The capture was truncated: what follows comes after a gap that nothing will fill.

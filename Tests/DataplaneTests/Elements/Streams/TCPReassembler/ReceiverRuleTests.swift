@@ -336,13 +336,14 @@ import Testing
         #expect(text(result).hasSuffix("asktell") && text(result).utf8.count <= 8, "\(text(result))")
     }
 
-    /// A response that was captured before its request, behind a SYN-ACK that was not captured, may acknowledge bytes that are
-    /// still to come.
-    @Test func anAnswerToWhatIsLateOpens() throws {
-        let packets = [
-            Self.handshake[0], Self.server("PA seq=1 ack=4 data=\"tell\""), Self.client("PA seq=1 ack=5 data=\"ask\""),
-        ]
-        #expect(text(try run(packets)).utf8.sorted() == "asktell".utf8.sorted())
+    /// Where the SYN-ACK was not captured, the server's bytes are believed once the client has acknowledged something: one that has
+    /// sent only its SYN takes nothing but a SYN-ACK (RFC 9293 section 3.10.7.3).
+    @Test func whatOpensInsteadOfASYNACKComesBehindTheClient() throws {
+        let (ask, tell) = (Self.client("PA seq=1 ack=1 data=\"ask\""), Self.server("PA seq=1 ack=4 data=\"tell\""))
+        #expect(text(try run([Self.handshake[0], ask, tell])) == "asktell")
+        #expect(text(try run([Self.handshake[0], tell, ask])) == "ask")
+        // The answer may have been captured before its question.
+        #expect(text(try run([Self.handshake[0], Self.client("A seq=1 ack=1"), tell, ask])) == "asktell")
     }
 
     /// Bytes that came before the answer to the SYN must acknowledge it, too, as the server will find.
