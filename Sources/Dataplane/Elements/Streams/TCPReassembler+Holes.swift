@@ -112,13 +112,15 @@ extension TCPReassembler {
         }
     }
 
-    /// How long what waits in a direction may do so.
+    /// How long what waits in a direction may do so. What its receiver, if seen, has not acknowledged is nothing that the capture lost:
+    /// for that it waits as long as there is room.
     private func patience(_ place: Int32) -> Int64 {
         let own = directions.state(at: place)
-        let other = directions.state(at: place ^ 1)
         let longest = config.gapTimeout == 0 ? Int64.max : config.gapTimeout
-        let isOneSided = own.pointee.isUnanswered && !other.pointee.marks.contains(.seen)
-        return isOneSided && !remembers && !hasHole(own) ? min(longest, TCPDirection.answerTime) : longest
+        if directions.state(at: place ^ 1).pointee.marks.contains(.seen) || own.pointee.marks.contains(.denied) {
+            return own.pointee.isAcknowledged(before: held.start(of: own.pointee.waiting)) ? longest : .max
+        }
+        return own.pointee.isUnanswered && !remembers && !hasHole(own) ? min(longest, TCPDirection.answerTime) : longest
     }
 
     /// Applies `on_gap` to the oldest hole of a direction. Returns false if the policy is to keep waiting.
@@ -159,7 +161,6 @@ extension TCPReassembler {
     /// Releases segments of a direction that no longer wait; false if all still wait.
     private func advance(_ place: Int32, at time: Int64, _ context: borrowing Context) -> Bool {
         let own = directions.state(at: place)
-        let other = directions.state(at: place ^ 1)
         var isMoving = false
         while var node = held.first(of: own.pointee.waiting) {
             let flags = TCPView(known: context[node.item]).flags
@@ -177,15 +178,6 @@ extension TCPReassembler {
             context.resume(node.item, turn)
             if isSYN, closes || isNew && !isEnded {
                 deliverSYN(&node, own, context)
-                continue
-            }
-            if flags.isACK, node.ending != .rst,
-                !own.pointee.mayBegin(
-                    with: TCPView(known: context[node.item]).acknowledgmentNumber,
-                    other: other.pointee
-                )
-            {
-                context.drop(node.item, Drop.wrongAck)
                 continue
             }
             // Bytes that came later were not there yet when the RST was, so it was not the next then (RFC 5961 section 3.2).
@@ -256,6 +248,31 @@ extension TCPReassembler {
             directions.state(at: side).pointee.marks.insert(.dropped)
             clear(side, for: .flowDropped, context)
         }
+    }
+
+    /// Drops the waiting segments that the receiver did not take, as the answer to their SYN shows: of what it had not sent they could
+    /// acknowledge nothing (RFC 9293 section 3.10.7.4).
+    func dropRefused(_ place: Int32, _ context: borrowing Context) {
+        let own = directions.state(at: place)
+        let other = directions.state(at: place ^ 1)
+        var n = own.pointee.waiting.first
+        var farthest = own.pointee.next
+        while n >= 0 {
+            let node = held.nodes[Int(n)]
+            let tcp = TCPView(known: context[node.item])
+            if tcp.flags.isACK, node.ending != .rst,
+                !own.pointee.mayBegin(with: tcp.acknowledgmentNumber, other: other.pointee)
+            {
+                held.remove(n, from: &own.pointee.waiting)
+                context.resume(node.item, turn)
+                context.drop(node.item, Drop.wrongAck)
+            } else {
+                farthest = TCPSequence.later(farthest, node.end)
+            }
+            n = node.next
+        }
+        own.pointee.waiting.farthest = farthest
+        if own.pointee.waiting.isEmpty { removeFromHoleList(place) }
     }
 
     /// Drops the waiting segments of a direction.

@@ -24,8 +24,8 @@
 ///   acknowledges everything sent, begins where the other side's acknowledgments are, or is the first packet of its connection
 ///   and has ACK and payload; its payload belongs to the stream;
 /// - acknowledgments must be no older than the window (RFC 5961 section 5.2), and before the SYN of the other side is acknowledged
-///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took; so must
-///   what opens a direction whose SYN-ACK was not captured;
+///   none may be of anything before it; a SYN-ACK must answer the SYN that was seen, and of two the client tells which it took; what
+///   opens a direction whose SYN-ACK was not captured comes behind an acknowledgment of the client;
 /// - segments must have an MD5 or AO option (RFC 2385, RFC 5925) if the SYN had one, and none if not;
 /// - bytes wait for the answer to their SYN, and those in the SYN count as far as it acknowledges them;
 /// - with `checksum: verify` the TCP checksum must be correct, and with `min_ttl` the packet's TTL must be at least that.
@@ -39,14 +39,14 @@
 ///
 /// Packets may have been captured in a different order than they were sent, such as a response before its request. So a packet
 /// that acknowledges bytes of the other side waits, as if behind a hole, until these have left: packets leave in order of cause
-/// and effect. Bytes that the capture lost thus hold both sides back, for `gap_timeout` at most. This does not apply if
+/// and effect. Bytes that the capture lost thus hold both sides back, until `gap_timeout` is over. This does not apply if
 /// `on_gap` is wait, and nothing is awaited from a side that was not captured; only the answer to a SYN is, for 3 s, or with `remember`
 /// for `gap_timeout`.
 ///
 /// If waiting segments overlap and differ, `overlap` decides whose bytes count; bytes that have left cannot change. `on_gap`
 /// decides about missing bytes:
-/// - `skip`: when a direction has waited for `gap_timeout`, holds more than `flow_bytes` or `flow_segments`, or ends, the hole
-///   is skipped and the packet after it is marked;
+/// - `skip`: when a direction has waited for `gap_timeout` and its receiver, if seen, has acknowledged what is missing, holds more
+///   than `flow_bytes` or `flow_segments`, or ends, the hole is skipped and the packet after it is marked;
 /// - `wait`: holes are waited for; what no longer fits, and what waits at the end, is dropped;
 /// - `drop_flow`: where `skip` would skip a hole, the rest of the connection is dropped.
 ///
@@ -147,7 +147,7 @@ public final class TCPReassembler: Element {
             "gap_timeout",
             duration: \.gapTimeout,
             in: 0...86_400_000_000_000,
-            "how long missing bytes are waited for while their connection goes on; 0 = for ever"
+            "how long bytes that the capture lost are waited for while their connection goes on; 0 = for ever"
         ),
         .init("flow_bytes", size: \.flowBytes, in: 1...1_073_741_824, "bytes one direction may hold"),
         .init("flow_segments", \.flowSegments, in: 1...65_536, "segments one direction may hold"),
@@ -439,6 +439,7 @@ public final class TCPReassembler: Element {
         }
         var position = judgement.place
         if !wasAnswered, !other.pointee.waiting.isEmpty {
+            if other.pointee.marks.contains(.answered) { dropRefused(place ^ 1, context) }
             drain(place ^ 1, at: turn.now, context)
             // What waited for the other side may have left, too.
             switch position {
@@ -489,7 +490,14 @@ public final class TCPReassembler: Element {
             if segment.isACK, isAhead(segment.acknowledgment, at: place) {
                 return hold(i, segment, ending, at: place, context)
             }
-            if !segment.isRST, own.pointee.isUnanswered { return hold(i, segment, ending, at: place, context) }
+            if segment.isRST {
+                // Its receiver has what waits without a hole before it.
+                if !own.pointee.waiting.isEmpty, !hasHole(own), segment.sequence != own.pointee.waiting.farthest {
+                    return dispatch(i, segment, .ignoredReset, at: place, context)
+                }
+            } else if own.pointee.isUnanswered {
+                return hold(i, segment, ending, at: place, context)
+            }
             if !own.pointee.waiting.isEmpty {
                 resolveOverlap(i, segment, at: place, leaves: true, context)
                 if hasHole(own) { own.pointee.marks.insert(.filled) }
@@ -584,10 +592,7 @@ public final class TCPReassembler: Element {
             if segment.end != own.pointee.next { counters.overlaps &+= 1 }
             p.flags.insert(.overlapped)
         }
-        if own.pointee.marks.contains(.gap) {
-            own.pointee.marks.remove(.gap)
-            p.flags.insert(.gap)
-        }
+        if own.pointee.takesGap() { p.flags.insert(.gap) }
         let size = segment.end &- segment.start
         if max(segment.captured, known) < size {
             // The capture was truncated: what follows comes after a gap that nothing will fill.

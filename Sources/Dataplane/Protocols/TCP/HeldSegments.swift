@@ -147,11 +147,14 @@ final class HeldSegments {
 
     /// Removes the first segment of a direction, which must have one.
     @discardableResult
-    func removeFirst(from list: inout List) -> Node {
-        let n = list.first
+    func removeFirst(from list: inout List) -> Node { remove(list.first, from: &list) }
+
+    /// Removes one of the segments of a direction; its farthest end stays.
+    @discardableResult
+    func remove(_ n: Int32, from list: inout List) -> Node {
         let node = nodes[Int(n)]
-        list.first = node.next
-        if list.first < 0 { list.last = -1 } else { nodes[Int(list.first)].previous = -1 }
+        if node.previous < 0 { list.first = node.next } else { nodes[Int(node.previous)].next = node.next }
+        if node.next < 0 { list.last = node.previous } else { nodes[Int(node.next)].previous = node.previous }
         list.count -= 1
         list.bytes &-= Int32(truncatingIfNeeded: node.end &- node.start)
         free.give(n)

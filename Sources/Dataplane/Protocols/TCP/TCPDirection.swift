@@ -41,8 +41,10 @@ struct TCPDirection: BitwiseCopyable {
     var sent = SentBytes.List()
     /// What the other side acknowledged instead of the SYN; valid with `denied`.
     var denial: UInt32 = 0
+    /// The number behind the last byte that left before a SYN-ACK opened the direction anew; valid with `anew`.
+    private var left: UInt32 = 0
     /// Fills the line, so that no direction shares one with another.
-    private var padding: (UInt32, UInt32, UInt32) = (0, 0, 0)
+    private var padding: (UInt32, UInt32) = (0, 0)
 
     struct Marks: OptionSet, BitwiseCopyable {
         var rawValue: UInt32
@@ -80,6 +82,10 @@ struct TCPDirection: BitwiseCopyable {
         static var denied: Marks { Marks(rawValue: 262144) }
         /// Segments that do not follow the SYN wait until the other side acknowledges them, or the SYN; `next` is before them.
         static var elsewhere: Marks { Marks(rawValue: 524288) }
+        /// A SYN-ACK opened the direction anew after bytes of it had left, and none has left since.
+        static var anew: Marks { Marks(rawValue: 1 << 20) }
+        /// There was a gap behind these.
+        static var gapBefore: Marks { Marks(rawValue: 1 << 21) }
         /// A hole was filled while segments waited behind it.
         static var filled: Marks { Marks(rawValue: 32768) }
         /// Marks that may accompany `synced` and `seen` without requiring more than a check of the next segment's sequence
@@ -180,7 +186,7 @@ struct TCPDirection: BitwiseCopyable {
         if isRepeatedSYN(segment) {
             // Of two answers to one SYN, the client tells which it took.
             if segment.isSYNACK, marks.intersection([.synSeen, .answered]) == .synSeen, other.marks.contains(.synSeen) {
-                _ = open(segment, other: &other)
+                _ = open(segment, other: &other, at: time)
             }
             return Judgement(place: .repeatedSYN)
         }
@@ -188,7 +194,7 @@ struct TCPDirection: BitwiseCopyable {
             let place = place(of: segment)
             if !isCurrent(segment, place) { return Judgement(place: place) }
         }
-        let movesOther = open(segment, other: &other)
+        let movesOther = open(segment, other: &other, at: time)
         return Judgement(place: place(of: segment), movesOther: movesOther)
     }
 
@@ -221,7 +227,9 @@ struct TCPDirection: BitwiseCopyable {
         }
         let opens = marks.isDisjoint(with: [.synced, .ackSeen])
         if segment.isACK, !segment.isRST, !other.mayTake(acknowledgmentOf: segment, opens: opens) { return .wrongAck }
-        guard let timestamp = segment.timestamp, !marks.contains(.untimed), !segment.isRST, !isRepeatedSYN(segment),
+        // A SYN that opens the direction says what time it is.
+        guard let timestamp = segment.timestamp, !marks.contains(.untimed), segment.isACK, !segment.isSYN,
+            !segment.isRST,
             !isElsewhere
         else {
             return nil
@@ -251,11 +259,11 @@ struct TCPDirection: BitwiseCopyable {
                     || !segment.isSYN && number &- next <= end &- next
             }
             // Before its SYN is acknowledged, anything before the first byte is refused (RFC 9293 sections 3.10.7.3, 3.10.7.4).
-            // A SYN-ACK must acknowledge no more than the SYN and its bytes. What comes instead of one that was not captured may
-            // acknowledge what was not either, but not anything: otherwise anybody could say where the other side begins.
+            // A SYN-ACK must acknowledge no more than the SYN and its bytes. Where none was captured, nothing else opens the other
+            // direction until this side has acknowledged something: otherwise anybody could say where that begins.
             if segment.isSYN { return number &- start <= end &- start }
-            if opens { return number &- start <= TCPDirection.leastWindow }
-            return !TCPSequence.precedes(number, start) || isRival(number)
+            if opens { return false }
+            return number &- start <= (end &- start) &+ TCPDirection.leastWindow || isRival(number)
         }
         // RFC 5961 section 5.2.
         guard marks.contains(.unacknowledgedKnown), !segment.isSYN else { return true }
@@ -276,24 +284,43 @@ struct TCPDirection: BitwiseCopyable {
     /// Whether what waits, and what has left, is of another connection than a segment.
     func isLeftBehind(by segment: TCPSegment, other: TCPDirection) -> Bool {
         if isOpenedAnew(by: segment, other: other) { return true }
-        return marks.contains(.elsewhere) && !waiting.isEmpty && segment.isACK && !segment.isRST && !segment.isSYN
-            && (follows(segment) || goesOn(segment))
+        if waiting.isEmpty || !isUnanswered || !segment.isACK || segment.isRST || segment.isSYN { return false }
+        return marks.contains(.elsewhere) ? follows(segment) || goesOn(segment) : !hasBegun && goesOn(segment)
     }
 
     /// Whether a SYN-ACK opens the direction although something came before it, which is nowhere near.
     private func isOpenedAnew(by segment: TCPSegment, other: TCPDirection) -> Bool {
         segment.isSYNACK && marks.intersection([.seen, .synSeen, .ended]) == .seen && other.isUnanswered
             && !other.hasBegun
-            && segment.acknowledgment &- other.start <= other.end &- other.start
+            && segment.isHeaderRight && other.mayTake(acknowledgmentOf: segment, opens: true)
             && next &- segment.start > TCPDirection.leastWindow
     }
 
-    /// Forgets all but that bytes have left.
+    /// Forgets all but which bytes have left.
     private mutating func beginAnew() {
-        let isBegun = marks.contains(.synced) && !marks.contains(.tentative)
-        marks = isBegun ? .gap : []
+        if marks.contains(.anew) {
+            marks.formIntersection([.gap, .anew, .gapBefore])
+        } else if marks.intersection([.synced, .tentative]) == .synced, !marks.contains(.synSeen) || hasBegun {
+            left = next
+            marks = marks.contains(.gap) ? [.gap, .anew, .gapBefore] : [.gap, .anew]
+        } else {
+            marks = []
+        }
         windowShift = 14
         window = 0
+    }
+
+    /// The next byte is at a number, or behind those from there that left before the direction was opened anew.
+    private mutating func move(to number: UInt32) {
+        next = marks.contains(.anew) && left &- number <= TCPDirection.leastWindow ? left : number
+    }
+
+    /// Whether the next packet to leave is to be marked as behind a gap; it is the only one.
+    mutating func takesGap() -> Bool {
+        if !marks.contains(.gap) { return false }
+        let isBack = marks.intersection([.anew, .gapBefore]) == .anew && next == left
+        marks.subtract([.gap, .anew, .gapBefore])
+        return !isBack
     }
 
     /// Whether the receiver takes the acknowledgment of a segment that waited, if it is the first that leaves: it is of what the other
@@ -323,7 +350,7 @@ struct TCPDirection: BitwiseCopyable {
             marks.remove(.elsewhere)
         } else if !segment.isRST, !hasBegun {
             if goesOn(segment) { giveUpSYN(other: &other) } else { marks.insert(.elsewhere) }
-            next = segment.start
+            move(to: segment.start)
         }
     }
 
@@ -362,7 +389,11 @@ struct TCPDirection: BitwiseCopyable {
     /// Whether the segment begins at the receiver's next byte, or brings bytes from there on, and acknowledges what was sent.
     private func isTakenAtOnce(_ segment: TCPSegment, other: TCPDirection, isCausal: Bool) -> Bool {
         guard marks.contains(.synced) else { return true }
-        if segment.isACK, isCausal, other.isAwaited, TCPSequence.precedes(other.next, segment.acknowledgment) {
+        if isCausal, other.isAwaited, TCPSequence.precedes(other.next, segment.acknowledgment) { return false }
+        // Some receivers, Linux among them, look no further at one with an old acknowledgment.
+        if other.marks.contains(.unacknowledgedKnown),
+            TCPSequence.precedes(segment.acknowledgment, other.unacknowledged)
+        {
             return false
         }
         return segment.start == next
@@ -382,11 +413,11 @@ struct TCPDirection: BitwiseCopyable {
     /// nothing of it that was seen until now was taken.
     @discardableResult
     @inline(__always)
-    mutating func open(_ segment: TCPSegment, other: inout TCPDirection) -> Bool {
+    mutating func open(_ segment: TCPSegment, other: inout TCPDirection, at time: Int64 = 0) -> Bool {
         var movesOther = false
         if segment.isSYN {
             if !marks.contains(.synSeen) {
-                movesOther = open(syn: segment, other: &other)
+                movesOther = open(syn: segment, other: &other, at: time)
             } else if segment.isSYNACK, segment.start != start, !marks.contains(.answered) {
                 marks.insert(.rivalled)
                 rival = segment.start
@@ -405,7 +436,8 @@ struct TCPDirection: BitwiseCopyable {
             marks.remove(.tentative)
         }
         marks.insert(.seen)
-        if !segment.isACK { return movesOther }
+        // What belongs to another connection than the SYN says nothing of the other side.
+        if !segment.isACK || marks.contains(.elsewhere) { return movesOther }
         offer(window: segment.window, isSYN: segment.isSYN, to: &other)
         return other.note(acknowledgment: segment.acknowledgment, by: &self) || movesOther
     }
@@ -428,7 +460,7 @@ struct TCPDirection: BitwiseCopyable {
             isMoved = !isAnswer && !hasBegun && (isRival(number) || marks.contains(.doubtful))
             if isMoved {
                 start = isRival(number) ? rival : number
-                next = start
+                move(to: start)
             }
             if isAnswer || isMoved {
                 marks.insert(.answered)
@@ -449,15 +481,15 @@ struct TCPDirection: BitwiseCopyable {
     }
 
     /// Records a SYN; true if `other` began with what does not answer it.
-    private mutating func open(syn segment: TCPSegment, other: inout TCPDirection) -> Bool {
+    private mutating func open(syn segment: TCPSegment, other: inout TCPDirection, at time: Int64) -> Bool {
         var movesOther = false
         if !marks.contains(.synced) || marks.contains(.tentative) { next = segment.start }
-        if !marks.contains(.seen), next != segment.start, !segment.isACK, other.marks.contains(.synSeen),
-            !other.hasBegun
+        if !marks.contains(.seen), next != segment.start, !segment.isACK,
+            other.marks.intersection([.synSeen, .ended]) == .synSeen, !other.hasBegun
         {
             // A SYN-ACK was captured first, and does not answer this SYN: nobody takes it (RFC 9293 section 3.10.7.3).
             next = segment.start
-            other.marks.subtract([.synced, .synSeen, .seen, .signed, .untimed])
+            other.beginAnew()
             marks.subtract([.ackSeen, .unacknowledgedKnown])
             movesOther = true
         }
@@ -467,6 +499,11 @@ struct TCPDirection: BitwiseCopyable {
             marks.subtract([.ackSeen, .unacknowledgedKnown])
         }
         if marks.contains(.unacknowledgedKnown), unacknowledged == start { marks.insert(.answered) }
+        if let timestamp = segment.timestamp, !marks.contains(.untimed) {
+            self.timestamp = timestamp
+            stamped = time
+            marks.insert(.timestamps)
+        }
         marks.formUnion([.synced, .synSeen])
         marks.remove(.tentative)
         if segment.isSigned { marks.insert(.signed) }
@@ -552,6 +589,13 @@ struct TCPDirection: BitwiseCopyable {
     /// How far its sender may be ahead of what is known to have arrived, in bytes.
     private var reach: Int32 {
         Int32(min(max(window &* 2, TCPDirection.leastWindow), TCPDirection.mostWindow))
+    }
+
+    /// Whether the receiver has acknowledged the hole before a segment that waits, or the next byte where there is none.
+    func isAcknowledged(before start: UInt32?) -> Bool {
+        guard marks.contains(.ackSeen) else { return false }
+        if let start, TCPSequence.precedes(next, start) { return !TCPSequence.precedes(acknowledged, start) }
+        return TCPSequence.precedes(next, acknowledged)
     }
 
     // MARK: Cause and effect

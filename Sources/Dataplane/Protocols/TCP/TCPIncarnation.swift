@@ -8,7 +8,7 @@
 /// if anybody could end it so, he could blind whoever follows it. So such a SYN is a candidate, and is believed:
 /// - at once, if both sides have sent FIN and acknowledged the other's, or one has sent a RST that the other takes;
 /// - at once, if nothing of the other side was captured, so that no answer will be;
-/// - at once, if nothing but a RST came before, whose bytes have ended a stream;
+/// - at once, if nothing but a FIN or a RST with bytes came before, with which a stream began and ended;
 /// - when the other side answers it, with SYN and ACK or, if ends are trusted, with RST and ACK.
 ///
 /// Every side is `false` for the lower end of the flow's key, `true` for the upper one.
@@ -41,8 +41,8 @@ struct TCPIncarnation: BitwiseCopyable {
         static var opening: Marks { Marks(rawValue: 2048) }
         /// The SYN that the side began with was an answer.
         static var answered: Marks { Marks(rawValue: 4096) }
-        /// Nothing but RSTs was seen, the first with bytes.
-        static var resetOnly: Marks { Marks(rawValue: 16384) }
+        /// The first segment was a FIN, or a RST with bytes, and nothing but RSTs followed.
+        static var endOnly: Marks { Marks(rawValue: 16384) }
 
         /// The mark of one end.
         func of(_ isUpper: Bool) -> Marks { isUpper ? Marks(rawValue: rawValue << 1) : self }
@@ -67,7 +67,7 @@ struct TCPIncarnation: BitwiseCopyable {
     private(set) var marks: Marks = []
 
     /// Whether every segment has to be judged, not only those with SYN, FIN or RST.
-    var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening, .resetOnly]) }
+    var judgesAll: Bool { !marks.isDisjoint(with: [.fin, .fin.of(true), .opening, .endOnly]) }
 
     /// Whether nothing more can come of it but what is late.
     private var isClosed: Bool {
@@ -79,7 +79,9 @@ struct TCPIncarnation: BitwiseCopyable {
     /// - Parameter isFirst: nothing of the other end was seen before.
     mutating func begin(_ segment: TCPSegment, isUpper: Bool, isFirst: Bool) {
         starts[isUpper] = segment.isSYN ? segment.sequence : segment.sequence &- 1
-        if isFirst, segment.isRST, segment.size > 0 { marks.insert(.resetOnly) }
+        if isFirst, segment.isRST ? segment.size > 0 : segment.isFIN && (segment.isACK || !segment.isSYN) {
+            marks.insert(.endOnly)
+        }
         guard segment.isSYN else { return }
         marks.insert(.syn.of(isUpper))
         if segment.isACK { marks.insert(.answered.of(isUpper)) }
@@ -113,8 +115,8 @@ struct TCPIncarnation: BitwiseCopyable {
             return isSeen || segment.isACK
                 ? judge(reset: segment, isUpper: isUpper, trustsEnds: trustsEnds, next) : .same
         }
-        if marks.contains(.resetOnly) {
-            marks.remove(.resetOnly)
+        if marks.contains(.endOnly) {
+            marks.remove(.endOnly)
             if segment.isSYN, !segment.isACK { return .begins }
         }
         // The first segment of an end may answer a SYN.

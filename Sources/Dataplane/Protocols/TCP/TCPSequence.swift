@@ -11,7 +11,7 @@ enum TCPSequence {
     @inline(__always)
     static func later(_ a: UInt32, _ b: UInt32) -> UInt32 { precedes(a, b) ? b : a }
 
-    /// Whether `a` comes before `b`.
+    /// Whether `a` comes before `b`. Of two numbers 2^31 apart neither does.
     @inline(__always)
-    static func precedes(_ a: UInt32, _ b: UInt32) -> Bool { distance(a, from: b) < 0 }
+    static func precedes(_ a: UInt32, _ b: UInt32) -> Bool { distance(b, from: a) > 0 }
 }

@@ -336,13 +336,107 @@ import Testing
         #expect(text(result).hasSuffix("asktell") && text(result).utf8.count <= 8, "\(text(result))")
     }
 
-    /// A response that was captured before its request, behind a SYN-ACK that was not captured, may acknowledge bytes that are
-    /// still to come.
-    @Test func anAnswerToWhatIsLateOpens() throws {
-        let packets = [
-            Self.handshake[0], Self.server("PA seq=1 ack=4 data=\"tell\""), Self.client("PA seq=1 ack=5 data=\"ask\""),
+    /// Ends, stamps and resets from nowhere, before the SYN or between it and its answer.
+    private static let strangers: [(at: Int, words: [String], isTimed: Bool)] = [
+        (0, [server("FA seq=2004318071 ack=858993459")], false),
+        (0, [server("RA seq=2004318071 ack=858993459 len=1")], false),
+        (0, [server("SA seq=2004318071 ack=858993459 ts=1000000/0")], true),
+        (0, [client("A seq=2004318071 ack=858993459 ts=1000000/0")], true),
+        (1, [server("A seq=2004318071 ack=1 ts=1000000/0")], true),
+        (1, [client("A seq=2004318071 ack=7"), server("R seq=7")], false),
+        (1, [server("FA seq=2004318071 ack=1")], false),
+        (1, [server("PA seq=2004318071 ack=1 len=1")], false),
+    ]
+
+    @Test(arguments: strangers.indices) func aStrangerEndsNothing(_ number: Int) throws {
+        let (place, words, isTimed) = Self.strangers[number]
+        let ts = isTimed ? " ts=2/1" : ""
+        var packets = isTimed ? Self.timed : Self.handshake
+        packets.insert(contentsOf: words, at: place)
+        packets.append(Self.client("PA seq=1 ack=1 data=\"ask\"" + ts))
+        packets.append(Self.server("PA seq=1 ack=4 data=\"tell\"" + ts))
+        let result = try run(packets)
+        #expect(text(result).hasSuffix("asktell") && text(result).utf8.count <= 8, "\(words): \(text(result))")
+    }
+
+    /// Where both sides go on, a SYN has begun nothing, whatever came with it.
+    @Test(
+        arguments: [
+            [client("SF seq=2004318071"), server("A seq=1 ack=1")],
+            [client("SP seq=2004318071 len=1"), server("A seq=1 ack=1")],
+            [client("S seq=2004318071"), client("PA seq=2004318072 ack=7 len=1"), server("A seq=1 ack=1")],
+            [client("A seq=1 ack=1"), server("SF seq=2004318071"), client("A seq=1 ack=1"), server("A seq=1 ack=1")],
         ]
-        #expect(text(try run(packets)).utf8.sorted() == "asktell".utf8.sorted())
+    )
+    func whatBothSidesContradictIsGivenUp(_ beginning: [String]) throws {
+        let data = [
+            Self.client("PA seq=1 ack=1 data=\"ask\" time=9s"), Self.server("PA seq=1 ack=4 data=\"tell\""),
+        ]
+        #expect(text(try run(beginning + data)) == "asktell")
+    }
+
+    /// Where the SYN-ACK was not captured, the server's bytes are believed once the client has acknowledged something: one that has
+    /// sent only its SYN takes nothing but a SYN-ACK (RFC 9293 section 3.10.7.3).
+    @Test func whatOpensInsteadOfASYNACKComesBehindTheClient() throws {
+        let (ask, tell) = (Self.client("PA seq=1 ack=1 data=\"ask\""), Self.server("PA seq=1 ack=4 data=\"tell\""))
+        #expect(text(try run([Self.handshake[0], ask, tell])) == "asktell")
+        #expect(text(try run([Self.handshake[0], tell, ask])) == "ask")
+        // The answer may have been captured before its question.
+        #expect(text(try run([Self.handshake[0], Self.client("A seq=1 ack=1"), tell, ask])) == "asktell")
+    }
+
+    /// What is 2^31 away is neither before nor behind, and what the receiver looks no further at sets no timestamp.
+    @Test(
+        arguments: [
+            client("FA seq=2147483649 ack=1"), client("A seq=2147483649 ack=1 ts=1000000/1"),
+            client("seq=1 ts=1000000/1"),
+        ]
+    )
+    func nothingFollowsFromWhatIsNotTaken(_ forged: String) throws {
+        for opening in [Self.handshake, Self.timed] {
+            let ts = opening == Self.timed ? " ts=2/1" : ""
+            let packets = [forged, Self.client("PA seq=1 ack=1 data=\"good\"" + ts)]
+            #expect(text(try run(opening + packets)) == "good", "\(forged)")
+        }
+    }
+
+    /// Linux, for one, ends with a segment whose acknowledgment is old before it reads its timestamp.
+    @Test func anOldAcknowledgmentSetsNoTimestamp() throws {
+        let packets = [
+            Self.server("PA seq=1 ack=1 ts=2/1 data=\"hello\""), Self.client("A seq=1 ack=6 ts=2/2"),
+            Self.client("A seq=1 ack=3 ts=1000000/2"), Self.client("PA seq=1 ack=6 ts=3/2 data=\"you\""),
+        ]
+        #expect(text(try run(Self.timed + packets)) == "helloyou")
+    }
+
+    /// A hole before which the receiver stands, as its acknowledgments show, is nothing that the capture lost.
+    @Test(arguments: [true, false]) func aHoleIsSkippedWhereTheReceiverHasItsBytes(_ hasThem: Bool) throws {
+        let packets = [
+            Self.client("PA seq=1 ack=1 data=\"one\" time=2s"), Self.server("A seq=1 ack=4"),
+            Self.client("PA seq=900000 ack=1 data=\"?\""),
+            Self.server("A seq=1 ack=\(hasThem ? 900_001 : 4) time=200s"),
+            Self.client("PA seq=4 ack=1 data=\"two\""), Self.server("A seq=1 ack=7"),
+        ]
+        let result = try run(Self.handshake + packets)
+        #expect(text(result) == (hasThem ? "one?" : "onetwo?"))
+        #expect(result.handler("gaps") == 1)
+    }
+
+    /// Of a side whose answers were not captured, a RST counts behind what waits for them.
+    @Test func aResetBeforeWhatWaitsIsOld() throws {
+        let data = [Self.handshake[0], Self.handshake[2], Self.client("PA seq=1 ack=1 data=\"abc\"")]
+        #expect(text(try run(data + [Self.client("R seq=1"), Self.client("PA seq=4 ack=1 data=\"def\"")])) == "abcdef")
+        #expect(text(try run(data + [Self.client("R seq=4"), Self.client("PA seq=4 ack=1 data=\"def\"")])) == "abc")
+    }
+
+    /// A decoy that waits for the answer does not settle an overlap with what comes behind that.
+    @Test func theAnswerDropsDecoys() throws {
+        let packets = [
+            Self.handshake[0], Self.client("PA seq=2 ack=3000000000 data=\"vil\""), Self.handshake[1],
+            Self.client("PA seq=1 ack=1 data=\"good\""),
+        ]
+        let result = try run(packets)
+        #expect(text(result) == "good" && result.drops == ["wrong_ack": 1] && result.handler("conflicts") == 0)
     }
 
     /// Bytes that came before the answer to the SYN must acknowledge it, too, as the server will find.
