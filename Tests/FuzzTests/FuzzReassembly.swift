@@ -343,9 +343,8 @@ enum FuzzReassembly {
                     let distance = TCPSequence.distance(piece.sequence, from: direction.next)
                     // A hole of nearly 2 GiB and what the capture cut off before it are more than half of all numbers. What came before
                     // the SYN-ACK, and is nowhere near, was of another connection.
-                    let isElsewhere =
-                        distance > 0
-                        || TCPSequence.distance(piece.sequence, from: direction.end) < -Int32(TCPDirection.leastWindow)
+                    let fromEnd = TCPSequence.distance(piece.sequence, from: direction.end)
+                    let isElsewhere = distance > 0 || fromEnd > 0 || fromEnd < -Int32(TCPDirection.leastWindow)
                     require(
                         piece.hasGap ? isElsewhere : distance == 0,
                         "bytes out of order in stream \(stream): \(piece.sequence), not \(direction.next)"
