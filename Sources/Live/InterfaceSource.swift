@@ -110,6 +110,9 @@ public class InterfaceSource: PacketSource {
         latest = time
         counters.pointee.packets &+= 1
         counters.pointee.bytes &+= UInt64(frame.wireLength)
+        counters.pointee.measure(captured: frame.length, wire: frame.wireLength)
+        counters.pointee.first = min(counters.pointee.first, time)
+        counters.pointee.last = time
     }
 
     /// A packet as the kernel hands it over.

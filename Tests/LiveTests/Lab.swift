@@ -53,9 +53,9 @@ final class Lab {
     }
 
     /// The content of a file that commands have written.
-    func text(_ file: String) throws -> String {
-        String(decoding: try Data(contentsOf: scratch.appending(path: file)), as: UTF8.self)
-    }
+    func text(_ file: String) throws -> String { String(decoding: try bytes(file), as: UTF8.self) }
+
+    func bytes(_ file: String) throws -> Data { try Data(contentsOf: scratch.appending(path: file)) }
 
     func write(_ text: String, to file: String) throws { try Data(text.utf8).write(to: scratch.appending(path: file)) }
 
