@@ -175,6 +175,7 @@ public enum Attack: String, CaseIterable, Sendable {
                 Attack.client(0),
                 MadePacket.Flags.ack,
                 seq: UInt32(1 + answered * response.utf8.count),
+                ack: UInt32(1 + (answered + 1) * each),
                 Array(response.utf8)
             )
         case .openRequest:
@@ -224,17 +225,23 @@ public enum Attack: String, CaseIterable, Sendable {
     private static let heads = String(repeating: "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nB b\r\n", count: 20)
     private static let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    /// Packet `k` of the one hostile connection: a SYN, then bytes at `position` of its stream.
+    /// Packet `k` of the one hostile connection: the server's SYN-ACK, then bytes at `position` of the client's stream.
     private func data(_ k: Int, _ position: Int, _ bytes: [UInt8]) -> [UInt8] {
         k == 0
-            ? MadePacket.tcp(Attack.client(0), Attack.server, MadePacket.Flags.syn, seq: 0)
+            ? Attack.answer(to: Attack.client(0))
             : MadePacket.tcp(
                 Attack.client(0),
                 Attack.server,
                 MadePacket.Flags.ack,
                 seq: UInt32(truncatingIfNeeded: 1 + position),
+                ack: 1,
                 bytes
             )
+    }
+
+    /// The SYN-ACK for a client that began with 0.
+    private static func answer(to client: MadePacket.End) -> [UInt8] {
+        MadePacket.tcp(server, client, MadePacket.Flags.syn | MadePacket.Flags.ack, seq: 0, ack: 1)
     }
 
     /// Packet `k` of the one hostile connection, which says `first` once and `rest` again and again.
@@ -278,11 +285,13 @@ public enum Attack: String, CaseIterable, Sendable {
             // A later fragment shows no ports.
             let isWhole = number(6, 2) & 0x1fff == 0
             var client = MadePacket.End(address: UInt32(number(12, 4)), port: isWhole ? UInt16(number(20, 2)) : 1024)
-            if client.port == Attack.server.port { client = Attack.client(0) }
+            let isAnswer = client.port == Attack.server.port
+            if isAnswer { client = Attack.client(0) }
             let size = max(0, attack.count - 40)
             let key = UInt64(client.address) << 16 | UInt64(client.port)
             var flow = flows[key] ?? Flow()
             defer { flows[key] = flow }
+            if size == 0, isAnswer { return Attack.answer(to: client) }
             if size == 0 { return MadePacket.tcp(client, Attack.server, MadePacket.Flags.syn, seq: 0) }
             if flow.isAsking {
                 flow.isAsking = false
