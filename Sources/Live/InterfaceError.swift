@@ -35,7 +35,8 @@ public struct InterfaceError: Error, Sendable, Equatable, CustomStringConvertibl
         case EPERM, EACCES:
             self.init(
                 interface: interface,
-                reason: "no right to \(what); it takes CAP_NET_RAW: run as root, or 'setcap cap_net_raw+ep' on the program",
+                reason:
+                    "no right to \(what); it takes CAP_NET_RAW: run as root, or 'setcap cap_net_raw+ep' on the program",
                 kind: .forbidden
             )
         default:

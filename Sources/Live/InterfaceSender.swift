@@ -19,6 +19,7 @@ public final class InterfaceSender: PacketDestination {
     private let messages: UnsafeMutablePointer<clinux_message>
     private let cutter: SegmentCutter
 
+    /// Opens an interface to send on; it may be down.
     public init(_ name: String) throws(InterfaceError) {
         let interface = try Interface(name)
         linkType = interface.linkType
@@ -78,7 +79,9 @@ public final class InterfaceSender: PacketDestination {
         var fault: SendFault?
         while next < pieces.count {
             let n = min(InterfaceSender.most, pieces.count - next)
-            for k in 0..<n { vectors[k] = iovec(iov_base: pieces[next + k].baseAddress, iov_len: pieces[next + k].count) }
+            for k in 0..<n {
+                vectors[k] = iovec(iov_base: pieces[next + k].baseAddress, iov_len: pieces[next + k].count)
+            }
             send(n) { fault = $1 }
             next += n
         }

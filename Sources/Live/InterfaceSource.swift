@@ -36,7 +36,8 @@ public class InterfaceSource: PacketSource {
         guard let linkType = interface.linkType else {
             throw InterfaceError(
                 interface: interface.name,
-                reason: "its frames are of a kind that is not read here; 'tcpdump -i \(interface.name) -w - | spillway run' may do"
+                reason:
+                    "its frames are of a kind that is not read here; 'tcpdump -i \(interface.name) -w - | spillway run' may do"
             )
         }
         self.linkType = linkType

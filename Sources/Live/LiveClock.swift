@@ -37,6 +37,7 @@ public final class LiveClock: Clock {
         return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 
+    /// Waits until packets come or a moment has come, at most 100 ms; returns the time then.
     public func wait(until time: Int64) -> Int64? {
         var now = now
         if deadline == 0 { deadline = now + LiveClock.patience }

@@ -47,7 +47,9 @@ final class RingSource: InterfaceSource {
 
     private var block: UnsafeMutablePointer<tpacket_hdr_v1> {
         let start = ring.baseAddress! + number &* RingSource.blockBytes
-        return (start + MemoryLayout<tpacket_block_desc>.offset(of: \.hdr)!).assumingMemoryBound(to: tpacket_hdr_v1.self)
+        return (start + MemoryLayout<tpacket_block_desc>.offset(of: \.hdr)!).assumingMemoryBound(
+            to: tpacket_hdr_v1.self
+        )
     }
 
     private var status: UnsafeMutablePointer<UInt32> {

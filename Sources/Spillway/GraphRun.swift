@@ -189,7 +189,8 @@ public enum GraphRun {
         }
         problems += numbers.filter { number in
             spec.edges.contains { $0.from == number }
-                && wires.first { $0.name == spec.nodes[number].name && !($0.sources.isEmpty && $0.interface == nil) } == nil
+                && wires.first { $0.name == spec.nodes[number].name && !($0.sources.isEmpty && $0.interface == nil) }
+                    == nil
         }.map { "wire '\(spec.nodes[$0].name)' has no capture; give one with --wire \(spec.nodes[$0].name)=FILE" }
         problems += wires.flatMap(\.sources).filter { Files.isMissing($0) && Files.exists("/sys/class/net/\($0)") }.map
         {

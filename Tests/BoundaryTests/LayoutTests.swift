@@ -18,6 +18,7 @@ import Testing
         "DataplaneTests/Elements/LawTests.swift": "every element of the catalog",
         "SpillwayCommandTests/CommandTests.swift": "the program, from outside",
         "SpillwayCommandTests/OutputTests.swift": "the program, from outside",
+        "LiveTests/": "interfaces, with the kernel on both sides",
         "SpillwayTests/EndToEnd/": "whole graphs",
     ]
 

@@ -76,7 +76,10 @@ import Testing
             ("spillway run graphs/flow-monitor.yaml --what", 64, "--what"),
             ("spillway run graphs/flow-monitor.yaml", 64, "wire 'wire' has no capture"),
             ("spillway run graphs/flow-monitor.yaml --wire wir=x.pcap", 64, "did you mean 'wire'?"),
-            ("spillway run graphs/flow-monitor.yaml --wire wire=iface:eth0", 64, "only captures"),
+            (
+                "spillway run graphs/flow-monitor.yaml --wire wire=if:nosuch", 66,
+                "interface 'nosuch': no such interface"
+            ),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records", 64, "not key=value"),
             ("spillway run graphs/flow-monitor.yaml \(web) --batch 0", 64, "--batch"),
             ("spillway run graphs/flow-monitor.yaml \(web) --pool 1", 64, "--pool"),

@@ -13,7 +13,8 @@ public final class Wire: Element {
         public var about: String {
             switch self {
             case .noItems: "it came when no item of the pool was free"
-            case .queueFull: "it could not be sent since the interface's queue was full, and stayed so for a millisecond"
+            case .queueFull:
+                "it could not be sent since the interface's queue was full, and stayed so for a millisecond"
             case .tooLong: "it could not be sent since it is longer than the interface takes, and no TCP segment"
             case .truncated: "it could not be sent since only a part of it was captured"
             case .linkType: "it could not be sent since its outermost header is not that of the interface"
