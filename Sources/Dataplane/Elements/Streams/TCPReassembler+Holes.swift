@@ -112,13 +112,16 @@ extension TCPReassembler {
         }
     }
 
-    /// How long what waits in a direction may do so. What its receiver, if seen, has not acknowledged is nothing that the capture lost:
-    /// for that it waits as long as there is room.
+    /// How long what waits in a direction may do so. A hole that its receiver, if seen, has not acknowledged is nothing that the capture
+    /// lost: for that it waits as long as there is room. So does a single segment that acknowledges what was not seen: its sender would
+    /// go on.
     private func patience(_ place: Int32) -> Int64 {
         let own = directions.state(at: place)
         let longest = config.gapTimeout == 0 ? Int64.max : config.gapTimeout
         if directions.state(at: place ^ 1).pointee.marks.contains(.seen) || own.pointee.marks.contains(.denied) {
-            return own.pointee.isAcknowledged(before: held.start(of: own.pointee.waiting)) ? longest : .max
+            let isTaken = own.pointee.isAcknowledged(before: held.start(of: own.pointee.waiting))
+            let goesOn = !own.pointee.isUnanswered && !hasHole(own) && own.pointee.waiting.count > 1
+            return isTaken || goesOn ? longest : .max
         }
         return own.pointee.isUnanswered && !remembers && !hasHole(own) ? min(longest, TCPDirection.answerTime) : longest
     }
