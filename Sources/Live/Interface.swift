@@ -41,18 +41,4 @@ public struct Interface: Sendable, Equatable {
         768: LinkType.raw, 769: LinkType.raw, 776: LinkType.raw, 778: LinkType.raw, 519: LinkType.raw,
         0xfffe: LinkType.raw,
     ]
-
-    /// All interfaces, in order of their numbers.
-    public static var all: [Interface] {
-        guard let list = if_nameindex() else { return [] }
-        defer { if_freenameindex(list) }
-        var found: [Interface] = []
-        var entry = list
-        while entry.pointee.if_index != 0, let name = entry.pointee.if_name {
-            // One that goes away meanwhile is none.
-            if let interface = try? Interface(String(cString: name)) { found.append(interface) }
-            entry += 1
-        }
-        return found.sorted { $0.index < $1.index }
-    }
 }

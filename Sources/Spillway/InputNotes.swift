@@ -76,11 +76,13 @@ public struct InputNotes {
                 let drops = live.kernelDrops
                 if drops > 0 {
                     warnings.append(
-                        "\(wire): the kernel dropped \(grouped(drops)) packets since they were not read in time; they are in no counter"
+                        "\(wire): the kernel dropped \(counted(drops, "packet")) that were not read in time; no other counter has them"
                     )
                 }
                 if live.outages > 0 {
-                    warnings.append("\(wire): the interface went down, or away, \(grouped(UInt64(live.outages))) times")
+                    warnings.append(
+                        "\(wire): the interface went down, or away, \(counted(UInt64(live.outages), "time"))"
+                    )
                 }
             }
             if source.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }

@@ -31,11 +31,11 @@ public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
     var ask = sigaction()
     ask.__sigaction_handler.sa_handler = { _ in wantsReport.store(true, ordering: .relaxed) }
     sigaction(SIGUSR1, &ask, nil)
-    // Programs that start others from a thread pool leave it blocked.
-    var interrupt = sigset_t()
-    sigemptyset(&interrupt)
-    sigaddset(&interrupt, SIGINT)
-    sigprocmask(SIG_UNBLOCK, &interrupt, nil)
+    // Programs that start others from a thread pool leave them blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&signals, number) }
+    sigprocmask(SIG_UNBLOCK, &signals, nil)
     let catalog = Catalog.standard.adding(elements)
     Session.$catalog.withValue(catalog) {
         do {

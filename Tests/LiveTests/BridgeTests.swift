@@ -101,7 +101,7 @@ import Testing
         )
         #expect(try lab.text("during").contains("100% packet loss"))
         #expect(try lab.text("out").contains("down "))
-        #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 1 times"))
+        #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 1 time\n"))
         #expect(try lab.text("status") == "0\n")
     }
 }

@@ -7,7 +7,6 @@
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/virtio_net.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>

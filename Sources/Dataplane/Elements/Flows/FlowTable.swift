@@ -20,8 +20,9 @@ import CLinux
 /// acknowledged by the other, or one has sent a RST with the number that the other expected next. Otherwise a receiver would
 /// answer that SYN with a challenge ACK and go on (RFC 5961 section 4): the flow goes on, and ends when the other side answers
 /// the SYN with SYN-ACK or RST. If nothing was captured of the other side, the SYN is believed at once, or, if only another SYN
-/// was before it, when its sender goes on behind it; also if a flow began with a FIN or a RST with bytes, and nothing followed. With
-/// `checksum: verify` segments with a wrong TCP checksum say nothing of all this, nor, with `min_ttl`, those with a smaller TTL: no receiver accepts them.
+/// was before it, when its sender goes on behind it; also if a flow began with a FIN or a RST with bytes, and nothing of
+/// the other side followed. With `checksum: verify` segments with a wrong TCP checksum say nothing of all this, nor, with `min_ttl`,
+/// those with a smaller TTL: no receiver accepts them.
 ///
 /// Whether a receiver took what seemed to close a connection cannot be seen from here. A firewall, which also drops packets
 /// itself, sets `reuse: answered`: then only the SYN-ACK that answers a SYN begins a new flow.

@@ -41,7 +41,7 @@ struct TCPIncarnation: BitwiseCopyable {
         static var opening: Marks { Marks(rawValue: 2048) }
         /// The SYN that the side began with was an answer.
         static var answered: Marks { Marks(rawValue: 4096) }
-        /// The first segment was a FIN, or a RST with bytes, and nothing but RSTs followed.
+        /// The first segment was a FIN, or a RST with bytes, and the other end has acknowledged nothing since.
         static var endOnly: Marks { Marks(rawValue: 16384) }
 
         /// The mark of one end.
@@ -116,8 +116,8 @@ struct TCPIncarnation: BitwiseCopyable {
                 ? judge(reset: segment, isUpper: isUpper, trustsEnds: trustsEnds, next) : .same
         }
         if marks.contains(.endOnly) {
-            marks.remove(.endOnly)
             if segment.isSYN, !segment.isACK { return .begins }
+            if !isSeen, segment.isACK { marks.remove(.endOnly) }
         }
         // The first segment of an end may answer a SYN.
         guard isSeen || segment.isACK else { return .same }
