@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -45,4 +47,22 @@ int clinux_send(int socket, struct clinux_message *messages, unsigned int count)
 int clinux_poll(struct pollfd *descriptors, unsigned int count, int64_t nanoseconds) {
     struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
     return ppoll(descriptors, count, &time, NULL);
+}
+
+int clinux_event(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+int clinux_get_cores(int *cores, int most) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+    int count = 0;
+    for (int core = 0; core < CPU_SETSIZE && count < most; core++)
+        if (CPU_ISSET(core, &set)) cores[count++] = core;
+    return count;
+}
+
+int clinux_set_cores(const int *cores, int count) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int k = 0; k < count; k++) CPU_SET(cores[k], &set);
+    return sched_setaffinity(0, sizeof set, &set);
 }

@@ -22,7 +22,7 @@ public final class LiveClock: Clock {
     public init() {}
 
     /// Ends a sleep when `descriptor` can be read.
-    func watch(_ descriptor: Int32) {
+    public func watch(_ descriptor: Int32) {
         watched.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
     }
 

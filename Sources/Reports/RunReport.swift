@@ -21,6 +21,10 @@ public struct RunReport: Sendable {
     public var warnings: [String]
     /// The user ended the run before the end of its input.
     public var wasInterrupted = false
+    /// The placement whose sides were two threads; nil for a run on one.
+    public var placement: String?
+    /// What crossed between the sides, by ring.
+    public var crossings: [SplitRuntime.Crossing] = []
     /// The titles of the columns of the text's table of elements, behind their names; empty for all.
     public var columns: [String] = []
     /// The titles that ``columns`` can have.
@@ -91,8 +95,28 @@ public struct RunReport: Sendable {
         var out = chosen.shown(width: width) + "\n" + wires.text(width: most)
         let values = handlers(isGrouped: width != nil).text(width: most)
         if !values.isEmpty { out += "\n" + values }
+        if let placement {
+            out += "\nThe sides of placement '\(placement)' ran on two threads.\n"
+            out += rings(isGrouped: width != nil).text(width: most)
+        }
         if wasInterrupted { out += "\nInterrupted: this is counted of the packets before.\n" }
         return out
+    }
+
+    /// What crossed from one side to the other, counted.
+    private func rings(isGrouped: Bool) -> Table {
+        func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
+        var table = Table([
+            ("ring to", .left), ("room", .right), ("items", .right), ("bytes", .right), ("bytes copied", .right), ("flow ends", .right),
+            ("batches", .right), ("found it full", .right),
+        ])
+        for ring in crossings {
+            table.rows.append([
+                ring.to.rawValue, grouped(UInt64(ring.capacity)), grouped(ring.items), grouped(ring.bytes),
+                grouped(ring.copied), grouped(ring.flowEnds), grouped(ring.batches), grouped(ring.full),
+            ])
+        }
+        return table
     }
 
     private func handlers(isGrouped: Bool) -> Table {
@@ -113,6 +137,7 @@ public struct RunReport: Sendable {
             "# Run of \(graph)\n\nCounted while the graph ran on real packets\(wasInterrupted ? ", up to an interrupt" : "").\n\n"
             + elements.markdown + "\n"
             + wires.markdown
+            + (placement.map { "\nThe sides of placement '\($0)' ran on two threads.\n\n" + rings(isGrouped: true).markdown } ?? "")
     }
 
     /// The report as JSON; the names are part of the interface.
@@ -148,6 +173,24 @@ public struct RunReport: Sendable {
                             ("bytes_in", .unsigned(w.bytesIn)),
                             ("packets_out", .unsigned(w.packetsOut)),
                             ("bytes_out", .unsigned(w.bytesOut)),
+                        ])
+                    }
+                )
+            ),
+            ("placement", placement.map { .string($0) } ?? .null),
+            (
+                "rings",
+                .array(
+                    crossings.map { ring in
+                        .object([
+                            ("to", .string(ring.to.rawValue)),
+                            ("room", .integer(Int64(ring.capacity))),
+                            ("items", .unsigned(ring.items)),
+                            ("bytes", .unsigned(ring.bytes)),
+                            ("bytes_copied", .unsigned(ring.copied)),
+                            ("flow_ends", .unsigned(ring.flowEnds)),
+                            ("batches", .unsigned(ring.batches)),
+                            ("full", .unsigned(ring.full)),
                         ])
                     }
                 )

@@ -258,6 +258,7 @@ public enum GraphRun {
     /// - Parameters:
     ///   - inputs: other files read besides the captures of `wires`; none of them is written.
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
+    ///   - executors: the threads it uses. With two there is no observer, and no report before the end.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
     ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
     ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
@@ -271,6 +272,7 @@ public enum GraphRun {
         services: any Services = SystemServices(),
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
+        executors: Executors = .one,
         observer: ((Instance) -> any RunObserver)? = nil,
         flush: Int64 = 1_000_000_000,
         reportAsked: (() -> Bool)? = nil,
@@ -296,43 +298,37 @@ public enum GraphRun {
         var options = options
         // Whoever can send packets must not know where flows are kept.
         if clock != nil { options.seed = .random(in: .min ... .max) }
-        let instance = try Instance(
+        let engine = try Engine(
             spec,
+            executors,
             bindings: bindings.mapValues {
                 WireBinding(source: $0.source, destination: $0.destination.map(services.watched))
             },
             services: services,
             options: options
         )
-        try instance.open()
-        let runtime = DirectRuntime(instance)
-        runtime.observer = observer?(instance)
-        if let clock { runtime.clock = clock }
+        try engine.open()
+        if case .one(let runtime) = engine { runtime.observer = observer?(runtime.instance) }
+        if let clock { engine.setClock(clock) }
         var flushAt = clock.map { $0.now + flush } ?? .max
         var flushError: (any Error)?
         let sources = bindings.values.compactMap(\.source)
-        runtime.shouldStop = {
+        try engine.run {
             progress?(sources.reduce(0) { $0 + $1.packets }) { share(of: sources) }
             if let clock {
                 if clock.now >= flushAt {
                     flushAt = clock.now + flush
-                    do { try instance.sync() } catch { flushError = error }
+                    do { try engine.sync() } catch { flushError = error }
                 }
-                if reportAsked?() == true {
-                    var input = InputNotes(instance)
-                    input.noteDrops(at: instance)
-                    soFar?(report(instance, input))
-                }
+                if case .one = engine, reportAsked?() == true { soFar?(engine.report(engine.notes)) }
             }
             // There is no use in going on when results are lost.
             return services.hasFailed || flushError != nil || shouldStop?() ?? false
         }
-        try runtime.run()
         if let flushError { throw flushError }
-        var input = InputNotes(instance)
-        input.noteDrops(at: instance)
+        let input = engine.notes
         return Outcome(
-            report: report(instance, input),
+            report: engine.report(input),
             input: input,
             outputs: services.sinks,
             usedStandardOutput: !senders.isEmpty || services.sinks.contains(where: FileSink.isStandardOutput)
@@ -375,19 +371,6 @@ public enum GraphRun {
     /// The distinct link types that captures announce before they are read.
     static func linkTypes(of bindings: [Int: WireBinding]) -> [UInt16] {
         Set(bindings.values.compactMap { $0.source as? any CaptureInput }.flatMap(\.announcedLinkTypes)).sorted()
-    }
-
-    /// A report of an instance's counters.
-    private static func report(_ instance: Instance, _ input: InputNotes) -> RunReport {
-        RunReport(
-            graph: instance.spec.name,
-            elements: instance.spec.nodes.indices.map { instance.counts($0) },
-            wires: instance.wireCounts(),
-            lostItems: instance.lostItems,
-            backwards: input.backwards,
-            ahead: input.ahead,
-            warnings: input.warnings
-        )
     }
 }
 

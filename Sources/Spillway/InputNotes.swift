@@ -102,6 +102,11 @@ public struct InputNotes {
                     + "time between them counts in rates"
             )
         }
+        add(instance, linkTypes: instance)
+    }
+
+    /// Adds those of another part of a graph, whose packets come in at `first`.
+    mutating func add(_ instance: Instance, linkTypes first: Instance) {
         if instance.pool.shortages > 0 {
             warnings.append(
                 "no item of the pool, which has \(grouped(UInt64(instance.pool.capacity))), was free for "
@@ -109,7 +114,7 @@ public struct InputNotes {
                     + "see --pool"
             )
         }
-        let linkTypes = Set(instance.bindings.values.flatMap { $0.source?.linkTypes.map(\.linkType) ?? [] }).sorted()
+        let linkTypes = Set(first.bindings.values.flatMap { $0.source?.linkTypes.map(\.linkType) ?? [] }).sorted()
         for number in instance.spec.nodes.indices {
             for linkType in linkTypes where LinkType.isSupported(linkType) {
                 for rule in (instance.elements[number] as? Classifier)?.absentRules(linkType) ?? [] {

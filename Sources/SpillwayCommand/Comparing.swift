@@ -352,7 +352,7 @@ struct Plan: ParsableCommand {
 
 extension GraphSpec {
     /// Everything on the host, and everything possible on the NIC; one placement if these are the same.
-    fileprivate var extremes: [Placement] { allHost.sides == allNIC.sides ? [allHost] : [allHost, allNIC] }
+    var extremes: [Placement] { allHost.sides == allNIC.sides ? [allHost] : [allHost, allNIC] }
 }
 
 /// The profiles of a verb: one for all placements, or one for each.

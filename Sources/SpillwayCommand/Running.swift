@@ -39,6 +39,8 @@ struct Run: ParsableCommand {
         }
     }
 
+    @OptionGroup var executors: ExecutorOptions
+
     @Option(help: "How the report is written.")
     var format: ResultFormat = .text
 
@@ -53,6 +55,7 @@ struct Run: ParsableCommand {
         let chosen = try columns.map { try chosenColumns($0, among: RunReport.allColumns) } ?? []
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings(of: graph, loaded)
+        let executors = try executors.chosen(for: graph, loaded)
         try reporting {
             let inputs = InputFiles(loaded, wires)
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
@@ -63,6 +66,7 @@ struct Run: ParsableCommand {
                 inputs: inputs,
                 services: Session.services,
                 options: options.instance,
+                executors: executors,
                 flush: try flush,
                 reportAsked: { wantsReport.exchange(false, ordering: .relaxed) },
                 soFar: { Output.error($0.text(width: Terminal(2).width)) },

@@ -65,6 +65,15 @@ int clinux_send(int socket, struct clinux_message *_Nonnull messages, unsigned i
 /// Waits until one of the descriptors is ready, or for so many nanoseconds. As ppoll(2).
 int clinux_poll(struct pollfd *_Nullable descriptors, unsigned int count, int64_t nanoseconds);
 
+/// A descriptor that can be read after 8 bytes were written to it, and does not block. As eventfd(2).
+int clinux_event(void);
+
+/// The cores that the calling thread may use: their numbers, at most `most`. Returns how many there are.
+int clinux_get_cores(int *_Nonnull cores, int most);
+
+/// Lets the calling thread use only these cores. As sched_setaffinity(2).
+int clinux_set_cores(const int *_Nonnull cores, int count);
+
 /// Memory of `bytes` zeros, touched by nobody yet; NULL when there is none. Large pages are used for what is large.
 static inline void *_Nullable clinux_map_zeroed(size_t bytes) {
 #ifdef SPILLWAY_FUZZ

@@ -43,7 +43,7 @@ public struct ElementDescriptor: Sendable {
     /// The operations it counts.
     public let operations: [Operation]
     /// Bytes of state it keeps for each flow of the table upstream.
-    public let stateBytesPerFlow: Int
+    public internal(set) var stateBytesPerFlow: Int
     /// The output by which packets take a slow path that leads back; nil where there is none.
     public let slowOutput: Int?
     /// Small runs, for documents and tests.
@@ -174,12 +174,12 @@ private struct PortsText: Equatable {
 
 extension ConfiguredElement {
     /// An element of type `type` with the values in `config`.
-    init<E: Element>(_ type: E.Type, _ config: E.Config) {
+    init<E: Element>(_ type: E.Type, _ config: E.Config, flowCapacity: Int? = nil) {
         let handlers = E.handlers
         self.init(
             inputs: E.inputs(config),
             outputs: E.outputs(config),
-            flowCapacity: E.flowCapacity(config),
+            flowCapacity: flowCapacity ?? E.flowCapacity(config),
             heldItems: E.heldItems(config),
             shortestTimer: E.shortestTimer(config),
             settings: E.parameters.map { (name: $0.name, text: $0.show(config)) },

@@ -178,6 +178,12 @@ struct PoolState {
         largeCount -= 1
     }
 
+    /// The block of an item changes hands: it is not freed with the item.
+    mutating func handOver(_ i: Int32) {
+        items[Int(i)].flags.subtract(.large)
+        largeCount -= 1
+    }
+
     @inlinable @inline(__always)
     func slot(_ i: Int32) -> UnsafeMutableRawPointer { slots + Int(i) &* Pool.slotBytes }
 

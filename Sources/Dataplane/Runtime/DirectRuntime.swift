@@ -44,6 +44,9 @@ public final class DirectRuntime {
     private var watcher: (any RunObserver)?
     private var stopAsked: (() -> Bool)?
     private var isObserved = false
+    /// Steps since it was last asked whether to stop.
+    private var asked = 0
+    private let inlets: UnsafeMutablePointer<Inlets>
     /// The most items handed to an element at a time.
     private let batch: Int
     private let stations: UnsafeMutableBufferPointer<Station>
@@ -74,9 +77,14 @@ public final class DirectRuntime {
     private var tails: [Int] = []
 
     /// Makes a runtime for `instance`, which can be run once.
-    public init(_ instance: Instance) {
+    public convenience init(_ instance: Instance) { self.init(instance, entering: instance.options.batch) }
+
+    /// The same with a source that may supply more items at a time than are handed to an element.
+    init(_ instance: Instance, entering: Int) {
         self.instance = instance
         batch = instance.options.batch
+        inlets = .allocate(capacity: 1)
+        inlets.initialize(to: Inlets(instance))
         unused = instance.unused
         nodes = instance.nodes
         runState = instance.run
@@ -84,7 +92,7 @@ public final class DirectRuntime {
         items = instance.pool.items
         turns = instance.pool.turns
         contract = instance.contract
-        scratch = .allocate(capacity: max(batch, 1))
+        scratch = .allocate(capacity: max(batch, entering, 1))
         let shape = instance.shape
         let edges = instance.spec.edges
         rounds = (0..<shape.cycles).map { cycle in
@@ -101,6 +109,8 @@ public final class DirectRuntime {
 
     deinit {
         scratch.deallocate()
+        inlets.deinitialize(count: 1)
+        inlets.deallocate()
         for round in rounds { round.deallocate() }
         for station in stations { station.deallocate() }
         stations.deallocate()
@@ -116,47 +126,74 @@ public final class DirectRuntime {
 
     /// Runs until all sources end; then finishes the elements and flushes their buffers.
     public func run() throws {
+        begin()
+        while step() != .ended {}
+        if endsElements { try end() }
+    }
+
+    /// What a step did.
+    enum Step {
+        case worked
+        /// Nothing has come.
+        case idle
+        /// The input has ended.
+        case ended
+    }
+
+    /// Before the first step.
+    func begin() {
         isObserved = watcher != nil
         // An instance that holds nothing may be run again: its packets are counted afresh.
         shared.arrived = 0
+        asked = 0
         contract.begin(isOrdered: true)
-        var inlets = Inlets(instance)
-        var asked = 0
-        while true {
-            // Polled only now and then: a signal need not be seen within a batch.
-            if asked & 63 == 0 || isObserved, stopAsked?() == true { break }
-            asked &+= 1
-            let (next, limit) = inlets.poll()
-            switch next {
-            case .ready(let time):
-                if shared.nextDue <= time {
-                    fireTimers(until: time)
-                    continue
-                }
-                let n = inlets.take(
-                    isObserved ? min(batch, watcher?.mostPackets ?? batch) : batch,
-                    // At the end of representable time nothing is later than a packet.
-                    before: max(min(limit, shared.nextDue, instance.firstTimer(after: time)), time &+ 1),
-                    into: scratch
-                )
-                if n == 0 { continue }
-                receive(n, at: inlets.wire)
-                drain()
-                continue
-            case .idle(let until):
-                guard let time = clock.wait(until: min(until, shared.nextDue)) else { break }
-                if shared.nextDue <= time { fireTimers(until: time) }
-                // Time has passed: whoever asks for the end need not wait for packets.
-                asked = 0
-                continue
-            case .ended: break
+    }
+
+    /// Takes what has come, as far as one batch, and everything it causes; or fires timers.
+    @inline(__always)
+    func step() -> Step {
+        // Polled only now and then: a signal need not be seen within a batch.
+        if asked & 63 == 0 || isObserved, stopAsked?() == true { return .ended }
+        asked &+= 1
+        let (next, limit) = inlets.pointee.poll()
+        switch next {
+        case .ready(let time):
+            if shared.nextDue <= time {
+                fireTimers(until: time)
+                return .worked
             }
-            break
+            let n = inlets.pointee.take(
+                isObserved ? min(batch, watcher?.mostPackets ?? batch) : batch,
+                // At the end of representable time nothing is later than a packet.
+                before: max(min(limit, shared.nextDue, instance.firstTimer(after: time)), time &+ 1),
+                into: scratch
+            )
+            if n == 0 { return .worked }
+            receive(n, at: inlets.pointee.wire)
+            drain()
+            return .worked
+        case .idle(let until):
+            guard let time = clock.wait(until: min(until, shared.nextDue)) else { return .ended }
+            if shared.nextDue <= time { fireTimers(until: time) }
+            // Time has passed: whoever asks for the end need not wait for packets.
+            asked = 0
+            return .idle
+        case .ended: return .ended
         }
-        if !endsElements { return }
+    }
+
+    /// After the last step: finishes the elements and flushes their buffers.
+    func end() throws {
         finish()
         try instance.flush()
     }
+
+    /// The turn of the last packet, and the functional time reached.
+    var reached: Turn { Turn(number: shared.origin.turn, now: shared.origin.now) }
+    /// The earliest armed timer, in functional nanoseconds.
+    var nextDue: Int64 { shared.nextDue }
+    /// Packets that have entered.
+    var arrived: UInt64 { shared.arrived }
 
     /// Puts the first `n` items of `scratch` on the wire's `rx`.
     private func receive(_ n: Int, at wire: Int) {

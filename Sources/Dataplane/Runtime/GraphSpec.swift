@@ -19,6 +19,8 @@ public struct GraphSpec: Sendable {
         public var element: ConfiguredElement
         /// The side the graph pins it to; nil if the placement decides.
         public var place: Side?
+        /// The flow table of whose flows it is told; nil for the nearest upstream.
+        var table: Int?
 
         public init(name: String, type: ElementDescriptor, element: ConfiguredElement, place: Side? = nil) {
             self.name = name

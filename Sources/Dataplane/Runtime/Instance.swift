@@ -60,12 +60,14 @@ public final class Instance {
     /// Held items enlarge the pool by at most this; elements that may hold more share it.
     public static let mostItemsHeld = 1 << 21
 
-    /// Makes the elements of `spec`. Throws what their initializers throw, with the element's name.
+    /// Makes the elements of `spec`. Throws what their initializers throw, with the element's name. Instances between which records
+    /// travel share their `layouts`.
     public init(
         _ spec: GraphSpec,
         bindings: [Int: WireBinding],
         services: any Services,
-        options: Options = Options()
+        options: Options = Options(),
+        layouts: LayoutTable = LayoutTable()
     ) throws {
         self.spec = spec
         self.options = options
@@ -77,7 +79,6 @@ public final class Instance {
         let pool = try Pool(capacity: options.poolCapacity ?? Instance.itemsUnderWay + wanted)
         self.pool = pool
         let key = HashKey(seed: options.seed)
-        let layouts = LayoutTable()
         self.layouts = layouts
         let mayBeHeld = max(pool.capacity / 2, pool.capacity - Instance.itemsUnderWay)
         elements = try spec.nodes.enumerated().map { number, node in
@@ -176,7 +177,8 @@ public final class Instance {
             spec.nodes[table].element.flowCapacity == nil
                 ? []
                 : shape.order.filter {
-                    $0 != table && spec.nodes[$0].type.stateBytesPerFlow > 0 && shape.table(of: $0) == table
+                    $0 != table && spec.nodes[$0].type.stateBytesPerFlow > 0
+                        && (spec.nodes[$0].table ?? shape.table(of: $0)) == table
                 }
         }
         for table in spec.nodes.indices { nodes[table].tells = !subscribers[table].isEmpty }
@@ -267,17 +269,20 @@ public final class Instance {
 
     /// The counters of all wires.
     public func wireCounts() -> [WireCounts] {
-        spec.nodes.indices.filter { spec.nodes[$0].isWire }.map { number in
-            let source = bindings[number]?.source
-            let wire = elements[number] as? Wire
-            return WireCounts(
-                name: spec.nodes[number].name,
-                packetsIn: source?.packets ?? 0,
-                bytesIn: source?.bytes ?? 0,
-                packetsOut: wire?.packets ?? 0,
-                bytesOut: wire?.bytes ?? 0
-            )
-        }
+        spec.nodes.indices.filter { spec.nodes[$0].isWire }.map(wireCounts)
+    }
+
+    /// The counters of the wire that is node `number`.
+    func wireCounts(_ number: Int) -> WireCounts {
+        let source = bindings[number]?.source
+        let wire = elements[number] as? Wire
+        return WireCounts(
+            name: spec.nodes[number].name,
+            packetsIn: source?.packets ?? 0,
+            bytesIn: source?.bytes ?? 0,
+            packetsOut: wire?.packets ?? 0,
+            bytesOut: wire?.bytes ?? 0
+        )
     }
 
     /// Opens the elements' outputs, before a run.
@@ -335,6 +340,32 @@ public struct ElementCounts: Sendable {
     public var operations: [(operation: Operation, count: UInt64)]
     /// The element's handler values at the end.
     public var handlers: [(name: String, value: Int)]
+
+    /// These counts and those of another part of the same element, for which operations and handlers add up too.
+    func adding(_ other: ElementCounts) -> ElementCounts {
+        var sum = self
+        sum.entered += other.entered
+        sum.made += other.made
+        sum.left += other.left
+        sum.used += other.used
+        sum.held += other.held
+        for (reason, count) in other.drops {
+            if let k = sum.drops.firstIndex(where: { $0.reason == reason }) {
+                sum.drops[k].count += count
+            } else {
+                sum.drops.append((reason, count))
+            }
+        }
+        for (operation, count) in other.operations {
+            if let k = sum.operations.firstIndex(where: { $0.operation == operation }) {
+                sum.operations[k].count += count
+            } else {
+                sum.operations.append((operation, count))
+            }
+        }
+        for k in sum.handlers.indices { sum.handlers[k].value += other.handlers[k].value }
+        return sum
+    }
 
     /// Items dropped, over all reasons.
     public var dropped: UInt64 { drops.reduce(0) { $0 + $1.count } }

@@ -1,0 +1,232 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// The beginning of all edges that lead into a stage of a split graph from earlier ones. To the elements behind it, it stands
+/// for the flow table whose flows their items carry.
+final class RingHead: ElementBase, ElementType {
+    struct Config: ElementConfig {
+        var source: RingSource?
+        /// For each edge its name and the kind of its items.
+        var edges: [(name: String, kind: Kind)] = []
+        init() {}
+    }
+    static let summary = "takes items from the rings of other executors"
+    static let category = Category.wires
+    static let depends = Depends.order
+    static func inputs(_: Config) -> [Input] { [Input("in", .any, reads: .payload, "items that have crossed")] }
+    static func outputs(_ config: Config) -> [Output] {
+        config.edges.map { Output($0.name, .kind($0.kind), "items of one edge") }
+    }
+
+    private let source: RingSource
+
+    init(_ config: Config, _: Setup) { source = config.source! }
+
+    /// It stops where a flow has ended.
+    override var outputsThatStop: Set<Int>? { [] }
+
+    override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
+        let edges = source.edges
+        var start = 0
+        while start < batch.count {
+            let edge = edges[Int(batch.index[start])]
+            if edge < 0 {
+                end(batch.index[start], edge, context)
+                start &+= 1
+                if context.mustWait, start < batch.count { return context.again(batch, from: start) }
+                continue
+            }
+            var k = start &+ 1
+            while k < batch.count, edges[Int(batch.index[k])] == edge { k &+= 1 }
+            context.emit(batch, from: start, to: k, Int(edge))
+            start = k
+        }
+    }
+
+    /// Tells the elements behind it that a flow has ended.
+    private func end(_ i: Int32, _ edge: Int32, _ context: borrowing Context) {
+        let reason = FlowEnd(rawValue: UInt8(truncatingIfNeeded: -1 - edge))!
+        context.endFlow(context[i].flow, reason, because: i)
+        context.use(i)
+    }
+}
+
+/// The items of all rings that lead into a stage: those of one turn after those of the turn before, whichever way they came.
+final class RingSource: PacketSource, @unchecked Sendable {
+    /// The most items taken at a time: a turn with more is cut, and its items may then merge in another order.
+    static let most = 1024
+
+    /// The edge of each item of the stage's pool; see ``Ring/Entry/edge``.
+    private(set) var edges = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+    private let lanes: UnsafeMutableBufferPointer<Lane>
+    private let rings: [Ring]
+    /// The turns before this one are complete on all rings.
+    private var complete: UInt64 = 0
+    /// The stage has come so far: what it causes in turns before this one, and up to this time, is through.
+    private(set) var done: (turns: UInt64, time: Int64) = (0, .min)
+    /// The time that all senders have come to, and the latest that timers were told.
+    private var reached = Int64.min
+    private(set) var told = Int64.min
+    private var isEnded = false
+    /// The last item's turn.
+    private var last = Turn(number: 0, now: .min)
+
+    /// A ring, and what is known of it.
+    private struct Lane: BitwiseCopyable {
+        var ring: Unmanaged<Ring>
+        var entries: UnsafeMutablePointer<Ring.Entry>
+        var mask: Int
+        /// The next entry, and the end of those seen.
+        var next = 0
+        var end = 0
+        /// The number of entries taken but not given back.
+        var taken = 0
+
+        var turn: Turn { entries[next & mask].turn }
+    }
+
+    init(_ rings: [Ring]) {
+        self.rings = rings
+        lanes = heap(rings.map { Lane(ring: .passUnretained($0), entries: $0.entries, mask: $0.mask) })
+        super.init()
+    }
+
+    deinit {
+        lanes.deallocate()
+        edges.deallocate()
+    }
+
+    /// Makes room for the edges of a pool's items.
+    func attach(_ pool: Pool) {
+        edges.deallocate()
+        edges = .allocate(capacity: pool.capacity + 1)
+    }
+
+    /// Whether there is something to do.
+    var hasWork: Bool {
+        lanes.contains { lane in
+            let view = lane.ring.takeUnretainedValue().look(from: lane.taken)
+            return view.count > 0 || view.time > told || view.isEnded
+        }
+    }
+
+    override func poll() -> Poll {
+        look()
+        if let k = first() { return .ready(max(lanes[k].turn.now, last.now)) }
+        if complete < .max { done.turns = max(done.turns, complete) }
+        done.time = max(done.time, reached)
+        if told < reached {
+            told = reached
+            return .idle(until: .max)
+        }
+        return isEnded ? .ended : .idle(until: .max)
+    }
+
+    /// Finds out what has come. Everything taken before is at rest.
+    private func look() {
+        var (turns, time, latest, ended) = (UInt64.max, Int64.max, Int64.min, true)
+        for k in 0..<lanes.count {
+            let ring = lanes[k].ring.takeUnretainedValue()
+            ring.giveBack(lanes[k].taken)
+            lanes[k].taken = 0
+            let view = ring.look(from: 0)
+            lanes[k].next = ring.head
+            lanes[k].end = ring.head &+ view.count
+            turns = min(turns, view.turns)
+            latest = max(latest, view.time)
+            if view.isEnded { continue }
+            ended = false
+            time = min(time, view.time)
+        }
+        complete = turns
+        reached = max(reached, ended ? latest : time)
+        isEnded = ended
+    }
+
+    /// The ring with the earliest item of a complete turn; of one turn, that from the earliest stage.
+    @inline(__always)
+    private func first() -> Int? {
+        var best: Int?
+        var turn = complete
+        for k in 0..<lanes.count where lanes[k].next != lanes[k].end {
+            let number = lanes[k].turn.number
+            if number < turn {
+                turn = number
+                best = k
+            }
+        }
+        return best
+    }
+
+    /// The first turn whose items must not be taken from ring `k` now, as those of another ring come first.
+    @inline(__always)
+    private func bound(of k: Int) -> UInt64 {
+        var bound = complete
+        for other in 0..<lanes.count where other != k && lanes[other].next != lanes[other].end {
+            bound = min(bound, lanes[other].turn.number &+ (other > k ? 1 : 0))
+        }
+        return bound
+    }
+
+    /// Takes items until `max` are taken and their turn is complete.
+    override func fill(
+        _ pool: Pool,
+        _ indices: UnsafeMutablePointer<Int32>,
+        max most: Int,
+        before limit: Int64,
+        sequence: UInt64
+    ) -> Int {
+        var count = 0
+        var last = self.last
+        var isFull = false
+        let (items, turns, edges, state) = (pool.items, pool.turns, self.edges, pool.state)
+        while !isFull, let k = first() {
+            let bound = bound(of: k)
+            let (entries, mask, end) = (lanes[k].entries, lanes[k].mask, lanes[k].end)
+            var next = lanes[k].next
+            while next != end {
+                let entry = entries + (next & mask)
+                let turn = entry.pointee.turn
+                if turn.number >= bound { break }
+                let isSame = turn.number == last.number
+                isFull =
+                    count >= RingSource.most || count >= most && !isSame || count > 0 && max(turn.now, last.now) >= limit
+                    || state.pointee.take(1, into: indices + count) == 0
+                if isFull { break }
+                let i = Int(indices[count])
+                count &+= 1
+                next &+= 1
+                items[i] = entry.pointee.item
+                edges[i] = entry.pointee.edge
+                let flags = entry.pointee.item.flags
+                if flags.contains(.large) { state.pointee.largeCount += 1 }
+                // What a timer caused may come after items of packets after it.
+                if flags.contains(.turnKept) || turn.number < last.number || turn.now < last.now {
+                    last = Turn(number: max(turn.number, last.number), now: max(turn.now, last.now))
+                    items[i].flags.insert(.turnKept)
+                    turns[i] = last
+                } else {
+                    last = turn
+                }
+            }
+            lanes[k].taken &+= next &- lanes[k].next
+            lanes[k].next = next
+        }
+        if count > 0 {
+            let isCut = first().map { lanes[$0].turn.number <= last.number } ?? false
+            done = (isCut ? last.number : last.number &+ 1, last.now)
+            self.last = last
+        }
+        counters.pointee.packets &+= UInt64(truncatingIfNeeded: count)
+        return count
+    }
+}
+
+/// Time as the senders of a stage's rings have come to it. There is no waiting: the thread has other stages to look after.
+final class RingClock: Clock {
+    private let source: RingSource
+
+    init(_ source: RingSource) { self.source = source }
+
+    func wait(until time: Int64) -> Int64? { source.told }
+}
