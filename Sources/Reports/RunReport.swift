@@ -107,7 +107,8 @@ public struct RunReport: Sendable {
     private func rings(isGrouped: Bool) -> Table {
         func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
         var table = Table([
-            ("ring to", .left), ("room", .right), ("items", .right), ("bytes", .right), ("bytes copied", .right), ("flow ends", .right),
+            ("ring to", .left), ("room", .right), ("items", .right), ("bytes", .right), ("bytes copied", .right),
+            ("flow ends", .right),
             ("batches", .right), ("found it full", .right),
         ])
         for ring in crossings {
@@ -137,7 +138,9 @@ public struct RunReport: Sendable {
             "# Run of \(graph)\n\nCounted while the graph ran on real packets\(wasInterrupted ? ", up to an interrupt" : "").\n\n"
             + elements.markdown + "\n"
             + wires.markdown
-            + (placement.map { "\nThe sides of placement '\($0)' ran on two threads.\n\n" + rings(isGrouped: true).markdown } ?? "")
+            + (placement.map {
+                "\nThe sides of placement '\($0)' ran on two threads.\n\n" + rings(isGrouped: true).markdown
+            } ?? "")
     }
 
     /// The report as JSON; the names are part of the interface.

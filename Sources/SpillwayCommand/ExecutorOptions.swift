@@ -18,7 +18,12 @@ struct ExecutorOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The placement whose sides are split, by name or file.", valueName: "name|file"))
     var placement: String?
 
-    @Option(help: ArgumentHelp("The device whose rings join the sides: a shipped profile or a file.", valueName: "name|file"))
+    @Option(
+        help: ArgumentHelp(
+            "The device whose rings join the sides: a shipped profile or a file.",
+            valueName: "name|file"
+        )
+    )
     var profile: String?
 
     /// Reads the placement and the profile.
@@ -33,7 +38,8 @@ struct ExecutorOptions: ParsableArguments {
             let names = graph.placements.map(\.name)
             throw Failure.usage(
                 "--executors split needs --placement: "
-                    + (names.isEmpty ? "the graph has none, so give a file" : "the graph has \(names.joined(separator: ", "))")
+                    + (names.isEmpty
+                        ? "the graph has none, so give a file" : "the graph has \(names.joined(separator: ", "))")
             )
         }
         let chosen = try graph.extremes.first { $0.name == name } ?? SpillwayCommand.placement(name, of: graph, loaded)

@@ -45,22 +45,14 @@ final class FirstPackets: PacketSource {
     override var linkTypes: [(linkType: UInt16, packets: UInt64)] { source.linkTypes }
 }
 
-/// An instance of a graph with every wire that leads into it bound to the same capture.
-struct Bound {
-    let instance: Instance
-    let files = KeptFiles()
+/// Every wire of a graph that leads into it bound to the same capture.
+struct Ends {
+    var bindings: [Int: WireBinding] = [:]
     /// By the wires' names.
     var sent: [String: CollectedPackets] = [:]
 
     /// - Parameter apart: Nanoseconds by which the packets of each wire come later than those of the wire before.
-    init(
-        _ spec: GraphSpec,
-        capture: String,
-        packets: Int = .max,
-        apart: Int64 = 0,
-        options: Instance.Options = .init()
-    ) throws {
-        var bindings: [Int: WireBinding] = [:]
+    init(_ spec: GraphSpec, capture: String, packets: Int, apart: Int64) throws {
         var shift: Int64 = 0
         for (number, node) in spec.nodes.enumerated() where node.isWire {
             let packets =
@@ -70,7 +62,27 @@ struct Bound {
             sent[node.name] = destination
             bindings[number] = WireBinding(source: packets, destination: destination)
         }
-        instance = try Instance(spec, bindings: bindings, services: files, options: options)
+    }
+}
+
+/// An instance of a graph with every wire that leads into it bound to the same capture.
+struct Bound {
+    let instance: Instance
+    let files = KeptFiles()
+    /// By the wires' names.
+    let sent: [String: CollectedPackets]
+
+    /// - Parameter apart: Nanoseconds by which the packets of each wire come later than those of the wire before.
+    init(
+        _ spec: GraphSpec,
+        capture: String,
+        packets: Int = .max,
+        apart: Int64 = 0,
+        options: Instance.Options = .init()
+    ) throws {
+        let ends = try Ends(spec, capture: capture, packets: packets, apart: apart)
+        sent = ends.sent
+        instance = try Instance(spec, bindings: ends.bindings, services: files, options: options)
     }
 
     /// The names of elements whose counters do not balance, and items nobody has.

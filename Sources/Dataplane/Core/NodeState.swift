@@ -109,6 +109,10 @@ struct RunState {
     @usableFromInline var nextDue: Int64 = .max
     /// The cause of the current call; items made without a parent inherit it.
     @usableFromInline var origin = Origin()
+    /// Counts up whenever everything before is through: for what is merged later, elsewhere.
+    @usableFromInline var moment: UInt64 = 0
+    /// The input has ended, and the elements release what they hold.
+    @usableFromInline var isFinishing = false
     /// Items made without a parent since the call began.
     @usableFromInline var children: UInt16 = 0
     /// Flows whose end was announced but not yet told to the elements.

@@ -16,11 +16,48 @@ final class Ring: @unchecked Sendable {
     struct Entry: BitwiseCopyable {
         var item: Item
         var turn: Turn
+        /// What a run on one thread does earlier has an earlier moment.
+        var moment: Moment
         /// The output of the receiving ``RingHead`` by which the item leaves, or ``end(_:)``.
         var edge: Int32
+        /// What came before was through when this came: the two are not merged, though they be of one turn.
+        var isFirst: Bool
 
         /// The mark of a flow's end.
         static func end(_ reason: FlowEnd) -> Int32 { -1 - Int32(reason.rawValue) }
+    }
+
+    /// When something happens: at which functional time, and then in which order, which is that of the packets. Timers have the
+    /// order of a packet before them.
+    struct Moment: Comparable, BitwiseCopyable {
+        var now: Int64
+        var order: UInt64
+
+        static var first: Moment { Moment(now: .min, order: 0) }
+        /// That of all that elements release at the end of the input.
+        static var end: Moment { Moment(now: .max, order: .max) }
+        @inline(__always) var isEnd: Bool { self == .end }
+
+        /// A moment with no other between the two.
+        @inline(__always)
+        var before: Moment {
+            if order > 0 { return Moment(now: now, order: order &- 1) }
+            return now > .min ? Moment(now: now &- 1, order: .max) : self
+        }
+
+        @inline(__always)
+        init(now: Int64, order: UInt64) {
+            self.now = now
+            self.order = order
+        }
+
+        @inline(__always)
+        init(_ turn: Turn, _ run: borrowing RunState) {
+            self = run.isFinishing ? .end : Moment(now: turn.now, order: turn.number)
+        }
+
+        @inline(__always)
+        static func < (a: Moment, b: Moment) -> Bool { a.now != b.now ? a.now < b.now : a.order < b.order }
     }
 
     /// The side that it leads to.
@@ -35,7 +72,7 @@ final class Ring: @unchecked Sendable {
     // Counters that one side writes and the other reads, each on a line of its own.
     private let published = SharedCounter()
     private let consumed = SharedCounter()
-    private let doneTurns = SharedCounter()
+    private let doneOrder = SharedCounter()
     private let doneTime = SharedCounter(Int.min)
     private let endMark = SharedCounter()
     /// Rung when something was put in.
@@ -43,6 +80,7 @@ final class Ring: @unchecked Sendable {
 
     // The sender's own.
     private var tail = 0
+    private var moment = UInt64.max
     private var overflow: [Entry] = []
     /// Items that found no room yet: the sender takes nothing more in until they have.
     var isBlocked: Bool { !overflow.isEmpty }
@@ -84,13 +122,22 @@ final class Ring: @unchecked Sendable {
     // MARK: Sending
 
     /// Puts in items that leave the sender's pool by `edge`. Whatever finds no room waits beside the ring.
-    func put(_ batch: Batch, _ edge: Int32, _ pool: UnsafeMutablePointer<PoolState>) {
+    func put(_ batch: Batch, _ edge: Int32, _ pool: UnsafeMutablePointer<PoolState>, _ run: borrowing RunState) {
         var room = overflow.isEmpty ? capacity &- (tail &- consumed.value) : 0
         let turns = pool.pointee.turns
+        var isFirst = isFirst(run)
         var bytes: UInt64 = 0
         for k in 0..<batch.count {
             let i = Int(batch.index[k])
-            var entry = Entry(item: batch.items[i], turn: Turn.of(batch[k], turns + i), edge: edge)
+            let turn = Turn.of(batch[k], turns + i)
+            var entry = Entry(
+                item: batch.items[i],
+                turn: turn,
+                moment: Moment(turn, run),
+                edge: edge,
+                isFirst: isFirst
+            )
+            isFirst = false
             bytes &+= UInt64(entry.item.length)
             if entry.item.flags.contains(.large) { pool.pointee.handOver(Int32(truncatingIfNeeded: i)) }
             guard room > 0 else {
@@ -109,7 +156,8 @@ final class Ring: @unchecked Sendable {
     }
 
     /// Tells that a flow has ended, behind all items before.
-    func put(endOf flow: FlowRef, _ reason: FlowEnd, _ origin: Origin) {
+    func put(endOf flow: FlowRef, _ reason: FlowEnd, _ run: borrowing RunState) {
+        let origin = run.origin
         var item = Item(
             data: UnsafeMutableRawPointer(entries),
             length: 0,
@@ -121,7 +169,14 @@ final class Ring: @unchecked Sendable {
         )
         item.flow = flow
         item.flags = .turnKept
-        let entry = Entry(item: item, turn: Turn(number: origin.turn, now: origin.now), edge: Entry.end(reason))
+        let turn = Turn(number: origin.turn, now: origin.now)
+        let entry = Entry(
+            item: item,
+            turn: turn,
+            moment: Moment(turn, run),
+            edge: Entry.end(reason),
+            isFirst: isFirst(run)
+        )
         counts.ends &+= 1
         if overflow.isEmpty, tail &- consumed.value < capacity {
             entries[tail & mask] = entry
@@ -129,6 +184,12 @@ final class Ring: @unchecked Sendable {
         } else {
             setAside(entry)
         }
+    }
+
+    private func isFirst(_ run: borrowing RunState) -> Bool {
+        if run.moment == moment { return false }
+        moment = run.moment
+        return true
     }
 
     /// Lets an item wait beside the ring, with bytes of its own.
@@ -183,13 +244,14 @@ final class Ring: @unchecked Sendable {
         bell.ring()
     }
 
-    /// Tells that all items of turns before `turns`, and all that happens up to `time`, were put in.
-    func publish(done turns: UInt64, at time: Int64) {
+    /// Tells that all that happens at a moment and before was put in.
+    func publish(done moment: Moment) {
         publish()
-        let turns = Int(truncatingIfNeeded: turns)
-        if !overflow.isEmpty || turns == doneTurns.own && time == doneTime.own { return }
-        doneTime.set(Int(time))
-        doneTurns.set(turns)
+        let order = Int(truncatingIfNeeded: moment.order)
+        if !overflow.isEmpty || order == doneOrder.own && Int(moment.now) == doneTime.own { return }
+        // The two are not read together: an older order with a newer time holds, too.
+        doneTime.set(Int(moment.now))
+        doneOrder.set(order)
         bell.ring()
     }
 
@@ -208,27 +270,33 @@ final class Ring: @unchecked Sendable {
     struct View {
         /// Entries that have not been taken.
         var count: Int
-        /// All entries of turns before this one are there.
-        var turns: UInt64
-        /// The sender has come to this time.
-        var time: Int64
+        /// All entries of this moment and of those before are there, as the sender says.
+        var said: Moment
+        /// The same, as what is there shows.
+        var complete: Moment
         var isEnded: Bool
+    }
+
+    private var said: Moment {
+        let order = UInt64(bitPattern: Int64(doneOrder.value))
+        return Moment(now: Int64(doneTime.value), order: order)
     }
 
     /// What is there `from` a place on that was not yet given back.
     func look(from: Int) -> View {
         let isEnded = endMark.value != 0
-        let turns = UInt64(truncatingIfNeeded: doneTurns.value)
-        let time = Int64(doneTime.value)
-        // Read last: what the others promise is there.
+        var said = said
+        // Read after that: what the sender says is there, is.
         let count = published.value &- head &- from
-        var view = View(count: count, turns: isEnded ? .max : turns, time: time, isEnded: isEnded)
-        if count > 0, !isEnded {
-            // Items are in the order of their turns. If the ring is full, the last turn may not fit.
-            let last = entries[(head &+ from &+ count &- 1) & mask].turn.number
-            view.turns = max(turns, count &+ from == capacity ? last &+ 1 : last)
+        var complete = said
+        if count > 0 {
+            // If the ring is full, more of the last moment may not fit.
+            let last = entries[(head &+ from &+ count &- 1) & mask].moment
+            complete = max(complete, count &+ from == capacity ? last : last.before)
+            // The last that it said is said before anything is released at the end.
+            if last.isEnd { said = self.said }
         }
-        return view
+        return View(count: count, said: said, complete: complete, isEnded: isEnded)
     }
 
     /// Gives back the first `count` places.

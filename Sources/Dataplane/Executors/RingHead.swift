@@ -60,13 +60,18 @@ final class RingSource: PacketSource, @unchecked Sendable {
     private(set) var edges = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     private let lanes: UnsafeMutableBufferPointer<Lane>
     private let rings: [Ring]
-    /// The turns before this one are complete on all rings.
-    private var complete: UInt64 = 0
-    /// The stage has come so far: what it causes in turns before this one, and up to this time, is through.
-    private(set) var done: (turns: UInt64, time: Int64) = (0, .min)
+    private var run: UnsafeMutablePointer<RunState>?
+    /// What happens at this moment and before is complete on all rings.
+    private var complete = Ring.Moment.first
+    /// The same as far as all senders say so.
+    private var said = Ring.Moment.first
+    /// The stage has come so far: what happens at this moment and before is through.
+    private(set) var done = Ring.Moment.first
     /// The time that all senders have come to, and the latest that timers were told.
     private var reached = Int64.min
-    private(set) var told = Int64.min
+    private var told = Int64.min
+    /// The time that it is for the stage's timers.
+    var now: Int64 { run?.pointee.isFinishing == true ? .min : told }
     private var isEnded = false
     /// The last item's turn.
     private var last = Turn(number: 0, now: .min)
@@ -81,8 +86,12 @@ final class RingSource: PacketSource, @unchecked Sendable {
         var end = 0
         /// The number of entries taken but not given back.
         var taken = 0
+        /// When the last of them came.
+        var last = Ring.Moment.first
 
-        var turn: Turn { entries[next & mask].turn }
+        var hasMore: Bool { next != end }
+        /// When the next entry comes; of those at one time, the ring of the earliest stage comes first.
+        var moment: Ring.Moment { entries[next & mask].moment }
     }
 
     init(_ rings: [Ring]) {
@@ -96,35 +105,42 @@ final class RingSource: PacketSource, @unchecked Sendable {
         edges.deallocate()
     }
 
-    /// Makes room for the edges of a pool's items.
-    func attach(_ pool: Pool) {
+    /// Its items go to this stage.
+    func attach(_ instance: Instance) {
+        run = instance.run
         edges.deallocate()
-        edges = .allocate(capacity: pool.capacity + 1)
+        edges = .allocate(capacity: instance.pool.capacity + 1)
     }
 
     /// Whether there is something to do.
     var hasWork: Bool {
         lanes.contains { lane in
             let view = lane.ring.takeUnretainedValue().look(from: lane.taken)
-            return view.count > 0 || view.time > told || view.isEnded
+            return view.count > 0 || view.said.now > told || view.isEnded
         }
     }
 
     override func poll() -> Poll {
         look()
-        if let k = first() { return .ready(max(lanes[k].turn.now, last.now)) }
-        if complete < .max { done.turns = max(done.turns, complete) }
-        done.time = max(done.time, reached)
+        let next = first()
+        if let next, !lanes[next].moment.isEnd { return .ready(max(lanes[next].moment.now, last.now)) }
+        // What was taken may be later than what the senders say of themselves.
+        done = max(done, said)
         if told < reached {
             told = reached
             return .idle(until: .max)
         }
+        // At the end of the input no time passes: timers that are due by then have come, and others never will.
+        if next != nil { return .ready(.min) }
         return isEnded ? .ended : .idle(until: .max)
     }
 
     /// Finds out what has come. Everything taken before is at rest.
     private func look() {
-        var (turns, time, latest, ended) = (UInt64.max, Int64.max, Int64.min, true)
+        complete = .end
+        said = .end
+        isEnded = true
+        var latest = Ring.Moment.first
         for k in 0..<lanes.count {
             let ring = lanes[k].ring.takeUnretainedValue()
             ring.giveBack(lanes[k].taken)
@@ -132,43 +148,45 @@ final class RingSource: PacketSource, @unchecked Sendable {
             let view = ring.look(from: 0)
             lanes[k].next = ring.head
             lanes[k].end = ring.head &+ view.count
-            turns = min(turns, view.turns)
-            latest = max(latest, view.time)
+            latest = max(latest, view.said)
             if view.isEnded { continue }
-            ended = false
-            time = min(time, view.time)
+            isEnded = false
+            complete = min(complete, view.complete)
+            said = min(said, view.said)
         }
-        complete = turns
-        reached = max(reached, ended ? latest : time)
-        isEnded = ended
+        if isEnded { said = latest }
+        reached = max(reached, said.now)
     }
 
-    /// The ring with the earliest item of a complete turn; of one turn, that from the earliest stage.
+    /// The ring with the earliest item that is complete.
     @inline(__always)
     private func first() -> Int? {
         var best: Int?
-        var turn = complete
-        for k in 0..<lanes.count where lanes[k].next != lanes[k].end {
-            let number = lanes[k].turn.number
-            if number < turn {
-                turn = number
+        var moment = complete
+        for k in 0..<lanes.count where lanes[k].hasMore {
+            let other = lanes[k].moment
+            if best == nil ? !(moment < other) : other < moment {
+                moment = other
                 best = k
             }
         }
         return best
     }
 
-    /// The first turn whose items must not be taken from ring `k` now, as those of another ring come first.
+    /// The last moment whose items may be taken from ring `k` now: those of another ring come next. Of one moment, what comes
+    /// from an earlier stage comes first.
     @inline(__always)
-    private func bound(of k: Int) -> UInt64 {
+    private func bound(of k: Int) -> Ring.Moment {
         var bound = complete
-        for other in 0..<lanes.count where other != k && lanes[other].next != lanes[other].end {
-            bound = min(bound, lanes[other].turn.number &+ (other > k ? 1 : 0))
+        for other in 0..<lanes.count where other != k && lanes[other].hasMore {
+            let moment = lanes[other].moment
+            bound = min(bound, other > k ? moment : moment.before)
         }
         return bound
     }
 
-    /// Takes items until `max` are taken and their turn is complete.
+    /// Takes items until `max` are taken and their turn is complete. What a run on one thread does at different moments of one turn
+    /// is not taken together.
     override func fill(
         _ pool: Pool,
         _ indices: UnsafeMutablePointer<Int32>,
@@ -178,6 +196,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
     ) -> Int {
         var count = 0
         var last = self.last
+        var now = Ring.Moment.first
         var isFull = false
         let (items, turns, edges, state) = (pool.items, pool.turns, self.edges, pool.state)
         while !isFull, let k = first() {
@@ -186,21 +205,30 @@ final class RingSource: PacketSource, @unchecked Sendable {
             var next = lanes[k].next
             while next != end {
                 let entry = entries + (next & mask)
-                let turn = entry.pointee.turn
-                if turn.number >= bound { break }
-                let isSame = turn.number == last.number
-                isFull =
-                    count >= RingSource.most || count >= most && !isSame || count > 0 && max(turn.now, last.now) >= limit
-                    || state.pointee.take(1, into: indices + count) == 0
-                if isFull { break }
+                let moment = entry.pointee.moment
+                if bound < moment { break }
+                if count > 0 {
+                    isFull =
+                        moment.order != now.order
+                        ? count >= most || moment.isEnd
+                        : moment.now != now.now || entry.pointee.isFirst && lanes[k].last == moment
+                    isFull = isFull || count >= RingSource.most || moment.now >= limit && !moment.isEnd
+                }
+                if isFull || state.pointee.take(1, into: indices + count) == 0 {
+                    isFull = true
+                    break
+                }
                 let i = Int(indices[count])
                 count &+= 1
                 next &+= 1
+                now = moment
+                lanes[k].last = moment
                 items[i] = entry.pointee.item
                 edges[i] = entry.pointee.edge
                 let flags = entry.pointee.item.flags
                 if flags.contains(.large) { state.pointee.largeCount += 1 }
-                // What a timer caused may come after items of packets after it.
+                // What a timer caused has the turn of the last packet that its stage saw, and comes after those it did not see.
+                let turn = entry.pointee.turn
                 if flags.contains(.turnKept) || turn.number < last.number || turn.now < last.now {
                     last = Turn(number: max(turn.number, last.number), now: max(turn.now, last.now))
                     items[i].flags.insert(.turnKept)
@@ -213,9 +241,9 @@ final class RingSource: PacketSource, @unchecked Sendable {
             lanes[k].next = next
         }
         if count > 0 {
-            let isCut = first().map { lanes[$0].turn.number <= last.number } ?? false
-            done = (isCut ? last.number : last.number &+ 1, last.now)
             self.last = last
+            let isCut = first().map { lanes[$0].moment == now } ?? false
+            if now.isEnd { run?.pointee.isFinishing = true } else { done = isCut ? now.before : now }
         }
         counters.pointee.packets &+= UInt64(truncatingIfNeeded: count)
         return count
@@ -228,5 +256,5 @@ final class RingClock: Clock {
 
     init(_ source: RingSource) { self.source = source }
 
-    func wait(until time: Int64) -> Int64? { source.told }
+    func wait(until time: Int64) -> Int64? { source.now }
 }

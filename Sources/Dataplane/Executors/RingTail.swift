@@ -27,11 +27,11 @@ final class RingTail: ElementBase, ElementType {
     }
 
     override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        ring.put(batch, edges[input], context.nodeState.pointee.pool)
+        ring.put(batch, edges[input], context.nodeState.pointee.pool, context.run)
         context.use(batch)
     }
 
     override func flowEnded(_ flow: FlowRef, _ reason: FlowEnd, _ context: borrowing Context) {
-        ring.put(endOf: flow, reason, context.origin)
+        ring.put(endOf: flow, reason, context.run)
     }
 }

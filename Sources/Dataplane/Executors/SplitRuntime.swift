@@ -78,10 +78,13 @@ public final class SplitRuntime {
         let before = Cores.allowed
         let hostStages = stages.filter { $0.side == .host }
         let nicStages = stages.filter { $0.side == .nic }
-        let host = hostStages.isEmpty ? nil : Worker { [self] in
-            if cores.count > 1 { Cores.pin(to: [cores[1]]) }
-            work(hostStages, on: .host)
-        }
+        let host =
+            hostStages.isEmpty
+            ? nil
+            : Worker { [self] in
+                if cores.count > 1 { Cores.pin(to: [cores[1]]) }
+                work(hostStages, on: .host)
+            }
         if cores.count > 1 { Cores.pin(to: [cores[0]]) }
         let first = stages[0].runtime
         first.clock = SharingClock(clock, bells[.nic]!) { [self] in rest() }
@@ -244,21 +247,21 @@ private struct StageRun {
             return .ended
         }
         let step = stage.runtime.step()
-        if step == .ended {
-            do { try stage.runtime.end() } catch { fail(error) }
-            isFinished = true
-        }
         let done = done
-        for ring in stage.rings { ring.publish(done: done.turns, at: done.time) }
-        return step == .ended ? .worked : step
+        for ring in stage.rings { ring.publish(done: done) }
+        guard step == .ended else { return step }
+        do { try stage.runtime.end() } catch { fail(error) }
+        isFinished = true
+        return .worked
     }
 
     /// How far the stage has come.
-    private var done: (turns: UInt64, time: Int64) {
+    private var done: Ring.Moment {
         if let source = stage.source { return source.done }
         let reached = stage.runtime.reached
         let time = (stage.runtime.clock as? SharingClock)?.latest ?? .min
-        return stage.runtime.arrived == 0 ? (0, time) : (reached.number &+ 1, max(time, reached.now))
+        if stage.runtime.arrived == 0 { return Ring.Moment(now: time, order: 0) }
+        return Ring.Moment(now: max(time, reached.now), order: reached.number)
     }
 }
 

@@ -101,7 +101,11 @@ extension Stage {
             if !arriving.isEmpty {
                 let made = RingSource(Set(arriving.map { ends[$0].from }).sorted().map { rings[[$0, k]]! })
                 source = made
-                let wire = GraphSpec.Node(name: "ring", type: ElementDescriptor(Wire.self), element: ConfiguredElement(Wire.self, NoConfig()))
+                let wire = GraphSpec.Node(
+                    name: "ring",
+                    type: ElementDescriptor(Wire.self),
+                    element: ConfiguredElement(Wire.self, NoConfig())
+                )
                 stageBindings[nodes.count] = WireBinding(source: made)
                 nodes.append(wire)
                 var config = RingHead.Config()
@@ -120,17 +124,18 @@ extension Stage {
                     )
                 )
                 edges.append(GraphSpec.Edge(from: head - 1, output: 0, to: head, input: 0))
-                for (output, e) in arriving.enumerated() {
-                    let edge = spec.edges[e]
-                    edges.append(GraphSpec.Edge(from: head, output: output, to: local[edge.to]!, input: edge.input))
-                }
             }
+            // In their order in the whole graph, which decides where nothing else does.
             var counted: [Int: Int] = [:]
-            for (e, edge) in spec.edges.enumerated() where ends[e].from == k && ends[e].to == k {
-                counted[e] = edges.count
-                edges.append(
-                    GraphSpec.Edge(from: local[edge.from]!, output: edge.output, to: local[edge.to]!, input: edge.input)
-                )
+            for (e, edge) in spec.edges.enumerated() where ends[e].to == k {
+                let (from, output): (Int, Int)
+                if let crossed = arriving.firstIndex(of: e) {
+                    (from, output) = (head, crossed)
+                } else {
+                    (from, output) = (local[edge.from]!, edge.output)
+                    counted[e] = edges.count
+                }
+                edges.append(GraphSpec.Edge(from: from, output: output, to: local[edge.to]!, input: edge.input))
             }
             // Those that lead to a later one end in a tail.
             var sent: [Ring] = []
@@ -181,7 +186,7 @@ extension Stage {
                 options: options,
                 layouts: layouts
             )
-            source?.attach(instance.pool)
+            source?.attach(instance)
             let runtime = DirectRuntime(instance, entering: source == nil ? options.batch : RingSource.most)
             if let source { runtime.clock = RingClock(source) }
             stages.append(
@@ -200,7 +205,11 @@ extension Stage {
     }
 
     /// For each stage the table in an earlier one of whose flows' ends it must be told.
-    private static func tables(_ spec: GraphSpec, _ shape: GraphShape, _ numbers: StageNumbers) throws(SplitError) -> [Int?] {
+    private static func tables(
+        _ spec: GraphSpec,
+        _ shape: GraphShape,
+        _ numbers: StageNumbers
+    ) throws(SplitError) -> [Int?] {
         var told: [Int?] = Array(repeating: nil, count: numbers.count)
         func tell(_ stage: Int, of table: Int) throws(SplitError) {
             if told[stage] == table { return }

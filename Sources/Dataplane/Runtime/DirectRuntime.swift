@@ -145,6 +145,7 @@ public final class DirectRuntime {
         isObserved = watcher != nil
         // An instance that holds nothing may be run again: its packets are counted afresh.
         shared.arrived = 0
+        shared.isFinishing = false
         asked = 0
         contract.begin(isOrdered: true)
     }
@@ -213,6 +214,7 @@ public final class DirectRuntime {
     /// Runs the elements in order until every edge is empty and every ended flow has been reported.
     private func drain() {
         roundCount = 0
+        shared.moment &+= 1
         repeat {
             while runOnce() {}
         } while deliverEndedFlows()
@@ -657,6 +659,7 @@ public final class DirectRuntime {
     private func call(_ number: Int, _ body: (ElementBase, Context) -> Void) {
         assert(contract.called(Int32(number)))
         shared.children = 0
+        shared.moment &+= 1
         if isObserved { noteTails(number) }
         body(instance.elements[number], instance.context(number))
         assert(contract.returned(nil, refused: 0, from: Int32(number)))
@@ -749,6 +752,7 @@ public final class DirectRuntime {
     /// The end of input: elements release what they hold, upstream first.
     private func finish() {
         contract.batchTime = .min
+        shared.isFinishing = true
         instance.finishAll { number in
             if isObserved { watcher?.began(.finish, [number]) }
             call(number) { $0.finish($1) }

@@ -3,6 +3,7 @@
 
 import Foundation
 import Spillway
+import TestSupport
 
 /// All that a run does and counts, in order: two runs are the same only if every byte is.
 struct Exact: Equatable {
@@ -13,17 +14,23 @@ struct Exact: Equatable {
     private var counts: [String] = []
 
     init(_ bound: Bound, files keepsFiles: Bool = true) {
-        for (wire, collected) in bound.sent {
-            sent[wire] = collected.packets.map { bytes, item in
+        let spec = bound.instance.spec
+        self.init(bound.sent, bound.files, spec.nodes.indices.map { bound.instance.counts($0) })
+        if !keepsFiles { files = [:] }
+    }
+
+    /// - Parameter copying: Whether bytes that elements copied count: these depend on whose they were.
+    init(_ sent: [String: CollectedPackets], _ files: KeptFiles, _ elements: [ElementCounts], copying: Bool = true) {
+        for (wire, collected) in sent {
+            self.sent[wire] = collected.packets.map { bytes, item in
                 withUnsafeBytes(of: item.time.littleEndian) { Array($0) } + bytes
             }
         }
-        if keepsFiles { files = bound.files.contents }
-        for number in bound.instance.spec.nodes.indices {
-            let c = bound.instance.counts(number)
+        self.files = files.contents
+        for c in elements {
             counts.append(
                 "\(c.name) in=\(c.entered) made=\(c.made) out=\(c.left) used=\(c.used) held=\(c.held) \(c.drops) "
-                    + "\(c.operations) \(c.handlers)"
+                    + "\(c.operations.filter { copying || $0.operation != .copyBytes }) \(c.handlers)"
             )
         }
     }

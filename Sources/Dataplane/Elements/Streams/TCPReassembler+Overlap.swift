@@ -143,7 +143,9 @@ extension TCPReassembler {
         let isClosed = own.pointee.marks.contains(.ended) && other.pointee.marks.contains(.ended)
         // What a SYN-ACK says counts once it is answered.
         let isBelieved = other.pointee.marks.intersection([.synSeen, .answered]) != .synSeen
-        if own.pointee.marks.intersection([.unacknowledgedKnown, .doubted]) == .unacknowledgedKnown, isBelieved, !isClosed {
+        if own.pointee.marks.intersection([.unacknowledgedKnown, .doubted]) == .unacknowledgedKnown, isBelieved,
+            !isClosed
+        {
             from = UInt32(max(0, TCPSequence.distance(own.pointee.unacknowledged, from: segment.start)))
         }
         let size = min(segment.size, end &- segment.start)
