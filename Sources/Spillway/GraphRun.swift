@@ -259,6 +259,7 @@ public enum GraphRun {
     ///   - inputs: other files read besides the captures of `wires`; none of them is written.
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
+    ///   - started: called when everything is open, before the first packet.
     ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
     ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
     ///   - soFar: called with that report.
@@ -272,6 +273,7 @@ public enum GraphRun {
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         observer: ((Instance) -> any RunObserver)? = nil,
+        started: ((Instance) -> Void)? = nil,
         flush: Int64 = 1_000_000_000,
         reportAsked: (() -> Bool)? = nil,
         soFar: ((RunReport) -> Void)? = nil,
@@ -305,6 +307,7 @@ public enum GraphRun {
             options: options
         )
         try instance.open()
+        started?(instance)
         let runtime = DirectRuntime(instance)
         runtime.observer = observer?(instance)
         if let clock { runtime.clock = clock }
