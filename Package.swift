@@ -26,6 +26,7 @@ let package = Package(
         .target(name: "GraphFile", dependencies: ["Dataplane", "CYAML"]),
         .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib"]),
         .target(name: "Live", dependencies: ["Dataplane", "CLinux"]),
+        .target(name: "Control"),
         .target(
             name: "Model",
             dependencies: ["Dataplane", .product(name: "Histogram", package: "hdrhistogram-swift")]
@@ -34,12 +35,12 @@ let package = Package(
         .target(name: "Reports", dependencies: ["Model", "Placement", "Dataplane"]),
         .target(
             name: "Spillway",
-            dependencies: ["Dataplane", "GraphFile", "Capture", "Live", "Model", "Placement", "Reports"],
+            dependencies: ["Dataplane", "GraphFile", "Capture", "Live", "Control", "Model", "Placement", "Reports"],
             plugins: ["CatalogPlugin"]
         ),
         .target(
             name: "SpillwayCommand",
-            dependencies: ["Spillway", .product(name: "ArgumentParser", package: "swift-argument-parser")]
+            dependencies: ["Spillway", "Control", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
         .executableTarget(name: "spillway", dependencies: ["SpillwayCommand"]),
         // The laws that elements keep, for tests here and in users' packages, with any library for tests.
@@ -65,6 +66,7 @@ let package = Package(
         ),
         .testTarget(name: "BoundaryTests"),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Dataplane", "CZlib", "TestSupport"]),
+        .testTarget(name: "ControlTests", dependencies: ["Control", "TestSupport"]),
         .testTarget(
             name: "DataplaneTests",
             dependencies: ["Dataplane", "Capture", "CPcap", "Spillway", "SpillwayTesting", "TestSupport"]

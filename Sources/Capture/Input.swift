@@ -45,7 +45,9 @@ class Input {
 final class Attention {
     /// Sentences about omissions.
     var warnings: [String] = []
-    /// Polled before each wait for a pipe, and when a signal interrupts one; true ends the input.
+    /// The longest wait for a pipe before it is polled again, in milliseconds.
+    static let longestWait: Int32 = 100
+    /// Polled before each wait for a pipe, now and then during it, and when a signal interrupts it; true ends the input.
     private let shouldStop: (() -> Bool)?
 
     init(shouldStop: (() -> Bool)?) { self.shouldStop = shouldStop }
@@ -212,6 +214,10 @@ final class StreamedInput: Input {
     private func receive(into space: UnsafeMutableRawBufferPointer) throws(CaptureError) -> Int {
         while true {
             try attention.checkStop(name)
+            // Whoever is polled is so while nothing comes too.
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let ready = poll(&waiting, 1, Attention.longestWait)
+            if ready == 0 || ready < 0 && errno == EINTR { continue }
             let n = read(descriptor, space.baseAddress!, space.count)
             if n == 0 { try decompressor?.finish() }
             if n >= 0 { return n }

@@ -147,39 +147,8 @@ public struct RunReport: Sendable {
     public var json: JSON {
         .object([
             ("graph", .string(graph)),
-            (
-                "elements",
-                .array(
-                    elements.map { e in
-                        .object([
-                            ("name", .string(e.name)),
-                            ("type", .string(e.type)),
-                            ("in", .unsigned(e.entered)),
-                            ("made", .unsigned(e.made)),
-                            ("out", .unsigned(e.left)),
-                            ("used", .unsigned(e.used)),
-                            ("held", .integer(e.held)),
-                            ("drops", .object(e.drops.map { ($0.reason, .unsigned($0.count)) })),
-                            ("operations", .object(e.operations.map { ($0.operation.name, .unsigned($0.count)) })),
-                            ("handlers", .object(e.handlers.map { ($0.name, .integer(Int64($0.value))) })),
-                        ])
-                    }
-                )
-            ),
-            (
-                "wires",
-                .array(
-                    wires.map { w in
-                        .object([
-                            ("name", .string(w.name)),
-                            ("packets_in", .unsigned(w.packetsIn)),
-                            ("bytes_in", .unsigned(w.bytesIn)),
-                            ("packets_out", .unsigned(w.packetsOut)),
-                            ("bytes_out", .unsigned(w.bytesOut)),
-                        ])
-                    }
-                )
-            ),
+            ("elements", .array(elements.map(\.json))),
+            ("wires", .array(wires.map(\.json))),
             ("placement", placement.map { .string($0) } ?? .null),
             (
                 "rings",

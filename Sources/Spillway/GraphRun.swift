@@ -260,6 +260,7 @@ public enum GraphRun {
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
     ///   - executors: the threads it uses. With two there is no observer, and no report before the end.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
+    ///   - started: called when everything is open, before the first packet, if there is one thread.
     ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
     ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
     ///   - soFar: called with that report.
@@ -274,6 +275,7 @@ public enum GraphRun {
         options: Instance.Options = Instance.Options(),
         executors: Executors = .one,
         observer: ((Instance) -> any RunObserver)? = nil,
+        started: ((Instance) -> Void)? = nil,
         flush: Int64 = 1_000_000_000,
         reportAsked: (() -> Bool)? = nil,
         soFar: ((RunReport) -> Void)? = nil,
@@ -308,7 +310,10 @@ public enum GraphRun {
             options: options
         )
         try engine.open()
-        if case .one(let runtime) = engine { runtime.observer = observer?(runtime.instance) }
+        if case .one(let runtime) = engine {
+            started?(runtime.instance)
+            runtime.observer = observer?(runtime.instance)
+        }
         if let clock { engine.setClock(clock) }
         var flushAt = clock.map { $0.now + flush } ?? .max
         var flushError: (any Error)?

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Control
 import Glibc
 import Spillway
 import Synchronization
@@ -138,12 +139,13 @@ struct SpillwayRoot: ParsableCommand {
             writes a first graph, 'spillway check' says what is wrong with one.
 
             Exit status: 0 fine; 1 a check or test did not hold, a run did not balance, or results could not be written; \
-            64 wrong arguments; 65 bad capture; 66 no such file; 77 no right to a file or interface; 78 bad graph, \
-            placement, profile or run directory; 130 interrupted.
+            64 wrong arguments; 65 bad capture; 66 no such file or run; 77 no right to a file, interface or run; \
+            78 bad graph, placement, profile or run directory; 130 interrupted.
             """,
         version: Version.current,
         groupedSubcommands: [
             CommandGroup(name: "Running", subcommands: [Run.self, Tap.self, Trace.self]),
+            CommandGroup(name: "Watching a run", subcommands: [Read.self, Top.self]),
             CommandGroup(name: "Comparing placements", subcommands: [Compare.self, Plan.self]),
             CommandGroup(
                 name: "Writing graphs",
@@ -180,6 +182,9 @@ struct Failure: Error {
             )
         case let error as InterfaceError:
             self = Failure(code: error.kind == .missing ? 66 : error.kind == .forbidden ? 77 : 1, message: "\(error)")
+        case let error as SocketError:
+            let codes: [SocketError.Kind: Int32] = [.missing: 66, .forbidden: 77, .address: 64, .other: 1]
+            self = Failure(code: codes[error.kind]!, message: "\(error)")
         case is WireArgument.Failure, is BindingError, is RunDirectory.InUse: self = .usage("\(error)")
         // An element that could not write is no fault of its graph.
         case let error as InstanceError where error.cause is OutputError:

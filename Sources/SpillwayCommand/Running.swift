@@ -15,6 +15,7 @@ struct Run: ParsableCommand {
     )
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: RunOptions
+    @OptionGroup var watching: WatchOptions
 
     @Option(help: ArgumentHelp("The columns of the report's table of elements, in this order.", valueName: "a,b,c"))
     var columns: String?
@@ -59,6 +60,11 @@ struct Run: ParsableCommand {
         try reporting {
             let inputs = InputFiles(loaded, wires)
             let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
+            let watch = try watching.open(
+                isLive: wires.contains { $0.interface != nil },
+                isSplit: self.executors.executors == .split
+            )
+            defer { watch?.close() }
             let progress = Progress("running \(graph.name)")
             let outcome = try GraphRun.run(
                 graph,
@@ -67,11 +73,15 @@ struct Run: ParsableCommand {
                 services: Session.services,
                 options: options.instance,
                 executors: executors,
+                started: { watch?.begin($0) },
                 flush: try flush,
                 reportAsked: { wantsReport.exchange(false, ordering: .relaxed) },
                 soFar: { Output.error($0.text(width: Terminal(2).width)) },
                 progress: { progress("\(grouped($0)) packets", share: $1) },
-                shouldStop: stopAsked
+                shouldStop: {
+                    watch?.poll()
+                    return stopAsked()
+                }
             )
             let wasInterrupted = stopAsked()
             var report = outcome.report

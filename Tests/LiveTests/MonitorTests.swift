@@ -40,6 +40,26 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
+    /// A run on an interface can be watched without being told so.
+    @Test func canBeWatched() throws {
+        let lab = try Lab()
+        try lab.run(
+            """
+            unset XDG_RUNTIME_DIR
+            begin 1 spillway run $GRAPHS/flow-monitor.yaml --wire wire=if:m0 --set records=/dev/null
+            (for _ in $(seq 100); do a ping -q -c 1 -W 0.1 10.77.0.2; done > pings 2>&1 || true) &
+            came() { [ $(spillway read $runner wire.packets_in) -gt 2 ]; }
+            await came
+            spillway read $runner wire.kernel_drops > drops
+            spillway top $runner --count 1 > top
+            end INT; test ! -e /run/spillway/$runner.sock
+            """
+        )
+        #expect(try lab.text("drops") == "0\n")
+        #expect(try lab.text("top").contains("kernel drops/s  outages"))
+        #expect(try lab.text("status") == "0\n")
+    }
+
     @Test func whatCannotBeOpenedIsSaid() throws {
         let lab = try Lab()
         try lab.run(

@@ -8,7 +8,8 @@ import Testing
 /// The command line as its users meet it: help screens, exit codes, results that are the same each time.
 @Suite struct CommandTests {
     static let verbs = [
-        "", "run", "tap", "trace", "compare", "plan", "check", "test", "format", "new", "explain", "list", "show",
+        "", "run", "tap", "trace", "read", "top", "compare", "plan", "check", "test", "format", "new", "explain",
+        "list", "show",
         "graph",
         "docs", "schema",
     ]

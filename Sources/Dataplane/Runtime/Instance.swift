@@ -367,6 +367,30 @@ public struct ElementCounts: Sendable {
         return sum
     }
 
+    public init(
+        name: String,
+        type: String,
+        entered: UInt64,
+        made: UInt64,
+        left: UInt64,
+        used: UInt64,
+        held: Int64,
+        drops: [(reason: String, count: UInt64)],
+        operations: [(operation: Operation, count: UInt64)],
+        handlers: [(name: String, value: Int)]
+    ) {
+        self.name = name
+        self.type = type
+        self.entered = entered
+        self.made = made
+        self.left = left
+        self.used = used
+        self.held = held
+        self.drops = drops
+        self.operations = operations
+        self.handlers = handlers
+    }
+
     /// Items dropped, over all reasons.
     public var dropped: UInt64 { drops.reduce(0) { $0 + $1.count } }
     /// Whether conservation holds: in + made = out + used + dropped + held.
@@ -385,6 +409,14 @@ public struct WireCounts: Sendable {
     public var packetsOut: UInt64
     /// Bytes of those, as on the wire.
     public var bytesOut: UInt64
+
+    public init(name: String, packetsIn: UInt64, bytesIn: UInt64, packetsOut: UInt64, bytesOut: UInt64) {
+        self.name = name
+        self.packetsIn = packetsIn
+        self.bytesIn = bytesIn
+        self.packetsOut = packetsOut
+        self.bytesOut = bytesOut
+    }
 }
 
 /// An element failed while being made, opened or flushed.
