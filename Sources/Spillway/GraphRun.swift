@@ -145,6 +145,8 @@ public enum GraphRun {
         public var report: RunReport
         /// Notes on the captures.
         public var input: InputNotes
+        /// The seed of everything random: the one asked for, or that was chosen.
+        public var seed: UInt64
         /// The names of files written by elements; `-` is standard output.
         public var outputs: [String]
         /// An element or a wire wrote to standard output, or would have.
@@ -295,7 +297,8 @@ public enum GraphRun {
         )
         var options = options
         // Whoever can send packets must not know where flows are kept.
-        if clock != nil { options.seed = .random(in: .min ... .max) }
+        let seed = options.seed ?? (clock == nil ? 1 : .random(in: .min ... .max))
+        options.seed = seed
         let instance = try Instance(
             spec,
             bindings: bindings.mapValues {
@@ -334,6 +337,7 @@ public enum GraphRun {
         return Outcome(
             report: report(instance, input),
             input: input,
+            seed: seed,
             outputs: services.sinks,
             usedStandardOutput: !senders.isEmpty || services.sinks.contains(where: FileSink.isStandardOutput)
         )

@@ -80,7 +80,7 @@ struct Run: ParsableCommand {
                 verb: "run",
                 graph: loaded,
                 wires: wires,
-                seed: options.input.seed,
+                seed: outcome.seed,
                 statistics: report.statistics,
                 markdown: report.markdown
             )

@@ -40,6 +40,29 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
+    /// Nobody who can send packets knows the seed, unless it is asked for; the report says that the run was ended.
+    @Test func theSeedIsTheOneAskedForOrUnknown() throws {
+        let lab = try Lab()
+        try lab.run(
+            """
+            for run in "asked --seed 7" "first" "second"; do set -- $run; name=$1; shift
+                begin 1 spillway run $GRAPHS/classify.yaml --wire wire=if:m0,write=$name.pcap --format json --run-dir $name "$@"
+                end INT
+                cp out $name.json; cat status >> statuses
+            done
+            """
+        )
+        func seed(_ run: String) throws -> UInt64? {
+            let manifest = try JSONSerialization.jsonObject(with: lab.bytes("\(run)/manifest.json")) as! [String: Any]
+            #expect(manifest["interrupted"] as? Bool == true)
+            return manifest["seed"] as? UInt64
+        }
+        #expect(try seed("asked") == 7)
+        #expect(try seed("first") != seed("second") && seed("first") != 1)
+        #expect(try lab.text("asked.json").contains("\"interrupted\": true"))
+        #expect(try lab.text("statuses") == "0\n0\n0\n")
+    }
+
     @Test func whatCannotBeOpenedIsSaid() throws {
         let lab = try Lab()
         try lab.run(
