@@ -4,11 +4,14 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct clinux_message) == sizeof(struct mmsghdr), "the same structure");
@@ -45,4 +48,11 @@ int clinux_send(int socket, struct clinux_message *messages, unsigned int count)
 int clinux_poll(struct pollfd *descriptors, unsigned int count, int64_t nanoseconds) {
     struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
     return ppoll(descriptors, count, &time, NULL);
+}
+
+int clinux_give_up_rights(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (syscall(SYS_capset, &header, none) != 0) return errno;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
 }

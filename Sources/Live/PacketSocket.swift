@@ -22,6 +22,7 @@ final class PacketSocket {
     /// The number of the interface that it is bound to.
     private(set) var index: Int32
     private let receives: Bool
+    private var isPromiscuous = false
 
     /// Opens a socket; one that does not receive is for sending.
     init(_ interface: Interface, receives: Bool) throws(InterfaceError) {
@@ -64,6 +65,7 @@ final class PacketSocket {
         request.mr_ifindex = index
         request.mr_type = UInt16(PACKET_MR_PROMISC)
         try require(PACKET_ADD_MEMBERSHIP, request, "receive packets for other stations")
+        isPromiscuous = true
     }
 
     /// Takes the pending error of the socket: ENETDOWN when the interface went down.
@@ -82,10 +84,18 @@ final class PacketSocket {
         return UInt64(statistics.tp_drops)
     }
 
-    /// Binds again if the interface was made anew under its name; true if it was.
+    /// Binds again if the interface was made anew under its name; true if it was. That takes no right that opening the socket took.
     func follow() -> Bool {
         guard let now = try? Interface(interface), now.index != index else { return false }
+        let before = index
         index = now.index
-        return (try? bind()) != nil
+        do {
+            try bind()
+            if isPromiscuous { try setPromiscuous() }
+        } catch {
+            index = before
+            return false
+        }
+        return true
     }
 }

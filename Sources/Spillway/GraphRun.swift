@@ -261,6 +261,7 @@ public enum GraphRun {
     ///   - inputs: other files read besides the captures of `wires`; none of them is written.
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
+    ///   - opened: called once interfaces and files are open, before the first packet.
     ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
     ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
     ///   - soFar: called with that report.
@@ -273,6 +274,7 @@ public enum GraphRun {
         services: any Services = SystemServices(),
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
+        opened: (() throws -> Void)? = nil,
         observer: ((Instance) -> any RunObserver)? = nil,
         flush: Int64 = 1_000_000_000,
         reportAsked: (() -> Bool)? = nil,
@@ -308,6 +310,7 @@ public enum GraphRun {
             options: options
         )
         try instance.open()
+        try opened?()
         let runtime = DirectRuntime(instance)
         runtime.observer = observer?(instance)
         if let clock { runtime.clock = clock }
@@ -339,7 +342,7 @@ public enum GraphRun {
             input: input,
             seed: seed,
             outputs: services.sinks,
-            usedStandardOutput: !senders.isEmpty || services.sinks.contains(where: FileSink.isStandardOutput)
+            usedStandardOutput: !senders.isEmpty || services.usesStandardOutput
         )
     }
 
@@ -404,9 +407,13 @@ public final class ObservedServices: FilterServices {
     private let discardsOutput: Bool
     private let names = Mutex<Set<String>>([])
     private let failed = Atomic(false)
+    private let printed = Atomic(false)
 
     /// Whether something could not be written.
     public var hasFailed: Bool { failed.load(ordering: .relaxed) }
+
+    /// Whether an element writes to standard output, or would have.
+    var usesStandardOutput: Bool { printed.load(ordering: .relaxed) }
 
     /// - Parameters:
     ///   - inputs: files that elements may not write to.
@@ -435,7 +442,10 @@ public final class ObservedServices: FilterServices {
     public func openSink(_ name: String, appends: Bool) throws -> any ByteSink {
         try inputs.checkOutput(name)
         names.withLock { _ = $0.insert(name) }
-        if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
+        if FileSink.isStandardOutput(name) {
+            printed.store(true, ordering: .relaxed)
+            if discardsOutput { return MemoryServices().openSink(name) }
+        }
         return WatchedSink(try services.openSink(name, appends: appends)) { [self] in
             failed.store(true, ordering: .relaxed)
         }

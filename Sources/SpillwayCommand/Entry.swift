@@ -145,7 +145,7 @@ struct SpillwayRoot: ParsableCommand {
             writes a first graph, 'spillway check' says what is wrong with one.
 
             Exit status: 0 fine; 1 a check or test did not hold, a run did not balance, or results could not be written; \
-            64 wrong arguments; 65 bad capture; 66 no such file; 77 no right to a file or interface; 78 bad graph, \
+            64 wrong arguments; 65 bad capture; 66 no such file; 67 no such user; 77 no right to a file or interface; 78 bad graph, \
             placement, profile or run directory; 130 interrupted.
             """,
         version: Version.current,
@@ -187,6 +187,9 @@ struct Failure: Error {
             )
         case let error as InterfaceError:
             self = Failure(code: error.kind == .missing ? 66 : error.kind == .forbidden ? 77 : 1, message: "\(error)")
+        case let error as RunUser.Failure:
+            let code: Int32 = error.kind == .unknown ? 67 : error.kind == .forbidden ? 77 : 64
+            self = Failure(code: code, message: "--user: \(error)")
         case is WireArgument.Failure, is BindingError, is RunDirectory.InUse: self = .usage("\(error)")
         // An element that could not write is no fault of its graph.
         case let error as InstanceError where error.cause is OutputError:

@@ -15,6 +15,7 @@ struct Run: ParsableCommand {
     )
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: RunOptions
+    @OptionGroup var userOption: UserOption
 
     @Option(help: ArgumentHelp("The columns of the report's table of elements, in this order.", valueName: "a,b,c"))
     var columns: String?
@@ -51,11 +52,14 @@ struct Run: ParsableCommand {
     func run() throws {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
         let chosen = try columns.map { try chosenColumns($0, among: RunReport.allColumns) } ?? []
+        let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings(of: graph, loaded)
         try reporting {
             let inputs = InputFiles(loaded, wires)
-            let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
+            let directory = try runDir.map {
+                try RunDirectory($0, inputs: inputs, overwrites: overwrite, owner: user)
+            }
             let progress = Progress("running \(graph.name)")
             let outcome = try GraphRun.run(
                 graph,
@@ -63,6 +67,7 @@ struct Run: ParsableCommand {
                 inputs: inputs,
                 services: Session.services,
                 options: options.instance,
+                opened: user?.become,
                 flush: try flush,
                 reportAsked: { wantsReport.exchange(false, ordering: .relaxed) },
                 soFar: { Output.error($0.text(width: Terminal(2).width)) },
@@ -109,6 +114,7 @@ struct Tap: ParsableCommand {
     @Argument(help: "The edge, named by its output: ELEMENT.PORT.")
     var edge: String
     @OptionGroup var options: RunOptions
+    @OptionGroup var userOption: UserOption
 
     @Option(help: ArgumentHelp("Writes the packets to a capture (.pcap or .pcapng) instead.", valueName: "file"))
     var write: String?
@@ -127,6 +133,7 @@ struct Tap: ParsableCommand {
     }
 
     func run() throws {
+        let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let number = try edgeNumber(edge, graph)
         let kind = GraphShape(graph).kinds[number]
@@ -148,6 +155,7 @@ struct Tap: ParsableCommand {
                 services: Session.services,
                 ownsOutput: true,
                 options: options.instance,
+                opened: user?.become,
                 observer: { instance in
                     EdgeTap(edge: number) { item in
                         guard failure == nil, seen < count ?? .max else { return }
@@ -188,6 +196,7 @@ struct Trace: ParsableCommand {
     @OptionGroup var source: GraphOptions
     // One item at a time, so that the element's counters show what it did with the packet.
     @OptionGroup var input: InputOptions
+    @OptionGroup var userOption: UserOption
 
     @Option(help: ArgumentHelp("Which packet: its number over all wires, from 1.", valueName: "number"))
     var packet: UInt64 = 1
@@ -200,6 +209,7 @@ struct Trace: ParsableCommand {
     }
 
     func run() throws {
+        let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let wires = try input.bindings(of: graph, loaded)
         try reporting {
@@ -214,6 +224,7 @@ struct Trace: ParsableCommand {
                 services: Session.services,
                 ownsOutput: true,
                 options: input.instance,
+                opened: user?.become,
                 observer: { instance in
                     let made = PacketTrace(instance, number: packet) { step in
                         guard failure == nil else { return }

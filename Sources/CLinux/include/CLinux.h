@@ -65,6 +65,9 @@ int clinux_send(int socket, struct clinux_message *_Nonnull messages, unsigned i
 /// Waits until one of the descriptors is ready, or for so many nanoseconds. As ppoll(2).
 int clinux_poll(struct pollfd *_Nullable descriptors, unsigned int count, int64_t nanoseconds);
 
+/// Takes all capabilities from this thread, and from the programs it starts the way to any; 0, or the number of an error.
+int clinux_give_up_rights(void);
+
 /// Memory of `bytes` zeros, touched by nobody yet; NULL when there is none. Large pages are used for what is large.
 static inline void *_Nullable clinux_map_zeroed(size_t bytes) {
 #ifdef SPILLWAY_FUZZ
