@@ -19,6 +19,8 @@ public struct WireArgument: Sendable, Equatable {
     public var isMerged = false
     /// A network interface, in place of captures.
     public var interface: String?
+    /// How that is read and sent on.
+    public var access = LiveSource.Access.packetSocket
     /// Receives packets for other stations too.
     public var isPromiscuous = false
     /// Which packets of the interface are read; nil for what suits the graph.
@@ -35,8 +37,8 @@ public struct WireArgument: Sendable, Equatable {
         self.write = write
     }
 
-    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`, or `NAME=if:INTERFACE[,promisc][,direction=in|out|both][,write=FILE]`. A source is a
-    /// file name, optionally prefixed with `file:`; `\,` in it is a comma and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
+    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`, or `NAME=if:INTERFACE[,promisc][,direction=in|out|both][,write=FILE]`, with
+    /// `libpcap:` in place of `if:`. A source is a file name, optionally prefixed with `file:`; `\,` in it is a comma and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
     public init(_ text: String, wires: [String] = []) throws(Failure) {
         let prefix = text.firstIndex(of: "=").map { String(text[..<$0]) }
         let rest: Substring
@@ -59,9 +61,10 @@ public struct WireArgument: Sendable, Equatable {
                 let file = String(part.dropFirst(6))
                 if let flaw = OutputName.flaw(file) { throw Failure(description: "'\(text)': \(flaw)") }
                 write = file
-            } else if part.hasPrefix("if:") {
+            } else if let (access, name) = WireArgument.interface(part) {
                 guard interface == nil else { throw Failure(description: "'\(text)' names two interfaces") }
-                interface = String(part.dropFirst(3))
+                interface = name
+                self.access = access
             } else if part == "promisc", interface != nil {
                 isPromiscuous = true
             } else if part.hasPrefix("direction="), interface != nil {
@@ -83,6 +86,13 @@ public struct WireArgument: Sendable, Equatable {
         if interface != nil, !sources.isEmpty {
             throw Failure(description: "'\(text)' names captures beside an interface")
         }
+    }
+
+    /// The interface that a part names, and how it is read.
+    private static func interface(_ part: String) -> (LiveSource.Access, String)? {
+        guard let colon = part.firstIndex(of: ":"), let access = LiveSource.Access(rawValue: String(part[..<colon]))
+        else { return nil }
+        return (access, String(part[part.index(after: colon)...]))
     }
 
     /// The parts of a list between commas that no backslash precedes; `\,` is a comma and `\\` a backslash.
@@ -245,13 +255,14 @@ public enum GraphRun {
     ) throws -> WireBinding {
         let isRead = spec.edges.contains { $0.from == number }
         let isSent = wire.write == nil && spec.edges.contains { $0.to == number }
-        var options = InterfaceSource.Options()
+        var options = LiveSource.Options()
         options.isPromiscuous = wire.isPromiscuous
         // What the graph sends must not come back to it.
         options.direction = wire.direction ?? (isSent ? .in : .both)
         return WireBinding(
-            source: isRead ? try InterfaceSource.open(interface, options, isPrompt: sends, clock: clock) : nil,
-            destination: isSent ? try InterfaceSender(interface) : nil
+            source: isRead
+                ? try LiveSource.open(interface, through: wire.access, options, isPrompt: sends, clock: clock) : nil,
+            destination: isSent ? try LiveSender.open(interface, through: wire.access) : nil
         )
     }
 
