@@ -5,6 +5,8 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <string.h>
@@ -34,6 +36,19 @@ int clinux_find_interface(const char *name, struct clinux_interface *found) {
     if (!error && ioctl(probe, SIOCGIFHWADDR, &request) == 0) found->kind = request.ifr_hwaddr.sa_family;
     else error = error ? error : errno;
     close(probe);
+    return error;
+}
+
+int clinux_ask_ethtool(const char *name, uint32_t command, uint32_t *value) {
+    struct ethtool_value question = {.cmd = command};
+    struct ifreq request = {.ifr_data = (char *)&question};
+    if (strlen(name) >= sizeof request.ifr_name) return ENODEV;
+    strcpy(request.ifr_name, name);
+    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) return errno;
+    int error = ioctl(probe, SIOCETHTOOL, &request) == 0 ? 0 : errno;
+    close(probe);
+    *value = question.data;
     return error;
 }
 

@@ -36,6 +36,13 @@ final class PacketSocket {
 
     deinit { close(descriptor) }
 
+    /// Whether this process may open one.
+    static var isAllowed: Bool {
+        let probe = socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        if probe >= 0 { close(probe) }
+        return probe >= 0
+    }
+
     /// Binds the socket, after all options are set.
     func bind() throws(InterfaceError) {
         var address = sockaddr_ll()

@@ -49,6 +49,9 @@ struct clinux_interface {
 /// Asks for the interface `name`; 0, or the number of an error.
 int clinux_find_interface(const char *_Nonnull name, struct clinux_interface *_Nonnull found);
 
+/// Asks the driver of the interface `name` for a value (ETHTOOL_ commands of linux/ethtool.h); 0, or the number of an error.
+int clinux_ask_ethtool(const char *_Nonnull name, uint32_t command, uint32_t *_Nonnull value);
+
 /// What recvmmsg(2) and sendmmsg(2) call `struct mmsghdr`.
 struct clinux_message {
     struct msghdr header;
