@@ -91,9 +91,10 @@ final class PacketSocket {
         return UInt64(statistics.tp_drops)
     }
 
-    /// Binds again if the interface was made anew under its name; true if it was. That takes no right that opening the socket took.
+    /// Binds again once the interface was made anew under its name and is up; true if it was. That takes no right that opening the
+    /// socket took.
     func follow() -> Bool {
-        guard let now = try? Interface(interface), now.index != index else { return false }
+        guard let now = try? Interface(interface), now.isUp, now.index != index else { return false }
         let before = index
         index = now.index
         do {

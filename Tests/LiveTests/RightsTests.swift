@@ -47,7 +47,7 @@ import Testing
         #expect(values("Uid") == [ids[0]] && values("Gid") == [ids[1]] && values("Groups") == [ids[1]])
         for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] { #expect(values(set) == ["0000000000000000"]) }
         #expect(values("NoNewPrivs").contains("1"))
-        #expect(try lab.text("packets.csv").split(separator: "\n").count > 5)
+        #expect(try lab.text("packets.csv").split(whereSeparator: \.isNewline).count > 5)
         #expect(try lab.text("kept").matches(of: /nobody/).count >= 4)
         #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 2 times\n"))
         #expect(try lab.text("status") == "0\n")
