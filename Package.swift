@@ -25,7 +25,7 @@ let package = Package(
         .target(name: "Dataplane", dependencies: ["CLinux"], plugins: ["CatalogPlugin"]),
         .target(name: "GraphFile", dependencies: ["Dataplane", "CYAML"]),
         .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib"]),
-        .target(name: "Live", dependencies: ["Dataplane", "CLinux"]),
+        .target(name: "Live", dependencies: ["Dataplane", "CLinux", "CPcap"]),
         .target(name: "Control"),
         .target(
             name: "Model",

@@ -41,6 +41,7 @@ test)
     for tool in curl ethtool python3 tcpdump; do wants "have $tool" $tool; done
     wants "have ip" iproute2
     wants "have ping" iputils-ping
+    wants "have setpriv" util-linux
     wants "python3 -c 'import yaml' 2> /dev/null || /usr/bin/python3 -c 'import yaml' 2> /dev/null" python3-yaml
     wants "python3 -c 'import jsonschema' 2> /dev/null || /usr/bin/python3 -c 'import jsonschema' 2> /dev/null" \
         python3-jsonschema

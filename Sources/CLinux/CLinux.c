@@ -4,13 +4,18 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct clinux_message) == sizeof(struct mmsghdr), "the same structure");
@@ -33,6 +38,19 @@ int clinux_find_interface(const char *name, struct clinux_interface *found) {
     if (!error && ioctl(probe, SIOCGIFHWADDR, &request) == 0) found->kind = request.ifr_hwaddr.sa_family;
     else error = error ? error : errno;
     close(probe);
+    return error;
+}
+
+int clinux_ask_ethtool(const char *name, uint32_t command, uint32_t *value) {
+    struct ethtool_value question = {.cmd = command};
+    struct ifreq request = {.ifr_data = (char *)&question};
+    if (strlen(name) >= sizeof request.ifr_name) return ENODEV;
+    strcpy(request.ifr_name, name);
+    int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) return errno;
+    int error = ioctl(probe, SIOCETHTOOL, &request) == 0 ? 0 : errno;
+    close(probe);
+    *value = question.data;
     return error;
 }
 
@@ -65,4 +83,11 @@ int clinux_set_cores(const int *cores, int count) {
     CPU_ZERO(&set);
     for (int k = 0; k < count; k++) CPU_SET(cores[k], &set);
     return sched_setaffinity(0, sizeof set, &set);
+}
+
+int clinux_give_up_rights(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (syscall(SYS_capset, &header, none) != 0) return errno;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
 }

@@ -17,6 +17,8 @@ public struct Interface: Sendable, Equatable {
     public let isLoopback: Bool
     /// The most bytes that a packet may have behind its link header.
     public let mtu: Int
+    /// The kind of its link, in a word or two.
+    public let kind: String
     /// The LINKTYPE_ value of its frames; nil if they are of a kind that is not read.
     public let linkType: UInt16?
 
@@ -30,15 +32,18 @@ public struct Interface: Sendable, Equatable {
         isUp = found.is_up != 0
         isLoopback = found.is_loopback != 0
         mtu = Int(found.mtu)
-        linkType = Interface.linkTypes[found.kind]
+        (kind, linkType) = Interface.kinds[found.kind] ?? ("kind \(found.kind)", nil)
     }
 
-    /// The link types of the kinds of frames (ARPHRD_ in linux/if_arp.h) that are read.
-    private static let linkTypes: [Int32: UInt16] = [
-        // Ethernet, and loopback, which looks like it.
-        1: LinkType.ethernet, 772: LinkType.ethernet,
-        // IP without a header before it: IPIP, IPv6 tunnels, SIT, GRE, raw IP, and none at all, as TUN devices have.
-        768: LinkType.raw, 769: LinkType.raw, 776: LinkType.raw, 778: LinkType.raw, 519: LinkType.raw,
-        0xfffe: LinkType.raw,
+    /// The kinds of frames (ARPHRD_ in linux/if_arp.h), and the link types of those that are read.
+    private static let kinds: [Int32: (name: String, linkType: UInt16?)] = [
+        1: ("Ethernet", LinkType.ethernet),
+        // Loopback looks like Ethernet.
+        772: ("loopback", LinkType.ethernet),
+        // IP without a header before it.
+        768: ("IPIP tunnel", LinkType.raw), 769: ("IPv6 tunnel", LinkType.raw), 776: ("SIT tunnel", LinkType.raw),
+        778: ("GRE tunnel", LinkType.raw), 519: ("raw IP", LinkType.raw), 0xfffe: ("no header", LinkType.raw),
+        32: ("InfiniBand", nil), 280: ("CAN", nil), 512: ("PPP", nil), 801: ("802.11", nil), 803: ("radiotap", nil),
+        823: ("GRE tunnel, IPv6", nil), 824: ("netlink", nil), 826: ("vsock", nil),
     ]
 }

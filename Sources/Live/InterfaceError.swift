@@ -31,17 +31,30 @@ public struct InterfaceError: Error, Sendable, Equatable, CustomStringConvertibl
     /// A failed system call.
     init(_ interface: String, system number: Int32, doing what: String) {
         switch number {
-        case ENODEV, ENXIO: self.init(interface: interface, reason: "no such interface", kind: .missing)
-        case EPERM, EACCES:
-            self.init(
-                interface: interface,
-                reason:
-                    "no right to \(what); it takes CAP_NET_RAW: run as root, or 'setcap cap_net_raw+ep' on the program",
-                kind: .forbidden
-            )
+        case ENODEV, ENXIO: self = .missing(interface)
+        case EPERM, EACCES: self = .forbidden(interface, what)
         default:
             self.init(interface: interface, reason: "cannot \(what): \(String(cString: strerror(number)))")
         }
+    }
+
+    /// An interface that is not there.
+    static func missing(_ interface: String) -> InterfaceError {
+        InterfaceError(interface: interface, reason: "no such interface", kind: .missing)
+    }
+
+    /// An interface that this process may not use.
+    static func forbidden(_ interface: String, _ what: String) -> InterfaceError {
+        InterfaceError(
+            interface: interface,
+            reason: "no right to \(what); it takes CAP_NET_RAW: run as root, or 'setcap cap_net_raw+ep' on the program",
+            kind: .forbidden
+        )
+    }
+
+    /// An interface that is not switched on.
+    static func down(_ interface: String) -> InterfaceError {
+        InterfaceError(interface: interface, reason: "is down; 'ip link set \(interface) up'")
     }
 
     public var description: String { "interface '\(interface)': \(reason)" }

@@ -23,7 +23,13 @@ public final class LiveClock: Clock {
 
     /// Ends a sleep when `descriptor` can be read.
     public func watch(_ descriptor: Int32) {
-        watched.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+        if descriptor >= 0 { watched.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)) }
+    }
+
+    /// Ends a sleep when `descriptor` can be read, and no longer for another one, which may be closed now.
+    func watch(_ descriptor: Int32, insteadOf other: Int32) {
+        watched.removeAll { $0.fd == other }
+        watch(descriptor)
     }
 
     /// Packets came.

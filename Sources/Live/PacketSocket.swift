@@ -22,6 +22,7 @@ final class PacketSocket {
     /// The number of the interface that it is bound to.
     private(set) var index: Int32
     private let receives: Bool
+    private var isPromiscuous = false
 
     /// Opens a socket; one that does not receive is for sending.
     init(_ interface: Interface, receives: Bool) throws(InterfaceError) {
@@ -34,6 +35,13 @@ final class PacketSocket {
     }
 
     deinit { close(descriptor) }
+
+    /// Whether this process may open one.
+    static var isAllowed: Bool {
+        let probe = socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        if probe >= 0 { close(probe) }
+        return probe >= 0
+    }
 
     /// Binds the socket, after all options are set.
     func bind() throws(InterfaceError) {
@@ -64,6 +72,7 @@ final class PacketSocket {
         request.mr_ifindex = index
         request.mr_type = UInt16(PACKET_MR_PROMISC)
         try require(PACKET_ADD_MEMBERSHIP, request, "receive packets for other stations")
+        isPromiscuous = true
     }
 
     /// Takes the pending error of the socket: ENETDOWN when the interface went down.
@@ -82,10 +91,19 @@ final class PacketSocket {
         return UInt64(statistics.tp_drops)
     }
 
-    /// Binds again if the interface was made anew under its name; true if it was.
+    /// Binds again once the interface was made anew under its name and is up; true if it was. That takes no right that opening the
+    /// socket took.
     func follow() -> Bool {
-        guard let now = try? Interface(interface), now.index != index else { return false }
+        guard let now = try? Interface(interface), now.isUp, now.index != index else { return false }
+        let before = index
         index = now.index
-        return (try? bind()) != nil
+        do {
+            try bind()
+            if isPromiscuous { try setPromiscuous() }
+        } catch {
+            index = before
+            return false
+        }
+        return true
     }
 }

@@ -22,7 +22,7 @@ public struct Table: Sendable {
     func fits(_ width: Int) -> Bool { text.split(separator: "\n").allSatisfy { $0.count <= width } }
 
     /// The table with the columns of these titles, in their order, behind the first one.
-    func keeping(_ titles: [String]) -> Table {
+    public func keeping(_ titles: [String]) -> Table {
         let kept = [0] + titles.compactMap { title in columns.indices.dropFirst().first { columns[$0].title == title } }
         var table = Table(kept.map { columns[$0] })
         table.rows = rows.map { row in kept.map { row[$0] } }

@@ -112,6 +112,9 @@ public enum Files {
         if isDirectory(path) { throw Failure(path: path, errno: EISDIR) }
     }
 
+    /// Whether this process may read `path`.
+    static func isReadable(_ path: String) -> Bool { access(path, R_OK) == 0 }
+
     /// Whether `path` is a directory.
     public static func isDirectory(_ path: String) -> Bool {
         var status = stat()

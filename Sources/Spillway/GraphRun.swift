@@ -19,6 +19,8 @@ public struct WireArgument: Sendable, Equatable {
     public var isMerged = false
     /// A network interface, in place of captures.
     public var interface: String?
+    /// How that is read and sent on.
+    public var access = LiveSource.Access.packetSocket
     /// Receives packets for other stations too.
     public var isPromiscuous = false
     /// Which packets of the interface are read; nil for what suits the graph.
@@ -35,8 +37,8 @@ public struct WireArgument: Sendable, Equatable {
         self.write = write
     }
 
-    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`, or `NAME=if:INTERFACE[,promisc][,direction=in|out|both][,write=FILE]`. A source is a
-    /// file name, optionally prefixed with `file:`; `\,` in it is a comma and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
+    /// Parses `NAME=SOURCE[,SOURCE...][,write=FILE]`, or `NAME=if:INTERFACE[,promisc][,direction=in|out|both][,write=FILE]`, with
+    /// `libpcap:` in place of `if:`. A source is a file name, optionally prefixed with `file:`; `\,` in it is a comma and `\\` a backslash. `wires` are those of the graph: the name of the only one may be left out.
     public init(_ text: String, wires: [String] = []) throws(Failure) {
         let prefix = text.firstIndex(of: "=").map { String(text[..<$0]) }
         let rest: Substring
@@ -59,9 +61,10 @@ public struct WireArgument: Sendable, Equatable {
                 let file = String(part.dropFirst(6))
                 if let flaw = OutputName.flaw(file) { throw Failure(description: "'\(text)': \(flaw)") }
                 write = file
-            } else if part.hasPrefix("if:") {
+            } else if let (access, name) = WireArgument.interface(part) {
                 guard interface == nil else { throw Failure(description: "'\(text)' names two interfaces") }
-                interface = String(part.dropFirst(3))
+                interface = name
+                self.access = access
             } else if part == "promisc", interface != nil {
                 isPromiscuous = true
             } else if part.hasPrefix("direction="), interface != nil {
@@ -83,6 +86,13 @@ public struct WireArgument: Sendable, Equatable {
         if interface != nil, !sources.isEmpty {
             throw Failure(description: "'\(text)' names captures beside an interface")
         }
+    }
+
+    /// The interface that a part names, and how it is read.
+    private static func interface(_ part: String) -> (LiveSource.Access, String)? {
+        guard let colon = part.firstIndex(of: ":"), let access = LiveSource.Access(rawValue: String(part[..<colon]))
+        else { return nil }
+        return (access, String(part[part.index(after: colon)...]))
     }
 
     /// The parts of a list between commas that no backslash precedes; `\,` is a comma and `\\` a backslash.
@@ -145,6 +155,8 @@ public enum GraphRun {
         public var report: RunReport
         /// Notes on the captures.
         public var input: InputNotes
+        /// The seed of everything random: the one asked for, or that was chosen.
+        public var seed: UInt64
         /// The names of files written by elements; `-` is standard output.
         public var outputs: [String]
         /// An element or a wire wrote to standard output, or would have.
@@ -243,13 +255,14 @@ public enum GraphRun {
     ) throws -> WireBinding {
         let isRead = spec.edges.contains { $0.from == number }
         let isSent = wire.write == nil && spec.edges.contains { $0.to == number }
-        var options = InterfaceSource.Options()
+        var options = LiveSource.Options()
         options.isPromiscuous = wire.isPromiscuous
         // What the graph sends must not come back to it.
         options.direction = wire.direction ?? (isSent ? .in : .both)
         return WireBinding(
-            source: isRead ? try InterfaceSource.open(interface, options, isPrompt: sends, clock: clock) : nil,
-            destination: isSent ? try InterfaceSender(interface) : nil
+            source: isRead
+                ? try LiveSource.open(interface, through: wire.access, options, isPrompt: sends, clock: clock) : nil,
+            destination: isSent ? try LiveSender.open(interface, through: wire.access) : nil
         )
     }
 
@@ -261,6 +274,7 @@ public enum GraphRun {
     ///   - executors: the threads it uses. With two there is no observer, and no report before the end.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
     ///   - started: called when everything is open, before the first packet, if there is one thread.
+    ///   - opened: called once interfaces and files are open, before the first packet.
     ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
     ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
     ///   - soFar: called with that report.
@@ -274,6 +288,7 @@ public enum GraphRun {
         ownsOutput: Bool = false,
         options: Instance.Options = Instance.Options(),
         executors: Executors = .one,
+        opened: (() throws -> Void)? = nil,
         observer: ((Instance) -> any RunObserver)? = nil,
         started: ((Instance) -> Void)? = nil,
         flush: Int64 = 1_000_000_000,
@@ -299,7 +314,8 @@ public enum GraphRun {
         )
         var options = options
         // Whoever can send packets must not know where flows are kept.
-        if clock != nil { options.seed = .random(in: .min ... .max) }
+        let seed = options.seed ?? (clock == nil ? 1 : .random(in: .min ... .max))
+        options.seed = seed
         let engine = try Engine(
             spec,
             executors,
@@ -310,6 +326,7 @@ public enum GraphRun {
             options: options
         )
         try engine.open()
+        try opened?()
         if case .one(let runtime) = engine {
             started?(runtime.instance)
             runtime.observer = observer?(runtime.instance)
@@ -335,8 +352,9 @@ public enum GraphRun {
         return Outcome(
             report: engine.report(input),
             input: input,
+            seed: seed,
             outputs: services.sinks,
-            usedStandardOutput: !senders.isEmpty || services.sinks.contains(where: FileSink.isStandardOutput)
+            usedStandardOutput: !senders.isEmpty || services.usesStandardOutput
         )
     }
 
@@ -388,9 +406,13 @@ public final class ObservedServices: FilterServices {
     private let discardsOutput: Bool
     private let names = Mutex<Set<String>>([])
     private let failed = Atomic(false)
+    private let printed = Atomic(false)
 
     /// Whether something could not be written.
     public var hasFailed: Bool { failed.load(ordering: .relaxed) }
+
+    /// Whether an element writes to standard output, or would have.
+    var usesStandardOutput: Bool { printed.load(ordering: .relaxed) }
 
     /// - Parameters:
     ///   - inputs: files that elements may not write to.
@@ -419,7 +441,10 @@ public final class ObservedServices: FilterServices {
     public func openSink(_ name: String, appends: Bool) throws -> any ByteSink {
         try inputs.checkOutput(name)
         names.withLock { _ = $0.insert(name) }
-        if discardsOutput, FileSink.isStandardOutput(name) { return MemoryServices().openSink(name) }
+        if FileSink.isStandardOutput(name) {
+            printed.store(true, ordering: .relaxed)
+            if discardsOutput { return MemoryServices().openSink(name) }
+        }
         return WatchedSink(try services.openSink(name, appends: appends)) { [self] in
             failed.store(true, ordering: .relaxed)
         }

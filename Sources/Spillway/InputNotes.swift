@@ -72,7 +72,7 @@ public struct InputNotes {
                         + "'ethtool -K INTERFACE gro off lro off tso off gso off'"
                 )
             }
-            if let live = source as? InterfaceSource {
+            if let live = source as? LiveSource {
                 let drops = live.kernelDrops
                 if drops > 0 {
                     warnings.append(

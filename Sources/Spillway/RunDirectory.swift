@@ -20,14 +20,20 @@ public struct RunDirectory {
         public var description: String { "'\(path)' holds an earlier run; --overwrite replaces it" }
     }
 
+    private static let files = ["resolved.yaml", "manifest.json", "stats.json", "report.md"]
+
     /// Creates the directory, or uses an existing one, unless a file to be written is among `inputs`, or it holds an earlier
-    /// run that may not be overwritten.
-    public init(_ path: String, inputs: InputFiles = InputFiles(), overwrites: Bool = false) throws {
+    /// run that may not be overwritten. It becomes the `owner`'s, who will write it.
+    public init(
+        _ path: String,
+        inputs: InputFiles = InputFiles(),
+        overwrites: Bool = false,
+        owner: RunUser? = nil
+    ) throws {
         if !overwrites, Files.exists("\(path)/manifest.json") { throw InUse(path: path) }
-        for file in ["resolved.yaml", "manifest.json", "stats.json", "report.md"] {
-            try inputs.checkOutput("\(path)/\(file)")
-        }
+        for file in RunDirectory.files { try inputs.checkOutput("\(path)/\(file)") }
         try Files.makeDirectory(path)
+        try owner?.own(path, files: RunDirectory.files)
         self.path = path
     }
 
@@ -99,7 +105,8 @@ public struct RunDirectory {
         func digest(capture path: String) throws -> JSON {
             if let known = digests[path] { return known }
             // A pipe has been consumed and cannot be read again.
-            let canBeRead = path != "-" && Files.isRegular(path)
+            // Nor one that this process has given up the right to.
+            let canBeRead = path != "-" && Files.isRegular(path) && Files.isReadable(path)
             let digest = canBeRead ? try Files.sha256(path, shouldStop: shouldStop) : nil
             digests[path] = digest.map { .string($0) } ?? .null
             return digests[path]!

@@ -110,7 +110,7 @@ struct ModelOptions: ParsableArguments {
             var options = Comparison.Options()
             options.load = load
             options.baseline = base?.name
-            options.seed = input.seed
+            options.seed = input.seed ?? 1
             func work() throws -> (any ModelReport, InputNotes) {
                 let instance = try GraphRun.modelInstance(
                     graph,
@@ -150,7 +150,7 @@ struct ModelOptions: ParsableArguments {
                 verb: verb,
                 graph: loaded,
                 wires: wires,
-                seed: input.seed,
+                seed: input.seed ?? 1,
                 statistics: report.statistics,
                 markdown: report.markdown
             )

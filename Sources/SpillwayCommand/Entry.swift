@@ -23,10 +23,13 @@ public func runSpillway(adding catalog: Catalog) -> Never { runSpillway(adding: 
 public func runSpillway(adding elements: [ElementDescriptor] = []) -> Never {
     // A reader that goes away is a write error, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
-    // Without SA_RESTART, so that waiting for a pipe ends too. A second interrupt ends the process at once.
+    // Without SA_RESTART, so that waiting for a pipe ends too. The next of either ends the process at once.
     var action = sigaction()
-    action.__sigaction_handler.sa_handler = { _ in interrupted.store(true, ordering: .relaxed) }
-    action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
+    action.__sigaction_handler.sa_handler = { _ in
+        interrupted.store(true, ordering: .relaxed)
+        signal(SIGINT, SIG_DFL)
+        signal(SIGTERM, SIG_DFL)
+    }
     sigaction(SIGINT, &action, nil)
     sigaction(SIGTERM, &action, nil)
     var ask = sigaction()
@@ -75,7 +78,7 @@ private func checkVerb(_ arguments: [String]) throws {
     throw Failure.usage("there is no verb '\(named)'\(guess)\nThe verbs are \(verbs.joined(separator: ", ")).")
 }
 
-/// Set by SIGINT: the run ends with its report.
+/// Set by SIGINT and SIGTERM: the run ends with its report.
 let interrupted = Atomic(false)
 
 /// Set by SIGUSR1: a run on interfaces shows its report so far.
@@ -87,7 +90,7 @@ let wantsReport = Atomic(false)
 /// Does work of which half is worthless: an interrupt ends the process with a word about it, as the shell expects from programs that
 /// do not handle it. Output before and after is not cut short.
 func endingWhenInterrupted<T>(_ body: () throws -> T) rethrows -> T {
-    var before = sigaction()
+    var (interrupt, termination) = (sigaction(), sigaction())
     var fatal = sigaction()
     // Only what is allowed in a handler; the signal is raised again to end the process once this one returns.
     fatal.__sigaction_handler.sa_handler = { number in
@@ -96,10 +99,14 @@ func endingWhenInterrupted<T>(_ body: () throws -> T) rethrows -> T {
         raise(number)
     }
     fatal.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
-    sigaction(SIGINT, &fatal, &before)
+    sigaction(SIGINT, &fatal, &interrupt)
+    sigaction(SIGTERM, &fatal, &termination)
     // An interrupt that came before counts too.
     if stopAsked() { raise(SIGINT) }
-    defer { sigaction(SIGINT, &before, nil) }
+    defer {
+        sigaction(SIGINT, &interrupt, nil)
+        sigaction(SIGTERM, &termination, nil)
+    }
     return try body()
 }
 
@@ -139,7 +146,7 @@ struct SpillwayRoot: ParsableCommand {
             writes a first graph, 'spillway check' says what is wrong with one.
 
             Exit status: 0 fine; 1 a check or test did not hold, a run did not balance, or results could not be written; \
-            64 wrong arguments; 65 bad capture; 66 no such file or run; 77 no right to a file, interface or run; \
+            64 wrong arguments; 65 bad capture; 66 no such file or run; 67 no such user; 77 no right to a file, interface or run; \
             78 bad graph, placement, profile or run directory; 130 interrupted.
             """,
         version: Version.current,
@@ -185,6 +192,9 @@ struct Failure: Error {
         case let error as SocketError:
             let codes: [SocketError.Kind: Int32] = [.missing: 66, .forbidden: 77, .address: 64, .other: 1]
             self = Failure(code: codes[error.kind]!, message: "\(error)")
+        case let error as RunUser.Failure:
+            let code: Int32 = error.kind == .unknown ? 67 : error.kind == .forbidden ? 77 : 64
+            self = Failure(code: code, message: "--user: \(error)")
         case is WireArgument.Failure, is BindingError, is RunDirectory.InUse: self = .usage("\(error)")
         // An element that could not write is no fault of its graph.
         case let error as InstanceError where error.cause is OutputError:

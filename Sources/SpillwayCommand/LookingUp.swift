@@ -40,16 +40,25 @@ struct Graph: ParsableCommand {
 
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lists the element types, and the shipped device profiles."
+        abstract:
+            "Lists the element types, and the shipped device profiles; or the network interfaces of this machine.",
+        discussion: """
+            Of an interface: the kind of its link, its state, MTU and addresses, which offloads are on (a graph sees as one what GRO \
+            and LRO have joined and TSO and GSO will cut), and whether this user can open it.
+            """
     )
 
-    @Option(help: ArgumentHelp("The columns of the list of element types, in this order.", valueName: "a,b,c"))
+    @Flag(help: "Lists network interfaces, for --wire NAME=if:INTERFACE.")
+    var interfaces = false
+
+    @Option(help: ArgumentHelp("The columns of the list, in this order.", valueName: "a,b,c"))
     var columns: String?
 
     @Option(help: "How the list is written.")
     var format: ResultFormat = .text
 
     func run() throws {
+        if interfaces { return try reporting { try listInterfaces() } }
         let catalog = Session.catalog
         let chosen = try columns.map { try chosenColumns($0, among: ElementPages.listColumns) }
         guard format == .json else {
@@ -78,6 +87,13 @@ struct List: ParsableCommand {
                 ("profiles", .array(Profiles.shipped.map { .string($0) })),
             ]).text
         )
+    }
+
+    private func listInterfaces() throws {
+        let states = try InterfaceState.all()
+        if format == .json { return try Output.result(InterfaceList.json(states).text) }
+        let chosen = try columns.map { try chosenColumns($0, among: InterfaceList.columns) } ?? InterfaceList.columns
+        try Output.result(InterfaceList.table(states).keeping(chosen).text(width: Terminal(1).width ?? .max))
     }
 }
 

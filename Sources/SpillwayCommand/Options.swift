@@ -44,8 +44,8 @@ struct InputOptions: ParsableArguments {
     @Flag(help: "Merges the captures of each wire by time; if not, they are read one after another.")
     var merge = false
 
-    @Option(help: "Seed of everything random.")
-    var seed: UInt64 = 1
+    @Option(help: "Seed of everything random. (default: 1, on interfaces a random one)")
+    var seed: UInt64?
 
     @Option(
         help: ArgumentHelp(

@@ -16,6 +16,7 @@ struct Run: ParsableCommand {
     @OptionGroup var source: GraphOptions
     @OptionGroup var options: RunOptions
     @OptionGroup var watching: WatchOptions
+    @OptionGroup var userOption: UserOption
 
     @Option(help: ArgumentHelp("The columns of the report's table of elements, in this order.", valueName: "a,b,c"))
     var columns: String?
@@ -54,12 +55,15 @@ struct Run: ParsableCommand {
     func run() throws {
         if overwrite, runDir == nil { throw Failure.usage("--overwrite is for --run-dir, which is not given") }
         let chosen = try columns.map { try chosenColumns($0, among: RunReport.allColumns) } ?? []
+        let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings(of: graph, loaded)
         let executors = try executors.chosen(for: graph, loaded)
         try reporting {
             let inputs = InputFiles(loaded, wires)
-            let directory = try runDir.map { try RunDirectory($0, inputs: inputs, overwrites: overwrite) }
+            let directory = try runDir.map {
+                try RunDirectory($0, inputs: inputs, overwrites: overwrite, owner: user)
+            }
             let watch = try watching.open(
                 isLive: wires.contains { $0.interface != nil },
                 isSplit: self.executors.executors == .split
@@ -73,6 +77,7 @@ struct Run: ParsableCommand {
                 services: Session.services,
                 options: options.instance,
                 executors: executors,
+                opened: user?.become,
                 started: { watch?.begin($0) },
                 flush: try flush,
                 reportAsked: { wantsReport.exchange(false, ordering: .relaxed) },
@@ -94,7 +99,7 @@ struct Run: ParsableCommand {
                 verb: "run",
                 graph: loaded,
                 wires: wires,
-                seed: options.input.seed,
+                seed: outcome.seed,
                 statistics: report.statistics,
                 markdown: report.markdown
             )
@@ -123,6 +128,7 @@ struct Tap: ParsableCommand {
     @Argument(help: "The edge, named by its output: ELEMENT.PORT.")
     var edge: String
     @OptionGroup var options: RunOptions
+    @OptionGroup var userOption: UserOption
 
     @Option(help: ArgumentHelp("Writes the packets to a capture (.pcap or .pcapng) instead.", valueName: "file"))
     var write: String?
@@ -141,6 +147,7 @@ struct Tap: ParsableCommand {
     }
 
     func run() throws {
+        let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let number = try edgeNumber(edge, graph)
         let kind = GraphShape(graph).kinds[number]
@@ -162,6 +169,7 @@ struct Tap: ParsableCommand {
                 services: Session.services,
                 ownsOutput: true,
                 options: options.instance,
+                opened: user?.become,
                 observer: { instance in
                     EdgeTap(edge: number) { item in
                         guard failure == nil, seen < count ?? .max else { return }
@@ -202,6 +210,7 @@ struct Trace: ParsableCommand {
     @OptionGroup var source: GraphOptions
     // One item at a time, so that the element's counters show what it did with the packet.
     @OptionGroup var input: InputOptions
+    @OptionGroup var userOption: UserOption
 
     @Option(help: ArgumentHelp("Which packet: its number over all wires, from 1.", valueName: "number"))
     var packet: UInt64 = 1
@@ -214,6 +223,7 @@ struct Trace: ParsableCommand {
     }
 
     func run() throws {
+        let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let wires = try input.bindings(of: graph, loaded)
         try reporting {
@@ -228,6 +238,7 @@ struct Trace: ParsableCommand {
                 services: Session.services,
                 ownsOutput: true,
                 options: input.instance,
+                opened: user?.become,
                 observer: { instance in
                     let made = PacketTrace(instance, number: packet) { step in
                         guard failure == nil else { return }

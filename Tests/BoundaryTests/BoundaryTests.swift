@@ -12,7 +12,7 @@ import Testing
         "Dataplane": ["CLinux", "Glibc", "Synchronization"],
         "GraphFile": ["Dataplane", "CYAML"],
         "Capture": ["Dataplane", "CPcap", "CZlib", "Glibc", "Synchronization"],
-        "Live": ["Dataplane", "CLinux", "Glibc"],
+        "Live": ["Dataplane", "CLinux", "CPcap", "Glibc"],
         "Control": ["Glibc", "Synchronization"],
         "Model": ["Dataplane", "Histogram"],
         "Placement": ["Model", "Dataplane"],

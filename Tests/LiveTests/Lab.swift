@@ -33,6 +33,7 @@ final class Lab {
         names = ["a", "b", "m"].map { "spillway-\(id)-\($0)" }
         scratch = FileManager.default.temporaryDirectory.appending(path: "spillway-lab-\(id)")
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
+        try write(Lab.frames, to: "frames.py")
         try run(
             """
             for n in $A $B $M; do ip netns add $n; ip -n $n link set lo up; done
@@ -47,6 +48,16 @@ final class Lab {
         )
     }
 
+    /// `python3 frames.py INTERFACE COUNT WORD [MAC]` sends frames of no known protocol with a word in them.
+    private static let frames = """
+        import socket, sys
+        link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        link.bind((sys.argv[1], 0))
+        station = bytes.fromhex((sys.argv + ["ffffffffffff"])[4].replace(":", ""))
+        for n in range(int(sys.argv[2])):
+            link.send(station + bytes.fromhex("02000000000188b5") + sys.argv[3].encode() + bytes(60))
+        """
+
     deinit {
         for name in names { _ = try? Program.run("ip", ["netns", "del", name]) }
         try? FileManager.default.removeItem(at: scratch)
@@ -54,6 +65,16 @@ final class Lab {
 
     /// The content of a file that commands have written.
     func text(_ file: String) throws -> String { String(decoding: try bytes(file), as: UTF8.self) }
+
+    /// How often a word stands in a file.
+    func count(_ word: String, in file: String) throws -> Int {
+        var (bytes, count) = (try bytes(file)[...], 0)
+        while let found = bytes.firstRange(of: Data(word.utf8)) {
+            count += 1
+            bytes = bytes[found.upperBound...]
+        }
+        return count
+    }
 
     func bytes(_ file: String) throws -> Data { try Data(contentsOf: scratch.appending(path: file)) }
 
@@ -75,6 +96,12 @@ final class Lab {
             # Shells that are not interactive start programs so that they ignore SIGINT.
             serve() { (exec ip netns exec $B python3 -m http.server --bind :: "$@" 8000 > served.log 2>&1) & server=$!; await serves; }
             serves() { b curl -s -o /dev/null http://10.77.0.2:8000/; }
+            # The cable between the middle and b once more.
+            replug() {
+                ip link add b0 netns $B type veth peer name m1 netns $M
+                ip -n $B addr add 10.77.0.2/24 dev b0; ip -n $B addr add fd77::2/64 dev b0 nodad
+                ip -n $B link set b0 up; ip -n $M link set m1 up; a ip neigh flush all
+            }
             begin() { n=$1; shift; (exec ip netns exec $M "$@" > out 2> err) & runner=$!; await listens $n; }
             end() { kill -$1 $runner; wait $runner && echo 0 > status || echo $? > status; }
 

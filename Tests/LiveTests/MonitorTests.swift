@@ -8,7 +8,8 @@ import Testing
 /// Graphs that watch an interface.
 @Suite(.enabled(if: Lab.isPossible), .serialized) struct MonitorTests {
     /// The kernel bridges the middle, and the graph sees what tcpdump sees there.
-    @Test(.enabled(if: Program.isThere("tcpdump"))) func seesWhatTcpdumpSees() throws {
+    @Test(.enabled(if: Program.isThere("tcpdump")), arguments: ["if", "libpcap"])
+    func seesWhatTcpdumpSees(_ access: String) throws {
         let lab = try Lab()
         let requests = 40
         try lab.run(
@@ -16,7 +17,7 @@ import Testing
             m ip link add bridge type bridge; m ip link set m0 master bridge; m ip link set m1 master bridge; m ip link set bridge up
             await a ping -q -c 1 -W 1 10.77.0.2
             serve
-            begin 1 spillway run $GRAPHS/http-log.yaml --wire wire=if:m0 --set records=records.json --format json
+            begin 1 spillway run $GRAPHS/http-log.yaml --wire wire=\(access):m0 --set records=records.json --format json
             (exec ip netns exec $M tcpdump -i m0 -s 0 -w seen.pcap 2> tcpdump.log) & watcher=$!; await listens 2
             for n in $(seq \(requests)); do a curl -s -m 20 -o /dev/null http://10.77.0.2:8000/awaited; done
             sleep 2.5; wc -l < records.json > while
@@ -60,13 +61,36 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
-    @Test func whatCannotBeOpenedIsSaid() throws {
+    /// Nobody who can send packets knows the seed, unless it is asked for; the report says that the run was ended.
+    @Test func theSeedIsTheOneAskedForOrUnknown() throws {
+        let lab = try Lab()
+        try lab.run(
+            """
+            for run in "asked --seed 7" "first" "second"; do set -- $run; name=$1; shift
+                begin 1 spillway run $GRAPHS/classify.yaml --wire wire=if:m0,write=$name.pcap --format json --run-dir $name "$@"
+                end INT
+                cp out $name.json; cat status >> statuses
+            done
+            """
+        )
+        func seed(_ run: String) throws -> UInt64? {
+            let manifest = try lab.text("\(run)/manifest.json")
+            #expect(manifest.contains("\"interrupted\": true"))
+            return UInt64(try #require(manifest.firstMatch(of: /"seed": (\d+)/)).1)
+        }
+        #expect(try seed("asked") == 7)
+        #expect(try seed("first") != seed("second") && seed("first") != 1)
+        #expect(try lab.text("asked.json").contains("\"interrupted\": true"))
+        #expect(try lab.text("statuses") == "0\n0\n0\n")
+    }
+
+    @Test(arguments: ["if", "libpcap"]) func whatCannotBeOpenedIsSaid(_ access: String) throws {
         let lab = try Lab()
         try lab.run(
             """
             m ip link set m1 down
             for name in nosuch m1; do
-                set +e; m spillway run $GRAPHS/flow-monitor.yaml --wire wire=if:$name 2> $name; echo $? >> $name; set -e
+                set +e; m spillway run $GRAPHS/flow-monitor.yaml --wire wire=\(access):$name 2> $name; echo $? >> $name; set -e
             done
             """
         )

@@ -534,6 +534,22 @@ import Testing
         #expect(outcome.output.contains("\"interrupted\": true") && outcome.error.contains("warning: interrupted"))
     }
 
+    /// The second of the signals that end a run ends it at once, whichever comes first: here where nobody reads its report.
+    @Test(arguments: [("INT", "TERM", 143), ("TERM", "INT", 130), ("TERM", "TERM", 143)])
+    func theNextSignalEndsItAtOnce(_ first: String, _ second: String, _ status: Int) throws {
+        let directory = try Workspace(root)
+        let outcome = try Tool.run(
+            """
+            mkfifo pipe; exec 3<> pipe; dd if=/dev/zero of=pipe bs=4096 oflag=nonblock 2> full
+            (exec spillway run graphs/flow-monitor.yaml --wire wire=Examples/captures/web.pcap --set records=/dev/null > pipe) & run=$!
+            sleep 2; kill -\(first) $run; sleep 0.5; kill -0 $run || exit 9
+            kill -\(second) $run; wait $run
+            """,
+            in: directory.url
+        )
+        #expect(outcome.status == status, "\(outcome.error)")
+    }
+
     /// Columns can be chosen, also those in which placements agree; a table that is too wide for a terminal says so.
     @Test func columnsOfTables() throws {
         let directory = try Self.smallWorkspace(fixed: true)

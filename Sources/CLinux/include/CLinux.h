@@ -49,6 +49,9 @@ struct clinux_interface {
 /// Asks for the interface `name`; 0, or the number of an error.
 int clinux_find_interface(const char *_Nonnull name, struct clinux_interface *_Nonnull found);
 
+/// Asks the driver of the interface `name` for a value (ETHTOOL_ commands of linux/ethtool.h); 0, or the number of an error.
+int clinux_ask_ethtool(const char *_Nonnull name, uint32_t command, uint32_t *_Nonnull value);
+
 /// What recvmmsg(2) and sendmmsg(2) call `struct mmsghdr`.
 struct clinux_message {
     struct msghdr header;
@@ -73,6 +76,9 @@ int clinux_get_cores(int *_Nonnull cores, int most);
 
 /// Lets the calling thread use only these cores. As sched_setaffinity(2).
 int clinux_set_cores(const int *_Nonnull cores, int count);
+
+/// Takes all capabilities from this thread, and from the programs it starts the way to any; 0, or the number of an error.
+int clinux_give_up_rights(void);
 
 /// Memory of `bytes` zeros, touched by nobody yet; NULL when there is none. Large pages are used for what is large.
 static inline void *_Nullable clinux_map_zeroed(size_t bytes) {

@@ -42,8 +42,8 @@ public final class Instance {
 
     /// Options of a run.
     public struct Options: Sendable {
-        /// The seed for everything random in the run.
-        public var seed: UInt64 = 1
+        /// The seed for everything random in the run; nil for one that suits the input: 1 for captures.
+        public var seed: UInt64?
         /// The most items that can exist at a time; nil for ``Instance/itemsUnderWay`` plus what all elements may hold.
         public var poolCapacity: Int?
         /// The largest batch handed to an element.
@@ -78,7 +78,8 @@ public final class Instance {
         let wanted = spec.nodes.reduce(0) { min($0 + $1.element.heldItems, Instance.mostItemsHeld) }
         let pool = try Pool(capacity: options.poolCapacity ?? Instance.itemsUnderWay + wanted)
         self.pool = pool
-        let key = HashKey(seed: options.seed)
+        let seed = options.seed ?? 1
+        let key = HashKey(seed: seed)
         self.layouts = layouts
         let mayBeHeld = max(pool.capacity / 2, pool.capacity - Instance.itemsUnderWay)
         elements = try spec.nodes.enumerated().map { number, node in
@@ -87,7 +88,7 @@ public final class Instance {
                 path: node.name,
                 flows: flows,
                 items: wanted <= mayBeHeld ? node.element.heldItems : node.element.heldItems * mayBeHeld / wanted,
-                seed: options.seed,
+                seed: seed,
                 hashKey: key,
                 layouts: layouts,
                 services: services

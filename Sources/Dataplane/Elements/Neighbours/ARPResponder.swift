@@ -30,31 +30,18 @@ public final class ARPResponder: Element {
             }
         }
         public var about: String {
-            if self == .conflict { return "another station says that one of `addresses` is its own" }
+            if self == .conflict { return Responder.conflict }
             return ARPMessage.Fault.allCases.first { Drop($0) == self }?.about ?? ""
         }
     }
     public static let summary = "answers ARP requests for its addresses"
     public static let category = Category.neighbours
     public static let depends = Depends.item
-    public static func inputs(_: Config) -> [Input] {
-        [Input("in", .only(.packet), reads: .headers, "any packets")]
-    }
-    public static func outputs(_: Config) -> [Output] {
-        [
-            Output("reply", .kind(.packet), "answers to requests for its addresses"),
-            Output("rest", .sameAs(input: 0), "all other packets"),
-        ]
-    }
+    public static func inputs(_: Config) -> [Input] { Responder.inputs(reads: .headers) }
+    public static func outputs(_: Config) -> [Output] { Responder.outputs("answers to requests for its addresses") }
     public static let parameters: [Parameter<Config>] = [
-        .init(
-            "addresses",
-            prefixes: \.addresses,
-            versions: [4],
-            required: true,
-            "addresses to answer for; with a network, for all of it"
-        ),
-        .init("mac", ethernet: \.mac, required: true, "the Ethernet address in answers"),
+        Responder.addresses(\.addresses, versions: [4]),
+        Responder.mac(\.mac),
     ]
     public static let handlers = [
         Handler<ARPResponder>("replies", "requests answered, probes among them") { Int($0.replies) },
@@ -102,19 +89,13 @@ public final class ARPResponder: Element {
         super.init()
     }
 
-    private enum Port {
-        static let reply = 0
-        static let rest = 1
-    }
-    private typealias Work = (parsed: Int, updated: Int, copied: Int)
-
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        var work: Work = (0, 0, 0)
+        var work = Responder.Work()
         context.forEach(batch) { p, context in
             // Where IP was found there is no ARP.
-            if p.ipVersion == 4 || p.ipVersion == 6 { return .emit(Port.rest) }
+            if p.ipVersion == 4 || p.ipVersion == 6 { return .emit(Responder.rest) }
             switch ARPMessage(p) {
-            case .other: return .emit(Port.rest)
+            case .other: return .emit(Responder.rest)
             case .bad(let fault):
                 work.parsed &+= 1
                 return .drop(Drop(fault))
@@ -123,30 +104,27 @@ public final class ARPResponder: Element {
                 return take(p, message, &work, context)
             }
         }
-        context.did(.test, batch.count)
-        if work.parsed > 0 { context.did(.parse, work.parsed) }
-        if work.updated > 0 { context.did(.update, work.updated) }
-        if work.copied > 0 { context.did(.copyBytes, work.copied) }
+        work.count(batch.count, context)
     }
 
     private func take(
         _ p: Packet,
         _ message: ARPView,
-        _ work: inout Work,
+        _ work: inout Responder.Work,
         _ context: borrowing Context
     ) -> Context.Verdict {
         guard let sender = message.senderIPv4, let station = message.senderEthernet, let target = message.targetIPv4,
             let frame = EthernetView(p)
-        else { return .emit(Port.rest) }
+        else { return .emit(Responder.rest) }
         // What this element sent itself may come back.
-        if station == mac { return .emit(Port.rest) }
+        if station == mac { return .emit(Responder.rest) }
         if addresses.contains(sender) {
             conflicts &+= 1
             return .drop(Drop.conflict)
         }
         guard message.operation == ARPView.request, addresses.contains(target),
             frame.destination == mac || frame.destination.isMulticast
-        else { return .emit(Port.rest) }
+        else { return .emit(Responder.rest) }
         // The message, and as much padding as an Ethernet frame needs; the capture may have more, or say that there was more.
         let end = message.base - p.data + ARPView.sizeForIPv4
         let length = max(end, min(Int(p.length), 60))
@@ -156,7 +134,9 @@ public final class ARPResponder: Element {
         let data = p.writableData
         (data + end).initializeMemory(as: UInt8.self, repeating: 0, count: length - end)
         let bytes = UnsafeMutableRawBufferPointer(start: data + (end - ARPView.sizeForIPv4), count: length - end + 28)
-        guard let header = MutableEthernetView(p), let answer = MutableARPView(bytes) else { return .emit(Port.rest) }
+        guard let header = MutableEthernetView(p), let answer = MutableARPView(bytes) else {
+            return .emit(Responder.rest)
+        }
         header.destination = station
         header.source = mac
         answer.operation = ARPView.reply
@@ -167,6 +147,6 @@ public final class ARPResponder: Element {
         work.updated &+= 1
         replies &+= 1
         if sender.isUnspecified { probes &+= 1 }
-        return .emit(Port.reply)
+        return .emit(Responder.reply)
     }
 }

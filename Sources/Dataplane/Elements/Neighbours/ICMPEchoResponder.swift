@@ -39,23 +39,10 @@ public final class ICMPEchoResponder: Element {
     public static let summary = "answers ICMP echo requests to its addresses"
     public static let category = Category.neighbours
     public static let depends = Depends.item
-    public static func inputs(_: Config) -> [Input] {
-        [Input("in", .only(.packet), reads: .payload, "any packets")]
-    }
-    public static func outputs(_: Config) -> [Output] {
-        [
-            Output("reply", .kind(.packet), "echo replies"),
-            Output("rest", .sameAs(input: 0), "all other packets"),
-        ]
-    }
+    public static func inputs(_: Config) -> [Input] { Responder.inputs(reads: .payload) }
+    public static func outputs(_: Config) -> [Output] { Responder.outputs("echo replies") }
     public static let parameters: [Parameter<Config>] = [
-        .init(
-            "addresses",
-            prefixes: \.addresses,
-            versions: [4, 6],
-            required: true,
-            "addresses to answer for; with a network, for all of it"
-        ),
+        Responder.addresses(\.addresses, versions: [4, 6]),
         .init("ttl", \.ttl, in: 1...255, "TTL or hop limit of replies"),
     ]
     public static let handlers = [
@@ -113,25 +100,15 @@ public final class ICMPEchoResponder: Element {
         super.init()
     }
 
-    private enum Port {
-        static let reply = 0
-        static let rest = 1
-    }
-    private typealias Work = (parsed: Int, updated: Int, summed: Int, copied: Int)
-
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        var work: Work = (0, 0, 0, 0)
+        var work = Responder.Work()
         context.forEach(batch) { p, context in
             if p.ipVersion == 0 { _ = Headers.locate(p) }
             let isICMP = p.ipVersion == 4 ? IPProtocol.icmp : p.ipVersion == 6 ? IPProtocol.icmpV6 : nil
-            guard isICMP == p.ipProtocol, !p.isLaterFragment else { return .emit(Port.rest) }
+            guard isICMP == p.ipProtocol, !p.isLaterFragment else { return .emit(Responder.rest) }
             return take(p, &work, context)
         }
-        context.did(.test, batch.count)
-        if work.parsed > 0 { context.did(.parse, work.parsed) }
-        if work.updated > 0 { context.did(.update, work.updated) }
-        if work.summed > 0 { context.did(.checksumBytes, work.summed) }
-        if work.copied > 0 { context.did(.copyBytes, work.copied) }
+        work.count(batch.count, context)
     }
 
     /// Types of echo messages.
@@ -142,18 +119,18 @@ public final class ICMPEchoResponder: Element {
         static let reply6: UInt8 = 129
     }
 
-    private func take(_ p: Packet, _ work: inout Work, _ context: borrowing Context) -> Context.Verdict {
+    private func take(_ p: Packet, _ work: inout Responder.Work, _ context: borrowing Context) -> Context.Verdict {
         work.parsed &+= 1
         let isV4 = p.ipVersion == 4
         guard let icmp = ICMPView(p), icmp.type == (isV4 ? Echo.request4 : Echo.request6), icmp.code == 0 else {
-            return .emit(Port.rest)
+            return .emit(Responder.rest)
         }
         let source = isV4 ? IPv4View(known: p).source : IPv6View(known: p).source
         let destination = isV4 ? IPv4View(known: p).destination : IPv6View(known: p).destination
-        guard addresses.contains(destination), isBareIP(p) else { return .emit(Port.rest) }
+        guard addresses.contains(destination), isBareIP(p) else { return .emit(Responder.rest) }
         if p.isFragment || Int(p.l4) - Int(p.l3) != (isV4 ? IPv4View.size : IPv6View.size) {
             notAnswered &+= 1
-            return .emit(Port.rest)
+            return .emit(Responder.rest)
         }
         if p.length < p.ipEnd { return .drop(Drop.truncated) }
         if let frame = EthernetView(p) {
@@ -166,7 +143,7 @@ public final class ICMPEchoResponder: Element {
         let isRight = isV4 ? icmp.isChecksumRight : icmp.isChecksumRight(IPv6View(known: p).addressSum)
         if !isRight { return .drop(Drop.badChecksum) }
         answer(p, source, destination, &work, context)
-        return .emit(Port.reply)
+        return .emit(Responder.reply)
     }
 
     /// Whether the link header says nothing of the packet but its addresses and tags.
@@ -181,7 +158,7 @@ public final class ICMPEchoResponder: Element {
         _ p: Packet,
         _ source: IPAddress,
         _ destination: IPAddress,
-        _ work: inout Work,
+        _ work: inout Responder.Work,
         _ context: borrowing Context
     ) {
         if !p.isWritable {

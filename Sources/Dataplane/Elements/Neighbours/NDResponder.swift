@@ -45,31 +45,20 @@ public final class NDResponder: Element {
             }
         }
         public var about: String {
-            if self == .conflict { return "another station says that one of `addresses` is its own" }
+            if self == .conflict { return Responder.conflict }
             return NeighbourMessage.Fault.allCases.first { Drop($0) == self }?.about ?? ""
         }
     }
     public static let summary = "answers neighbour solicitations for its addresses"
     public static let category = Category.neighbours
     public static let depends = Depends.item
-    public static func inputs(_: Config) -> [Input] {
-        [Input("in", .only(.packet), reads: .payload, "any packets")]
-    }
+    public static func inputs(_: Config) -> [Input] { Responder.inputs(reads: .payload) }
     public static func outputs(_: Config) -> [Output] {
-        [
-            Output("reply", .kind(.packet), "answers to solicitations for its addresses"),
-            Output("rest", .sameAs(input: 0), "all other packets"),
-        ]
+        Responder.outputs("answers to solicitations for its addresses")
     }
     public static let parameters: [Parameter<Config>] = [
-        .init(
-            "addresses",
-            prefixes: \.addresses,
-            versions: [6],
-            required: true,
-            "addresses to answer for; with a network, for all of it"
-        ),
-        .init("mac", ethernet: \.mac, required: true, "the Ethernet address in answers"),
+        Responder.addresses(\.addresses, versions: [6]),
+        Responder.mac(\.mac),
         .init("router", \.router, "answers say that this is a router"),
         .init(
             "override",
@@ -139,43 +128,33 @@ public final class NDResponder: Element {
         super.init()
     }
 
-    private enum Port {
-        static let reply = 0
-        static let rest = 1
-    }
-    private typealias Work = (parsed: Int, updated: Int, summed: Int, copied: Int)
-
     public override func process(_ batch: Batch, from input: Int, _ context: borrowing Context) {
-        var work: Work = (0, 0, 0, 0)
+        var work = Responder.Work()
         context.forEach(batch) { p, context in
             if p.ipVersion == 0 { _ = Headers.locate(p) }
-            guard p.ipVersion == 6, p.ipProtocol == IPProtocol.icmpV6 else { return .emit(Port.rest) }
+            guard p.ipVersion == 6, p.ipProtocol == IPProtocol.icmpV6 else { return .emit(Responder.rest) }
             switch NeighbourMessage.find(p) {
-            case .other: return .emit(Port.rest)
+            case .other: return .emit(Responder.rest)
             case .bad(let fault): return .drop(Drop(fault))
             case .message(let message): return take(p, message, &work, context)
             }
         }
-        context.did(.test, batch.count)
-        if work.parsed > 0 { context.did(.parse, work.parsed) }
-        if work.updated > 0 { context.did(.update, work.updated) }
-        if work.summed > 0 { context.did(.checksumBytes, work.summed) }
-        if work.copied > 0 { context.did(.copyBytes, work.copied) }
+        work.count(batch.count, context)
     }
 
     private func take(
         _ p: Packet,
         _ found: NeighbourMessage,
-        _ work: inout Work,
+        _ work: inout Responder.Work,
         _ context: borrowing Context
     ) -> Context.Verdict {
         work.parsed &+= 1
         let (source, destination, target) = (found.ip.source, found.ip.destination, found.message.target)
-        guard let frame = EthernetView(p), frame.source != mac else { return .emit(Port.rest) }
+        guard let frame = EthernetView(p), frame.source != mac else { return .emit(Responder.rest) }
         if target.isMulticast { return .drop(Drop.badTarget) }
         let isSolicitation = found.message.type == NeighbourView.solicitation
         let claims = isSolicitation ? addresses.contains(source) : addresses.contains(target)
-        guard claims || isSolicitation && addresses.contains(target) else { return .emit(Port.rest) }
+        guard claims || isSolicitation && addresses.contains(target) else { return .emit(Responder.rest) }
         work.summed &+= found.message.count
         if let fault = found.fault() { return .drop(Drop(fault)) }
         if claims {
@@ -184,7 +163,7 @@ public final class NDResponder: Element {
         }
         guard destination == target.solicitedNode || addresses.contains(destination),
             frame.destination == mac || frame.destination.isMulticast
-        else { return .emit(Port.rest) }
+        else { return .emit(Responder.rest) }
         let isProbe = source.isUnspecified
         let station =
             isProbe
@@ -194,7 +173,7 @@ public final class NDResponder: Element {
         answer(p, target, to: isProbe ? .allNodes : source, station, isSolicited: !isProbe, &work, context)
         replies &+= 1
         if isProbe { probes &+= 1 }
-        return .emit(Port.reply)
+        return .emit(Responder.reply)
     }
 
     /// Makes a solicitation the advertisement that answers it.
@@ -204,7 +183,7 @@ public final class NDResponder: Element {
         to destination: IPAddress,
         _ station: EthernetAddress,
         isSolicited: Bool,
-        _ work: inout Work,
+        _ work: inout Responder.Work,
         _ context: borrowing Context
     ) {
         let l3 = Int(p.l3)

@@ -1,0 +1,45 @@
+// Copyright 2026 the Spillway authors
+// SPDX-License-Identifier: Apache-2.0
+
+import CPcap
+import Dataplane
+import Glibc
+
+/// Sends packets through libpcap, one with each call.
+final class PcapSender: LiveSender {
+    private let name: String
+    private var handle: PcapHandle
+    private var index: Int32?
+
+    /// Opens an interface to send on.
+    init(_ name: String) throws(InterfaceError) {
+        self.name = name
+        handle = try PcapHandle(sendingOn: name)
+        let interface = try? Interface(name)
+        index = interface?.index
+        super.init(handle.linkType, mtu: interface?.mtu ?? PcapHandle.longest)
+    }
+
+    override func send(_ count: Int, _ refused: (Int, SendFault) -> Void) {
+        for k in 0..<count {
+            // libpcap says what went wrong in words alone; the number of the system call before them stays.
+            errno = 0
+            if pcap_inject(handle.pointer, vectors[k].iov_base, vectors[k].iov_len) >= 0 { continue }
+            switch errno {
+            case EAGAIN, ENOBUFS: refused(k, .queueFull)
+            case EMSGSIZE, EINVAL: refused(k, .tooLong)
+            default:
+                follow()
+                refused(k, .down)
+            }
+        }
+    }
+
+    /// Opens the interface again if it was made anew under its name.
+    private func follow() {
+        guard let interface = try? Interface(name), interface.isUp, interface.index != index,
+            let again = try? PcapHandle(sendingOn: name)
+        else { return }
+        (handle, index) = (again, interface.index)
+    }
+}
