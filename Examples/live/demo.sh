@@ -4,7 +4,7 @@
 #
 # Runs the commands of README.md beside it in a lab of its own (lab.sh), each graph for a few seconds, and checks what comes out. Every
 # command that starts with 'page' or 'begin' must stand in README.md as it is here. Needs root, iproute2, ping, curl and python3;
-# without the right or the programs it ends with status 77 or 69.
+# without the programs, or the right to make namespaces, it ends with status 69 or 77 and has tried nothing.
 #
 # usage: Examples/live/demo.sh [SPILLWAY]
 set -euo pipefail
@@ -20,6 +20,8 @@ for needed in ip ping curl python3; do
 done
 
 export LAB=spillway-demo-$$
+ip netns add $LAB-probe 2> /dev/null || { echo "demo: network namespaces cannot be made here" >&2; exit 77; }
+ip netns del $LAB-probe
 page=$root/Examples/live/README.md
 work=$(mktemp -d)
 runner=
@@ -82,7 +84,7 @@ end() {
     runner=
     ! grep "kernel dropped" errors || fail "the kernel dropped packets"
 }
-# number ELEMENT NAME: what an element's line in the report, or a handler, says.
+# What the report says: handler NAME, or column WIRE NUMBER.
 handler() { awk -v name="$1" '$1 == name { print $2 }' report; }
 column() { awk -v name="$1" -v n="$2" '/^wire /{ inside = 1 } inside && $1 == name { print $n; exit }' report; }
 equal() { [ "$2" = "$3" ] || fail "$1: $2, not $3"; }

@@ -4,7 +4,8 @@
  * The least that carries packets between two interfaces through packet sockets, both ways, on one thread: the floor for
  * scripts/bench-live.sh. VLAN tags, which the kernel hands over beside the packet, are put back. Segments that offloads joined and
  * checksums that they left open pass as they are, with their virtio header (PACKET_VNET_HDR). Packets leave with sendmmsg straight
- * from where they were received.
+ * from where they were received. A transmit ring (PACKET_TX_RING), into which they have to be copied, was slower: at best 4.0 us of CPU
+ * time for a packet of 60 bytes where sendmmsg took 2.9, over veth on Linux 6.18.
  *
  *   -m block     a TPACKET_V3 ring, whose blocks come whole, after at most 1 ms (the default)
  *   -m frame     a TPACKET_V2 ring, whose packets come one by one; none may be longer than 2 KiB
