@@ -124,19 +124,20 @@ softirqs() {
 arrived() { "$lab" server cat /sys/class/net/eth0/statistics/rx_packets; }
 value() { sed -n "s/.*\<$2=\([0-9.]*\).*/\1/p" "$work/$1"; }
 
-# Prints: what, delivered, sent, seconds, CPU time of the forwarder, CPU time of all.
+# load NAME rate|flood RATE: writes delivered, sent, seconds, CPU time of the forwarder, CPU time of all. Not for a subshell, which could
+# not wait for the listener.
 load() {
     local before after
     read -r -a before <<< "$(arrived) $(on_cpu "$forwarder") $(on_cpu "$listener") $(softirqs)"
-    "$lab" client "${ends[@]}" "$work/udp-load" send 192.0.2.2 5000 "$2" "$seconds" "$bytes" "$batch" > "$work/sender"
+    "$lab" client "${ends[@]}" "$work/udp-load" send 192.0.2.2 5000 "$3" "$seconds" "$bytes" "$batch" > "$work/sender"
     sleep 0.1
     read -r -a after <<< "$(arrived) $(on_cpu "$forwarder") $(on_cpu "$listener") $(softirqs)"
     unlisten
     local delivered=$((after[0] - before[0])) own=$((after[1] - before[1]))
     # Datagrams whose checksum is wrong arrive at the interface, and not at the program.
-    [ "$1" = flood ] || delivered=$(value listener received)
+    [ "$2" = flood ] || delivered=$(value listener received)
     local all=$((own + after[2] - before[2] + after[3] - before[3] + $(value sender cpu_ns)))
-    echo "$1 $delivered $(value sender sent) $(value sender seconds) $own $all"
+    echo "$1 $2 $delivered $(value sender sent) $(value sender seconds) $own $all" >> "$work/results"
 }
 
 names=(kernel-bridge tpacket-block tpacket-frame tpacket-message pcap spillway)
@@ -145,9 +146,9 @@ for round in $(seq "$rounds"); do
         say "round $round of $rounds: $name"
         start "$name"
         listen sink
-        echo "$name $(load rate "$rate")" >> "$work/results"
+        load "$name" rate "$rate"
         listen hole
-        echo "$name $(load flood 0)" >> "$work/results"
+        load "$name" flood 0
         listen echo
         "$lab" client "${ends[@]}" "$work/udp-load" ask 192.0.2.2 5000 500 $((seconds * 250)) "$bytes" > "$work/asker"
         unlisten
@@ -178,7 +179,7 @@ awk -v rate="$rate" -v names="${names[*]}" '
                 ns(flooded, x), ns(allflooded, x), us(p50, x), us(p99, x), added(p50, x), added(p99, x)
         }
         s = "spillway"; t = "tpacket-block"
-        if (own[t] > 0 && flooded[t] > 0)
+        if (own[t] > 0 && own[s] > 0 && flooded[t] > 0)
             printf "\nspillway : tpacket-forward, CPU time of the forwarder for each packet: %.2f at %s/s, %.2f flooded.\n",
                 own[s] / own[t], rate, flooded[s] / flooded[t]
     }' "$work/results"
