@@ -93,13 +93,15 @@ static void answer(int s, int echoes) {
 
 static void ask(int s, double rate, int count, size_t bytes) {
     long *times = calloc((size_t)count, sizeof *times), start = now();
-    int received = 0;
+    int received = 0, lost = 0;
     struct timeval patience = {.tv_usec = 200000};
     setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    for (int k = 0; k < count && !stopped; k++) {
+    /* Where nothing comes back it is not worth the wait. */
+    for (int k = 0; k < count && lost < 10 && !stopped; k++) {
         unsigned char text[BYTES] = {0}, back[BYTES];
         sleep_until(start + (long)(k / rate * 1e9));
         memcpy(text, &k, sizeof k);
+        int known = received;
         long before = now();
         send(s, text, bytes, 0);
         /* An answer to an earlier one, which was given up, is none. */
@@ -108,6 +110,7 @@ static void ask(int s, double rate, int count, size_t bytes) {
             memcpy(&number, back, sizeof number);
             if (number == k) times[received++] = now() - before;
         }
+        lost = received > known ? 0 : lost + 1;
     }
     qsort(times, (size_t)received, sizeof *times, ascending);
     printf("asked=%d received=%d", count, received);
