@@ -7,8 +7,15 @@ CAPTURE ?= Examples/captures/web.pcap
 SOURCES = Package.swift Plugins Sources Tests $(wildcard Examples/*/Package.swift Examples/*/Sources Examples/*/Tests)
 SPILLWAY = .build/debug/spillway
 RUNS ?= 1000000
+PREFIX ?= /usr/local
+# What is installed; 'make static' names another that can be.
+PROGRAM ?= .build/release/spillway
+INSTALLED = $(DESTDIR)$(PREFIX)
+SHARED = $(INSTALLED)/share
+# Relative to the repository; they stay side by side, as graphs name the schema and compounds by path.
+INSTALLED_FILES = $(wildcard graphs/*.yaml graphs/lib/*.yaml graphs/profiles/*.yaml graphs/schema/*.json Examples/live/*.yaml)
 
-.PHONY: help demo build test soak fuzz bench format lint docs captures clean
+.PHONY: help demo build test soak fuzz bench format lint docs captures static install uninstall clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' Makefile | expand -t 12
@@ -68,6 +75,29 @@ docs: ## Writes elements-docs and the JSON schema from the elements' declaration
 captures: ## Makes Examples/captures anew (needs root).
 	@scripts/setup.sh captures
 	@scripts/make-captures.sh
+
+static: ## Builds a release version in .build/static that needs no Swift libraries where it runs.
+	@scripts/setup.sh build
+	@swift build -c release --static-swift-stdlib --product spillway --scratch-path .build/static >&2
+	@echo .build/static/release/spillway
+
+install: ## Installs PROGRAM, graphs, completions and a manual page under PREFIX, within DESTDIR.
+	@test -x $(PROGRAM) || { echo "install: no $(PROGRAM); 'swift build -c release --product spillway' or 'make static' builds one" >&2; exit 66; }
+	@install -d $(INSTALLED)/bin $(SHARED)/bash-completion/completions $(SHARED)/zsh/site-functions \
+	    $(SHARED)/fish/vendor_completions.d $(SHARED)/man/man1
+	@install -m 755 $(PROGRAM) $(INSTALLED)/bin/spillway
+	@$(foreach file,$(INSTALLED_FILES),install -D -m 644 $(file) $(SHARED)/spillway/$(file) &&) true
+	@$(PROGRAM) --generate-completion-script bash > $(SHARED)/bash-completion/completions/spillway
+	@$(PROGRAM) --generate-completion-script zsh > $(SHARED)/zsh/site-functions/_spillway
+	@$(PROGRAM) --generate-completion-script fish > $(SHARED)/fish/vendor_completions.d/spillway.fish
+	@if command -v python3 > /dev/null; then \
+	    $(PROGRAM) --experimental-dump-help | scripts/man-page.py "$$($(PROGRAM) --version)" > $(SHARED)/man/man1/spillway.1; \
+	else echo "install: no python3, so no manual page" >&2; fi
+
+uninstall: ## Removes what 'make install' with the same PREFIX and DESTDIR has installed.
+	@rm -f $(INSTALLED)/bin/spillway $(SHARED)/bash-completion/completions/spillway $(SHARED)/zsh/site-functions/_spillway \
+	    $(SHARED)/fish/vendor_completions.d/spillway.fish $(SHARED)/man/man1/spillway.1
+	@rm -rf $(SHARED)/spillway
 
 clean: ## Removes what was built.
 	@rm -rf .build Examples/*/.build
