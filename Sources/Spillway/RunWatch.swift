@@ -102,7 +102,7 @@ extension RunSnapshot {
         elements = instance.spec.nodes.indices.map { instance.allCounts($0) }
         let numbers = instance.spec.nodes.indices.filter { instance.spec.nodes[$0].isWire }
         wires = zip(numbers, instance.wireCounts()).map { number, counts in
-            let live = instance.bindings[number]?.source as? InterfaceSource
+            let live = instance.bindings[number]?.source as? LiveSource
             return Wire(counts: counts, kernelDrops: live?.kernelDrops, outages: live.map { UInt64($0.outages) })
         }
         edges = zip(instance.spec.edges, instance.moved).map { Edge(name: instance.spec.name(of: $0), items: $1) }

@@ -35,7 +35,7 @@ struct InputOptions: ParsableArguments {
     @Option(
         name: .customLong("wire"),
         help: ArgumentHelp(
-            "Binds a wire of the graph to captures; '-' is standard input, '\\,' a comma in a name. The name of the only wire may be left out.",
+            "Binds a wire of the graph to captures, or to an interface as if:NAME; '-' is standard input, '\\,' a comma in a name. The name of the only wire may be left out.",
             valueName: "name=file[,file...][,write=file]"
         )
     )

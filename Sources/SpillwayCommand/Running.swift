@@ -6,11 +6,11 @@ import Spillway
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs a graph on captures and reports what every element counted.",
+        abstract: "Runs a graph on captures or interfaces and reports what every element counted.",
         discussion: """
             The report goes to standard output, or to standard error when an element writes to standard output. A run whose \
             counters do not balance ends with status 1; a damaged capture is read up to the damage and ends with status 65. \
-            An interrupt ends the run with its report and status 130; a second one ends it at once.
+            An interrupt ends the run with its report and status 130, or 0 on interfaces; a second one ends it at once.
             """
     )
     @OptionGroup var source: GraphOptions

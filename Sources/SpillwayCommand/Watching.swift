@@ -24,7 +24,9 @@ struct WatchOptions: ParsableArguments {
     func open(isLive: Bool, isSplit: Bool) throws -> RunWatch? {
         if isSplit {
             if control || metrics != nil {
-                throw Failure.usage("\(control ? "--control" : "--metrics") is for a run on one thread, not with --executors split")
+                throw Failure.usage(
+                    "\(control ? "--control" : "--metrics") is for a run on one thread, not with --executors split"
+                )
             }
             return nil
         }

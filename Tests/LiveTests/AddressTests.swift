@@ -32,8 +32,9 @@ import Testing
             handlers[element["name"] as! String] = element["handlers"] as? [String: Int]
         }
         #expect(handlers["ping"]?["replies"] == 9)
-        // One IPv4 and two IPv6 addresses of the kernel were asked for, some perhaps twice, and learned.
-        #expect(handlers["resolve"]?["neighbours"] == 3 && (handlers["resolve"]?["queries"] ?? 0) >= 3)
+        // An IPv4 and one or two IPv6 addresses of the kernel (it may use one of them for both pings) were asked for and learned.
+        let resolver = try #require(handlers["resolve"])
+        #expect((2...3).contains(resolver["neighbours"] ?? 0) && (resolver["queries"] ?? 0) >= 2, "\(resolver)")
         #expect((handlers["arp"]?["replies"] ?? 0) >= 1 && (handlers["nd"]?["replies"] ?? 0) >= 2)
         #expect(try lab.text("status") == "0\n")
     }

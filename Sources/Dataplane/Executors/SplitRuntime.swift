@@ -192,9 +192,11 @@ public final class SplitRuntime {
         public var to: Side
         /// The room of the ring, in items.
         public var capacity: Int
-        /// Items that crossed, their bytes, and how many of those were copied.
+        /// Items that crossed.
         public var items: UInt64
+        /// Their bytes.
         public var bytes: UInt64
+        /// Bytes that were copied into the ring.
         public var copied: UInt64
         /// Ends of flows that crossed.
         public var flowEnds: UInt64
