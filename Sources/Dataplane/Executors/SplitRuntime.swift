@@ -87,8 +87,8 @@ public final class SplitRuntime {
             }
         if cores.count > 1 { Cores.pin(to: [cores[0]]) }
         let first = stages[0].runtime
-        first.clock = SharingClock(clock, bells[.nic]!) { [self] in rest() }
-        first.shouldStop = { [self] in
+        first.clock = SharingClock(clock, bells[.nic]!) { [unowned self] in rest() }
+        first.shouldStop = { [unowned self] in
             if hasFailed.load(ordering: .relaxed) { return true }
             return shouldStop?() ?? false
         }
