@@ -81,7 +81,7 @@ import Testing
         let counts = spec.nodes.indices.map { split.counts($0) }
         #expect(counts.filter { !$0.balances }.map(\.name) == [], "\(what)")
         #expect(split.lostItems == 0, "\(what)")
-        // Where a timer and what comes from the other side are due at one moment, either may come first.
+        // A few random graphs with timers differ from one thread, in order or at the end of the input: not understood yet.
         if spec.nodes.contains(where: { $0.element.shortestTimer != nil }), !isShipped(spec) { return }
         let expected = Exact(one.sent, one.files, spec.nodes.indices.map { one.instance.counts($0) }, copying: false)
         #expect(Exact(ends.sent, files, counts, copying: false).differences(expected) == [], "\(what)")
