@@ -267,6 +267,8 @@ enum FuzzReassembly {
             var end: UInt32 = 0
             var isKnown = false
             var hasEnded = false
+            /// A hole of more than a GiB was left out: of two numbers none is before the other for certain.
+            var isRound = false
             var transcript = FuzzTranscript()
         }
         private var directions: [Direction] = []
@@ -319,7 +321,8 @@ enum FuzzReassembly {
             let segment = TCPSegment(p)
             if segment.size == 0 || segment.isRST || segment.isSYN || !segment.isHeaderRight { return }
             // Where nothing has left, the other side may have acknowledged it.
-            guard let own = directions.first(where: { $0.flow == p.flow && $0.isReverse == p.isReverse }), own.isKnown
+            guard let own = directions.first(where: { $0.flow == p.flow && $0.isReverse == p.isReverse }), own.isKnown,
+                !own.isRound
             else { return }
             // Half of all numbers away is before and behind.
             let ahead = TCPSequence.distance(segment.end, from: own.end)
@@ -357,6 +360,7 @@ enum FuzzReassembly {
                 bytes += piece.bytes.count
             }
             if !piece.bytes.isEmpty || piece.hasGap {
+                if direction.isKnown, piece.sequence &- direction.next > 1 << 30 { direction.isRound = true }
                 direction.next = piece.sequence &+ UInt32(truncatingIfNeeded: piece.bytes.count)
                 direction.isKnown = true
             }
@@ -433,6 +437,22 @@ extension FuzzReassembly {
                     + [0x65, 0x51, 0x51, 0x51, 0x51, 0x00, 0x00, 0x00, 0x00, 0x00]
                     + [0x51, 0x51, 0x5b, 0x51, 0x51, 0x51, 0x00, 0x00, 0x51, 0x00]
                     + [0x51, 0x51, 0x00, 0x51, 0x51, 0x31, 0x00, 0x00, 0x51, 0x00] as [UInt8]
+            ),
+            // A copy of what an unanswered SYN-ACK acknowledged.
+            (
+                "copy-below-a-doubtful-answer",
+                [0xb0, 0xb0, 0x51]
+                    + [0x04, 0x12, 0x00, 0x00, 0x00, 0x30, 0x00, 0x00, 0x00, 0x00]
+                    + [0x00, 0xb0, 0xb0, 0x00, 0x09, 0x00, 0x00, 0x00, 0x00, 0x00]
+                    + [0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00]
+                    + [0x00, 0xb0, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00]
+                    + [0x04, 0xb0] as [UInt8]
+            ),
+            // The stream goes round all numbers, and a copy of its first bytes leaves behind them.
+            (
+                "round",
+                usual + packet(16, 80, flags: 2) + [0x10, 0x10, 0x10, 0x00, 0xff, 0x00, 0x00, 0x00, 0xff, 0x00]
+                    + packet(17, 16) + [0x10, 0x10, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x10, 0x00] + packet(16, 16)
             ),
             (
                 "reset-with-syn",
