@@ -19,12 +19,18 @@ public class LiveSource: PacketSource {
     }
 
     /// How a source reads.
-    public struct Options: Sendable, Equatable {
+    public struct Options: Equatable {
         /// Which packets are read.
         public var direction = Direction.both
         /// Receives packets for other stations too.
         public var isPromiscuous = false
+        /// The group of sockets among which the packets are divided; nil for all of them.
+        public var fanout: Fanout?
         public init() {}
+
+        public static func == (a: Options, b: Options) -> Bool {
+            a.direction == b.direction && a.isPromiscuous == b.isPromiscuous && a.fanout === b.fanout
+        }
     }
 
     let linkType: UInt16
@@ -52,12 +58,20 @@ public class LiveSource: PacketSource {
         clock: LiveClock
     ) throws(InterfaceError) -> LiveSource {
         switch access {
+        case .libpcap where options.fanout != nil:
+            throw InterfaceError(
+                interface: name,
+                reason: "libpcap cannot share its packets among threads; write if:\(name)"
+            )
         case .libpcap: return try PcapSource(name, options, isPrompt: isPrompt, clock: clock)
         case .packetSocket:
             let interface = try Interface(name)
             guard interface.isUp else { throw .down(name) }
-            return isPrompt
+            let source: InterfaceSource =
+                isPrompt
                 ? try MessageSource(interface, options, clock: clock) : try RingSource(interface, options, clock: clock)
+            try options.fanout?.add(source.socket)
+            return source
         }
     }
 

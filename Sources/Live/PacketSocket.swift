@@ -66,6 +66,12 @@ final class PacketSocket {
         if !set(option, value) { throw InterfaceError(interface, system: errno, doing: what) }
     }
 
+    func get<T: FixedWidthInteger>(_ option: Int32, _: T.Type, level: Int32 = SOL_PACKET) -> T? {
+        var value: T = 0
+        var size = socklen_t(MemoryLayout<T>.size)
+        return getsockopt(descriptor, level, option, &value, &size) == 0 ? value : nil
+    }
+
     /// Asks that packets for other stations be received too. The kernel takes that back when the socket is closed.
     func setPromiscuous() throws(InterfaceError) {
         var request = packet_mreq()

@@ -121,6 +121,7 @@ public enum ElementPages {
             ("category", .string(type.category.rawValue)),
             ("sides", .string(type.sides.rawValue)),
             ("depends", .string(type.depends.rawValue)),
+            ("divides", .string(type.divides.rawValue)),
             ("state_bytes_per_flow", .integer(Int64(type.stateBytesPerFlow))),
             (
                 "inputs",
@@ -210,9 +211,17 @@ public enum ElementPages {
             case .order: "the order of items across flows"
             case .clock: "functional time"
             }
+        let divides =
+            switch type.divides {
+            case .items: "in any way"
+            case .flows: "by flow"
+            case .hosts: "by pair of hosts"
+            case .never: "not at all"
+            }
         let state = type.stateBytesPerFlow
         return [
             ("Category", type.category.rawValue), ("Runs on", sides), ("Depends on", depends),
+            ("Divided among threads", divides),
             ("State per flow", state == 0 ? "none" : "\(state) bytes"),
         ]
     }

@@ -21,9 +21,9 @@ public struct RunReport: Sendable {
     public var warnings: [String]
     /// The user ended the run before the end of its input.
     public var wasInterrupted = false
-    /// The placement whose sides were two threads; nil for a run on one.
-    public var placement: String?
-    /// What crossed between the sides, by ring.
+    /// How several threads ran the graph, as a sentence without its full stop; nil for a run on one.
+    public var threads: String?
+    /// What crossed between them, by ring.
     public var crossings: [SplitRuntime.Crossing] = []
     /// The titles of the columns of the text's table of elements, behind their names; empty for all.
     public var columns: [String] = []
@@ -95,8 +95,8 @@ public struct RunReport: Sendable {
         var out = chosen.shown(width: width) + "\n" + wires.text(width: most)
         let values = handlers(isGrouped: width != nil).text(width: most)
         if !values.isEmpty { out += "\n" + values }
-        if let placement {
-            out += "\nThe sides of placement '\(placement)' ran on two threads.\n"
+        if let threads {
+            out += "\n\(threads).\n"
             out += rings(isGrouped: width != nil).text(width: most)
         }
         if wasInterrupted { out += "\nInterrupted: this is counted of the packets before.\n" }
@@ -107,13 +107,14 @@ public struct RunReport: Sendable {
     private func rings(isGrouped: Bool) -> Table {
         func grouped(_ n: UInt64) -> String { isGrouped ? Reports.grouped(n) : String(n) }
         var table = Table([
-            ("ring to", .left), ("room", .right), ("items", .right), ("bytes", .right), ("bytes copied", .right),
+            ("ring from", .left), ("to", .left), ("room", .right), ("items", .right), ("bytes", .right),
+            ("bytes copied", .right),
             ("flow ends", .right),
             ("batches", .right), ("found it full", .right),
         ])
         for ring in crossings {
             table.rows.append([
-                ring.to.rawValue, grouped(UInt64(ring.capacity)), grouped(ring.items), grouped(ring.bytes),
+                ring.from, ring.to, grouped(UInt64(ring.capacity)), grouped(ring.items), grouped(ring.bytes),
                 grouped(ring.copied), grouped(ring.flowEnds), grouped(ring.batches), grouped(ring.full),
             ])
         }
@@ -138,8 +139,8 @@ public struct RunReport: Sendable {
             "# Run of \(graph)\n\nCounted while the graph ran on real packets\(wasInterrupted ? ", up to an interrupt" : "").\n\n"
             + elements.markdown + "\n"
             + wires.markdown
-            + (placement.map {
-                "\nThe sides of placement '\($0)' ran on two threads.\n\n" + rings(isGrouped: true).markdown
+            + (threads.map {
+                "\n\($0).\n\n" + rings(isGrouped: true).markdown
             } ?? "")
     }
 
@@ -149,13 +150,14 @@ public struct RunReport: Sendable {
             ("graph", .string(graph)),
             ("elements", .array(elements.map(\.json))),
             ("wires", .array(wires.map(\.json))),
-            ("placement", placement.map { .string($0) } ?? .null),
+            ("threads", threads.map { .string($0) } ?? .null),
             (
                 "rings",
                 .array(
                     crossings.map { ring in
                         .object([
-                            ("to", .string(ring.to.rawValue)),
+                            ("from", .string(ring.from)),
+                            ("to", .string(ring.to)),
                             ("room", .integer(Int64(ring.capacity))),
                             ("items", .unsigned(ring.items)),
                             ("bytes", .unsigned(ring.bytes)),

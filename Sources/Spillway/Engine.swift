@@ -9,60 +9,90 @@ import Reports
 public enum Executors: Sendable {
     /// One thread runs all elements.
     case one
-    /// The two sides of a placement are two threads, joined by rings with room for so many items.
-    case split(GraphSpec.Placement, ring: @Sendable (Side) -> Int)
+    /// The two sides of a placement are two threads, joined by rings with room for so many items on their way to `nic` and `host`.
+    case split(GraphSpec.Placement, ring: @Sendable (String) -> Int)
+    /// So many equal threads share the packets.
+    case shared(Int)
+
+    /// How a graph is cut for them; nil for one thread.
+    ///
+    /// - Parameter sendsAlone: packets leave by interfaces.
+    func cut(_ spec: GraphSpec, sendsAlone: Bool) throws -> Cut? {
+        do {
+            switch self {
+            case .one, .shared(1): return nil
+            case .split(let placement, _):
+                return try Cut(spec, placement: placement.sides, named: placement.name)
+            case .shared(let threads): return try Cut(spec, threads: threads, sendsAlone: sendsAlone)
+            }
+        } catch { throw refusal(error) }
+    }
+
+    func refusal(_ error: SplitError) -> BindingError {
+        switch self {
+        case .split(let placement, _):
+            BindingError(description: "placement '\(placement.name)' cannot be split: \(error)")
+        default: BindingError(description: "the graph cannot be run on several threads: \(error)")
+        }
+    }
 }
 
-/// What runs a graph: on one thread, or on one for each side.
+/// What runs a graph: one thread, or several.
 enum Engine {
     case one(DirectRuntime)
-    case split(SplitRuntime, placement: String)
+    case several(SplitRuntime)
 
+    /// - Parameters:
+    ///   - cut: how `executors` cut the graph; nil for one thread.
+    ///   - bindings: the wires, one set for each part into which packets are divided.
     init(
         _ spec: GraphSpec,
         _ executors: Executors,
-        bindings: [Int: WireBinding],
+        _ cut: Cut?,
+        bindings: [[Int: WireBinding]],
         services: any Services,
         options: Instance.Options
     ) throws {
-        switch executors {
-        case .one:
-            let instance = try Instance(spec, bindings: bindings, services: services, options: options)
+        guard let cut else {
+            let instance = try Instance(spec, bindings: bindings[0], services: services, options: options)
             self = .one(DirectRuntime(instance))
-        case .split(let placement, let ring):
-            let runtime: SplitRuntime
-            do {
-                runtime = try SplitRuntime(
+            return
+        }
+        var places: (String) -> Int = { _ in SplitRuntime.ringItems }
+        if case .split(_, let ring) = executors { places = ring }
+        do {
+            self = .several(
+                try SplitRuntime(
                     spec,
-                    placement: placement.sides,
+                    cut,
                     bindings: bindings,
                     services: services,
                     options: options,
-                    ring: ring
+                    ring: places
                 )
-            } catch let error as SplitError {
-                throw BindingError(description: "placement '\(placement.name)' cannot be split: \(error)")
-            }
-            self = .split(runtime, placement: placement.name)
+            )
+        } catch let error as SplitError {
+            throw executors.refusal(error)
         }
     }
 
-    /// All parts of the graph, that with its sources first.
+    /// All parts of the graph, those with its sources first.
     var instances: [Instance] {
         switch self {
         case .one(let runtime): [runtime.instance]
-        case .split(let runtime, _): runtime.instances
+        case .several(let runtime): runtime.instances
         }
     }
 
     func open() throws { for instance in instances { try instance.open() } }
 
-    func setClock(_ clock: LiveClock) {
+    /// Gives each of the threads at which packets come in a clock.
+    func setClocks(_ clocks: [LiveClock]) {
         switch self {
-        case .one(let runtime): runtime.clock = clock
-        case .split(let runtime, _):
-            runtime.clock = clock
-            clock.watch(runtime.doorbell.descriptor)
+        case .one(let runtime): runtime.clock = clocks[0]
+        case .several(let runtime):
+            runtime.clocks = clocks
+            for (copy, clock) in clocks.enumerated() { clock.watch(runtime.doorbell(copy).descriptor) }
         }
     }
 
@@ -71,7 +101,7 @@ enum Engine {
         case .one(let runtime):
             runtime.shouldStop = shouldStop
             try runtime.run()
-        case .split(let runtime, _):
+        case .several(let runtime):
             runtime.shouldStop = shouldStop
             try runtime.run()
         }
@@ -81,15 +111,17 @@ enum Engine {
     func sync() throws {
         switch self {
         case .one(let runtime): try runtime.instance.sync()
-        case .split(let runtime, _): runtime.sync()
+        case .several(let runtime): runtime.sync()
         }
     }
 
     /// The notes on the sources, and what sinks dropped.
     var notes: InputNotes {
         let instances = instances
-        var notes = InputNotes(instances[0])
-        for later in instances.dropFirst() { notes.add(later, linkTypes: instances[0]) }
+        var copies = 1
+        if case .several(let runtime) = self { copies = runtime.cut.copies }
+        var notes = InputNotes(Array(instances[..<copies]))
+        for later in instances[copies...] { notes.add(later, linkTypes: instances[0]) }
         for instance in instances { notes.noteDrops(at: instance) }
         return notes
     }
@@ -98,19 +130,19 @@ enum Engine {
     func report(_ input: InputNotes) -> RunReport {
         let (spec, elements, wires, lost): (GraphSpec, [ElementCounts], [WireCounts], Int)
         var crossings: [SplitRuntime.Crossing] = []
-        var placement: String?
+        var threads: String?
         switch self {
         case .one(let runtime):
             let instance = runtime.instance
             spec = instance.spec
             elements = spec.nodes.indices.map { instance.counts($0) }
             (wires, lost) = (instance.wireCounts(), instance.lostItems)
-        case .split(let runtime, let name):
+        case .several(let runtime):
             spec = runtime.spec
             elements = spec.nodes.indices.map { runtime.counts($0) }
             (wires, lost) = (runtime.wireCounts(), runtime.lostItems)
             crossings = runtime.crossings
-            placement = name
+            threads = runtime.cut.about
         }
         var report = RunReport(
             graph: spec.name,
@@ -121,7 +153,7 @@ enum Engine {
             ahead: input.ahead,
             warnings: input.warnings
         )
-        report.placement = placement
+        report.threads = threads
         report.crossings = crossings
         return report
     }

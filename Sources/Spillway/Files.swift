@@ -127,6 +127,9 @@ public enum Files {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
+    /// Whether what is at `path` can be read only once: standard input, or a pipe.
+    static func isReadOnce(_ path: String) -> Bool { path == "-" || exists(path) && !isRegular(path) }
+
     private static func isLink(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK

@@ -174,6 +174,27 @@ public enum GraphRun {
         clock: LiveClock? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> [Int: WireBinding] {
+        try bind(spec, wires, clock: clock, share: nil, shouldStop: shouldStop)
+    }
+
+    /// The share of the packets that one of several equal threads gets.
+    private struct Share {
+        var number: Int
+        var count: Int
+        var divides: Divides
+        var seed: UInt64
+        /// For each wire how its sockets share its packets.
+        var fanouts: [String: Fanout]
+    }
+
+    /// The same for one of several equal threads, if `share` is not nil.
+    private static func bind(
+        _ spec: GraphSpec,
+        _ wires: [WireArgument],
+        clock: LiveClock?,
+        share: Share?,
+        shouldStop: (() -> Bool)?
+    ) throws -> [Int: WireBinding] {
         if let live = wires.first(where: { $0.interface != nil }) {
             guard clock != nil else {
                 throw BindingError(
@@ -189,6 +210,12 @@ public enum GraphRun {
                         + "all to interfaces, or all to captures"
                 )
             }
+        }
+        if share != nil, let once = wires.flatMap(\.sources).first(where: Files.isReadOnce) {
+            throw BindingError(
+                description:
+                    "'\(once)' can be read only once, and each of several threads reads all of a capture: use a file"
+            )
         }
         if wires.reduce(0, { $0 + $1.sources.count { $0 == "-" } }) > 1 {
             throw BindingError(description: "standard input ('-') can be read only once, and is named more than once")
@@ -215,7 +242,8 @@ public enum GraphRun {
             if let interface = wire.interface, let clock,
                 let number = numbers.first(where: { spec.nodes[$0].name == wire.name })
             {
-                bindings[number] = try bind(interface, wire, number, spec, sends: sendsLive(spec, wires), clock)
+                let sends = sendsLive(spec, wires)
+                bindings[number] = try bind(interface, wire, number, spec, sends: sends, clock, share)
                 continue
             }
             if wire.isMerged, wire.sources.count > 1 {
@@ -223,12 +251,21 @@ public enum GraphRun {
             } else if !wire.sources.isEmpty {
                 source = try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
             }
+            if let whole = source, let share {
+                source = ShardSource(
+                    whole,
+                    number: share.number,
+                    of: share.count,
+                    by: share.divides,
+                    seed: share.seed
+                )
+            }
             if let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) {
                 bindings[number] = WireBinding(source: source)
             }
         }
-        // Files are created only once all inputs could be opened.
-        for wire in wires {
+        // Files are created only once all inputs could be opened; one thread writes them.
+        for wire in wires where share == nil || share?.number == 0 {
             guard let write = wire.write, let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) else {
                 continue
             }
@@ -251,7 +288,8 @@ public enum GraphRun {
         _ number: Int,
         _ spec: GraphSpec,
         sends: Bool,
-        _ clock: LiveClock
+        _ clock: LiveClock,
+        _ share: Share?
     ) throws -> WireBinding {
         let isRead = spec.edges.contains { $0.from == number }
         let isSent = wire.write == nil && spec.edges.contains { $0.to == number }
@@ -259,6 +297,7 @@ public enum GraphRun {
         options.isPromiscuous = wire.isPromiscuous
         // What the graph sends must not come back to it.
         options.direction = wire.direction ?? (isSent ? .in : .both)
+        options.fanout = share?.fanouts[wire.name]
         return WireBinding(
             source: isRead
                 ? try LiveSource.open(interface, through: wire.access, options, isPrompt: sends, clock: clock) : nil,
@@ -304,23 +343,40 @@ public enum GraphRun {
         if !ownsOutput { try checkStandardOutput(spec, senders: senders.map { wires[$0].name }) }
         var wires = wires
         if ownsOutput { for k in senders { wires[k].write = nil } }
-        let clock = wires.contains { $0.interface != nil } ? LiveClock() : nil
-        let bindings = try bind(spec, wires, clock: clock, shouldStop: shouldStop)
+        let isLive = wires.contains { $0.interface != nil }
+        let cut = try executors.cut(spec, sendsAlone: sendsLive(spec, wires))
+        let copies = cut?.copies ?? 1
+        // Whoever can send packets must not know where flows are kept.
+        let seed = options.seed ?? (isLive ? .random(in: .min ... .max) : 1)
+        let clocks = isLive ? (0..<copies).map { _ in LiveClock() } : []
+        let divides = cut?.divides ?? .flows
+        let fanouts = Dictionary(uniqueKeysWithValues: wires.map { ($0.name, Fanout(by: divides, seed: seed)) })
+        let bindings = try (0..<copies).map { number in
+            try bind(
+                spec,
+                wires,
+                clock: isLive ? clocks[number] : nil,
+                share: copies == 1
+                    ? nil : Share(number: number, count: copies, divides: divides, seed: seed, fanouts: fanouts),
+                shouldStop: shouldStop
+            )
+        }
         let services = ObservedServices(
             services,
             inputs: inputs,
             discardsOutput: ownsOutput,
-            linkTypes: linkTypes(of: bindings)
+            linkTypes: linkTypes(of: bindings[0])
         )
         var options = options
-        // Whoever can send packets must not know where flows are kept.
-        let seed = options.seed ?? (clock == nil ? 1 : .random(in: .min ... .max))
         options.seed = seed
         let engine = try Engine(
             spec,
             executors,
-            bindings: bindings.mapValues {
-                WireBinding(source: $0.source, destination: $0.destination.map(services.watched))
+            cut,
+            bindings: bindings.map { one in
+                one.mapValues {
+                    WireBinding(source: $0.source, destination: $0.destination.map(services.watched))
+                }
             },
             services: services,
             options: options
@@ -331,10 +387,12 @@ public enum GraphRun {
             started?(runtime.instance)
             runtime.observer = observer?(runtime.instance)
         }
-        if let clock { engine.setClock(clock) }
+        if isLive { engine.setClocks(clocks) }
+        let clock = clocks.first
         var flushAt = clock.map { $0.now + flush } ?? .max
         var flushError: (any Error)?
-        let sources = bindings.values.compactMap(\.source)
+        // Of a shared capture the first thread's progress stands for all.
+        let sources = bindings[0].values.compactMap(\.source).map { ($0 as? ShardSource)?.whole ?? $0 }
         try engine.run {
             progress?(sources.reduce(0) { $0 + $1.packets }) { share(of: sources) }
             if let clock {
@@ -393,7 +451,8 @@ public enum GraphRun {
 
     /// The distinct link types that captures announce before they are read.
     static func linkTypes(of bindings: [Int: WireBinding]) -> [UInt16] {
-        Set(bindings.values.compactMap { $0.source as? any CaptureInput }.flatMap(\.announcedLinkTypes)).sorted()
+        let sources = bindings.values.map { ($0.source as? ShardSource)?.whole ?? $0.source }
+        return Set(sources.compactMap { $0 as? any CaptureInput }.flatMap(\.announcedLinkTypes)).sorted()
     }
 }
 

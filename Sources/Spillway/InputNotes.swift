@@ -18,62 +18,69 @@ public struct InputNotes {
     public private(set) var failure: (any Error)?
 
     /// Collects the notes of all wires' sources.
-    public init(_ instance: Instance) {
+    public init(_ instance: Instance) { self.init([instance]) }
+
+    /// The same where several equal parts of a graph share the packets.
+    init(_ instances: [Instance]) {
+        let instance = instances[0]
         for number in instance.bindings.keys.sorted() {
-            guard let source = instance.bindings[number]?.source else { continue }
+            let sources = InputNotes.sources(of: number, instances)
+            guard let source = sources.first else { continue }
+            let counters = sources.reduce(into: PacketSource.Counters()) { $0.add($1.counters.pointee) }
             let wire = "wire '\(instance.spec.nodes[number].name)'"
-            warnings += (source as? any CaptureInput)?.warnings ?? []
-            for (linkType, packets) in source.linkTypes where !LinkType.isSupported(linkType) {
+            warnings += (InputNotes.whole(source) as? any CaptureInput)?.warnings ?? []
+            for (linkType, packets) in InputNotes.linkTypes(of: sources) where !LinkType.isSupported(linkType) {
                 warnings.append(
                     "\(wire): \(counted(packets, "packet")) of link type \(LinkType.name(linkType)) (\(linkType)), "
                         + "whose headers are not known here"
                 )
             }
-            if source.backwards > 0 {
+            if counters.backwards > 0 {
                 warnings.append(
-                    "\(wire): \(counted(source.backwards, "packet")) had a stamp before that of an earlier packet"
+                    "\(wire): \(counted(counters.backwards, "packet")) had a stamp before that of an earlier packet"
                 )
             }
-            if source.ahead > 0 {
+            if counters.ahead > 0 {
                 warnings.append(
-                    "\(wire): \(counted(source.ahead, "packet")) had a stamp more than a day after those around them; "
+                    "\(wire): \(counted(counters.ahead, "packet")) had a stamp more than a day after those around them; "
                         + "nothing aged by it"
                 )
             }
-            if source.clamped > 0 {
+            if counters.clamped > 0 {
                 warnings.append(
-                    "\(wire): \(counted(source.clamped, "packet")) had a stamp beyond 64 bits of nanoseconds since 1970 (year 2262), "
+                    "\(wire): \(counted(counters.clamped, "packet")) had a stamp beyond 64 bits of nanoseconds since 1970 (year 2262), "
                         + "and got the nearest"
                 )
             }
-            if source.pauses > 0 {
+            if counters.pauses > 0 {
                 warnings.append(
-                    "\(wire): \(counted(source.pauses, "pause")) of more than a day between packets: these count in its rate, which may "
+                    "\(wire): \(counted(counters.pauses, "pause")) of more than a day between packets: these count in its rate, which may "
                         + "mean nothing"
                 )
             }
-            if source.packets > 1, let span = source.span, span.lowerBound == span.upperBound {
+            if counters.packets > 1, counters.first == counters.last {
                 warnings.append(
-                    "\(wire): its \(counted(source.packets, "packet")) have one stamp, so there is no rate at which they came"
+                    "\(wire): its \(counted(counters.packets, "packet")) have one stamp, so there is no rate at which they came"
                 )
             }
-            if source.cut > 0 {
+            if counters.cut > 0 {
                 warnings.append(
-                    "\(wire): the capture holds only a part of \(grouped(source.cut)) of its \(counted(source.packets, "packet")) "
-                        + "(\(grouped(source.bytes - source.missing)) of \(grouped(source.bytes)) bytes): elements that read payload "
+                    "\(wire): the capture holds only a part of \(grouped(counters.cut)) of its \(counted(counters.packets, "packet")) "
+                        + "(\(grouped(counters.bytes - counters.missing)) of \(grouped(counters.bytes)) bytes): elements that read payload "
                         + "did less work than on the wire, and found less"
                 )
             }
-            if source.long > 0, source.linkTypes.contains(where: { LinkType.isSupported($0.linkType) }) {
+            if counters.long > 0, source.linkTypes.contains(where: { LinkType.isSupported($0.linkType) }) {
                 warnings.append(
-                    "\(wire): \(counted(source.long, "packet")) of more than \(grouped(UInt64(PacketSource.longestFrame))) bytes, longer than "
+                    "\(wire): \(counted(counters.long, "packet")) of more than \(grouped(UInt64(PacketSource.longestFrame))) bytes, longer than "
                         + "any frame: captured behind segmentation offload (or on a loopback interface). Each is several packets "
                         + "on the wire, so rates in packets are too low; before capturing, "
                         + "'ethtool -K INTERFACE gro off lro off tso off gso off'"
                 )
             }
-            if let live = source as? LiveSource {
-                let drops = live.kernelDrops
+            let lives = sources.compactMap { $0 as? LiveSource }
+            if let live = lives.first {
+                let drops = lives.reduce(0) { $0 + $1.kernelDrops }
                 if drops > 0 {
                     warnings.append(
                         "\(wire): the kernel dropped \(counted(drops, "packet")) that were not read in time; no other counter has them"
@@ -85,13 +92,13 @@ public struct InputNotes {
                     )
                 }
             }
-            if source.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }
-            backwards += source.backwards
-            ahead += source.ahead
+            if counters.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }
+            backwards += counters.backwards
+            ahead += counters.ahead
             failure = failure ?? source.failure
         }
         let spans = instance.bindings.sorted { $0.key < $1.key }.compactMap { number, binding in
-            binding.source?.span.map { (name: instance.spec.nodes[number].name, span: $0) }
+            InputNotes.whole(binding.source)?.span.map { (name: instance.spec.nodes[number].name, span: $0) }
         }
         if let early = spans.min(by: { $0.span.upperBound < $1.span.upperBound }),
             let late = spans.max(by: { $0.span.lowerBound < $1.span.lowerBound }),
@@ -102,7 +109,24 @@ public struct InputNotes {
                     + "time between them counts in rates"
             )
         }
-        add(instance, linkTypes: instance)
+        for part in instances { add(part, linkTypes: instance) }
+    }
+
+    /// The sources that together supply the packets of a wire.
+    private static func sources(of wire: Int, _ instances: [Instance]) -> [PacketSource] {
+        let sources = instances.compactMap { $0.bindings[wire]?.source }
+        // Each of those that share a capture reads all of it.
+        if let whole = (sources.first as? ShardSource)?.whole { return [whole] }
+        return sources
+    }
+
+    /// All packets, of which a source may supply a share.
+    private static func whole(_ source: PacketSource?) -> PacketSource? { (source as? ShardSource)?.whole ?? source }
+
+    private static func linkTypes(of sources: [PacketSource]) -> [(linkType: UInt16, packets: UInt64)] {
+        var counts: [UInt16: UInt64] = [:]
+        for one in sources.flatMap(\.linkTypes) { counts[one.linkType, default: 0] += one.packets }
+        return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     /// Adds those of another part of a graph, whose packets come in at `first`.
@@ -118,10 +142,10 @@ public struct InputNotes {
         for number in instance.spec.nodes.indices {
             for linkType in linkTypes where LinkType.isSupported(linkType) {
                 for rule in (instance.elements[number] as? Classifier)?.absentRules(linkType) ?? [] {
-                    warnings.append(
+                    let warning =
                         "element '\(instance.spec.nodes[number].name)': rule '\(rule.name)' (\(rule.filter)) matches no packet of "
-                            + "link type \(LinkType.name(linkType)), which has no such filter"
-                    )
+                        + "link type \(LinkType.name(linkType)), which has no such filter"
+                    if !warnings.contains(warning) { warnings.append(warning) }
                 }
             }
             for drop in instance.counts(number).drops where drop.reason == "time_out_of_range" && drop.count > 0 {

@@ -26,14 +26,22 @@ struct ExecutorOptions: ParsableArguments {
     )
     var profile: String?
 
+    @Option(help: ArgumentHelp("Equal threads that share the packets, 1 to 64.", valueName: "count"))
+    var threads = 1
+
+    /// More threads than one run.
+    var areSeveral: Bool { executors == .split || threads > 1 }
+
     /// Reads the placement and the profile.
     func chosen(for graph: GraphSpec, _ loaded: LoadedGraph) throws -> Executors {
         guard executors == .split else {
             for (name, value) in [("--placement", placement), ("--profile", profile)] where value != nil {
                 throw Failure.usage("\(name) is for a run with --executors split")
             }
-            return .one
+            guard (1...64).contains(threads) else { throw Failure.usage("--threads is 1 to 64, not \(threads)") }
+            return threads == 1 ? .one : .shared(threads)
         }
+        if threads != 1 { throw Failure.usage("--threads is for a run with --executors one: a split has two threads") }
         guard let name = placement else {
             let names = graph.placements.map(\.name)
             throw Failure.usage(
@@ -45,7 +53,7 @@ struct ExecutorOptions: ParsableArguments {
         let chosen = try graph.extremes.first { $0.name == name } ?? SpillwayCommand.placement(name, of: graph, loaded)
         let channel = try profile.map { try loadProfile($0).0.channel }
         return .split(chosen) { side in
-            channel.map { side == .host ? $0.toHost.ring : $0.toNIC.ring } ?? SplitRuntime.ringItems
+            channel.map { side == Side.host.rawValue ? $0.toHost.ring : $0.toNIC.ring } ?? SplitRuntime.ringItems
         }
     }
 }

@@ -66,7 +66,7 @@ struct Run: ParsableCommand {
             }
             let watch = try watching.open(
                 isLive: wires.contains { $0.interface != nil },
-                isSplit: self.executors.executors == .split
+                hasThreads: self.executors.areSeveral
             )
             defer { watch?.close() }
             let progress = Progress("running \(graph.name)")

@@ -20,12 +20,12 @@ struct WatchOptions: ParsableArguments {
     var metrics: String?
 
     /// Opens what is asked for. That there can be no control socket is no reason not to run.
-    /// A run on two threads cannot be watched.
-    func open(isLive: Bool, isSplit: Bool) throws -> RunWatch? {
-        if isSplit {
+    /// A run on several threads cannot be watched.
+    func open(isLive: Bool, hasThreads: Bool) throws -> RunWatch? {
+        if hasThreads {
             if control || metrics != nil {
                 throw Failure.usage(
-                    "\(control ? "--control" : "--metrics") is for a run on one thread, not with --executors split"
+                    "\(control ? "--control" : "--metrics") is for a run on one thread, not with --executors split or --threads"
                 )
             }
             return nil

@@ -448,6 +448,13 @@ extension FuzzReassembly {
                     + [0x00, 0xb0, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00]
                     + [0x04, 0xb0] as [UInt8]
             ),
+            // A RST that is not the next, where the next number is known from a bare segment alone, acknowledges nothing.
+            (
+                "reset-behind-a-guess",
+                usual + packet(1280, 116, flags: 0x6a) + packet(1536, 0, flags: 0, back: true)
+                    + [0x74, 0x74, 0x00, 0x00, 0x00, 0x74, 0x00, 0x00, 0x00, 0x00] + packet(1, 0, back: true)
+                    + packet(16, 16) + packet(0, 20)
+            ),
             // The stream goes round all numbers, and a copy of its first bytes leaves behind them.
             (
                 "round",

@@ -5,6 +5,7 @@
 #ifndef SPILLWAY_CLINUX_H
 #define SPILLWAY_CLINUX_H
 
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <poll.h>

@@ -32,6 +32,8 @@ public struct ElementDescriptor: Sendable {
     public let category: Category
     /// Everything that the result for an item depends on.
     public let depends: Depends
+    /// How packets may be divided among several of it.
+    public let divides: Divides
     /// The sides it may be placed on.
     public let sides: Sides
     /// Its parameters, in the order it declares them.
@@ -40,6 +42,8 @@ public struct ElementDescriptor: Sendable {
     public let drops: [Named]
     /// The values that can be read from a running element.
     public let handlers: [Named]
+    /// Those of which, among equal elements, the greatest value counts.
+    let greatest: Set<String>
     /// The operations it counts.
     public let operations: [Operation]
     /// Bytes of state it keeps for each flow of the table upstream.
@@ -65,6 +69,7 @@ public struct ElementDescriptor: Sendable {
         self.documentation = documentation
         category = E.category
         depends = E.depends
+        divides = E.divides
         sides = E.sides
         let defaults = E.Config()
         let infos = E.parameters.map {
@@ -81,6 +86,7 @@ public struct ElementDescriptor: Sendable {
             ? [] : E.Drop.allCases.map { Named(name: snakeCase("\($0)"), about: $0.about) }
         drops = reasons
         handlers = E.handlers.map { Named(name: $0.name, about: $0.about) }
+        greatest = Set(E.handlers.lazy.filter { $0.sum == .greatest }.map(\.name))
         operations = E.operations
         stateBytesPerFlow = E.stateBytesPerFlow
         slowOutput = E.slowOutput

@@ -105,6 +105,18 @@ public enum Depends: String, Sendable, CaseIterable {
     case clock
 }
 
+/// How packets may be divided among threads with an element each, that share nothing, and each element still find all it needs.
+public enum Divides: String, Sendable, CaseIterable {
+    /// In any way.
+    case items
+    /// Those of one flow, both directions, stay together.
+    case flows
+    /// All between two hosts stay together: some of them have no ports, or other ends inside.
+    case hosts
+    /// Not at all: there is one element for all.
+    case never
+}
+
 /// The sides an element type may be placed on.
 public enum Sides: String, Sendable, CaseIterable {
     case either
@@ -120,6 +132,8 @@ public struct Setup: Sendable {
     public var flows: Int
     /// How many items the element may hold: what ``ElementType/heldItems(_:)`` asks for, or its share of half the pool.
     public var items: Int
+    /// Which of several equal elements it is, between which packets are divided, and how many there are.
+    public var share: (number: Int, of: Int) = (0, 1)
     /// The run's seed.
     public var seed: UInt64
     /// The key for keyed hashes: from the seed for captures, from the system for live interfaces.

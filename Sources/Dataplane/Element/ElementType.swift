@@ -15,6 +15,8 @@ public protocol ElementType: ElementBase {
     static var category: Category { get }
     /// What the result for an item depends on; decides which laws apply to the element.
     static var depends: Depends { get }
+    /// How packets may be divided among several of it; by default that follows from ``depends``.
+    static var divides: Divides { get }
     /// The sides it may be placed on; both by default.
     static var sides: Sides { get }
     /// The input ports, and how much of an item each reads. Ports may depend on the configuration.
@@ -64,6 +66,13 @@ public struct NoConfig: ElementConfig {
 extension ElementType {
     /// The name in graph files: the name of the Swift type.
     public static var name: String { String(describing: Self.self) }
+    public static var divides: Divides {
+        switch depends {
+        case .item: .items
+        case .flow: .flows
+        case .order, .clock: .never
+        }
+    }
     public static var sides: Sides { .either }
     public static var parameters: [Parameter<Config>] { [] }
     public static var handlers: [Handler<Self>] { [] }
@@ -114,11 +123,20 @@ public struct Handler<E>: Sendable {
     public let name: String
     /// One phrase for documents, with the unit.
     public let about: String
+    /// How the values of equal elements, among which packets are divided, make one.
+    public enum Sum: Sendable {
+        /// They add up.
+        case total
+        /// The greatest counts: it is the same for all, or what one of them reached.
+        case greatest
+    }
+    let sum: Sum
     let read: @Sendable (E) -> Int
 
-    public init(_ name: String, _ about: String, _ read: @escaping @Sendable (E) -> Int) {
+    public init(_ name: String, _ about: String, sum: Sum = .total, _ read: @escaping @Sendable (E) -> Int) {
         self.name = name
         self.about = about
+        self.sum = sum
         self.read = read
     }
 }

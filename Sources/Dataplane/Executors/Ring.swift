@@ -60,8 +60,9 @@ final class Ring: @unchecked Sendable {
         static func < (a: Moment, b: Moment) -> Bool { a.now != b.now ? a.now < b.now : a.order < b.order }
     }
 
-    /// The side that it leads to.
-    let side: Side
+    /// The stages that it leads from and to, as reports name them.
+    let from: String
+    let to: String
     /// The most items that it holds.
     let capacity: Int
     /// Place `k` is at `k & mask`.
@@ -77,6 +78,8 @@ final class Ring: @unchecked Sendable {
     private let endMark = SharedCounter()
     /// Rung when something was put in.
     private let bell: Doorbell
+    /// That of the sender's thread.
+    private let senderBell: Doorbell
 
     // The sender's own.
     private var tail = 0
@@ -100,10 +103,18 @@ final class Ring: @unchecked Sendable {
     // The receiver's own.
     private(set) var head = 0
 
-    init(to side: Side, capacity: Int, bell: Doorbell) throws(OutOfMemory) {
-        self.side = side
+    init(
+        from: String,
+        to: String,
+        capacity: Int,
+        bell: Doorbell,
+        senderBell: Doorbell
+    ) throws(OutOfMemory) {
+        self.from = from
+        self.to = to
         self.capacity = capacity
         self.bell = bell
+        self.senderBell = senderBell
         let places = 1 << (Int.bitWidth - max(0, capacity - 1).leadingZeroBitCount)
         mask = places - 1
         entries = .allocate(capacity: places)
@@ -298,6 +309,9 @@ final class Ring: @unchecked Sendable {
         }
         return View(count: count, said: said, complete: complete, isEnded: isEnded)
     }
+
+    /// Asks the sender, which may be asleep, how far it has come.
+    func ask() { senderBell.ring() }
 
     /// Gives back the first `count` places.
     func giveBack(_ count: Int) {

@@ -88,15 +88,27 @@ final class RingSource: PacketSource, @unchecked Sendable {
         var taken = 0
         /// When the last of them came.
         var last = Ring.Moment.first
+        /// Which of several equal stages it comes from, and how many there are: each numbers its flows by itself.
+        var share: (number: Int32, of: Int32)
 
         var hasMore: Bool { next != end }
         /// When the next entry comes; of those at one time, the ring of the earliest stage comes first.
         var moment: Ring.Moment { entries[next & mask].moment }
     }
 
-    init(_ rings: [Ring]) {
-        self.rings = rings
-        lanes = heap(rings.map { Lane(ring: .passUnretained($0), entries: $0.entries, mask: $0.mask) })
+    /// The rings, those of earlier stages first, each with which of several equal stages it comes from.
+    init(_ rings: [(ring: Ring, share: (number: Int, of: Int))]) {
+        self.rings = rings.map(\.ring)
+        lanes = heap(
+            rings.map { ring, share in
+                Lane(
+                    ring: .passUnretained(ring),
+                    entries: ring.entries,
+                    mask: ring.mask,
+                    share: (Int32(share.number), Int32(share.of))
+                )
+            }
+        )
         super.init()
     }
 
@@ -110,6 +122,12 @@ final class RingSource: PacketSource, @unchecked Sendable {
         run = instance.run
         edges.deallocate()
         edges = .allocate(capacity: instance.pool.capacity + 1)
+    }
+
+    /// Asks whoever has put in nothing how far they have come, if items of the others wait for that.
+    func askTheQuiet() {
+        guard lanes.contains(where: { $0.hasMore }) else { return }
+        for lane in lanes where !lane.hasMore { lane.ring.takeUnretainedValue().ask() }
     }
 
     /// Whether there is something to do.
@@ -201,7 +219,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
         let (items, turns, edges, state) = (pool.items, pool.turns, self.edges, pool.state)
         while !isFull, let k = first() {
             let bound = bound(of: k)
-            let (entries, mask, end) = (lanes[k].entries, lanes[k].mask, lanes[k].end)
+            let (entries, mask, end, share) = (lanes[k].entries, lanes[k].mask, lanes[k].end, lanes[k].share)
             var next = lanes[k].next
             while next != end {
                 let entry = entries + (next & mask)
@@ -224,6 +242,9 @@ final class RingSource: PacketSource, @unchecked Sendable {
                 now = moment
                 lanes[k].last = moment
                 items[i] = entry.pointee.item
+                if share.of > 1, items[i].flow.index >= 0 {
+                    items[i].flow.index = items[i].flow.index &* share.of &+ share.number
+                }
                 edges[i] = entry.pointee.edge
                 let flags = entry.pointee.item.flags
                 if flags.contains(.large) { state.pointee.largeCount += 1 }

@@ -5,102 +5,107 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// Runs a placement as what it says: its two sides are two threads, joined by rings.
+/// Runs a graph on several threads, joined by rings: the two sides of a placement, or equal threads that share the packets (``Cut``).
 ///
-/// The graph is cut into stages where edges cross (``StageNumbers``); each stage has its own elements, pool, timers and order, and is
-/// run by a ``DirectRuntime``. The stages of one side take turns on its thread. A stage takes items in the order of their turns,
-/// and only those of turns that all stages before it have completed: so what comes by two ways is merged as in a run on one
-/// thread, and the output is the same, item for item.
+/// Each stage of the cut graph has its own elements, pool, timers and order, and is run by a ``DirectRuntime``. The stages of one
+/// thread take turns. A stage takes items in the order of their turns, and only those of turns that all stages before it have completed:
+/// so what comes by several ways is merged as in a run on one thread, and the output is the same, item for item; among equal
+/// threads, what has the same time may come in another order.
 ///
 /// Back-pressure: when a ring is full, its sender takes in nothing more until there is room. So packets wait where they come
-/// in, and nothing is lost between the sides.
+/// in, and nothing is lost between the threads.
 public final class SplitRuntime {
     /// The graph being run.
     public let spec: GraphSpec
-    /// The side of each element.
-    public let sides: [Side]
-    /// Its parts, one for each stage; the first has the sources.
+    /// How it was cut.
+    public let cut: Cut
+    /// Its parts; those of the first stage, which have the sources, come first.
     public var instances: [Instance] { stages.map(\.instance) }
-    /// Polled now and then by the NIC's thread; true ends the run as if the input had ended.
+    /// Polled now and then by the first thread; true ends the run as if the input had ended.
     public var shouldStop: (() -> Bool)?
-    /// How functional time advances while no packet is ready.
-    public var clock: any Clock = CaptureTime()
-    /// Rung when the other side has something for the NIC's thread: to be watched by a clock that sleeps.
-    public var doorbell: Doorbell { bells[.nic]! }
+    /// For each of the threads at which packets come in, how functional time advances while none is ready.
+    public var clocks: [any Clock]
 
     private let stages: [Stage]
-    private let bells: [Side: Doorbell]
+    private let bells: [Doorbell]
     private let pinned: Bool
     private let failures = Mutex<[any Error]>([])
     private let hasFailed = Atomic(false)
-    /// The earliest timer of the host's stages.
-    private let hostDue = SharedCounter(.max)
+    private let isStopped = Atomic(false)
+    /// For each thread the earliest timer of its stages behind the first.
+    private let due: [SharedCounter]
     private let flushes = SharedCounter()
 
     /// Room of a ring where no profile says it.
     public static let ringItems = 1024
 
-    /// Cuts the graph and makes its elements. Throws ``SplitError`` if the placement cannot be cut.
+    /// Makes the elements. Throws ``SplitError`` if elements of a later stage need more of earlier ones than rings carry.
     ///
     /// - Parameters:
-    ///   - ring: the items on their way to a side.
-    ///   - isPinned: each thread stays on one core, if there are two.
+    ///   - bindings: the wires; one set for each part into which packets are divided (``Cut/copies``).
+    ///   - ring: the items on their way to the stage so named: `nic`, `host` or `rest`.
+    ///   - isPinned: each thread stays on one core, if there are as many.
     public init(
         _ spec: GraphSpec,
-        placement sides: [Side],
-        bindings: [Int: WireBinding],
+        _ cut: Cut,
+        bindings: [[Int: WireBinding]],
         services: any Services,
         options: Instance.Options = Instance.Options(),
-        ring: (Side) -> Int = { _ in SplitRuntime.ringItems },
+        ring: @escaping (String) -> Int = { _ in SplitRuntime.ringItems },
         isPinned: Bool = true
     ) throws {
         self.spec = spec
-        self.sides = sides
+        self.cut = cut
         pinned = isPinned
-        let bells = [Side.nic: try Doorbell(), .host: try Doorbell()]
-        self.bells = bells
-        stages = try Stage.all(
+        bells = try (0..<cut.threads).map { _ in try Doorbell() }
+        due = (0..<cut.threads).map { _ in SharedCounter(.max) }
+        clocks = Array(repeating: CaptureTime(), count: cut.copies)
+        var builder = try StageBuilder(
             spec,
-            sides,
-            places: ring,
+            cut,
+            places: { ring(cut.stages[$0].name) },
             bells: bells,
-            bindings: bindings,
             services: services,
             options: options
         )
+        stages = try builder.build(bindings)
     }
+
+    /// Rung when there is something for a thread at which packets come in: to be watched by its clock while that sleeps.
+    public func doorbell(_ copy: Int) -> Doorbell { bells[cut.stages[0].threads[copy]] }
 
     // MARK: Running
 
     /// Runs until all sources end; then finishes the elements and flushes their buffers.
     public func run() throws {
-        let cores = pinned ? Cores.allowed : []
-        let before = Cores.allowed
-        let hostStages = stages.filter { $0.side == .host }
-        let nicStages = stages.filter { $0.side == .nic }
-        let host =
-            hostStages.isEmpty
-            ? nil
-            : Worker { [self] in
-                if cores.count > 1 { Cores.pin(to: [cores[1]]) }
-                work(hostStages, on: .host)
+        let cores = Cores.allowed
+        let isPinned = pinned && cores.count >= cut.threads
+        for copy in 0..<cut.copies {
+            let runtime = stages[copy].runtime
+            runtime.clock = SharingClock(clocks[copy], doorbell(copy)) { [unowned self] in rest() }
+            runtime.shouldStop = { [unowned self] in
+                if hasFailed.load(ordering: .relaxed) || isStopped.load(ordering: .relaxed) { return true }
+                guard copy == 0, shouldStop?() == true else { return false }
+                isStopped.store(true, ordering: .relaxed)
+                return true
             }
-        if cores.count > 1 { Cores.pin(to: [cores[0]]) }
-        let first = stages[0].runtime
-        first.clock = SharingClock(clock, bells[.nic]!) { [unowned self] in rest() }
-        first.shouldStop = { [unowned self] in
-            if hasFailed.load(ordering: .relaxed) { return true }
-            return shouldStop?() ?? false
         }
-        work(nicStages, on: .nic)
-        host?.join()
-        if cores.count > 1 { Cores.pin(to: before) }
+        let workers = (1..<cut.threads).map { thread in
+            Worker { [self] in
+                if isPinned { Cores.pin(to: [cores[thread]]) }
+                work(on: thread)
+            }
+        }
+        if isPinned { Cores.pin(to: [cores[0]]) }
+        work(on: 0)
+        for worker in workers { worker.join() }
+        if isPinned { Cores.pin(to: cores) }
         if let failure = failures.withLock({ $0.first }) { throw failure }
     }
 
-    /// Runs the stages of one side until all have ended.
-    private func work(_ stages: [Stage], on side: Side) {
-        var lines = stages.map { StageRun($0) }
+    /// Runs the stages of one thread until all have ended.
+    private func work(on thread: Int) {
+        var lines = stages.filter { $0.thread == thread }.map { StageRun($0) }
         for line in lines { line.stage.runtime.begin() }
         var quiet = 0
         var flushed = flushes.value
@@ -116,10 +121,8 @@ public final class SplitRuntime {
                 }
             }
             if ended { return }
-            if side == .host {
-                let due = lines.reduce(Int64.max) { min($0, $1.nextDue) }
-                if due != hostDue.own { hostDue.set(Int(due)) }
-            }
+            let next = lines.reduce(Int64.max) { $1.stage.source == nil ? $0 : min($0, $1.nextDue) }
+            if next != due[thread].own { due[thread].set(Int(next)) }
             let asked = flushes.value
             if asked != flushed {
                 flushed = asked
@@ -129,26 +132,28 @@ public final class SplitRuntime {
                 quiet = 0
                 continue
             }
+            for line in lines { line.stage.source?.askTheQuiet() }
             quiet += 1
             if quiet < SplitRuntime.spins { continue }
-            // The clock of the first stage sleeps itself.
-            if side == .host || lines[0].isOver { wait(lines, side) } else { sched_yield() }
+            // The clock of a stage at which packets come in sleeps itself.
+            if lines[0].waitsItself { sched_yield() } else { wait(lines, thread) }
         }
     }
 
     /// How often a thread looks for something to do before it sleeps, some tens of microseconds.
     private static let spins = 200
 
-    private func wait(_ lines: [StageRun], _ side: Side) {
+    private func wait(_ lines: [StageRun], _ thread: Int) {
         // A full ring is not announced when it has room again.
         let isBlocked = lines.contains { $0.isBlocked }
-        bells[side]!.sleep(isBlocked ? 1 : 100) { lines.contains { $0.hasWork } }
+        bells[thread].sleep(isBlocked ? 1 : 100) { lines.contains { $0.hasWork } }
     }
 
-    /// The moment up to which the NIC's thread may sleep; nil if it may not, as the others are at work.
+    /// The moment up to which a thread at which packets come in may sleep; nil if it may not, as others are at work and may wait for
+    /// it.
     private func rest() -> Int64? {
         if stages.contains(where: { $0.rings.contains { !$0.isQuiet } }) { return nil }
-        return Int64(hostDue.value)
+        return due.reduce(.max) { min($0, Int64($1.value)) }
     }
 
     private func fail(_ error: any Error) {
@@ -164,7 +169,7 @@ public final class SplitRuntime {
     /// The counters of node `number` of the whole graph.
     public func counts(_ number: Int) -> ElementCounts {
         let all = stages.compactMap { stage in stage.nodes[number].map { stage.instance.counts($0) } }
-        return all.dropFirst().reduce(all[0]) { $0.adding($1) }
+        return all.dropFirst().reduce(all[0]) { $0.adding($1, greatest: spec.nodes[number].type.greatest) }
     }
 
     /// Items that exist but are held by no element.
@@ -186,10 +191,11 @@ public final class SplitRuntime {
         }
     }
 
-    /// What crossed from one side to the other.
+    /// What crossed from one thread to another.
     public struct Crossing: Sendable {
-        /// The side that it led to.
-        public var to: Side
+        /// The stages that it led from and to: `nic` and `host`, or `share 1` and others and `rest`.
+        public var from: String
+        public var to: String
         /// The room of the ring, in items.
         public var capacity: Int
         /// Items that crossed.
@@ -212,7 +218,8 @@ public final class SplitRuntime {
             stage.rings.map { ring in
                 let counts = ring.counts
                 return Crossing(
-                    to: ring.side,
+                    from: ring.from,
+                    to: ring.to,
                     capacity: ring.capacity,
                     items: counts.items,
                     bytes: counts.bytes,
@@ -234,6 +241,9 @@ private struct StageRun {
 
     init(_ stage: Stage) { self.stage = stage }
 
+    /// A step waits for packets, if there is nothing else to do; while it is blocked its thread looks for room again and again, as it
+    /// is soon there.
+    var waitsItself: Bool { stage.source == nil && !isOver }
     var isBlocked: Bool { stage.rings.contains { $0.isBlocked } }
     var hasWork: Bool { !isOver && stage.source?.hasWork ?? true }
     var nextDue: Int64 { isOver ? .max : stage.runtime.nextDue }

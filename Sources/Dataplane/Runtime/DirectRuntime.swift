@@ -169,9 +169,11 @@ public final class DirectRuntime {
                 before: max(min(limit, shared.nextDue, instance.firstTimer(after: time)), time &+ 1),
                 into: scratch
             )
-            if n == 0 { return .worked }
-            receive(n, at: inlets.pointee.wire)
-            drain()
+            if n > 0 {
+                receive(n, at: inlets.pointee.wire)
+                drain()
+            }
+            inlets.pointee.notePassed()
             return .worked
         case .idle(let until):
             guard let time = clock.wait(until: min(until, shared.nextDue)) else { return .ended }

@@ -70,17 +70,27 @@ public struct Inlets: ~Copyable {
             drop(before: limit, indices)
             return 0
         }
-        let n = fill(max, before: limit, into: indices)
-        run.pointee.arrived &+= UInt64(truncatingIfNeeded: n)
-        return n
+        return fill(max, before: limit, into: indices)
+    }
+
+    /// Tells of packets that were left to other threads, behind or between those just taken: time has come to the last of them.
+    @inline(__always)
+    func notePassed() {
+        let counters = inlets[first].source._withUnsafeGuaranteedRef { $0.counters }
+        if counters.pointee.passed == 0 { return }
+        counters.pointee.passed = 0
+        let (number, time) = (run.pointee.arrived &- 1, counters.pointee.last)
+        run.pointee.origin = Origin(time: time, sequence: number, turn: number, now: time)
     }
 
     @inline(__always)
     private func fill(_ max: Int, before limit: Int64, into indices: UnsafeMutablePointer<Int32>) -> Int {
         inlets[first].source._withUnsafeGuaranteedRef { source in
-            pool._withUnsafeGuaranteedRef {
+            let n = pool._withUnsafeGuaranteedRef {
                 source.fill($0, indices, max: max, before: limit, sequence: run.pointee.arrived)
             }
+            run.pointee.arrived &+= UInt64(truncatingIfNeeded: n) &+ source.counters.pointee.passed
+            return n
         }
     }
 
@@ -91,7 +101,6 @@ public struct Inlets: ~Copyable {
         let n = fill(1, before: limit, into: indices)
         pool.takeReserveBack()
         if n == 0 { return }
-        run.pointee.arrived &+= 1
         let node = nodes + inlets[first].node
         node.made &+= 1
         node.drops[Wire.Drop.noItems.rawValue] &+= 1

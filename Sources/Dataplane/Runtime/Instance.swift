@@ -61,13 +61,14 @@ public final class Instance {
     public static let mostItemsHeld = 1 << 21
 
     /// Makes the elements of `spec`. Throws what their initializers throw, with the element's name. Instances between which records
-    /// travel share their `layouts`.
+    /// travel share their `layouts`; among equal ones `share` tells which this is.
     public init(
         _ spec: GraphSpec,
         bindings: [Int: WireBinding],
         services: any Services,
         options: Options = Options(),
-        layouts: LayoutTable = LayoutTable()
+        layouts: LayoutTable = LayoutTable(),
+        share: (number: Int, of: Int) = (0, 1)
     ) throws {
         self.spec = spec
         self.options = options
@@ -84,7 +85,7 @@ public final class Instance {
         let mayBeHeld = max(pool.capacity / 2, pool.capacity - Instance.itemsUnderWay)
         elements = try spec.nodes.enumerated().map { number, node in
             let flows = shape.table(of: number).flatMap { spec.nodes[$0].element.flowCapacity } ?? 0
-            let setup = Setup(
+            var setup = Setup(
                 path: node.name,
                 flows: flows,
                 items: wanted <= mayBeHeld ? node.element.heldItems : node.element.heldItems * mayBeHeld / wanted,
@@ -93,6 +94,7 @@ public final class Instance {
                 layouts: layouts,
                 services: services
             )
+            setup.share = share
             do { return try node.element.make(setup) } catch { throw InstanceError(element: node.name, cause: error) }
         }
         for (number, binding) in bindings { (elements[number] as? Wire)?.destination = binding.destination }
@@ -342,8 +344,8 @@ public struct ElementCounts: Sendable {
     /// The element's handler values at the end.
     public var handlers: [(name: String, value: Int)]
 
-    /// These counts and those of another part of the same element, for which operations and handlers add up too.
-    func adding(_ other: ElementCounts) -> ElementCounts {
+    /// These counts and those of an equal element; of some handlers the `greatest` value counts, and all else adds up.
+    func adding(_ other: ElementCounts, greatest: Set<String>) -> ElementCounts {
         var sum = self
         sum.entered += other.entered
         sum.made += other.made
@@ -364,7 +366,10 @@ public struct ElementCounts: Sendable {
                 sum.operations.append((operation, count))
             }
         }
-        for k in sum.handlers.indices { sum.handlers[k].value += other.handlers[k].value }
+        for k in sum.handlers.indices {
+            let (a, b) = (sum.handlers[k].value, other.handlers[k].value)
+            sum.handlers[k].value = greatest.contains(sum.handlers[k].name) ? max(a, b) : a + b
+        }
         return sum
     }
 

@@ -55,6 +55,8 @@ open class PacketSource {
         public var missing: UInt64 = 0
         /// Packets longer than any frame.
         public var long: UInt64 = 0
+        /// Packets left to other threads since whoever takes the packets looked last; they have numbers too.
+        var passed: UInt64 = 0
         public init() {}
 
         /// Counts a packet's lengths, except its bytes.

@@ -60,12 +60,14 @@ import Testing
         let files = KeptFiles()
         var options = Instance.Options()
         options.batch = batch
+        let cut: Cut
         let split: SplitRuntime
         do {
+            cut = try Cut(spec, placement: sides)
             split = try SplitRuntime(
                 spec,
-                placement: sides,
-                bindings: ends.bindings,
+                cut,
+                bindings: [ends.bindings],
                 services: files,
                 options: options,
                 ring: { _ in ring }

@@ -61,8 +61,8 @@ public final class Classifier: Element {
         .init("rules", filters: \.rules, required: true, "names of outputs, each with its filter; the first match wins")
     ]
     public static let handlers = [
-        Handler<Classifier>("rules", "rules there are") { $0.rules.count },
-        Handler<Classifier>("nodes", "steps the decision for Ethernet was compiled to") {
+        Handler<Classifier>("rules", "rules there are", sum: .greatest) { $0.rules.count },
+        Handler<Classifier>("nodes", "steps the decision for Ethernet was compiled to", sum: .greatest) {
             $0.decisions[0].program.nodeCount
         },
     ]

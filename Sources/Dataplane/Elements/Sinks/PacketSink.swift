@@ -32,6 +32,8 @@ public final class PacketSink: Element {
     public static let summary = "writes packets to a capture file"
     public static let category = Category.sinks
     public static let depends = Depends.item
+    /// It writes one file.
+    public static let divides = Divides.never
     public static func inputs(_: Config) -> [Input] {
         [Input("in", .only(.packet), reads: .payload, "packets to write")]
     }

@@ -39,6 +39,8 @@ public final class RecordSink: Element {
     public static let summary = "writes records as JSON lines or CSV"
     public static let category = Category.sinks
     public static let depends = Depends.item
+    /// It writes one file.
+    public static let divides = Divides.never
     public static func inputs(_ config: Config) -> [Input] {
         [
             Input(

@@ -3,7 +3,7 @@
 
 /// The part of a connection's state common to all followers of streams.
 struct Connection: BitwiseCopyable {
-    /// Number of the connection, from 0 in order of first packets.
+    /// Number of the connection, from 0 in order of first packets; of several threads each counts its own, in steps.
     fileprivate(set) var number: UInt32 = 0
     fileprivate(set) var ends = StreamEnds()
 
@@ -36,8 +36,12 @@ final class Connections<State: ConnectionState> {
     let states: FlowArray<State>
     /// Connections begun so far.
     @exclusivity(unchecked) private(set) var count: UInt32 = 0
+    private let share: (number: UInt32, of: UInt32)
 
-    init(_ setup: Setup) throws { states = try FlowArray(flows: setup.flows) }
+    init(_ setup: Setup) throws {
+        states = try FlowArray(flows: setup.flows)
+        share = (UInt32(setup.share.number), UInt32(setup.share.of))
+    }
 
     /// The state of the connection that a packet belongs to, begun if necessary; nil if it has no flow.
     @inline(__always)
@@ -49,7 +53,7 @@ final class Connections<State: ConnectionState> {
     @inline(never)
     private func begin(_ p: Packet) -> UnsafeMutablePointer<State>? {
         guard let state = states.begin(p.flow, State()) else { return nil }
-        state.pointee.connection = Connection(number: count, ends: StreamEnds(p))
+        state.pointee.connection = Connection(number: count &* share.of &+ share.number, ends: StreamEnds(p))
         count &+= 1
         return state
     }

@@ -89,14 +89,14 @@ public final class PatternMatcher: Element {
         .init("labels", labels: \.labels, "columns that hold the same text in every record, behind the others"),
     ]
     public static let handlers = [
-        Handler<PatternMatcher>("patterns", "patterns looked for") { $0.automaton.count },
-        Handler<PatternMatcher>("states", "states of their automaton") { $0.automaton.states },
+        Handler<PatternMatcher>("patterns", "patterns looked for", sum: .greatest) { $0.automaton.count },
+        Handler<PatternMatcher>("states", "states of their automaton", sum: .greatest) { $0.automaton.states },
         Handler<PatternMatcher>("scanned", "bytes searched") { Int($0.counters.scanned) },
         Handler<PatternMatcher>("matches", "occurrences found") { Int($0.counters.matches) },
         Handler<PatternMatcher>("connections", "connections in which a pattern was found") {
             Int($0.counters.connections)
         },
-        Handler<PatternMatcher>("found", "patterns found at least once") { $0.found },
+        Handler<PatternMatcher>("found", "patterns found at least once", sum: .greatest) { $0.found },
         Handler<PatternMatcher>("missed", "records that were not made since the pool was empty") {
             Int($0.counters.missed)
         },

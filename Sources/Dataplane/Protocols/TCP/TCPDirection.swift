@@ -190,9 +190,11 @@ struct TCPDirection: BitwiseCopyable {
             }
             return Judgement(place: .repeatedSYN)
         }
-        if !segment.isSYN, marks.intersection([.synced, .tentative]) == .synced {
+        if !segment.isSYN, marks.contains(.synced) {
             let place = place(of: segment)
-            if !isCurrent(segment, place) { return Judgement(place: place) }
+            // A number that is known from a bare acknowledgment alone may be wrong, but a RST does not mend it.
+            let isKnown = !marks.contains(.tentative) || segment.isRST
+            if isKnown, !isCurrent(segment, place) { return Judgement(place: place) }
         }
         let movesOther = open(segment, other: &other, at: time)
         return Judgement(place: place(of: segment), movesOther: movesOther)
