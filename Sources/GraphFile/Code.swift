@@ -69,6 +69,7 @@ enum Code: String, CaseIterable, Sendable {
     case severalLayouts = "several_layouts"
     case noFlowTable = "no_flow_table"
     case severalFlowTables = "several_flow_tables"
+    case sharedFile = "shared_file"
 
     // MARK: Compounds
 
@@ -91,7 +92,7 @@ enum Code: String, CaseIterable, Sendable {
 
     var severity: Diagnostic.Severity {
         switch self {
-        case .unusedParameter, .unusedElement, .repeatedFilter, .emptyFilter: .warning
+        case .unusedParameter, .unusedElement, .repeatedFilter, .emptyFilter, .sharedFile: .warning
         default: .error
         }
     }
@@ -384,6 +385,12 @@ enum Code: String, CaseIterable, Sendable {
                 "An element keeps state for each flow, and packets reach it from more than one flow table, whose "
                     + "flows have nothing to do with each other.",
                 "  - two -> track"
+            )
+        case .sharedFile:
+            (
+                "Two elements write one file, by name or by default, and a run refuses that: a file is written by one, and on standard "
+                    + "output a capture or a table is alone. JSON lines can be mixed there. This is a warning.",
+                "  two: {type: RecordSink, file: flows.json}"
             )
         case .endlessWire:
             (

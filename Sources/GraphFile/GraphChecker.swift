@@ -372,6 +372,37 @@ struct GraphChecker {
         }
     }
 
+    /// Reports files that several elements write, whether they name them or have them by default. Two names may lead to one file all
+    /// the same: that shows when a run opens them.
+    func checkFiles() {
+        func isAlone(_ node: GraphSpec.Node) -> Bool {
+            node.element.inputs.contains { $0.takesOneLayout || $0.accepts.allows(.packet) }
+        }
+        var writers: [String: [Int]] = [:]
+        for (n, node) in spec.nodes.enumerated() where builder.vertices[vertexOf[n]].isSound {
+            for file in node.element.files { writers[file == "/dev/stdout" ? "-" : file, default: []].append(n) }
+        }
+        for (file, nodes) in writers.sorted(by: { $0.value[0] < $1.value[0] }) where nodes.count > 1 {
+            let isOutput = file == "-"
+            // Other devices keep nothing that could be mixed.
+            guard isOutput ? nodes.contains(where: { isAlone(spec.nodes[$0]) }) : !file.hasPrefix("/dev/") else {
+                continue
+            }
+            let names = nodes.map { "'\(spec.nodes[$0].name)'" }
+            let alone = nodes.first { isAlone(spec.nodes[$0]) }.map { spec.nodes[$0].name } ?? ""
+            session.report(
+                .sharedFile,
+                "\(names.dropLast().joined(separator: ", ")) and \(names[names.count - 1]) write to "
+                    + (isOutput
+                        ? "standard output, where what '\(alone)' writes must be alone"
+                        : "'\(file)', which only one can"),
+                at: mark(nodes[1]),
+                suggestion: "give all but one a file of their own",
+                notes: [Session.Note("the first is here", mark(nodes[0]))]
+            )
+        }
+    }
+
     /// Makes each element once, so that errors which only show then are reported here rather than when a run begins.
     ///
     /// Flow tables are left out: they are large, and the ranges of their parameters cover all their errors. So are elements with

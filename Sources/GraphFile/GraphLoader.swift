@@ -103,6 +103,7 @@ public struct GraphLoader: Sendable {
         if fits {
             checker.checkFlowTables()
             checker.checkColumns()
+            checker.checkFiles()
         }
         var spec = checker.spec
         let reader = PlacementReader(session, spec, failed: builder.failed)

@@ -83,9 +83,9 @@ public struct Plan: Sendable {
 
     /// Finds the best placement of `spec` on a device.
     ///
-    /// `makeInstance` returns the graph ready to run, its wires bound; it is called once. If `shouldStop` returns true, the
-    /// result is the best found so far. Throws ``ModelError`` if no placement or too many are possible, and what running the
-    /// graph throws.
+    /// `makeInstance` returns the graph ready to run, its wires bound; it is called once. If `shouldStop` returns true, also in the
+    /// midst of a replay, the result is the best found so far; if nothing was, ``ModelError/stopped`` is thrown. Throws
+    /// ``ModelError`` if no placement or too many are possible, and what running the graph throws.
     public static func make(
         _ spec: GraphSpec,
         for objective: Objective,
@@ -93,7 +93,7 @@ public struct Plan: Sendable {
         baseline: GraphSpec.Placement? = nil,
         options: Comparison.Options = Comparison.Options(),
         progress: (ModelStep) -> Void = { _ in },
-        shouldStop: () -> Bool = { false },
+        shouldStop: @escaping StopQuestion = { false },
         makeInstance: () throws -> Instance
     ) throws -> Plan {
         let groups = try Group.all(spec)
@@ -101,10 +101,15 @@ public struct Plan: Sendable {
         guard free < 63, 1 << free <= maximum else {
             throw ModelError.tooManyPlacements(free < 63 ? 1 << free : .max, most: maximum)
         }
-        let recording = try Recording(makeInstance(), limit: options.recordLimit, progress: progress)
+        let recording = try Recording(
+            makeInstance(),
+            limit: options.recordLimit,
+            progress: progress,
+            shouldStop: shouldStop
+        )
         guard recording.packets > 0 else { throw ModelError.noPackets }
         var search = Search(
-            Scorer(recording, profile, packets: options.packets),
+            Scorer(recording, profile, packets: options.packets, shouldStop: shouldStop),
             spec,
             groups,
             objective,
@@ -115,9 +120,6 @@ public struct Plan: Sendable {
         return try search.plan(progress, shouldStop)
     }
 }
-
-/// The user has ended the search.
-private struct Stopped: Error {}
 
 /// The search for the best of all placements.
 private struct Search {
@@ -183,9 +185,23 @@ private struct Search {
         guard !candidates.isEmpty else {
             throw ModelError.noPlacement(infeasible.first?.reason ?? "there are no elements")
         }
-        try findLoad(progress)
-        try bound(progress, shouldStop)
-        try score(progress, shouldStop)
+        try untilStopped { search throws in
+            try search.findLoad(progress)
+            try search.bound(progress, shouldStop)
+            try search.score(progress, shouldStop)
+        }
+        // What was not bounded may be the best.
+        bounds += Array(repeating: -Double.infinity, count: candidates.count - bounds.count)
+        if results.isEmpty { throw ModelError.stopped }
+    }
+
+    /// Does work that the user may end: what was found until then stays.
+    private mutating func untilStopped(_ work: (inout Search) throws -> Void) throws {
+        do {
+            try work(&self)
+        } catch ModelError.stopped {
+            isInterrupted = true
+        }
     }
 
     /// Finds the load, as in every comparison: half of what the baseline sustains.
@@ -217,11 +233,7 @@ private struct Search {
             case .hostCycles: bounds.append(candidate.hostCycles)
             case .dmaBytes: bounds.append(candidate.dmaBytes)
             case .p50, .p99:
-                // After an interrupt only the minimum is replayed.
-                guard !isInterrupted || k == 0 else {
-                    bounds.append(.infinity)
-                    continue
-                }
+                if isInterrupted { throw ModelError.stopped }
                 if k & 15 == 0 { progress(.bounding(placement: k, of: candidates.count)) }
                 let packets = candidates.count > 256 ? Search.unloadedPackets : options.packets
                 let latency = try scorer.unloadedLatency(
@@ -257,12 +269,10 @@ private struct Search {
             }
             progress(.replaying(done: max(results.count, latencies.count), atMost: rest))
             try measure(k)
-            guard let now = best else {
-                best = k
-                continue
-            }
-            let ranking = Merits.ranking([merits(now), merits(k)])
-            best = ranking[0] == 0 ? now : k
+            let now = best ?? k
+            best = Merits.ranking([merits(now), merits(k)])[0] == 0 ? now : k
+            // In full, so that an interrupt finds a result.
+            if best == k { try replay(k) }
         }
     }
 
@@ -315,27 +325,34 @@ private struct Search {
 
     mutating func plan(_ progress: (ModelStep) -> Void, _ shouldStop: () -> Bool) throws -> Plan {
         let measured = Set(results.keys).union(latencies.keys).sorted()
-        var best = measured[Merits.best(measured.map(merits))]
+        // After an interrupt nothing more is replayed.
+        let known = isInterrupted ? results.keys.sorted() : measured
+        var best = known[Merits.best(known.map(merits))]
         // The next best, the extremes, and the placements one step from the best, for the reasons.
         func index(_ sides: [Side]) -> Int? { candidates.firstIndex { $0.sides == sides } }
         let host = index(Group.sides(groups, spec.nodes.count, 0))
         let nic = index(Group.sides(groups, spec.nodes.count, possible - 1))
-        let next = Merits.ranking(measured.map(merits)).prefix(isInterrupted ? 1 : Search.shown).map { measured[$0] }
-        let others = Merits.ranking(candidates.indices.map(merits)).prefix(
-            isInterrupted || unscored > 0 ? 0 : Search.shown
-        )
-        for k in [best] + [host, nic].compactMap({ $0 }) + next + others { try replay(k) }
+        let next = Merits.ranking(measured.map(merits)).prefix(Search.shown).map { measured[$0] }
+        let others = Merits.ranking(candidates.indices.map(merits)).prefix(unscored > 0 ? 0 : Search.shown)
+        if !isInterrupted {
+            try untilStopped { search throws in
+                for k in [best] + [host, nic].compactMap({ $0 }) + next + others { try search.replay(k) }
+            }
+            if results[best] == nil {
+                let known = results.keys.sorted()
+                best = known[Merits.best(known.map(merits))]
+            }
+        }
         var neighbours: [Int: Int] = [:]
         var scored: [Int] = []
         // If not all were considered, one a step from the best may be better, and then is the best.
         while true {
             neighbours = [:]
             for (number, group) in groups.enumerated() where group.side == nil && !isInterrupted {
-                isInterrupted = shouldStop()
-                guard !isInterrupted, let k = index(moved(group, candidates[best].sides)) else { continue }
+                guard let k = index(moved(group, candidates[best].sides)) else { continue }
                 progress(.replaying(done: results.count, atMost: groups.count - number))
-                try replay(k)
-                neighbours[number] = k
+                try untilStopped { search throws in try search.replay(k) }
+                if results[k] != nil { neighbours[number] = k }
             }
             let keys = results.keys.sorted()
             scored = Merits.ranking(keys.map(merits)).map { keys[$0] }
@@ -350,8 +367,13 @@ private struct Search {
         progress(.drawing)
         let sensitivity: Sensitivity
         do {
-            sensitivity = try self.sensitivity(scored) { if shouldStop() { throw Stopped() } }
-        } catch is Stopped {
+            if candidates.count == 1, possible == infeasible.count + 1 {
+                // One is the best whatever the numbers are.
+                sensitivity = Sensitivity()
+            } else {
+                sensitivity = try self.sensitivity(scored) { if shouldStop() { throw ModelError.stopped } }
+            }
+        } catch ModelError.stopped {
             isInterrupted = true
             sensitivity = Sensitivity()
         }
@@ -383,23 +405,30 @@ private struct Search {
 
     /// How much was tried: `searched` placements were replayed in the search, `more` for the table and the reasons.
     private func completeness(_ searched: Int, _ more: Int) -> String {
+        func were(_ n: Int) -> String { n == 1 ? "was" : "were" }
         let misfits = infeasible.isEmpty ? "" : "; \(infeasible.count) cannot be modelled"
         if isInterrupted {
             return
-                "interrupted: the best of what was looked at, \(objective.isLatency ? bounds.count { $0 < .infinity } : lookedAt) of \(possible) possible placements, "
+                "interrupted: the best of what was looked at, \(objective.isLatency ? bounds.count { $0.isFinite } : lookedAt) of \(possible) possible placement\(possible == 1 ? "" : "s"), "
                 + "\(searched) of them replayed\(misfits)"
+        }
+        if possible - infeasible.count == 1 {
+            return possible == 1
+                ? "only one placement is possible, and it was replayed"
+                : "all \(possible) possible placements were looked at\(misfits); the only one that can was replayed"
         }
         let rest = candidates.count - searched - unscored
         let how = objective.isLatency ? "latency without load" : "the bound of what they ask of each resource"
         let sample =
             objective.isLatency && (candidates.count > 256 && scorer.recording.packets > Search.unloadedPackets)
             ? " (of a sample of \(Search.unloadedPackets) packets)" : ""
-        return "all \(possible) possible placements were looked at\(misfits); \(searched) were replayed in the search"
-            + (rest > 0 ? ", and \(how)\(sample) shows that \(rest) others cannot be better" : "")
+        return
+            "all \(possible) possible placements were looked at\(misfits); \(searched) \(were(searched)) replayed in the search"
+            + (rest > 0 ? ", and \(how)\(sample) shows that \(rest) other\(rest == 1 ? "" : "s") cannot be better" : "")
             + (unscored > 0
-                ? "; \(unscored) more were not scored, and one of them may be better"
+                ? "; \(unscored) more \(were(unscored)) not scored, and one of them may be better"
                 : ", so none is better in this model")
-            + (more > 0 ? "; \(more) more were replayed to be shown" : "")
+            + (more > 0 ? "; \(more) more \(were(more)) replayed to be shown" : "")
     }
 
     private func sensitivity(_ scored: [Int], _ check: () throws -> Void) throws -> Sensitivity {

@@ -48,11 +48,16 @@ public struct ComparisonReport: ModelReport, Sendable {
         return lines
     }
 
+    /// How robust the verdict is; nil if there is none, as between one placement and itself.
+    private var sensitivity: Sensitivity? {
+        comparison.best != nil && comparison.results.count > 1 ? comparison.sensitivity : nil
+    }
+
     private var tail: [String] {
         let c = comparison
         return (resultTable(c.results, baseline: c.baseline, columns).same.map { [$0] } ?? [])
             + ["Best: \(c.verdict)."] + flowLines(c.results)
-            + (c.best != nil ? sensitivityLines(c.sensitivity) : [])
+            + (sensitivity.map(sensitivityLines) ?? [])
             + notes(c.results, c.recorded, c.infeasible)
             + profileLines(c.profiles, hostsDiffer: c.hostsDiffer)
     }
@@ -86,7 +91,7 @@ public struct ComparisonReport: ModelReport, Sendable {
                 ("best", c.best.map { .string($0.name) } ?? .null),
                 ("verdict", .string(c.verdict)),
                 ("tie", .bool(c.isTie)),
-                ("sensitivity", c.best != nil ? sensitivityJSON(c.sensitivity) : .null),
+                ("sensitivity", sensitivity.map(sensitivityJSON) ?? .null),
                 ("hosts_differ", .bool(c.hostsDiffer)),
                 (
                     "prices_usd",

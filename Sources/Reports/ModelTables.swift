@@ -203,7 +203,7 @@ func notes(
         }
         if slowPath.metMidway > 0 {
             line +=
-                " \(grouped(UInt64(slowPath.metMidway))) flows had sent too many packets to run them from the first: elements met them midway."
+                " \(counted(UInt64(slowPath.metMidway), "flow")) had sent too many packets to run from the first: elements met them midway."
         }
         lines.append(line)
     }
@@ -273,9 +273,11 @@ func sensitivityLines(_ s: Sensitivity) -> [String] {
     if s.draws > 0 {
         let wins = s.wins.prefix(4).map { "'\($0.placement)' in \($0.count)" }.joined(separator: ", ")
         let rest = s.wins.dropFirst(4).reduce(0) { $0 + $1.count }
+        let numbers = s.drawn.count == 1 ? "the assumed number" : "each of the \(s.drawn.count) assumed numbers"
         lines.append(
-            "How robust that is: in \(s.draws) draws, each of the \(s.drawn.count) assumed numbers scaled by 0.5 to 2, best is \(wins)"
-                + (rest > 0 ? ", others in \(rest)" : "") + "."
+            "How robust that is: of \(s.draws) draws, with \(numbers) scaled by 0.5 to 2, best is "
+                + (s.wins.count == 1
+                    ? "'\(s.wins[0].placement)' in all" : wins + (rest > 0 ? ", others in \(rest)" : "")) + "."
         )
         if s.turnedBy.isEmpty {
             lines.append("No assumed number alone, halved or doubled, makes another one the best.")
@@ -302,8 +304,9 @@ func profileLines(_ profiles: [DeviceProfile], hostsDiffer: Bool) -> [String] {
         let assumptions = profile.assumptions.count
         if assumptions > 0 {
             lines.append(
-                "\(assumptions) of the \(profile.figures.count) numbers of profile \(profile.name) are assumptions that nobody measured; "
-                    + "'spillway show \(profile.name)' lists them."
+                "\(assumptions) of the \(profile.figures.count) numbers of profile \(profile.name) "
+                    + (assumptions == 1 ? "is an assumption" : "are assumptions")
+                    + " that nobody measured; 'spillway show \(profile.name)' lists \(assumptions == 1 ? "it" : "them")."
             )
         }
     }

@@ -53,7 +53,8 @@ public struct PlanReport: ModelReport, Sendable {
                 "Best: '\(plan.best.name)'"
                     + (plan.isTie
                         ? ": several are equal in \(plan.objective.rawValue), and ties go to fewer host cycles, then fewer bytes that cross, lower p99, a higher rate, fewer elements on the NIC."
-                        : ".")
+                        : plan.possible.all - plan.possible.infeasible == 1
+                            ? ", the only placement that can be modelled." : ".")
             ]
             + flowLines(Array(shown.prefix(1))) + sensitivityLines(plan.sensitivity)
             + notes(shown, plan.recorded, plan.infeasible)

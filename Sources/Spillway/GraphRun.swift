@@ -142,6 +142,17 @@ public struct WireArgument: Sendable, Equatable {
     }
 }
 
+extension WireArgument {
+    /// A capture that is among ``sources`` again, and the name that it has there; nil if each is another file.
+    public var repeated: (file: String, again: String)? {
+        let files = sources.filter(Files.isRegular).compactMap { name in Files.Identity(name).map { (name, $0) } }
+        for (k, file) in files.enumerated() {
+            if let other = files[..<k].first(where: { $0.1 == file.1 }) { return (other.0, file.0) }
+        }
+        return nil
+    }
+}
+
 /// The reason a graph cannot be run as requested.
 public struct BindingError: Error, CustomStringConvertible {
     public var description: String
@@ -419,7 +430,7 @@ public enum GraphRun {
     /// Throws if packets or a table would be written to standard output beside something else: no program could read that.
     private static func checkStandardOutput(_ spec: GraphSpec, senders: [String]) throws {
         let writers = spec.nodes.filter { node in
-            node.element.settings.contains { $0.name == "file" && FileSink.isStandardOutput($0.text) }
+            node.element.files.contains(where: FileSink.isStandardOutput)
         }
         let captures =
             senders + writers.filter { $0.type.defaultInputs.first?.accepts.allows(.packet) == true }.map(\.name)

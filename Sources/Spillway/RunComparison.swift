@@ -214,14 +214,15 @@ extension GraphRun {
         _ spec: GraphSpec,
         wires: [WireArgument],
         options: Instance.Options,
-        services: any Services = MemoryServices()
+        services: any Services = MemoryServices(),
+        shouldStop: StopQuestion? = nil
     ) throws -> Instance {
         let sources = wires.map { wire in
             var source = wire
             source.write = nil
             return source
         }
-        let bindings = try bind(spec, sources)
+        let bindings = try bind(spec, sources, shouldStop: shouldStop)
         let known = ObservedServices(services, linkTypes: linkTypes(of: bindings))
         let instance = try Instance(spec, bindings: bindings, services: known, options: options)
         try instance.open()

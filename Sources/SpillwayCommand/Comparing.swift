@@ -116,7 +116,8 @@ struct ModelOptions: ParsableArguments {
                     graph,
                     wires: wires,
                     options: input.instance,
-                    services: services
+                    services: services,
+                    shouldStop: isInterruptible ? stopAsked : nil
                 )
                 let means = Means(
                     device: { devices[$0] },
@@ -309,7 +310,6 @@ struct Plan: ParsableCommand {
         let (graph, loaded) = try source.load()
         var best: PlacementResult?
         var wasInterrupted = false
-        var isTold = false
         let notes = try options.model(
             "plan",
             graph,
@@ -326,13 +326,7 @@ struct Plan: ParsableCommand {
                 baseline: means.baseline,
                 options: means.options,
                 progress: means.progress,
-                shouldStop: {
-                    if stopAsked(), !isTold {
-                        isTold = true
-                        Output.error("interrupted: the search ends with the best so far; once more ends it at once\n")
-                    }
-                    return stopAsked()
-                },
+                shouldStop: stopAsked,
                 makeInstance: means.makeInstance
             )
             best = plan.best

@@ -199,6 +199,7 @@ struct Failure: Error {
         // An element that could not write is no fault of its graph.
         case let error as InstanceError where error.cause is OutputError:
             self = Failure(code: Failure(error.cause).code, message: "\(error)")
+        case ModelError.stopped: self = Failure(code: 130, message: "\(error)")
         case ModelError.tooSlow: self = .usage("\(error)")
         case ModelError.noPackets: self = .badCapture("\(error)")
         case is InstanceError, is ModelError, is RunComparison.Failure: self = .badGraph("\(error)")

@@ -77,6 +77,12 @@ struct InputOptions: ParsableArguments {
             try WireArgument.merged(try wires.map { try WireArgument($0, wires: names) }).map { wire in
                 var wire = wire
                 wire.isMerged = merge && wire.sources.count > 1
+                if let (file, again) = wire.repeated {
+                    Output.error(
+                        "warning: wire '\(wire.name)' is given '\(file)' twice"
+                            + (again == file ? "" : ", also as '\(again)'") + ": its packets come in twice\n"
+                    )
+                }
                 if loaded.sources.contains(where: { $0.path == "-" }), wire.sources.contains("-") {
                     throw Failure.usage(
                         "standard input ('-') is the graph, so wire '\(wire.name)' needs another capture"

@@ -130,7 +130,12 @@ struct Tap: ParsableCommand {
     @OptionGroup var options: RunOptions
     @OptionGroup var userOption: UserOption
 
-    @Option(help: ArgumentHelp("Writes the packets to a capture (.pcap or .pcapng) instead.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Writes the packets to a capture instead: pcapng if the name ends in .pcapng, else pcap; compressed if .gz follows.",
+            valueName: "file"
+        )
+    )
     var write: String?
 
     @Option(help: ArgumentHelp("Ends after so many items.", valueName: "items"))
@@ -144,6 +149,7 @@ struct Tap: ParsableCommand {
         if write != nil, format == .json {
             throw ValidationError("--write writes a capture, so --format is not for it")
         }
+        if let flaw = write.flatMap(OutputName.flaw) { throw ValidationError("--write: \(flaw)") }
     }
 
     func run() throws {
@@ -191,7 +197,9 @@ struct Tap: ParsableCommand {
             )
             try writer?.close()
             if let failure { throw failure }
-            Output.error("\(counted(UInt64(seen), "item")) passed \(edge)\n")
+            // Whatever the name ends in: the format may not be the one it suggests.
+            let place = write.map { "; written as \(CaptureWriter.format(of: $0).rawValue) to '\($0)'" } ?? ""
+            Output.error("\(counted(UInt64(seen), "item")) passed \(edge)\(place)\n")
             let wasInterrupted = stopAsked()
             noteInterrupt(wasInterrupted)
             noteDiscards(outcome)

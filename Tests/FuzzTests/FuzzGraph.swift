@@ -226,6 +226,7 @@ extension ConfiguredElement {
             heldItems: E.heldItems(config),
             shortestTimer: E.shortestTimer(config),
             settings: [],
+            files: [],
             make: { try E(config, $0) },
             readHandlers: { element in E.handlers.map { ($0.name, $0.read(element as! E)) } }
         )

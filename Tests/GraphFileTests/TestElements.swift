@@ -205,7 +205,8 @@ final class RecordSink: Element {
     }
     static func outputs(_: Config) -> [Output] { [] }
     static let parameters: [Parameter<Config>] = [
-        .init("file", \.file, "file name"), .init("format", \.format, "format"), .init("fields", \.fields, "fields"),
+        .init("file", file: \.file, "file name"), .init("format", \.format, "format"),
+        .init("fields", \.fields, "fields"),
         .init("size", size: \.size, in: 0...(1 << 40), "size"), .init("rate", rate: \.rate, "rate"),
         .init("loss", probability: \.loss, "loss"), .init("wait", \.wait, "whether to wait"),
     ]

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dataplane
+import Synchronization
 import Testing
 
 @testable import Model
@@ -224,21 +225,21 @@ private struct NoServices: Services {
         #expect(plan.reasons[1].text.contains("it cannot be modelled"))
     }
 
-    /// An interrupt gives the best of what was looked at, and says so.
-    @Test func anInterruptGivesTheBestSoFar() throws {
+    /// A search that is interrupted when the model has said `steps` times how far it is.
+    private static func interrupted(_ objective: Objective, after steps: Int) throws -> Plan {
         var options = Comparison.Options()
         options.packets = 2000
-        var asked = 0
+        let left = Atomic(steps)
         let spec = Self.chain("nhnhn")
-        let plan = try Plan.make(
+        return try Plan.make(
             spec,
-            for: .rate,
+            for: objective,
             profile: Self.profile,
             options: options,
-            shouldStop: {
-                asked += 1
-                return asked > 3
+            progress: { step in
+                if case .replaying = step { left.subtract(1, ordering: .relaxed) }
             },
+            shouldStop: { left.load(ordering: .relaxed) <= 0 },
             makeInstance: {
                 try Instance(
                     spec,
@@ -247,8 +248,28 @@ private struct NoServices: Services {
                 )
             }
         )
+    }
+
+    /// An interrupt gives the best of what was replayed, and says so; nothing more is replayed.
+    @Test(arguments: [Objective.rate, .p99])
+    func anInterruptGivesTheBestSoFar(_ objective: Objective) throws {
+        let plan = try Self.interrupted(objective, after: 2)
         #expect(plan.wasInterrupted && plan.completeness.hasPrefix("interrupted"))
-        #expect(plan.ranked.count >= 1)
+        #expect((1...2).contains(plan.ranked.count))
+    }
+
+    /// Before anything was replayed there is no result.
+    @Test(arguments: [0, 1]) func anInterruptBeforeAnyResult(_ steps: Int) {
+        #expect(throws: ModelError.stopped) { try Self.interrupted(.rate, after: steps) }
+    }
+
+    /// Of one placement nothing is said that needs others.
+    @Test func onePlacement() throws {
+        var spec = Self.chain("n")
+        spec.nodes[1].place = .host
+        let plan = try Self.plan(spec, .rate)
+        #expect(plan.completeness == "only one placement is possible, and it was replayed")
+        #expect(plan.sensitivity.draws == 0 && plan.sensitivity.turnedBy.isEmpty)
     }
 
     /// Equal in the objective: fewer host cycles, then bytes, p99, rate, elements. What differs by less than the search resolves is equal.

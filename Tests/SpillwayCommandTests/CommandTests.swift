@@ -172,6 +172,7 @@ import Testing
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=", 78, "the name of the file is empty"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set records=x.csv.zst", 78, "write .gz, or plain"),
             ("spillway run graphs/mirror.yaml --wire wire=x,write=x.pcap.xz", 64, "write .gz, or plain"),
+            ("spillway tap graphs/mirror.yaml wire.rx --wire x --write x.pcap.zst", 64, "write .gz, or plain"),
             ("spillway compare graphs/flow-monitor.yaml \(web) --profile agilio", 66, "did you mean"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idel=0", 78, "idle"),
             ("spillway run graphs/flow-monitor.yaml \(web) --set idle=ten", 78, "idle"),
@@ -829,6 +830,48 @@ import Testing
             let outcome = try Tool.run("spillway \(verb) x.yaml", in: directory.url)
             #expect(outcome.status == 0, "\(outcome.error)")
         }
+    }
+
+    /// As with `write=`, a name that tells no format is one of a pcap file; `tap` says so.
+    @Test(arguments: [("d.txt", "pcap"), ("d.pcapng.gz", "pcapng")])
+    func tapSaysWhatItWrites(_ name: String, _ format: String) throws {
+        let directory = try Workspace(root)
+        let outcome = try Tool.run(
+            "spillway tap graphs/flow-monitor.yaml check.out \(Self.web) --count 3 --write \(name) && test -s \(name)",
+            in: directory.url
+        )
+        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(
+            outcome.error.contains("3 items passed check.out; written as \(format) to '\(name)'"),
+            "\(outcome.error)"
+        )
+    }
+
+    /// A capture that is read twice may be meant so, by whatever names.
+    @Test func captureGivenTwice() throws {
+        let directory = try Workspace(root)
+        let outcome = try Tool.run(
+            "cp Examples/captures/vlan.pcapng a; for b in a ./a Examples/captures/vlan.pcapng; do "
+                + "spillway run graphs/classify.yaml --wire wire=a,$b > report || exit; grep -c '108  ' report; done",
+            in: directory.url
+        )
+        #expect(outcome.status == 0 && outcome.output.split(separator: "\n").count == 3, "\(outcome.error)")
+        #expect(outcome.error.contains("wire 'wire' is given 'a' twice: its packets come in twice"), "\(outcome.error)")
+        #expect(outcome.error.contains("is given 'a' twice, also as './a':"), "\(outcome.error)")
+        #expect(outcome.error.components(separatedBy: "come in twice").count == 3, "\(outcome.error)")
+    }
+
+    /// Of one placement nothing is said that needs others to compare it with.
+    @Test(arguments: ["plan", "compare"]) func onePlacementHasNoRank(_ verb: String) throws {
+        let directory = try Self.smallWorkspace(fixed: true)
+        let outcome = try Tool.run(
+            "spillway \(verb) small.yaml \(Self.vlan) --load 1Mpps; "
+                + "spillway \(verb) small.yaml \(Self.vlan) --load 1Mpps --format json | grep '\"draws\"'",
+            in: directory.url
+        )
+        #expect(outcome.output.contains("only"), "\(outcome.output)")
+        #expect(!outcome.output.contains("How robust") && !outcome.output.contains("draws\": 100"), "\(outcome.output)")
+        #expect(!outcome.output.contains("1 possible placements"), "\(outcome.output)")
     }
 
     @Test func tapAndTrace() throws {

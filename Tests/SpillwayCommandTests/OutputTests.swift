@@ -312,14 +312,16 @@ import Testing
     }
 
     /// A search gives the best of what it has looked at, and says so; the manifest too.
-    @Test func interruptedPlans() throws {
+    @Test(.timeLimit(.minutes(2))) func interruptedPlans() throws {
         let (directory, _) = try Self.sandbox()
         let outcome = try Tool.run(
             """
             spillway plan in/flow-monitor.yaml --wire wire=Examples/captures/web.pcap --objective p99 --write best.yaml \
-                --run-dir r --format json > report & model=$!
-            sleep 3; kill -INT $model; wait $model; status=$?; grep '"interrupted"' report r/manifest.json
-            spillway check best.yaml; exit $status
+                --run-dir r --format json > report 2> words & model=$!
+            until grep -q ': [1-9][0-9]* placements* replayed' words; do sleep 0.1; done
+            began=$(date +%s%N); kill -INT $model; wait $model; status=$?
+            cat words >&2; test $(($(date +%s%N) - began)) -lt 1000000000 || exit 9
+            grep '"interrupted"' report r/manifest.json; spillway check best.yaml; exit $status
             """,
             in: directory.url
         )
@@ -327,6 +329,21 @@ import Testing
         #expect(outcome.output.contains("report:  \"interrupted\": true"), "\(outcome.output)")
         #expect(outcome.output.contains("manifest.json:  \"interrupted\": true"), "\(outcome.output)")
         #expect(outcome.output.contains("best.yaml: fine") && outcome.error.contains("best so far"), "\(outcome.error)")
+    }
+
+    /// Before it has looked at anything there is none.
+    @Test func plansInterruptedAtOnce() throws {
+        let (directory, _) = try Self.sandbox()
+        let outcome = try Tool.run(
+            """
+            mkfifo pipe; sleep 30 > pipe & idle=$!
+            spillway plan in/flow-monitor.yaml --wire wire=- < pipe > report & model=$!
+            sleep 1; kill -INT $model; wait $model; status=$?; kill $idle; cat report; exit $status
+            """,
+            in: directory.url
+        )
+        #expect(outcome.status == 130 && outcome.output.isEmpty, "\(outcome.status) \(outcome.output) \(outcome.error)")
+        #expect(outcome.error.hasSuffix("error: interrupted; there is no result\n"), "\(outcome.error)")
     }
 
     /// A run directory that is not as a run leaves it is told from one without results.

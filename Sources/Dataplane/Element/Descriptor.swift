@@ -189,6 +189,7 @@ extension ConfiguredElement {
             heldItems: E.heldItems(config),
             shortestTimer: E.shortestTimer(config),
             settings: E.parameters.map { (name: $0.name, text: $0.show(config)) },
+            files: E.parameters.filter(\.isOutput).map { $0.show(config) },
             make: { try E(config, $0) },
             readHandlers: { element in
                 guard let element = element as? E else { return [] }
@@ -212,6 +213,8 @@ public struct ConfiguredElement: Sendable {
     public let shortestTimer: ShortestTimer?
     /// Every parameter with its value, including defaults.
     public let settings: [(name: String, text: String)]
+    /// The files it writes, whether named or by default; `-` is standard output.
+    public let files: [String]
     /// Makes the element.
     public let make: @Sendable (Setup) throws -> ElementBase
     /// Reads all handlers of an element returned by ``make``.

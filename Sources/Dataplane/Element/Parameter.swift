@@ -185,6 +185,8 @@ public struct Parameter<Config>: Sendable {
     public let about: String
     /// It must be given; there is no sensible default.
     public let required: Bool
+    /// It names a file that the element writes.
+    public private(set) var isOutput = false
     let read: @Sendable (inout Config, Value) throws(ParameterError) -> Void
     let show: @Sendable (Config) -> String
 
@@ -272,6 +274,7 @@ extension Parameter {
             },
             show: { $0[keyPath: path] }
         )
+        isOutput = true
     }
 
     /// One word of an enumeration.

@@ -175,7 +175,7 @@ extension Layout.Field {
     /// not written: use `text(of:)`.
     ///
     /// Times and counts are decimal, addresses follow RFC 5952, flags are letters of `FSRPAUEC`, protocols `tcp`, `udp` or the
-    /// number, digests hexadecimal.
+    /// number as text, digests hexadecimal.
     func write(_ record: UnsafeRawPointer, to out: UnsafeMutablePointer<UInt8>) -> (count: Int, form: ValueForm) {
         guard case .word(let words) = type else { return Self.write(type.code, record + offset, to: out) }
         let number = Int((record + offset).byte(0))
@@ -209,7 +209,8 @@ extension Layout.Field {
         case .flags: return (writeFlags(field.byte(0), to: out), .plain)
         case .proto:
             let number = field.byte(0)
-            if number != 6, number != 17 { return (writeDecimal(UInt64(number), to: out), .number) }
+            // A text too, so that a column has one type.
+            if number != 6, number != 17 { return (writeDecimal(UInt64(number), to: out), .plain) }
             out[0] = UInt8(ascii: number == 6 ? "t" : "u")
             out[1] = UInt8(ascii: number == 6 ? "c" : "d")
             out[2] = UInt8(ascii: "p")

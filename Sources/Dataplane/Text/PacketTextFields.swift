@@ -23,7 +23,7 @@ extension PacketFields {
         case .udp: add("proto", "udp") { .text($0) }
         case .icmp: add("proto", "icmp") { .text($0) }
         case .arp: add("proto", "arp") { .text($0) }
-        case .number(let number): add("proto", number) { .number(UInt64($0)) }
+        case .number(let number): add("proto", number) { .text(String($0)) }
         case nil: break
         }
         add("src", source) { .text($0.description) }

@@ -22,6 +22,9 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
     var now: Int64 = 0
     /// Limits of queues and rings do not apply: the input has ended.
     var isUnlimited = false
+    /// Asked every few thousand events; true ends the run, whose result is then worthless.
+    var shouldStop: StopQuestion?
+    private(set) var wasStopped = false
     var result: Outcome
 
     // Behind pointers, since one step may lead to another while one of them is in use.
@@ -225,7 +228,13 @@ struct Simulation<W: Work & ~Copyable>: ~Copyable {
 
     /// Runs until nothing more arrives and everything has left.
     mutating func run() {
+        var turns = 0
         while true {
+            turns &+= 1
+            if turns & 4095 == 0, shouldStop?() == true {
+                wasStopped = true
+                return
+            }
             let (arrival, timer) = (work.nextArrival, work.nextTimer)
             if min(events.nextTime, nextReceived) <= min(arrival, timer) {
                 if events.count == 0, nextReceived == .max, !goesOn() { break }

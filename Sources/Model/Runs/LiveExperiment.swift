@@ -41,7 +41,7 @@ struct LiveExperiment: Sendable {
     }
 
     /// Whether elements do with copies what they did with the recorded packets, whose addresses and ports differ by so many bits.
-    func doesTheSame(bits: Int) throws -> Bool {
+    func doesTheSame(bits: Int, shouldStop: StopQuestion? = nil) throws -> Bool {
         // Two, as one alone may differ by little.
         for copy in [Int64(1), 2] {
             var bindings: [Int: WireBinding] = [:]
@@ -56,10 +56,16 @@ struct LiveExperiment: Sendable {
                 )
             }
             let instance = try Instance(spec, bindings: bindings, services: services, options: options)
-            try DirectRuntime(instance).run()
+            try LiveExperiment.run(DirectRuntime(instance), shouldStop)
             if LiveExperiment.counts(instance) != recorded { return false }
         }
         return true
+    }
+
+    private static func run(_ runtime: DirectRuntime, _ shouldStop: StopQuestion?) throws {
+        runtime.shouldStop = shouldStop
+        try runtime.run()
+        if shouldStop?() == true { throw ModelError.stopped }
     }
 
     /// Runs `packets` packets of a load in a placement; the recording has the ends of flows.
@@ -69,7 +75,8 @@ struct LiveExperiment: Sendable {
         _ profile: DeviceProfile,
         _ times: Traffic,
         _ schedule: Schedule,
-        packets: Int
+        packets: Int,
+        shouldStop: StopQuestion? = nil
     ) throws -> Result {
         let load = Load(traffic, times, schedule, packets)
         var sources: [CopiedTraffic] = []
@@ -93,11 +100,11 @@ struct LiveExperiment: Sendable {
         )
         let before = DirectRuntime(instance)
         before.endsElements = false
-        try before.run()
+        try LiveExperiment.run(before, shouldStop)
         for source in sources { source.goOn() }
         let owed = OwedEnds(recording, instance, routes.sides, profile)
         let runtime = TimedRuntime(instance, routes, profile, load.pace, owed: owed)
-        return Result(outcome: runtime.runLoad(), metMidway: load.metMidway, bits: load.bits)
+        return Result(outcome: try runtime.runLoad(shouldStop: shouldStop), metMidway: load.metMidway, bits: load.bits)
     }
 
     /// The packets of a load, and those that their flows sent before.

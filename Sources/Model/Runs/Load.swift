@@ -187,13 +187,16 @@ public enum ModelStep: Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .recorded(let packets): "\(packets) packets recorded"
-        case .bounding(let placement, let count): "bounds of \(placement) of \(count) placements"
+        case .bounding(let placement, let count): "bounds of \(placement) of \(count) placement\(count == 1 ? "" : "s")"
         case .scoring(let placement, let count): "placement \(placement) of \(count)"
-        case .replaying(let done, let rest): "\(done) placements replayed, at most \(rest) more"
+        case .replaying(let done, let rest): "\(done) placement\(done == 1 ? "" : "s") replayed, at most \(rest) more"
         case .drawing: "what the verdict hangs on"
         }
     }
 }
+
+/// Whether the user has ended the work. Asked often, from wherever the work is being done.
+public typealias StopQuestion = @Sendable () -> Bool
 
 /// The reason a model cannot be run.
 public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
@@ -211,6 +214,8 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
     case tooManyPlacements(Int, most: Int)
     /// No placement satisfies the constraints.
     case noPlacement(String)
+    /// The user ended the work before there was a result.
+    case stopped
 
     public var description: String {
         switch self {
@@ -227,6 +232,7 @@ public enum ModelError: Error, Sendable, CustomStringConvertible, Equatable {
             (n == .max ? "more than 2^62" : "\(n)")
                 + " placements are possible, more than the \(most) that can be tried; pin elements with 'place:'"
         case .noPlacement(let reason): "no placement is possible: \(reason)"
+        case .stopped: "interrupted; there is no result"
         }
     }
 }

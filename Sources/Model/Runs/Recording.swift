@@ -88,11 +88,13 @@ public struct Recording: Sendable {
 
     /// Runs the sources of `instance` through its elements, up to about `limit` visits of elements.
     ///
-    /// Throws what elements throw when they are flushed. Calls `progress` now and then.
+    /// Throws what elements throw when they are flushed, and ``ModelError/stopped`` if `shouldStop` returned true. Calls `progress` now
+    /// and then.
     public init(
         _ instance: Instance,
         limit: Int = Recording.defaultLimit,
-        progress: (ModelStep) -> Void = { _ in }
+        progress: (ModelStep) -> Void = { _ in },
+        shouldStop: StopQuestion? = nil
     ) throws {
         spec = instance.spec
         shape = instance.shape
@@ -107,7 +109,7 @@ public struct Recording: Sendable {
                 traffic: traffic,
                 progress: progress
             )
-            try recorder.run()
+            try recorder.run(shouldStop)
             roots = recorder.spreadRoots()
             visits = recorder.visits
             counts = recorder.table.counts
@@ -193,15 +195,17 @@ private final class Recorder: RunObserver {
         held = Array(repeating: (.max, .max), count: instance.pool.capacity + 1)
     }
 
-    func run() throws {
+    func run(_ userStops: StopQuestion?) throws {
         let runtime = DirectRuntime(instance)
         runtime.observer = self
         runtime.shouldStop = { [unowned self] in
+            if userStops?() == true { return true }
             if visits.count < limit { return false }
             isPrefix = instance.bindings.values.contains { $0.source.map { $0.poll() != .ended } ?? false }
             return true
         }
         try runtime.run()
+        if userStops?() == true { throw ModelError.stopped }
     }
 
     // MARK: Events

@@ -26,13 +26,16 @@ extension Recording {
         _ profile: DeviceProfile,
         _ traffic: Traffic,
         _ load: OfferedLoad,
-        _ packets: Int
+        _ packets: Int,
+        shouldStop: StopQuestion? = nil
     ) throws -> Outcome {
         let schedule = traffic.schedule(load)
         let wanted = try howMany(packets, schedule)
         let work = ReplayedWork(self, routes.sides, profile, traffic, schedule, wanted)
         var simulation = Simulation(work, spec, routes, profile)
+        simulation.shouldStop = shouldStop
         simulation.run()
+        if simulation.wasStopped { throw ModelError.stopped }
         return simulation.result
     }
 

@@ -36,7 +36,7 @@ public final class TimedRuntime {
     ///
     /// The outcome covers the input only: work that its end causes is done, but is not part of the load.
     public func run() throws -> Outcome {
-        let outcome = runLoad()
+        let outcome = try runLoad()
         instance.finishAll { number in
             let control = simulation.work.finish(number)
             simulation.runToEnd(control)
@@ -46,8 +46,10 @@ public final class TimedRuntime {
     }
 
     /// Runs until all sources end, without finishing the elements.
-    func runLoad() -> Outcome {
+    func runLoad(shouldStop: StopQuestion? = nil) throws -> Outcome {
+        simulation.shouldStop = shouldStop
         simulation.run()
+        if simulation.wasStopped { throw ModelError.stopped }
         return simulation.result
     }
 

@@ -31,15 +31,18 @@ package struct Scorer: Sendable {
     private let summary: WorkSummary
     /// Packets per replay.
     private let packets: Int
+    /// Ends a replay, which then throws ``ModelError/stopped``.
+    private let shouldStop: StopQuestion?
 
     /// Sums up the recording; `packets` is the approximate length of each replay.
-    package init(_ recording: Recording, _ profile: DeviceProfile, packets: Int) {
+    package init(_ recording: Recording, _ profile: DeviceProfile, packets: Int, shouldStop: StopQuestion? = nil) {
         self.recording = recording
         self.profile = profile
         traffic = Traffic(recording, profile.mac)
         tariff = Tariff(profile)
         summary = WorkSummary(recording, profile.channel.link)
         self.packets = max(1, packets)
+        self.shouldStop = shouldStop
     }
 
     /// Computes a placement's demand; throws the reason if it cannot be modelled.
@@ -163,15 +166,32 @@ package struct Scorer: Sendable {
         _ load: OfferedLoad,
         _ packets: Int
     ) throws -> (outcome: Outcome, metMidway: Int64, bits: Int) {
+        if shouldStop?() == true { throw ModelError.stopped }
         guard candidate.routes.hasSlowPath, let live = recording.live else {
-            return (try recording.replay(candidate.routes, profile, traffic, load, packets), 0, 0)
+            let outcome = try recording.replay(
+                candidate.routes,
+                profile,
+                traffic,
+                load,
+                packets,
+                shouldStop: shouldStop
+            )
+            return (outcome, 0, 0)
         }
         let schedule = traffic.schedule(load)
         var wanted = try recording.howMany(packets, schedule)
         // Each packet comes equally often in whole patterns of windows.
         let pattern = Schedule.pattern * recording.packets
         if wanted > pattern { wanted -= wanted % pattern }
-        let result = try live.run(recording, candidate.routes, profile, traffic, schedule, packets: wanted)
+        let result = try live.run(
+            recording,
+            candidate.routes,
+            profile,
+            traffic,
+            schedule,
+            packets: wanted,
+            shouldStop: shouldStop
+        )
         return (result.outcome, result.metMidway, result.bits)
     }
 
@@ -235,7 +255,9 @@ package struct Scorer: Sendable {
             candidate.routes.hasSlowPath ? try self.run(candidate, profile, .rate(max(1, capacity.rate)), tried) : nil
         // The more copies, the more bits of their clients' addresses differ.
         let copiesDoTheSame =
-            try full.map { try recording.live?.doesTheSame(bits: max(run.bits, $0.bits)) ?? true } ?? true
+            try full.map {
+                try recording.live?.doesTheSame(bits: max(run.bits, $0.bits), shouldStop: shouldStop) ?? true
+            } ?? true
         let shares =
             full.map { self.shares(candidate, $0.outcome, capacity.rate) }
             ?? tariff.limits(demand).map { ($0.resource, Double(capacity.rate) / $0.rate) }

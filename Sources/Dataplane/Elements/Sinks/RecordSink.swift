@@ -5,8 +5,8 @@
 ///
 /// `file: -` is standard output; a file whose name ends in `.gz` is compressed with gzip.
 ///
-/// In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`, `"udp"` or a number. Addresses
-/// follow RFC 5952. Times are nanoseconds since 1970, under names that end in `_ns`; with `times: iso` they are UTC texts
+/// In JSON, numbers are numbers, and addresses, flags and words are strings; `proto` is `"tcp"`, `"udp"` or the protocol's number
+/// as a string, such as `"1"`. Addresses follow RFC 5952. Times are nanoseconds since 1970, under names that end in `_ns`; with `times: iso` they are UTC texts
 /// (RFC 3339) such as `2026-11-25T12:34:51.592669000Z`, and the names have no `_ns`. CSV follows RFC 4180, with quotation marks
 /// around texts alone; a file has one header, so records of a second layout are dropped.
 ///

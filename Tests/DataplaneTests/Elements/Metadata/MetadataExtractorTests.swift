@@ -40,6 +40,18 @@ import Testing
         )
     }
 
+    /// A column of JSON has one type: other protocols than TCP and UDP are text too.
+    @Test func protocolsAreText() throws {
+        let (_, _, services) = try run(
+            [("MetadataExtractor", "{per: packet, fields: [proto]}"), ("RecordSink", "{file: packets}")],
+            ["10.0.0.7 > 10.0.0.8 proto=47 len=4", "10.0.0.7 > 10.0.0.8 icmp", "10.0.0.7:1 > 10.0.0.8:2 udp"]
+        )
+        #expect(
+            services.files["packets"]?.text == #"{"proto":"47"}"# + "\n" + #"{"proto":"1"}"# + "\n"
+                + #"{"proto":"udp"}"# + "\n"
+        )
+    }
+
     @Test func aRecordForEachPacket() throws {
         let (_, _, services) = try run(
             [("MetadataExtractor", "{per: packet}"), ("RecordSink", "{file: packets}")],
@@ -49,7 +61,7 @@ import Testing
             services.files["packets"]?.text == """
                 {"time_ns":1000000000,"proto":"tcp","src":"10.0.0.1","dst":"10.0.0.2","sport":1000,"dport":80,"length":63,\
                 "ip_length":45,"payload_length":5,"ttl":9,"flags":"PA","direction":"fwd"}
-                {"time_ns":2000000000,"proto":0,"src":"0.0.0.0","dst":"0.0.0.0","sport":0,"dport":0,"length":42,\
+                {"time_ns":2000000000,"proto":"0","src":"0.0.0.0","dst":"0.0.0.0","sport":0,"dport":0,"length":42,\
                 "ip_length":0,"payload_length":0,"ttl":0,"flags":"","direction":"fwd"}
 
                 """
