@@ -86,6 +86,8 @@ struct TCPDirection: BitwiseCopyable {
         static var anew: Marks { Marks(rawValue: 1 << 20) }
         /// There was a gap behind these.
         static var gapBefore: Marks { Marks(rawValue: 1 << 21) }
+        /// Nothing of it was seen but its SYN, and the other side had acknowledged `denial` before, to which the SYN does not lead.
+        static var foreseen: Marks { Marks(rawValue: 1 << 22) }
         /// A hole was filled while segments waited behind it.
         static var filled: Marks { Marks(rawValue: 32768) }
         /// Marks that may accompany `synced` and `seen` without requiring more than a check of the next segment's sequence
@@ -173,7 +175,13 @@ struct TCPDirection: BitwiseCopyable {
     ) -> Judgement {
         if isOpenedAnew(by: segment, other: other) { beginAnew() }
         if isUnanswered { seek(segment, other: &other) }
-        if let fault = inspect(segment, other: other, at: time, isCausal: isCausal) {
+        if !segment.isSYN { marks.remove(.foreseen) }
+        var fault = inspect(segment, other: other, at: time, isCausal: isCausal)
+        if fault == .wrongAck, other.isForgotten(by: segment) {
+            other.forgetSYN()
+            fault = inspect(segment, other: other, at: time, isCausal: isCausal)
+        }
+        if let fault {
             if fault == .wrongAck { other.deny(segment) }
             return Judgement(place: .refused(fault))
         }
@@ -373,9 +381,22 @@ struct TCPDirection: BitwiseCopyable {
         if !other.marks.contains(.seen) { other.marks.subtract([.synced, .ackSeen, .unacknowledgedKnown]) }
     }
 
+    /// Whether the other side goes on as before a SYN of which alone was anything captured on this side.
+    private func isForgotten(by segment: TCPSegment) -> Bool {
+        marks.contains(.foreseen) && isUnanswered && segment.isACK && !segment.isSYN && !segment.isRST
+            && segment.acknowledgment &- denial <= TCPDirection.leastWindow
+    }
+
+    /// Goes on as though nothing had been seen of this side.
+    private mutating func forgetSYN() {
+        marks = [.synced, .ackSeen]
+        (next, acknowledged) = (denial, denial)
+        (windowScale, windowShift) = (-1, 14)
+    }
+
     /// Records an acknowledgment that does not answer the SYN.
     private mutating func deny(_ segment: TCPSegment) {
-        guard isUnanswered, !segment.isSYN, !hasBegun else { return }
+        guard isUnanswered, !segment.isSYN, !hasBegun, !marks.contains(.foreseen) else { return }
         denial = segment.acknowledgment
         marks.insert(.denied)
     }
@@ -485,9 +506,15 @@ struct TCPDirection: BitwiseCopyable {
     /// Records a SYN; true if `other` began with what does not answer it.
     private mutating func open(syn segment: TCPSegment, other: inout TCPDirection, at time: Int64) -> Bool {
         var movesOther = false
-        if !marks.contains(.synced) || marks.contains(.tentative) { next = segment.start }
-        if !marks.contains(.seen), next != segment.start, !segment.isACK,
-            other.marks.intersection([.synSeen, .ended]) == .synSeen, !other.hasBegun
+        let isNew = !marks.contains(.seen) && !segment.isACK
+        let isKnown = marks.intersection([.synced, .tentative]) == .synced
+        if isNew, isKnown || marks.contains(.ackSeen) {
+            denial = marks.contains(.ackSeen) ? acknowledged : next
+            if denial &- segment.start > TCPDirection.leastWindow { marks.insert(.foreseen) }
+        }
+        if !isKnown { next = segment.start }
+        if isNew, next != segment.start, other.marks.intersection([.synSeen, .ended]) == .synSeen, !other.hasBegun,
+            other.waiting.isEmpty
         {
             // A SYN-ACK was captured first, and does not answer this SYN: nobody takes it (RFC 9293 section 3.10.7.3).
             next = segment.start
