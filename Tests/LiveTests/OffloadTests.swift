@@ -101,6 +101,42 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
+    /// So do segments behind VLAN tags, which move what the kernel is told to cut.
+    @Test func taggedSegmentsStayJoined() throws {
+        let lab = try Lab()
+        try lab.write(BridgeTests.bridge, to: "bridge.yaml")
+        try lab.write(Self.joined, to: "joined.py")
+        try lab.write(
+            """
+            import socket, struct
+            link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            link.setsockopt(263, 15, 1)
+            link.bind(("a0", 0))
+            for tags in "", "81000005", "88a8000481000005":
+                ethernet = bytes.fromhex("ffffffffffff" + "020000000001" + tags + "0800")
+                # IPv4 and TCP with 5,000 bytes; the sum of the pseudo-header stands for the checksum.
+                ip = bytes.fromhex("450013b000074000400612a5" + "0a4d0001" + "0a4d0002")
+                tcp = bytes.fromhex("0001000200000003000000045090" + "0064" + "283f" + "0000")
+                header = struct.pack("=BBHHHH", 1, 0x81, len(ethernet) + 40, 1000, len(ethernet) + 20, 16)
+                link.send(header + ethernet + ip + tcp + bytes(5000))
+            """,
+            to: "send.py"
+        )
+        try lab.run(
+            """
+            begin 4 spillway run bridge.yaml --wire left=if:m0 --wire right=if:m1
+            (exec ip netns exec $B python3 joined.py b0 > seen 2> joined.log) & watcher=$!; await grep -q ready joined.log
+            a python3 send.py
+            sleep 1; kill $watcher; wait $watcher
+            end INT
+            """
+        )
+        // The outermost tag is not among the bytes that a socket gets.
+        let seen = try JSONSerialization.jsonObject(with: lab.bytes("seen")) as! [String: Int]
+        #expect(seen == ["longest": 5058, "1 1000": 3])
+        #expect(try lab.text("status") == "0\n")
+    }
+
     /// IPv4 packets that are too long for one side become fragments there, unless they say that they must not.
     @Test(arguments: ["if", "libpcap"]) func longPacketsBecomeFragments(_ access: String) throws {
         let lab = try Lab()
