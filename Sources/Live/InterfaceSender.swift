@@ -17,13 +17,14 @@ final class InterfaceSender: LiveSender {
     init(_ name: String) throws(InterfaceError) {
         let interface = try Interface(name)
         socket = try PacketSocket(interface, receives: false)
+        let takesHeaders = socket.set(PACKET_VNET_HDR, Int32(1))
         try socket.bind()
         messages = .allocate(capacity: LiveSender.most)
         messages.initialize(repeating: clinux_message(), count: LiveSender.most)
-        super.init(interface.linkType, mtu: interface.mtu)
+        super.init(interface.linkType, mtu: interface.mtu, takesHeaders: takesHeaders)
         for k in 0..<LiveSender.most {
-            messages[k].header.msg_iov = vectors + k
-            messages[k].header.msg_iovlen = 1
+            messages[k].header.msg_iov = takesHeaders ? vectors + 2 * k : vectors + 2 * k + 1
+            messages[k].header.msg_iovlen = takesHeaders ? 2 : 1
         }
     }
 

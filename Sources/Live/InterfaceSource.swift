@@ -12,6 +12,9 @@ class InterfaceSource: LiveSource {
     private let skipsOutgoing: Bool
     private let skipsIncoming: Bool
     private var dropped: UInt64 = 0
+    /// How often the error of a silent interface is asked for, in nanoseconds.
+    private static let interval: Int64 = 5_000_000
+    private var lookAt: Int64 = 0
 
     init(_ interface: Interface, _ options: Options, clock: LiveClock) throws(InterfaceError) {
         guard let linkType = interface.linkType else {
@@ -43,8 +46,17 @@ class InterfaceSource: LiveSource {
         return isOutgoing ? !skipsOutgoing : !skipsIncoming
     }
 
-    /// Looks after an interface that is down or gone: packets come in again once it is back.
+    /// The kernel had a packet and could not hand it over.
+    final func noteLoss() { dropped &+= 1 }
+
+    /// Looks now and then after an interface that is down or gone: packets come in again once it is back.
     final func checkOutage() {
+        // The wall clock may be set back, and a system call would cost more than this clock's.
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
+        let now = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+        if now < lookAt { return }
+        lookAt = now + InterfaceSource.interval
         noteOutage(socket.takeError())
         if isOut, socket.follow() { noteReturn() }
     }

@@ -10,18 +10,28 @@ public class LiveSender: PacketDestination {
     static let most = 64
 
     private let linkType: UInt16?
-    /// The most bytes of a frame: what the interface takes behind a link header, which may have VLAN tags.
+    /// The most bytes of a frame that fits whatever is in it, and of one that may: VLAN tags do not count.
+    private let sure: Int
     private let longest: Int
+    private let mtu: Int
     private let cutter: SegmentCutter
-    /// The frames to be sent.
+    private let fragmenter: Fragmenter
+    /// What tells the kernel how to cut and to sum; nil where that has to be done here.
+    private let headers: OffloadHeaders?
+    /// Two for each frame to be sent: what the kernel is told of it, and the frame. The first bytes of that may be with the former.
     final let vectors: UnsafeMutablePointer<iovec>
 
-    init(_ linkType: UInt16?, mtu: Int) {
+    /// - Parameter takesHeaders: before each frame the kernel is told what to do to it.
+    init(_ linkType: UInt16?, mtu: Int, takesHeaders: Bool) {
         self.linkType = linkType
+        self.mtu = mtu
+        sure = mtu + (linkType == LinkType.ethernet ? 14 : 0)
         longest = mtu + (linkType == LinkType.ethernet ? 14 + 8 : 0)
         cutter = SegmentCutter(mtu: mtu)
-        vectors = .allocate(capacity: LiveSender.most)
-        vectors.initialize(repeating: iovec(), count: LiveSender.most)
+        fragmenter = Fragmenter(mtu: mtu)
+        headers = takesHeaders ? OffloadHeaders(mtu: mtu, places: LiveSender.most) : nil
+        vectors = .allocate(capacity: 2 * LiveSender.most)
+        vectors.initialize(repeating: iovec(), count: 2 * LiveSender.most)
     }
 
     deinit { vectors.deallocate() }
@@ -47,11 +57,7 @@ public class LiveSender: PacketDestination {
         while k < batch.count {
             // Packets that can leave as they are, up to the first that cannot.
             var n = 0
-            while n < LiveSender.most, k &+ n < batch.count, isReady(batch[k &+ n]) {
-                let p = batch[k &+ n]
-                vectors[n] = iovec(iov_base: p.writableData, iov_len: Int(p.length))
-                n &+= 1
-            }
+            while n < LiveSender.most, k &+ n < batch.count, place(batch[k &+ n], at: n) { n &+= 1 }
             if n > 0 {
                 send(n) { refused(k &+ $0, $1) }
                 k &+= n
@@ -62,24 +68,43 @@ public class LiveSender: PacketDestination {
         }
     }
 
-    /// Whether a packet may leave unchanged.
-    private func isReady(_ p: Packet) -> Bool {
-        p.linkType == linkType && Int(p.length) <= longest && !p.flags.contains(.unsummed) && p.length == p.wireLength
+    /// Makes a packet the `n`-th frame to be sent; false if it cannot leave as one frame, or not unchanged.
+    @inline(__always)
+    private func place(_ p: Packet, at n: Int) -> Bool {
+        guard p.linkType == linkType, p.length == p.wireLength else { return false }
+        if !p.flags.contains(.unsummed), p.joined == .nothing || p.joined == .fragments, fits(p) {
+            place(UnsafeMutableRawBufferPointer(start: p.writableData, count: Int(p.length)), at: n)
+            return true
+        }
+        guard let (header, copied) = headers?.describe(p, at: n) else { return false }
+        vectors[2 &* n] = header
+        vectors[2 &* n &+ 1] = iovec(iov_base: p.writableData + copied, iov_len: Int(p.length) - copied)
+        return true
+    }
+
+    @inline(__always)
+    private func place(_ frame: UnsafeMutableRawBufferPointer, at n: Int) {
+        if let headers { vectors[2 &* n] = headers.none }
+        vectors[2 &* n &+ 1] = iovec(iov_base: frame.baseAddress, iov_len: frame.count)
+    }
+
+    @inline(__always)
+    private func fits(_ p: Packet) -> Bool {
+        let length = Int(p.length)
+        return length <= sure || length <= longest && (Headers.locate(p) != .ip || length - Int(p.l3) <= mtu)
     }
 
     /// Sends a packet that is longer than the interface takes, or whose checksum is not filled in.
     private func sendInPieces(_ p: Packet, refused: (SendFault) -> Void) {
         if p.linkType != linkType { return refused(.linkType) }
         if p.length < p.wireLength { return refused(.truncated) }
-        guard let pieces = cutter.cut(p) else { return refused(.tooLong) }
+        guard let pieces = cutter.cut(p) ?? fragmenter.cut(p) else { return refused(.tooLong) }
         var next = 0
         // If one of them is lost its receiver asks for it again, as for any lost segment.
         var fault: SendFault?
         while next < pieces.count {
             let n = min(LiveSender.most, pieces.count - next)
-            for k in 0..<n {
-                vectors[k] = iovec(iov_base: pieces[next + k].baseAddress, iov_len: pieces[next + k].count)
-            }
+            for k in 0..<n { place(pieces[next + k], at: k) }
             send(n) { fault = $1 }
             next += n
         }

@@ -33,8 +33,13 @@ public class LiveSource: PacketSource {
         }
     }
 
+    /// The most bytes before IP: an Ethernet header with two VLAN tags.
+    static let linkBytes = 14 + 8
+
     let linkType: UInt16
     let clock: LiveClock
+    /// The most bytes of a frame that was not joined, where nobody says which were.
+    final var longest = UInt32.max
     /// Functional time of the last packet.
     private var latest = Int64.min
     /// How often the interface went down, or away.
@@ -100,6 +105,8 @@ public class LiveSource: PacketSource {
             interface: 0
         )
         item.pointee.flags = frame.isUnsummed ? [.lent, .unsummed] : .lent
+        if frame.joined != .nothing { item.pointee.join(frame.joined, of: frame.pieceSize) }
+        if frame.wireLength > longest { item.pointee.join(.unknown, of: 0) }
         if time != frame.stamp {
             pool.enter(i, at: time)
             if frame.stamp < latest { counters.pointee.backwards &+= 1 }
@@ -123,6 +130,9 @@ public class LiveSource: PacketSource {
         /// The VLAN tag, TPID and TCI, that the kernel took out; 0 for none.
         var tag: UInt32
         var isUnsummed: Bool
+        /// What the kernel or a card joined to it, in pieces of which size.
+        var joined = Joined.nothing
+        var pieceSize: UInt16 = 0
 
         init(
             data: UnsafeMutableRawPointer,
@@ -143,6 +153,16 @@ public class LiveSource: PacketSource {
                 let known = status & UInt32(TP_STATUS_VLAN_TPID_VALID) != 0 ? tpid : UInt16(ETH_P_8021Q)
                 tag = UInt32(known) << 16 | UInt32(tci)
             }
+        }
+
+        /// Takes what the kernel says of segments that it joined (PACKET_VNET_HDR, packet(7)).
+        mutating func join(_ header: virtio_net_hdr) {
+            switch Int32(header.gso_type) & ~VIRTIO_NET_HDR_GSO_ECN {
+            case VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6: joined = .segments
+            case VIRTIO_NET_HDR_GSO_UDP_L4: joined = .datagrams
+            default: return
+            }
+            pieceSize = header.gso_size
         }
 
         /// Puts the VLAN tag back between the addresses and the EtherType, where it was on the wire.

@@ -10,8 +10,9 @@ final class MessageSource: InterfaceSource {
     private static let most = 64
     /// The longest packet that an interface hands over: an IP packet of 64 KiB behind its link header.
     private static let bytes = 65_536 + 64
-    /// Room before each packet, for a VLAN tag.
+    /// Room before each packet, for its header and a VLAN tag.
     private static let headroom = 16
+    private static let headerBytes = MemoryLayout<virtio_net_hdr>.size
     private static let controlBytes = 128
 
     private let memory: UnsafeMutableRawPointer
@@ -23,7 +24,8 @@ final class MessageSource: InterfaceSource {
     /// Frames that were read and not supplied yet.
     private var at = 0
     private var end = 0
-    private var idleCount = 0
+    /// What the kernel puts before each packet: a header that tells what was joined to it.
+    private var before = 0
 
     override init(_ interface: Interface, _ options: Options, clock: LiveClock) throws(InterfaceError) {
         let most = MessageSource.most
@@ -36,10 +38,18 @@ final class MessageSource: InterfaceSource {
         frames = .allocate(capacity: most)
         for k in 0..<most {
             addresses[k] = sockaddr_ll()
-            vectors[k] = iovec(iov_base: memory + k * stride + MessageSource.headroom, iov_len: MessageSource.bytes)
             messages[k] = clinux_message()
         }
         try super.init(interface, options, clock: clock)
+        if socket.set(PACKET_VNET_HDR, Int32(1)) {
+            before = MessageSource.headerBytes
+        } else {
+            longest = UInt32(interface.mtu + LiveSource.linkBytes)
+        }
+        for k in 0..<most {
+            let start = memory + k * stride + MessageSource.headroom
+            vectors[k] = iovec(iov_base: start - before, iov_len: before + MessageSource.bytes)
+        }
         try socket.require(PACKET_AUXDATA, Int32(1), "read its packets")
         _ = socket.set(SO_TIMESTAMPNS, Int32(1), level: SOL_SOCKET)
         // What a burst of a few milliseconds brings; without the right to more, what the system allows.
@@ -102,8 +112,9 @@ final class MessageSource: InterfaceSource {
     }
 
     private func checkOutage(_ error: Int32) {
-        // The error of an interface that went down is told by the call itself, once.
-        if error != EAGAIN && error != EINTR { noteOutage(error) }
+        // The error of an interface that went down is told by the call itself, once. A packet joined of what the header has no
+        // word for, such as SCTP, is lost with its call.
+        if error == EINVAL, before > 0 { noteLoss() } else if error != EAGAIN && error != EINTR { noteOutage(error) }
         checkOutage()
     }
 
@@ -131,9 +142,10 @@ final class MessageSource: InterfaceSource {
             at += step
             rest -= step
         }
-        let length = min(Int(messages[k].length), MessageSource.bytes)
-        return Frame(
-            data: vectors[k].iov_base,
+        let length = max(0, min(Int(messages[k].length) - before, MessageSource.bytes))
+        let start = vectors[k].iov_base!
+        var frame = Frame(
+            data: start + before,
             length: UInt32(length),
             wireLength: max(auxiliary.tp_len, UInt32(length)),
             stamp: Int64(stamp.tv_sec) &* 1_000_000_000 &+ Int64(stamp.tv_nsec),
@@ -141,5 +153,7 @@ final class MessageSource: InterfaceSource {
             tpid: auxiliary.tp_vlan_tpid,
             tci: auxiliary.tp_vlan_tci
         )
+        if before > 0 { frame.join(start.loadUnaligned(as: virtio_net_hdr.self)) }
+        return frame
     }
 }

@@ -17,14 +17,14 @@ final class PcapSender: LiveSender {
         handle = try PcapHandle(sendingOn: name)
         let interface = try? Interface(name)
         index = interface?.index
-        super.init(handle.linkType, mtu: interface?.mtu ?? PcapHandle.longest)
+        super.init(handle.linkType, mtu: interface?.mtu ?? PcapHandle.longest, takesHeaders: false)
     }
 
     override func send(_ count: Int, _ refused: (Int, SendFault) -> Void) {
         for k in 0..<count {
             // libpcap says what went wrong in words alone; the number of the system call before them stays.
             errno = 0
-            if pcap_inject(handle.pointer, vectors[k].iov_base, vectors[k].iov_len) >= 0 { continue }
+            if pcap_inject(handle.pointer, vectors[2 * k + 1].iov_base, vectors[2 * k + 1].iov_len) >= 0 { continue }
             switch errno {
             case EAGAIN, ENOBUFS: refused(k, .queueFull)
             case EMSGSIZE, EINVAL: refused(k, .tooLong)

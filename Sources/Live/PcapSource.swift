@@ -41,7 +41,8 @@ final class PcapSource: LiveSource {
         let handle = try PcapHandle(name, options, isPrompt: isPrompt)
         (self.name, self.options, self.isPrompt, self.handle) = (name, options, isPrompt, handle)
         descriptor = handle.descriptor
-        index = (try? Interface(name))?.index
+        let interface = try? Interface(name)
+        index = interface?.index
         arrivals = .allocate(capacity: 1)
         let stride = PcapHandle.longest + PcapSource.alignment
         arrivals.initialize(
@@ -52,6 +53,7 @@ final class PcapSource: LiveSource {
             )
         )
         super.init(handle.linkType, clock: clock)
+        if let interface { longest = UInt32(interface.mtu + LiveSource.linkBytes) }
         clock.watch(descriptor)
     }
 

@@ -3,8 +3,8 @@
 
 import Dataplane
 
-/// Makes of a TCP segment or UDP datagram, as a host hands it to its network card, what the card would send: segments no longer than
-/// the link takes, each with its checksums.
+/// Makes of what a host hands to its network card, or was joined, what a card would send: segments and datagrams as they were before,
+/// but no longer than the link takes, each with its checksums.
 final class SegmentCutter {
     private let mtu: Int
     private var memory: UnsafeMutableRawBufferPointer
@@ -18,15 +18,22 @@ final class SegmentCutter {
 
     deinit { memory.deallocate() }
 
-    /// The frames that a packet is sent as, valid until the next call; nil if it is too long and cannot be cut.
+    /// The frames that a packet is sent as, valid until the next call; nil if it is too long and no segments.
     func cut(_ p: Packet) -> [UnsafeMutableRawBufferPointer]? {
         pieces.removeAll(keepingCapacity: true)
         guard Headers.locate(p) == .ip, p.hasTransport, !p.isFragment else { return whole(p, isSummed: false) }
         let (l3, l4, payload) = (Int(p.l3), Int(p.l4), Int(p.payload))
         let end = min(l3 + Int(p.ipLength), Int(p.length))
-        let room = mtu - (payload - l3)
-        if end - l3 <= mtu { return whole(p, isSummed: true) }
-        guard p.ipProtocol == IPProtocol.tcp, room > 0, payload <= end else { return nil }
+        let size = Frames.segmentSize(p)
+        if end - l3 <= mtu, size == 0 || end - payload <= size { return whole(p, isSummed: true) }
+        let most = mtu - (payload - l3)
+        let isTCP = p.ipProtocol == IPProtocol.tcp
+        // What is one datagram stays one; nobody else knows where it would have to be cut.
+        guard isTCP && p.joined != .fragments || size > 0 && size <= most, most > 0, payload <= end, Frames.isBare(p)
+        else {
+            return nil
+        }
+        let room = size > 0 ? min(size, most) : most
         let count = (end - payload + room - 1) / room
         reserve(count * (payload + room))
         var at = 0
@@ -34,24 +41,38 @@ final class SegmentCutter {
             let from = payload + k * room
             let size = min(room, end - from)
             let frame = UnsafeMutableRawBufferPointer(rebasing: memory[at..<at + payload + size])
-            frame.baseAddress!.copyMemory(from: p.data, byteCount: payload)
-            (frame.baseAddress! + payload).copyMemory(from: p.data + from, byteCount: size)
             let start = frame.baseAddress!
-            Frames.setLengths(start, l3: l3, l4: l4, version: p.ipVersion, end: payload + size, number: k)
-            let sequence = start + l4 + 4
-            let first = UInt32(bigEndian: sequence.loadUnaligned(as: UInt32.self))
-            sequence.storeBytes(of: (first &+ UInt32(k * room)).bigEndian, as: UInt32.self)
-            // CWR belongs to the first, FIN and PSH to the last (RFC 3168 section 6.1.2, and what cards do).
-            let flags = start + l4 + 13
-            var value = flags.load(as: UInt8.self)
-            if k > 0 { value &= ~0x80 }
-            if k < count - 1 { value &= ~0x09 }
-            flags.storeBytes(of: value, as: UInt8.self)
+            start.copyMemory(from: p.data, byteCount: payload)
+            (start + payload).copyMemory(from: p.data + from, byteCount: size)
+            Frames.setLengths(start, p, end: payload + size)
+            if p.ipVersion == 4 {
+                let id = start + l3 + 4
+                let first = UInt16(bigEndian: id.loadUnaligned(as: UInt16.self))
+                id.storeBytes(of: (first &+ UInt16(truncatingIfNeeded: k)).bigEndian, as: UInt16.self)
+                Frames.sumHeader(start + l3, l4 - l3)
+            }
+            if isTCP {
+                number(start + l4, offset: k * room, isFirst: k == 0, isLast: k == count - 1)
+            } else {
+                let length = UInt16(truncatingIfNeeded: payload + size - l4)
+                (start + l4 + 4).storeBytes(of: length.bigEndian, as: UInt16.self)
+            }
             Frames.sum(start, p, end: payload + size)
             pieces.append(frame)
             at += payload + size
         }
         return pieces
+    }
+
+    /// Sets in a segment's header what is its own.
+    private func number(_ tcp: UnsafeMutableRawPointer, offset: Int, isFirst: Bool, isLast: Bool) {
+        let first = UInt32(bigEndian: (tcp + 4).loadUnaligned(as: UInt32.self))
+        (tcp + 4).storeBytes(of: (first &+ UInt32(offset)).bigEndian, as: UInt32.self)
+        // CWR belongs to the first, FIN and PSH to the last (RFC 3168 section 6.1.2, and what cards do).
+        var flags = (tcp + 13).load(as: UInt8.self)
+        if !isFirst { flags &= ~0x80 }
+        if !isLast { flags &= ~0x09 }
+        (tcp + 13).storeBytes(of: flags, as: UInt8.self)
     }
 
     /// The packet itself, with its checksum if that is missing; nil if it is too long.
@@ -71,45 +92,5 @@ final class SegmentCutter {
         if memory.count >= count { return }
         memory.deallocate()
         memory = .allocate(byteCount: 2 * count, alignment: 64)
-    }
-}
-
-/// What changes in the headers of a frame that is cut.
-private enum Frames {
-    /// Sets the lengths in the IP header, and for IPv4 a number of its own.
-    static func setLengths(_ start: UnsafeMutableRawPointer, l3: Int, l4: Int, version: UInt8, end: Int, number: Int) {
-        if version == 4 {
-            let ip = start + l3
-            (ip + 2).storeBytes(of: UInt16(truncatingIfNeeded: end - l3).bigEndian, as: UInt16.self)
-            let id = UInt16(bigEndian: (ip + 4).loadUnaligned(as: UInt16.self)) &+ UInt16(truncatingIfNeeded: number)
-            (ip + 4).storeBytes(of: id.bigEndian, as: UInt16.self)
-            (ip + 10).storeBytes(of: 0, as: UInt16.self)
-            let sum = Checksum.field(Checksum.sum(ip, l4 - l3))
-            (ip + 10).storeBytes(of: sum, as: UInt16.self)
-        } else {
-            let size = end - l3 - 40
-            (start + l3 + 4).storeBytes(of: UInt16(truncatingIfNeeded: size).bigEndian, as: UInt16.self)
-        }
-    }
-
-    /// Fills in the transport checksum.
-    static func sum(_ start: UnsafeMutableRawPointer, _ p: Packet, end: Int) {
-        let (l3, l4) = (Int(p.l3), Int(p.l4))
-        let field: Int
-        switch p.ipProtocol {
-        case IPProtocol.tcp: field = 16
-        case IPProtocol.udp: field = 6
-        default: return
-        }
-        let place = start + l4 + field
-        place.storeBytes(of: 0, as: UInt16.self)
-        let (at, size) = p.ipVersion == 4 ? (12, 8) : (8, 32)
-        let sum =
-            Checksum.pseudoHeader(addresses: start + l3 + at, size, proto: p.ipProtocol, length: end - l4)
-            &+ Checksum.sum(start + l4, end - l4)
-        var value = Checksum.field(sum)
-        // RFC 768: 0 would say that there is none.
-        if value == 0, p.ipProtocol == IPProtocol.udp { value = 0xffff }
-        place.storeBytes(of: value, as: UInt16.self)
     }
 }

@@ -21,6 +21,8 @@ public struct RunReport: Sendable {
     public var warnings: [String]
     /// The user ended the run before the end of its input.
     public var wasInterrupted = false
+    /// How many seconds a run on interfaces took, which has no other end than that; nil for one on captures.
+    public var liveSeconds: Double?
     /// How several threads ran the graph, as a sentence without its full stop; nil for a run on one.
     public var threads: String?
     /// What crossed between them, by ring.
@@ -99,7 +101,11 @@ public struct RunReport: Sendable {
             out += "\n\(threads).\n"
             out += rings(isGrouped: width != nil).text(width: most)
         }
-        if wasInterrupted { out += "\nInterrupted: this is counted of the packets before.\n" }
+        if let liveSeconds, wasInterrupted {
+            out += "\nEnded by a signal after \(fixed(liveSeconds, 1)) s.\n"
+        } else if wasInterrupted {
+            out += "\nInterrupted: this is counted of the packets before.\n"
+        }
         return out
     }
 

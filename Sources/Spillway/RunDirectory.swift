@@ -136,7 +136,7 @@ public struct RunDirectory {
                                         }
                                     )
                                 ),
-                            ] + (wire.isMerged ? [("merged", true)] : [])
+                            ] + (wire.isMerged ? [("merged", true)] : []) + RunDirectory.interface(of: wire)
                         )
                     }
                 )
@@ -180,6 +180,14 @@ public struct RunDirectory {
             ("machine", .object(RunDirectory.machine())),
             ("ended", .string(RunDirectory.now())),
         ])
+    }
+
+    /// The interface of a wire, as the user named it, and how it is read.
+    private static func interface(of wire: WireArgument) -> [(String, JSON)] {
+        guard let name = wire.interface else { return [] }
+        return [("interface", .string("\(wire.access.rawValue):\(name)"))]
+            + (wire.isPromiscuous ? [("promiscuous", true)] : [])
+            + (wire.direction.map { [("direction", .string($0.rawValue))] } ?? [])
     }
 
     /// The machine, for the manifest only: nothing else may depend on it.

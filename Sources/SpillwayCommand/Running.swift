@@ -64,12 +64,14 @@ struct Run: ParsableCommand {
             let directory = try runDir.map {
                 try RunDirectory($0, inputs: inputs, overwrites: overwrite, owner: user)
             }
+            let isLive = wires.contains { $0.interface != nil }
             let watch = try watching.open(
-                isLive: wires.contains { $0.interface != nil },
+                isLive: isLive,
                 hasThreads: self.executors.areSeveral
             )
             defer { watch?.close() }
             let progress = Progress("running \(graph.name)")
+            let began = ContinuousClock.now
             let outcome = try GraphRun.run(
                 graph,
                 wires: wires,
@@ -91,6 +93,7 @@ struct Run: ParsableCommand {
             let wasInterrupted = stopAsked()
             var report = outcome.report
             report.wasInterrupted = wasInterrupted
+            if isLive { report.liveSeconds = (ContinuousClock.now - began) / .seconds(1) }
             report.columns = chosen
             let terminal = Terminal(outcome.usedStandardOutput ? 2 : 1)
             let text = format == .json ? report.json.text : report.text(width: terminal.width)
@@ -108,7 +111,6 @@ struct Run: ParsableCommand {
             content.wasInterrupted = wasInterrupted
             try directory?.write(content, shouldStop: stopAsked)
             // A run on interfaces has no other end.
-            let isLive = wires.contains { $0.interface != nil }
             if !isLive { noteInterrupt(wasInterrupted) }
             try conclude(outcome.input, report.imbalances)
             if !isLive { try endIfInterrupted(wasInterrupted) }

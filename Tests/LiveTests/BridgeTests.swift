@@ -7,7 +7,8 @@ import Testing
 
 /// Graphs between interfaces, with the kernel's own TCP on both sides.
 @Suite(.enabled(if: Lab.isPossible), .serialized) struct BridgeTests {
-    private static let bridge = """
+    /// Two wires, each of which sends what the other receives.
+    static let bridge = """
         graph: bridge
         elements:
           left:  {type: Wire}
@@ -110,6 +111,7 @@ import Testing
         #expect(try lab.text("during").contains("100% packet loss"))
         #expect(try lab.text("gone").contains("100% packet loss"))
         #expect(try lab.text("out").contains("down "))
+        #expect(try lab.text("out").contains(/\nEnded by a signal after \d+\.\d s\.\n/))
         #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 2 times\n"))
         #expect(try lab.text("status") == "0\n")
     }

@@ -86,6 +86,8 @@ final class Lab {
     func run(_ commands: String) throws -> String {
         let prelude = """
             set -e
+            # What runs beside a command that fails would be waited for.
+            trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
             A=\(names[0]) B=\(names[1]) M=\(names[2]) GRAPHS=\(root.appending(path: "graphs").path())
             a() { ip netns exec $A "$@"; }
             b() { ip netns exec $B "$@"; }

@@ -75,7 +75,7 @@ import Testing
         )
         func seed(_ run: String) throws -> UInt64? {
             let manifest = try lab.text("\(run)/manifest.json")
-            #expect(manifest.contains("\"interrupted\": true"))
+            #expect(manifest.contains("\"interrupted\": true") && manifest.contains("\"interface\": \"if:m0\""))
             return UInt64(try #require(manifest.firstMatch(of: /"seed": (\d+)/)).1)
         }
         #expect(try seed("asked") == 7)

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+
+// Headers before Linux 6.2 do not have it.
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
 
 /// Asks the processor to fetch the cache line at `address`, for reading.
 static inline __attribute__((always_inline)) void clinux_prefetch(const void *_Nonnull address) {

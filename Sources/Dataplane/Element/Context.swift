@@ -236,7 +236,7 @@ public struct Context {
         child.made = node.numberOfChild(of: parent)
         child.flow = parent.flow
         child.linkType = parent.linkType
-        child.interface = parent.interface
+        child.item.pointee.origin = parent.interface
         child.hops = parent.hops
         if parent.isTurnKept {
             child.flags.insert(.turnKept)

@@ -58,11 +58,29 @@ public struct ItemFlags: OptionSet, Sendable, BitwiseCopyable {
     @inlinable @inline(__always) public static var unread: ItemFlags { ItemFlags(rawValue: 1 << 13) }
     /// The bytes are the source's, which takes them back once everything that the packet set in motion has come to rest.
     @inlinable @inline(__always) public static var lent: ItemFlags { ItemFlags(rawValue: 1 << 14) }
-    /// The sender of the packet left its transport checksum to the network card, which has not filled it in.
+    /// The sender of the packet left its transport checksum to the network card, which has not filled it in: it counts as right,
+    /// whatever stands there. It is computed where the packet leaves on an interface, of the bytes as they are then, so nobody
+    /// who changes them has to keep it up.
     @inlinable @inline(__always) public static var unsummed: ItemFlags { ItemFlags(rawValue: 1 << 15) }
     /// The item's turn is kept in the pool's table: an element had held it, or one it was made from, or it came in at another
     /// functional time than its stamp.
     @inlinable @inline(__always) public static var turnKept: ItemFlags { ItemFlags(rawValue: 1 << 12) }
+}
+
+/// What was joined to a packet on its way here, by a network card, the kernel or an element: it leaves on an interface as that
+/// again, in pieces of ``Item/pieceSize``.
+@frozen
+public enum Joined: UInt8, Sendable, BitwiseCopyable {
+    /// Nothing, as far as is known.
+    case nothing
+    /// TCP segments; their size is that of their payload, of which the last may have less.
+    case segments
+    /// UDP datagrams of one size of payload, of which the last may have less.
+    case datagrams
+    /// IP fragments; their size is that of the longest, with its IP header.
+    case fragments
+    /// Something: it is longer than what the interface receives at one time. Nobody said what, and of which size.
+    case unknown
 }
 
 /// When an item is handled: items of one turn are those set in motion by one packet, or by a timer after it.
@@ -121,15 +139,17 @@ public struct Item: BitwiseCopyable {
     public var flags: ItemFlags
     /// LINKTYPE_ value of the outermost header.
     public var linkType: UInt16
-    /// The capture interface the packet came from, numbered per wire.
-    public var interface: UInt16
+    /// ``interface``, or ``pieceSize``: what was joined came from a network interface or from an element, which have no numbers.
+    @usableFromInline var origin: UInt16
     // The fields from here on are zero in a new item, and set with one store.
     /// The protocol number after IP and its extension headers.
     public var ipProtocol: UInt8
     /// 4 or 6 once the headers have been found, 0 before, ``noIP`` if there is no IP header.
     public var ipVersion: UInt8
     /// Number of back edges the item has crossed.
-    public var hops: UInt16
+    public var hops: UInt8
+    /// ``joined``.
+    @usableFromInline var joining: Joined
     /// Total length of the IP packet in bytes, including its header, as the header states it; 0 when unknown.
     public var ipLength: UInt32
 
@@ -162,9 +182,28 @@ public struct Item: BitwiseCopyable {
         self.linkType = linkType
         ipProtocol = 0
         ipVersion = 0
-        self.interface = interface
+        origin = interface
         hops = 0
+        joining = .nothing
         ipLength = 0
+    }
+
+    /// The capture interface the packet came from, numbered per wire; 0 for what was joined.
+    @inlinable @inline(__always)
+    public var interface: UInt16 { joining == .nothing ? origin : 0 }
+
+    /// What was joined to the packet; ``join(_:of:)`` sets it.
+    @inlinable @inline(__always)
+    public var joined: Joined { joining }
+
+    /// The size of what was joined to the packet, in bytes, as ``Joined`` says; 0 if nothing was.
+    @inlinable @inline(__always)
+    public var pieceSize: UInt16 { joining == .nothing ? 0 : origin }
+
+    /// Notes that the packet was joined from pieces of `size` bytes.
+    public mutating func join(_ joined: Joined, of size: UInt16) {
+        joining = joined
+        origin = size
     }
 
     /// Forgets where the headers are, after a change to bytes that determine it.

@@ -166,15 +166,15 @@ public struct Packet: BitwiseCopyable {
         get { item.pointee.layout }
         nonmutating set { item.pointee.layout = newValue }
     }
-    /// The capture interface it came from, numbered per wire.
-    @inlinable @inline(__always)
-    public var interface: UInt16 {
-        get { item.pointee.interface }
-        nonmutating set { item.pointee.interface = newValue }
-    }
+    /// The capture interface it came from, numbered per wire; 0 for what was joined.
+    @inlinable @inline(__always) public var interface: UInt16 { item.pointee.interface }
+    /// What was joined to it on its way here, in pieces of ``pieceSize``.
+    @inlinable @inline(__always) public var joined: Joined { item.pointee.joined }
+    /// The size of what was joined to it, in bytes, as ``Joined`` says; 0 if nothing was.
+    @inlinable @inline(__always) public var pieceSize: UInt16 { item.pointee.pieceSize }
     /// Number of back edges it has crossed.
     @inlinable @inline(__always)
-    public var hops: UInt16 {
+    public var hops: UInt8 {
         get { item.pointee.hops }
         nonmutating set { item.pointee.hops = newValue }
     }

@@ -33,7 +33,7 @@ public final class DirectRuntime {
     /// How functional time advances while no packet is ready.
     public var clock: any Clock = CaptureTime()
     /// The number of back edges an item may cross before it is dropped as `loop`.
-    public static let maximumHops: UInt16 = 64
+    public static let maximumHops: UInt8 = 64
     /// The number of rounds for which one packet or timer may keep items moving: after that, everything that would go round
     /// again is dropped as `loop`. A conversation between elements can be that long, but not endless.
     public static let maximumRounds = 1 << 20

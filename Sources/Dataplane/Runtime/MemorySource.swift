@@ -13,6 +13,8 @@ public final class MemorySource: PacketSource {
         public var time: Int64
         /// LINKTYPE_ value of its outermost header; 1 is Ethernet.
         public var linkType: UInt16
+        /// Its sender left its transport checksum to a network card; see ``ItemFlags/unsummed``.
+        public var isUnsummed = false
 
         public init(bytes: [UInt8], wireLength: Int, time: Int64, linkType: UInt16 = 1) {
             self.bytes = bytes
@@ -23,7 +25,17 @@ public final class MemorySource: PacketSource {
     }
 
     private let memory: UnsafeMutableRawPointer
-    private let frames: [(offset: Int, length: Int, wireLength: Int, stamp: Int64, time: Int64, linkType: UInt16)]
+    /// A packet in `memory`, and when it is supplied.
+    private struct Frame {
+        var offset: Int
+        var length: Int
+        var wireLength: Int
+        var stamp: Int64
+        var time: Int64
+        var linkType: UInt16
+        var flags: ItemFlags
+    }
+    private let frames: [Frame]
     private var next = 0
 
     /// The packets in the order in which they are supplied.
@@ -34,14 +46,24 @@ public final class MemorySource: PacketSource {
         )
         var offset = 0
         var clock = StampClock()
-        var list: [(offset: Int, length: Int, wireLength: Int, stamp: Int64, time: Int64, linkType: UInt16)] = []
+        var list: [Frame] = []
         for (number, packet) in packets.enumerated() {
             packet.bytes.withUnsafeBytes { bytes in
                 if let base = bytes.baseAddress { (memory + offset).copyMemory(from: base, byteCount: bytes.count) }
             }
             let time = clock.time(of: packet.time, next: number + 1 < packets.count ? packets[number + 1].time : nil)
             clock.advance(to: time, stamp: packet.time)
-            list.append((offset, packet.bytes.count, packet.wireLength, packet.time, time, packet.linkType))
+            list.append(
+                Frame(
+                    offset: offset,
+                    length: packet.bytes.count,
+                    wireLength: packet.wireLength,
+                    stamp: packet.time,
+                    time: time,
+                    linkType: packet.linkType,
+                    flags: packet.isUnsummed ? .unsummed : []
+                )
+            )
             offset += packet.bytes.count
         }
         self.memory = memory
@@ -72,6 +94,7 @@ public final class MemorySource: PacketSource {
                 linkType: packet.linkType,
                 interface: 0
             )
+            pool.items[Int(indices[count])].flags = packet.flags
             if packet.time != packet.stamp { pool.enter(indices[count], at: packet.time) }
             if packet.stamp < packet.time { counters.pointee.backwards += 1 }
             if packet.stamp > packet.time { counters.pointee.ahead += 1 }

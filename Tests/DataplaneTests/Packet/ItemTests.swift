@@ -34,4 +34,13 @@ import Testing
         }
         withUnsafeBytes(of: expected) { a in withUnsafeBytes(of: item) { b in #expect(a.elementsEqual(b)) } }
     }
+
+    /// What was joined has a size in place of a number.
+    @Test func whatWasJoinedKnowsItsPieces() {
+        let data = UnsafeMutableRawPointer(bitPattern: 64)!
+        var item = Item(data: data, length: 1, wireLength: 1, time: 0, sequence: 0, linkType: 1, interface: 7)
+        #expect(item.joined == .nothing && item.pieceSize == 0 && item.interface == 7)
+        item.join(.segments, of: 1448)
+        #expect(item.joined == .segments && item.pieceSize == 1448 && item.interface == 0)
+    }
 }

@@ -508,7 +508,6 @@ public final class NeighbourResolver: Element {
         }
         let q = context[j]
         q.linkType = LinkType.ethernet
-        q.interface = p.interface
         q.flow = .none
         let data = q.writableData
         data.copyMemory(from: p.data, byteCount: kept)

@@ -362,14 +362,17 @@ public final class IPDefragmenter: Element {
         }
         let q = context[j]
         q.linkType = head.linkType
-        q.interface = head.interface
         let data = q.writableData
         data.copyMemory(from: head.data, byteCount: first.headersEnd)
         let items = context.items
+        var longest: UInt32 = 0
         held.pieces(of: place) { node, from, to in
-            let source = Packet(items + Int(node.item)).data + Int(node.data) + (from - Int(node.start))
+            let fragment = Packet(items + Int(node.item))
+            longest = max(longest, fragment.ipLength)
+            let source = fragment.data + Int(node.data) + (from - Int(node.start))
             (data + first.headersEnd + from).copyMemory(from: source, byteCount: to - from)
         }
+        q.item.pointee.join(.fragments, of: UInt16(truncatingIfNeeded: longest))
         work.copied += first.headersEnd + total
         let l3 = Int(head.l3)
         let bytes = UnsafeMutableRawBufferPointer(start: data + l3, count: first.headersEnd + total - l3)

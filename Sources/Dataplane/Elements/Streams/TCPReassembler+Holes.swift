@@ -241,7 +241,8 @@ extension TCPReassembler {
         node.ending = .none
         if TCPView(known: context[node.item]).flags.isFIN {
             context.own(node.item)
-            MutableTCPView(known: context[node.item]).removeFIN()
+            let p = context[node.item]
+            MutableTCPView(known: p).removeFIN(isSummed: !p.flags.contains(.unsummed))
         }
     }
 

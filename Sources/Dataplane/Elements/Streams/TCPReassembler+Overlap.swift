@@ -99,6 +99,12 @@ extension TCPReassembler {
         context.own(target.item)
         let p = context[target.item]
         let place = p.writableData + Int(p.payload) + Int(from)
+        work.copied += count
+        // What is not filled in does not change.
+        if p.flags.contains(.unsummed) {
+            place.copyMemory(from: new, byteCount: count)
+            return true
+        }
         // The checksum stays as right, or wrong, as it was (RFC 1624 section 3). It sums words from the header's beginning on.
         let isOdd = (Int(p.payload) + Int(from) - Int(p.l4)) & 1 == 1
         let (old, sum) = (Checksum.fold(Checksum.sum(place, count)), Checksum.fold(Checksum.sum(new, count)))
@@ -110,7 +116,6 @@ extension TCPReassembler {
             isOdd ? sum.byteSwapped : sum
         )
         tcp.checksum = field.bigEndian
-        work.copied += count
         return true
     }
 

@@ -15,7 +15,7 @@ public final class Wire: Element {
             case .noItems: "it came when no item of the pool was free"
             case .queueFull:
                 "it could not be sent since the interface's queue was full, and stayed so for a millisecond"
-            case .tooLong: "it could not be sent since it is longer than the interface takes, and no TCP segment"
+            case .tooLong: "it could not be sent since it is longer than the interface takes, and must not be cut"
             case .truncated: "it could not be sent since only a part of it was captured"
             case .linkType: "it could not be sent since its outermost header is not that of the interface"
             case .down: "it could not be sent since the interface was down or gone"

@@ -253,11 +253,11 @@ extension MutableView<TCPView> {
         base.storeBytes(of: Checksum.field(Checksum.sum(base, count) &+ pseudo), toByteOffset: 16, as: UInt16.self)
     }
 
-    /// Removes the FIN flag; the checksum stays as right as it was.
-    func removeFIN() {
+    /// Removes the FIN flag; a checksum that is filled in stays as right as it was.
+    func removeFIN(isSummed: Bool) {
         let old = view.base.be16(12)
         base.put(old & ~UInt16(TCPFlags.fin.rawValue), 12)
-        updateChecksum(old, old & ~UInt16(TCPFlags.fin.rawValue))
+        if isSummed { updateChecksum(old, old & ~UInt16(TCPFlags.fin.rawValue)) }
     }
 
     /// Updates the checksum for a changed 16-bit word that it covers, for example a port (RFC 1624).
