@@ -37,10 +37,11 @@ test: ## Installs what is missing, builds, and runs all tests.
 	@swift test --skip-build
 	@SEED=1 scripts/fuzz.sh 20000
 
-soak: ## Tests for longer: 1,000 random graphs, a release build, what attacks cost, and more fuzzing.
+soak: ## Tests for longer: 1,000 random graphs, half an hour on interfaces, a release build, what attacks cost, and more fuzzing.
 	@scripts/setup.sh test
 	@swift build --build-tests
 	@SPILLWAY_RANDOM_GRAPHS=0-999 swift test --skip-build --filter randomLoopsAndTimersDoTheSame
+	@SPILLWAY_SOAK=10 swift test --skip-build --filter LongTests
 	@scripts/release-tests.sh
 	@scripts/fuzz.sh $(RUNS)
 

@@ -14,7 +14,7 @@ struct Benchmarks: ParsableCommand {
             several rounds; start-up, measured with an empty capture, is taken off. With --instructions: instructions and \
             calls that valgrind counts, as the difference of two lengths of capture. BENCHMARKS.md says more.
             """,
-        subcommands: [Measure.self, Work.self],
+        subcommands: [Measure.self, Work.self, MakeCapture.self],
         defaultSubcommand: Measure.self
     )
 }
@@ -132,6 +132,28 @@ struct Work: ParsableCommand {
         guard let workload = Workload.named(name) else { throw ValidationError("there is no workload '\(name)'") }
         try workload.run(capture)
     }
+}
+
+struct MakeCapture: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "capture",
+        abstract: "Writes the synthetic capture to a file."
+    )
+
+    @Option(help: "Its packets.")
+    var packets = 2_000_000
+
+    @Option(help: "Its flows.")
+    var flows = 10_000
+
+    @Argument(help: "The file.")
+    var file: String
+
+    func validate() throws {
+        guard packets > 0, flows > 0 else { throw ValidationError("--packets and --flows must be positive") }
+    }
+
+    func run() throws { try SyntheticCapture(packets: packets, flows: flows).write(to: file) }
 }
 
 extension SyntheticCapture.Frames: ExpressibleByArgument {}

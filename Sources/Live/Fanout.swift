@@ -16,6 +16,9 @@ public final class Fanout {
     /// The group's number, once its first socket has joined.
     private var number: UInt16?
 
+    /// - Parameters:
+    ///   - divides: what stays together.
+    ///   - seed: of the choice by hosts.
     public init(by divides: Divides, seed: UInt64) {
         self.divides = divides
         self.seed = seed

@@ -19,7 +19,7 @@ public class LiveSource: PacketSource {
     }
 
     /// How a source reads.
-    public struct Options: Equatable {
+    public struct Options {
         /// Which packets are read.
         public var direction = Direction.both
         /// Receives packets for other stations too.
@@ -27,10 +27,6 @@ public class LiveSource: PacketSource {
         /// The group of sockets among which the packets are divided; nil for all of them.
         public var fanout: Fanout?
         public init() {}
-
-        public static func == (a: Options, b: Options) -> Bool {
-            a.direction == b.direction && a.isPromiscuous == b.isPromiscuous && a.fanout === b.fanout
-        }
     }
 
     /// The most bytes before IP: an Ethernet header with two VLAN tags.

@@ -40,7 +40,7 @@ import Testing
         ("Element", ["Packet", "Records", "Text", "Protocols", "Core"]),
         ("Elements", ["Packet", "Records", "Text", "Flow", "Protocols", "Core", "Element"]),
         ("Runtime", ["Packet", "Records", "Core", "Element", "Elements"]),
-        ("Executors", ["Packet", "Records", "Core", "Element", "Elements", "Runtime"]),
+        ("Executors", ["Packet", "Records", "Flow", "Core", "Element", "Elements", "Runtime"]),
     ]
 
     @Test func importsFollowTheArrows() throws {

@@ -66,6 +66,7 @@ public struct NoConfig: ElementConfig {
 extension ElementType {
     /// The name in graph files: the name of the Swift type.
     public static var name: String { String(describing: Self.self) }
+    /// By item or by flow where it depends on no more than that.
     public static var divides: Divides {
         switch depends {
         case .item: .items

@@ -193,8 +193,9 @@ public final class SplitRuntime {
 
     /// What crossed from one thread to another.
     public struct Crossing: Sendable {
-        /// The stages that it led from and to: `nic` and `host`, or `share 1` and others and `rest`.
+        /// The stage that it led from: `nic` or `host`, or `share 1` and so on.
         public var from: String
+        /// The stage that it led to: `host` or `nic`, or `rest`.
         public var to: String
         /// The room of the ring, in items.
         public var capacity: Int
@@ -238,6 +239,8 @@ private struct StageRun {
     let stage: Stage
     private(set) var isOver = false
     private var isFinished = false
+    /// The most batches of packets that come in before the other stages of the thread have their turn.
+    private static let batches = 16
 
     init(_ stage: Stage) { self.stage = stage }
 
@@ -258,7 +261,15 @@ private struct StageRun {
             isOver = true
             return .ended
         }
-        let step = stage.runtime.step()
+        var step = stage.runtime.step()
+        if stage.source == nil {
+            // Whatever else the thread looks after costs as much as a batch.
+            var more = StageRun.batches
+            while more > 1, step == .worked, !isBlocked {
+                step = stage.runtime.step()
+                more -= 1
+            }
+        }
         let done = done
         for ring in stage.rings { ring.publish(done: done) }
         guard step == .ended else { return step }

@@ -48,6 +48,7 @@ public final class Decapsulate: Element {
     public static let summary = "removes the outer headers of tunnels"
     public static let category = Category.checking
     public static let depends = Depends.item
+    /// Flows inside a tunnel have other ends than the tunnel.
     public static let divides = Divides.hosts
     public static func inputs(_ config: Config) -> [Input] {
         [

@@ -83,6 +83,7 @@ public final class IPDefragmenter: Element {
     public static let summary = "joins the fragments of IP packets"
     public static let category = Category.streams
     public static let depends = Depends.clock
+    /// Fragments have no ports.
     public static let divides = Divides.hosts
     public static func inputs(_: Config) -> [Input] { [Input("in", .only(.packet), reads: .payload, "any packets")] }
     public static func outputs(_: Config) -> [Output] { [Output("out", .sameAs(input: 0), "whole packets")] }
