@@ -15,6 +15,8 @@ public final class Fanout {
     private let seed: UInt64
     /// The group's number, once its first socket has joined.
     private var number: UInt16?
+    /// How it divides packets, and what it leaves out.
+    private var kind: Int32 = 0
 
     /// - Parameters:
     ///   - divides: what stays together.
@@ -24,16 +26,24 @@ public final class Fanout {
         self.seed = seed
     }
 
-    /// Adds a socket that is bound.
-    func add(_ socket: PacketSocket) throws(InterfaceError) {
-        let kind = divides == .hosts ? PACKET_FANOUT_CBPF : PACKET_FANOUT_HASH
+    /// A group sees what is sent, whatever its sockets say, unless it is told this (PACKET_FANOUT_FLAG_IGNORE_OUTGOING, since Linux 5.16).
+    private static let ignoresOutgoing: Int32 = 0x4000
+
+    /// Adds a socket that is bound. Where the kernel cannot leave out what is sent, the socket has to.
+    func add(_ socket: PacketSocket, ignoresOutgoing: Bool) throws(InterfaceError) {
         let what = "share its packets among threads"
         if let number {
             try socket.require(PACKET_FANOUT, UInt32(number) | UInt32(kind) << 16, what)
             return
         }
         // The kernel chooses a number that nobody else has.
-        try socket.require(PACKET_FANOUT, UInt32(kind | PACKET_FANOUT_FLAG_UNIQUEID) << 16, what)
+        let unique = PACKET_FANOUT_FLAG_UNIQUEID
+        kind = divides == .hosts ? PACKET_FANOUT_CBPF : PACKET_FANOUT_HASH
+        if ignoresOutgoing, socket.set(PACKET_FANOUT, UInt32(kind | Fanout.ignoresOutgoing | unique) << 16) {
+            kind |= Fanout.ignoresOutgoing
+        } else {
+            try socket.require(PACKET_FANOUT, UInt32(kind | unique) << 16, what)
+        }
         guard let made = socket.get(PACKET_FANOUT, UInt32.self) else {
             throw InterfaceError(socket.interface, system: errno, doing: what)
         }

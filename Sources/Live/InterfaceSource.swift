@@ -24,8 +24,8 @@ class InterfaceSource: LiveSource {
                     "its frames are of a kind that is not read here; 'tcpdump -i \(interface.name) -w - | spillway run' may do"
             )
         }
-        // On a loopback interface every packet that is sent also comes in.
-        skipsOutgoing = interface.isLoopback
+        // On a loopback interface every packet that is sent also comes in; and a group of sockets may be shown what is sent all the same.
+        skipsOutgoing = interface.isLoopback || options.direction == .in
         skipsIncoming = options.direction == .out
         socket = try PacketSocket(interface, receives: true)
         if options.direction == .in { try socket.require(PACKET_IGNORE_OUTGOING, Int32(1), "leave out what is sent") }

@@ -71,7 +71,7 @@ public class LiveSource: PacketSource {
             let source: InterfaceSource =
                 isPrompt
                 ? try MessageSource(interface, options, clock: clock) : try RingSource(interface, options, clock: clock)
-            try options.fanout?.add(source.socket)
+            try options.fanout?.add(source.socket, ignoresOutgoing: options.direction == .in)
             return source
         }
     }

@@ -113,7 +113,8 @@ import Testing
     private static func text(_ c: ElementCounts) -> String {
         let apart: Set<Dataplane.Operation> = [.copyBytes, .textBytes, .timer]
         let operations = c.operations.filter { !apart.contains($0.operation) }.map { "\($0.operation) \($0.count)" }
-        return "\(c.name) in=\(c.entered) made=\(c.made) out=\(c.left) used=\(c.used) held=\(c.held) \(c.drops.sorted { $0.reason < $1.reason }) "
+        let drops = c.drops.map { "\($0.reason) \($0.count)" }.sorted()
+        return "\(c.name) in=\(c.entered) made=\(c.made) out=\(c.left) used=\(c.used) held=\(c.held) \(drops) "
             + "\(operations.sorted()) \(c.handlers.filter { $0.name != "bytes" })"
     }
 
