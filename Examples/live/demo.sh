@@ -113,7 +113,7 @@ end INT
 python3 - flows.json << 'END' || { cat flows.json >&2; fail "the records are wrong"; }
 import json, sys
 flows = [json.loads(line) for line in open(sys.argv[1])]
-ping = [f for f in flows if f["proto"] == 1]
+ping = [f for f in flows if f["proto"] == "1"]
 http = [f for f in flows if f["proto"] == "tcp" and f["dport"] == 80]
 assert len(ping) == 1 and ping[0]["packets_fwd"] == ping[0]["packets_rev"] == 3, ping
 assert len(http) == 1 and http[0]["bytes_rev"] > 1000000 and "F" in http[0]["flags_fwd"], http
