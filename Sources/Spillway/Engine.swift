@@ -16,8 +16,8 @@ public enum Executors: Sendable {
 
     /// How a graph is cut for them; nil for one thread.
     ///
-    /// - Parameter sendsAlone: packets leave by interfaces.
-    func cut(_ spec: GraphSpec, sendsAlone: Bool) throws -> Cut? {
+    /// - Parameter sendsAlone: packets that are sent to this wire leave by an interface.
+    func cut(_ spec: GraphSpec, sendsAlone: (GraphSpec.Node) -> Bool) throws -> Cut? {
         do {
             switch self {
             case .one, .shared(1): return nil

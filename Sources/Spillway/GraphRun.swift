@@ -287,9 +287,12 @@ public enum GraphRun {
 
     /// Whether a graph sends on an interface: then no packet may wait for others.
     private static func sendsLive(_ spec: GraphSpec, _ wires: [WireArgument]) -> Bool {
-        spec.edges.contains { edge in
-            wires.contains { $0.name == spec.nodes[edge.to].name && $0.interface != nil && $0.write == nil }
-        }
+        spec.edges.contains { sends(to: spec.nodes[$0.to], wires) }
+    }
+
+    /// Whether packets that are sent to a wire leave by an interface.
+    private static func sends(to node: GraphSpec.Node, _ wires: [WireArgument]) -> Bool {
+        wires.contains { $0.name == node.name && $0.interface != nil && $0.write == nil }
     }
 
     /// Opens an interface, for what the graph does with it.
@@ -355,7 +358,7 @@ public enum GraphRun {
         var wires = wires
         if ownsOutput { for k in senders { wires[k].write = nil } }
         let isLive = wires.contains { $0.interface != nil }
-        let cut = try executors.cut(spec, sendsAlone: sendsLive(spec, wires))
+        let cut = try executors.cut(spec) { node in sends(to: node, wires) }
         let copies = cut?.copies ?? 1
         // Whoever can send packets must not know where flows are kept.
         let seed = options.seed ?? (isLive ? .random(in: .min ... .max) : 1)

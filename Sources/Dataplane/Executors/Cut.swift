@@ -69,12 +69,17 @@ extension Cut {
     /// Cuts before the first elements of which there must be one for all packets; before that, `threads` threads have elements of their
     /// own for their share of the packets. The first of them runs the rest, too.
     ///
-    /// - Parameter sendsAlone: each thread sends its packets itself, as on interfaces; if not, they are written in the order of
-    ///   their times by one.
-    public init(_ spec: GraphSpec, threads: Int, sendsAlone: Bool) throws(SplitError) {
+    /// - Parameter sendsAlone: on which wires each thread sends its packets itself, as on an interface; on others the first writes
+    ///   them in the order of their times.
+    public init(
+        _ spec: GraphSpec,
+        threads: Int,
+        sendsAlone: (GraphSpec.Node) -> Bool = { _ in false }
+    ) throws(SplitError) {
         var isRest = spec.nodes.indices.map { number in
             let node = spec.nodes[number]
-            return node.isWire ? !sendsAlone && spec.edges.contains { $0.to == number } : node.type.divides == .never
+            return node.isWire
+                ? !sendsAlone(node) && spec.edges.contains { $0.to == number } : node.type.divides == .never
         }
         var hasChanged = true
         while hasChanged {

@@ -54,7 +54,8 @@ public final class ShardSource: PacketSource {
         counters.pointee.first = min(counters.pointee.first, pool.now(indices[0]))
         counters.pointee.last = pool.now(indices[n &- 1])
         let own = divide(indices, n, pool.items)
-        pool.giveBack(indices + own, count: n &- own)
+        // Some may have memory of their own: those of a compressed capture that are larger than a slot.
+        for k in stride(from: n &- 1, through: own, by: -1) { pool.state.pointee.release(indices[k]) }
         counters.pointee.packets &+= UInt64(truncatingIfNeeded: own)
         counters.pointee.passed &+= UInt64(truncatingIfNeeded: n &- own)
         return own

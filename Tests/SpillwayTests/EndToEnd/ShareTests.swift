@@ -16,7 +16,7 @@ import Testing
         for (threads, ring, batch) in [(2, 1024, 64), (3, 64, 7)] {
             let what = "\(name), \(capture), \(threads) threads"
             let cut: Cut
-            do { cut = try Cut(spec, threads: threads, sendsAlone: false) } catch {
+            do { cut = try Cut(spec, threads: threads) } catch {
                 // Only a graph that begins with what cannot be divided.
                 let first = spec.edges.filter { spec.nodes[$0.from].isWire }.map { spec.nodes[$0.to].type.divides }
                 #expect(first.allSatisfy { $0 == .never }, "\(what): \(error)")
