@@ -24,7 +24,7 @@ let package = Package(
         // The layers, lowest first. Arrows point at what may be imported (Tests/BoundaryTests checks them).
         .target(name: "Dataplane", dependencies: ["CLinux"], plugins: ["CatalogPlugin"]),
         .target(name: "GraphFile", dependencies: ["Dataplane", "CYAML"]),
-        .target(name: "Capture", dependencies: ["Dataplane", "CPcap", "CZlib"]),
+        .target(name: "Capture", dependencies: ["Dataplane", "CLinux", "CPcap", "CZlib"]),
         .target(name: "Live", dependencies: ["Dataplane", "CLinux", "CPcap"]),
         .target(name: "Control"),
         .target(

@@ -83,6 +83,8 @@ public final class CaptureSource: PacketSource, CaptureInput {
 
     public override var failure: (any Error)? { trouble }
 
+    public override var shard: Shard? { didSet { state.pointee.shard = shard } }
+
     public override var linkTypes: [(linkType: UInt16, packets: UInt64)] { state.pointee.linkTypes.all }
 
     public override var nextTime: Int64 {
@@ -91,6 +93,8 @@ public final class CaptureSource: PacketSource, CaptureInput {
         state.pointee.limit = .min
         state.pointee.indices = noIndex
         state.pointee.count = 0
+        state.pointee.passed = 0
+        state.pointee.mostPassed = 0
         state.pointee.room = 1
         state.pointee.nextTime = .max
         advance(nil)
@@ -112,6 +116,8 @@ public final class CaptureSource: PacketSource, CaptureInput {
         state.pointee.pool = .passUnretained(pool)
         state.pointee.indices = indices
         state.pointee.count = 0
+        state.pointee.passed = 0
+        state.pointee.mostPassed = state.pointee.shard == nil ? 0 : max * state.pointee.shard!.count
         state.pointee.room = 0
         state.pointee.limit = limit
         state.pointee.sequence = sequence
@@ -127,14 +133,16 @@ public final class CaptureSource: PacketSource, CaptureInput {
             step *= 2
         }
         if state.pointee.nextTime != .max { known = state.pointee.nextTime }
-        let count = state.pointee.count
+        let (count, passed) = (state.pointee.count, state.pointee.passed)
         pool.giveBack(indices + count, count: state.pointee.room - count)
         guess = Swift.max(4, 2 * count)
         state.pointee.counters.packets &+= UInt64(count)
+        state.pointee.counters.others &+= UInt64(passed)
+        state.pointee.counters.passed = UInt64(passed)
         state.pointee.counters.backwards = state.pointee.clock.backwards
         state.pointee.counters.ahead = state.pointee.clock.ahead
         state.pointee.counters.pauses = state.pointee.clock.pauses
-        if count > 0 {
+        if count + passed > 0 {
             state.pointee.counters.first = min(state.pointee.counters.first, first)
             state.pointee.counters.last = state.pointee.clock.now
         }

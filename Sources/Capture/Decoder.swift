@@ -38,6 +38,12 @@ struct Reading {
     var limit = Int64.min
     /// The sequence number of the first packet in the batch.
     var sequence: UInt64 = 0
+    /// The packets to keep; nil for all. Others get a number, and let time pass.
+    var shard: Shard?
+    /// Packets of others among those of the batch.
+    var passed = 0
+    /// A batch ends after so many more packets than there is room for, whoever's they are.
+    var mostPassed = 0
     /// Whose items they are; nil if there is room for none.
     var pool: Unmanaged<Pool>?
 
@@ -56,6 +62,9 @@ struct Reading {
 
     /// The latest time a packet can have; the next value means that there is none.
     static let lastTime = Int64.max - 1
+
+    /// Whether the batch goes on.
+    var hasRoom: Bool { count < room && count &+ passed < room &+ mostPassed }
 
     /// Whether the stamp of the packet after one with this stamp must be known first.
     @inline(__always)
@@ -86,14 +95,19 @@ struct Reading {
                 length: captured,
                 wireLength: wire,
                 time: stamp,
-                sequence: sequence &+ UInt64(truncatingIfNeeded: count),
+                sequence: sequence &+ UInt64(truncatingIfNeeded: count &+ passed),
                 linkType: linkType,
                 interface: interface
             )
         )
+        counters.measure(captured: captured, wire: wire)
+        if let shard, !shard.holds(Packet(items + Int(indices[count]))) {
+            passed &+= 1
+            counters.otherBytes &+= UInt64(wire)
+            return true
+        }
         if now != stamp { pool?._withUnsafeGuaranteedRef { $0.enter(indices[count], at: now) } }
         counters.bytes &+= UInt64(wire)
-        counters.measure(captured: captured, wire: wire)
         count &+= 1
         return true
     }

@@ -25,6 +25,8 @@ public final class MergedSource: PacketSource, CaptureInput {
     /// The distinct link types that the captures announce before their first packets.
     public var announcedLinkTypes: [UInt16] { Set(sources.flatMap(\.announcedLinkTypes)).sorted() }
 
+    public override var shard: Shard? { didSet { for source in sources { source.shard = shard } } }
+
     public override var failure: (any Error)? { sources.lazy.compactMap(\.failure).first }
 
     public override var linkTypes: [(linkType: UInt16, packets: UInt64)] {
@@ -49,7 +51,8 @@ public final class MergedSource: PacketSource, CaptureInput {
         sequence: UInt64
     ) -> Int {
         var count = 0
-        while count < max {
+        var passed: UInt64 = 0
+        while count < max, passed < max {
             // The capture whose packet is next, and when another's is.
             var first = 0
             var time = Int64.max
@@ -70,12 +73,14 @@ public final class MergedSource: PacketSource, CaptureInput {
                 indices + count,
                 max: max - count,
                 before: min(limit, bound),
-                sequence: sequence &+ UInt64(count)
+                sequence: sequence &+ UInt64(count) &+ passed
             )
-            if n == 0 { break }
+            passed &+= sources[first].counters.pointee.passed
+            if n == 0, sources[first].counters.pointee.passed == 0 { break }
             count += n
         }
         counters.pointee = sources.reduce(into: Counters()) { $0.add($1.counters.pointee) }
+        counters.pointee.passed = passed
         return count
     }
 }

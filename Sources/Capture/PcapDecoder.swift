@@ -1,6 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Dataplane
 
 /// Decodes pcap files (draft-ietf-opsawg-pcap) of both byte orders and resolutions, and their older relatives.
@@ -81,15 +82,15 @@ final class PcapDecoder: Decoder {
     /// Decodes as long as nothing is unusual; the file must be plain. Sets ``Reading/nextTime`` when the batch is full.
     func decodeUsual(_ input: Input, into reading: inout Reading) {
         let interface = self.interface ?? nextInterface(&reading)
-        let before = reading.count
+        let before = reading.count + reading.passed
         decodePlain(input, &reading, interface)
-        reading.linkTypes.add(linkType, reading.count - before)
+        reading.linkTypes.add(linkType, reading.count + reading.passed - before)
     }
 
     func decode(_ input: Input, into reading: inout Reading) throws(CaptureError) -> Stop {
         let interface = self.interface ?? nextInterface(&reading)
-        let before = reading.count
-        defer { reading.linkTypes.add(linkType, reading.count - before) }
+        let before = reading.count + reading.passed
+        defer { reading.linkTypes.add(linkType, reading.count + reading.passed - before) }
         if isPlain { decodePlain(input, &reading, interface) }
         return try decodeAny(input, &reading, interface)
     }
@@ -98,6 +99,15 @@ final class PcapDecoder: Decoder {
     /// header after them in the window, not earlier than the last and before the limit.
     private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16) {
         if input.available < 16 { return }
+        if let shard = reading.shard {
+            decodePlain(input, &reading, interface, shard)
+        } else {
+            decodePlain(input, &reading, interface, nil)
+        }
+    }
+
+    @inline(__always)
+    private func decodePlain(_ input: Input, _ reading: inout Reading, _ interface: UInt16, _ shard: Shard?) {
         let items = reading.items
         // A stamp that may have to be confirmed by the next is unusual.
         // So is a packet that no network carries.
@@ -113,9 +123,12 @@ final class PcapDecoder: Decoder {
         let first = reading.indices + reading.count
         let last = reading.indices + reading.room
         var index = first
-        var sequence = reading.sequence &+ UInt64(truncatingIfNeeded: reading.count)
+        let firstSequence = reading.sequence &+ UInt64(truncatingIfNeeded: reading.count &+ reading.passed)
+        var sequence = firstSequence
+        let lastSequence = reading.sequence &+ UInt64(truncatingIfNeeded: reading.room &+ reading.mostPassed)
         var time = reading.clock.now
         var bytes: UInt64 = 0
+        var ownBytes: UInt64 = 0
         while true {
             let captured = data.loadUnaligned(fromByteOffset: -8, as: UInt32.self)
             let end = data + Int(captured)
@@ -124,14 +137,17 @@ final class PcapDecoder: Decoder {
             let fraction = Int64(data.loadUnaligned(fromByteOffset: -12, as: UInt32.self))
             let stamp = seconds &* 1_000_000_000 &+ fraction &* unit
             if stamp < time || stamp >= limit { break }
-            if index == last {
+            if index == last || shard != nil && sequence == lastSequence {
                 // The batch is full, and the next packet's time is known.
                 reading.nextTime = stamp
                 break
             }
+            // Files are read from one end to the other, but the processor does not look beyond a page.
+            clinux_prefetch(data + PcapDecoder.ahead)
             let wire = data.loadUnaligned(fromByteOffset: -4, as: UInt32.self)
             time = stamp
-            Packet(items + Int(index.pointee)).set(
+            let packet = Packet(items + Int(index.pointee))
+            packet.set(
                 data: data,
                 length: captured,
                 wireLength: wire,
@@ -141,19 +157,38 @@ final class PcapDecoder: Decoder {
             )
             bytes &+= UInt64(wire)
             sequence &+= 1
-            index += 1
+            if let shard {
+                // Which are its own is unpredictable, so no branch depends on it.
+                let isOwn: UInt64 = shard.holds(packet) ? 1 : 0
+                ownBytes &+= UInt64(wire) &* isOwn
+                index += Int(truncatingIfNeeded: isOwn)
+            } else {
+                index += 1
+            }
             data = end + 16
         }
         input.next = data - 16
-        let count = index - first
-        reading.count += count
+        let (count, own) = (Int(truncatingIfNeeded: sequence &- firstSequence), index - first)
+        reading.count += own
+        reading.passed += count - own
         if count > 0 { reading.clock.advance(to: time, stamp: time) }
-        reading.counters.bytes &+= bytes
+        reading.counters.bytes &+= shard == nil ? bytes : ownBytes
+        if shard != nil { reading.counters.otherBytes &+= bytes &- ownBytes }
         // One comparison for all: hardly a capture has packets that are not whole.
-        if bytes != UInt64(data - start - 16 * count) {
-            for index in UnsafeBufferPointer(start: first, count: count) {
-                reading.counters.measure(captured: items[Int(index)].length, wire: items[Int(index)].wireLength)
-            }
+        if bytes != UInt64(data - start - 16 * count) { measure(count, from: start, &reading.counters) }
+    }
+
+    /// How many bytes before it is read a packet is fetched.
+    private static let ahead = 1024
+
+    /// Counts the lengths of `count` packets.
+    @inline(never)
+    private func measure(_ count: Int, from start: UnsafeMutableRawPointer, _ counters: inout PacketSource.Counters) {
+        var data = start
+        for _ in 0..<count {
+            let captured = data.loadUnaligned(fromByteOffset: -8, as: UInt32.self)
+            counters.measure(captured: captured, wire: data.loadUnaligned(fromByteOffset: -4, as: UInt32.self))
+            data += Int(captured) + 16
         }
     }
 
@@ -164,7 +199,7 @@ final class PcapDecoder: Decoder {
         _ interface: UInt16
     ) throws(CaptureError) -> Stop {
         let wireOffset = 20 - capturedOffset
-        while reading.count < reading.room {
+        while reading.hasRoom {
             let next = input.next
             if input.available < headerBytes { return .needs(headerBytes, of: "record") }
             var captured = load(next, capturedOffset, swapped: isSwapped, as: UInt32.self)

@@ -94,15 +94,17 @@ final class PcapngDecoder: Decoder {
         let end = input.end
         // The interface of the last packet; its packets are counted when another follows.
         var current = -1
-        var firstOfCurrent = reading.count
+        var firstOfCurrent = reading.count + reading.passed
         var interface = Interface(linkType: 0, snapLength: 0, resolution: .microseconds, number: 0)
         var longest = CaptureLimit.packet
         defer {
             input.next = next
-            if current >= 0 { reading.linkTypes.add(interface.linkType, reading.count - firstOfCurrent) }
+            if current >= 0 {
+                reading.linkTypes.add(interface.linkType, reading.count + reading.passed - firstOfCurrent)
+            }
         }
 
-        while reading.count < reading.room {
+        while reading.hasRoom {
             let left = end - next
             if left < 4 { return .needs(4, of: "block") }
             let type = load(next, 0, swapped: swapped, as: UInt32.self)
@@ -134,9 +136,11 @@ final class PcapngDecoder: Decoder {
                         ahead: next - input.next
                     )
                 }
-                if current >= 0 { reading.linkTypes.add(interface.linkType, reading.count - firstOfCurrent) }
+                if current >= 0 {
+                    reading.linkTypes.add(interface.linkType, reading.count + reading.passed - firstOfCurrent)
+                }
                 current = id
-                firstOfCurrent = reading.count
+                firstOfCurrent = reading.count + reading.passed
                 interface = interfaces[id]
                 longest = CaptureLimit.packet(linkType: interface.linkType)
             }

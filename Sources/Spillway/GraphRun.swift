@@ -262,14 +262,8 @@ public enum GraphRun {
             } else if !wire.sources.isEmpty {
                 source = try CaptureSource(paths: wire.sources, shouldStop: shouldStop)
             }
-            if let whole = source, let share {
-                source = ShardSource(
-                    whole,
-                    number: share.number,
-                    of: share.count,
-                    by: share.divides,
-                    seed: share.seed
-                )
+            if let share {
+                source?.shard = Shard(number: share.number, of: share.count, by: share.divides, seed: share.seed)
             }
             if let number = numbers.first(where: { spec.nodes[$0].name == wire.name }) {
                 bindings[number] = WireBinding(source: source)
@@ -406,9 +400,9 @@ public enum GraphRun {
         var flushAt = clock.map { $0.now + flush } ?? .max
         var flushError: (any Error)?
         // Of a shared capture the first thread's progress stands for all.
-        let sources = bindings[0].values.compactMap(\.source).map { ($0 as? ShardSource)?.whole ?? $0 }
+        let sources = bindings[0].values.compactMap(\.source)
         try engine.run {
-            progress?(sources.reduce(0) { $0 + $1.packets }) { share(of: sources) }
+            progress?(sources.reduce(0) { $0 + $1.packets + $1.counters.pointee.others }) { share(of: sources) }
             if let clock {
                 if clock.now >= flushAt {
                     flushAt = clock.now + flush
@@ -465,8 +459,7 @@ public enum GraphRun {
 
     /// The distinct link types that captures announce before they are read.
     static func linkTypes(of bindings: [Int: WireBinding]) -> [UInt16] {
-        let sources = bindings.values.map { ($0.source as? ShardSource)?.whole ?? $0.source }
-        return Set(sources.compactMap { $0 as? any CaptureInput }.flatMap(\.announcedLinkTypes)).sorted()
+        Set(bindings.values.compactMap { $0.source as? any CaptureInput }.flatMap(\.announcedLinkTypes)).sorted()
     }
 }
 

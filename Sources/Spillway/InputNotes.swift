@@ -26,9 +26,11 @@ public struct InputNotes {
         for number in instance.bindings.keys.sorted() {
             let sources = InputNotes.sources(of: number, instances)
             guard let source = sources.first else { continue }
-            let counters = sources.reduce(into: PacketSource.Counters()) { $0.add($1.counters.pointee) }
+            var counters = sources.reduce(into: PacketSource.Counters()) { $0.add($1.counters.pointee) }
+            counters.packets += counters.others
+            counters.bytes += counters.otherBytes
             let wire = "wire '\(instance.spec.nodes[number].name)'"
-            warnings += (InputNotes.whole(source) as? any CaptureInput)?.warnings ?? []
+            warnings += (source as? any CaptureInput)?.warnings ?? []
             for (linkType, packets) in InputNotes.linkTypes(of: sources) where !LinkType.isSupported(linkType) {
                 warnings.append(
                     "\(wire): \(counted(packets, "packet")) of link type \(LinkType.name(linkType)) (\(linkType)), "
@@ -98,7 +100,7 @@ public struct InputNotes {
             failure = failure ?? source.failure
         }
         let spans = instance.bindings.sorted { $0.key < $1.key }.compactMap { number, binding in
-            InputNotes.whole(binding.source)?.span.map { (name: instance.spec.nodes[number].name, span: $0) }
+            binding.source?.span.map { (name: instance.spec.nodes[number].name, span: $0) }
         }
         if let early = spans.min(by: { $0.span.upperBound < $1.span.upperBound }),
             let late = spans.max(by: { $0.span.lowerBound < $1.span.lowerBound }),
@@ -116,12 +118,8 @@ public struct InputNotes {
     private static func sources(of wire: Int, _ instances: [Instance]) -> [PacketSource] {
         let sources = instances.compactMap { $0.bindings[wire]?.source }
         // Each of those that share a capture reads all of it.
-        if let whole = (sources.first as? ShardSource)?.whole { return [whole] }
-        return sources
+        return sources.first?.shard == nil ? sources : [sources[0]]
     }
-
-    /// All packets, of which a source may supply a share.
-    private static func whole(_ source: PacketSource?) -> PacketSource? { (source as? ShardSource)?.whole ?? source }
 
     private static func linkTypes(of sources: [PacketSource]) -> [(linkType: UInt16, packets: UInt64)] {
         var counts: [UInt16: UInt64] = [:]

@@ -31,14 +31,28 @@ final class FirstPackets: PacketSource {
         sequence: UInt64
     ) -> Int {
         let n = source.fill(pool, indices, max: min(max, left), before: limit - shift, sequence: sequence)
+        let last = n > 0 ? pool.now(indices[n - 1]) + shift : 0
         for k in 0..<n {
             let now = pool.now(indices[k])
             pool.items[Int(indices[k])].time += shift
             if pool.now(indices[k]) != now + shift { pool.enter(indices[k], at: now + shift) }
         }
         left -= n
-        counters.pointee.packets += UInt64(n)
-        return n
+        let own = shard == nil ? n : keepOwn(pool, indices, n)
+        counters.pointee.packets += UInt64(own)
+        counters.pointee.passed = UInt64(n - own)
+        if n > 0 { counters.pointee.last = last }
+        return own
+    }
+
+    /// Moves the packets of its share to the front.
+    private func keepOwn(_ pool: Pool, _ indices: UnsafeMutablePointer<Int32>, _ n: Int) -> Int {
+        let all = Array(UnsafeBufferPointer(start: indices, count: n))
+        let own = all.filter { shard!.holds(pool[$0]) }
+        let others = all.filter { !own.contains($0) }
+        for (k, i) in (own + others).enumerated() { indices[k] = i }
+        pool.giveBack(indices + own.count, count: others.count)
+        return own.count
     }
 
     override var failure: (any Error)? { source.failure }

@@ -1,6 +1,7 @@
 // Copyright 2026 the Spillway authors
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Synchronization
 
 /// Items on their way between two executors: one thread puts them in, another takes them out, in the order of their turns.
@@ -12,19 +13,31 @@ import Synchronization
 /// Ends of flows travel between the items. Beside them the sender tells how far it has come, so that the receiver knows which
 /// turns are complete, and which timers are due, while no items cross.
 final class Ring: @unchecked Sendable {
-    /// What one place of the ring holds.
-    struct Entry: BitwiseCopyable {
-        var item: Item
-        var turn: Turn
-        /// What a run on one thread does earlier has an earlier moment.
-        var moment: Moment
+    /// What one place of the ring holds, besides its item.
+    struct Mark: BitwiseCopyable {
         /// The output of the receiving ``RingHead`` by which the item leaves, or ``end(_:)``.
         var edge: Int32
         /// What came before was through when this came: the two are not merged, though they be of one turn.
         var isFirst: Bool
+        /// The item's turn and moment are not those of its arrival: they are in ``times``.
+        var isKept = false
 
         /// The mark of a flow's end.
         static func end(_ reason: FlowEnd) -> Int32 { -1 - Int32(reason.rawValue) }
+    }
+
+    /// When an item is handled.
+    struct Time: BitwiseCopyable {
+        var turn: Turn
+        /// What a run on one thread does earlier has an earlier moment.
+        var moment: Moment
+    }
+
+    /// An item on its way.
+    struct Entry: BitwiseCopyable {
+        var item: Item
+        var mark: Mark
+        var time: Time
     }
 
     /// When something happens: at which functional time, and then in which order, which is that of the packets. Timers have the
@@ -65,29 +78,39 @@ final class Ring: @unchecked Sendable {
     let to: String
     /// The most items that it holds.
     let capacity: Int
-    /// Place `k` is at `k & mask`.
+    /// Place `k` is at `k & mask` of the following.
     let mask: Int
-    let entries: UnsafeMutablePointer<Entry>
+    let items: UnsafeMutablePointer<Item>
+    let marks: UnsafeMutablePointer<Mark>
+    let times: UnsafeMutablePointer<Time>
     private let slots: ZeroedMemory<UInt8>
 
-    // Counters that one side writes and the other reads, each on a line of its own.
-    private let published = SharedCounter()
+    /// What the sender writes and the receiver reads.
+    private struct Sent: ~Copyable {
+        let published = Atomic(0)
+        let doneOrder = Atomic(0)
+        let doneTime = Atomic(Int.min)
+        let isEnded = Atomic(false)
+    }
+    private let sent = SharedLine(Sent())
+    /// How much the receiver took out: it writes that, and the sender reads it.
     private let consumed = SharedCounter()
-    private let doneOrder = SharedCounter()
-    private let doneTime = SharedCounter(Int.min)
-    private let endMark = SharedCounter()
     /// Rung when something was put in.
     private let bell: Doorbell
     /// That of the sender's thread.
     private let senderBell: Doorbell
 
     // The sender's own.
-    private var tail = 0
-    private var moment = UInt64.max
-    private var overflow: [Entry] = []
-    /// Items that found no room yet: the sender takes nothing more in until they have.
-    var isBlocked: Bool { !overflow.isEmpty }
-    private(set) var counts = Counts()
+    @exclusivity(unchecked) private var tail = 0
+    /// The last that it published, and that it read of the receiver.
+    @exclusivity(unchecked) private var published = 0
+    @exclusivity(unchecked) private var seen = 0
+    @exclusivity(unchecked) private var done = Moment(now: .min, order: 0)
+    @exclusivity(unchecked) private var moment = UInt64.max
+    /// Items that found no room, those from `firstWaiting` on: the sender takes nothing more in until they have.
+    @exclusivity(unchecked) private var overflow: [Entry] = []
+    @exclusivity(unchecked) private var firstWaiting = 0
+    @exclusivity(unchecked) private(set) var counts = Counts()
 
     /// What has crossed.
     struct Counts: Sendable {
@@ -101,7 +124,7 @@ final class Ring: @unchecked Sendable {
     }
 
     // The receiver's own.
-    private(set) var head = 0
+    @exclusivity(unchecked) private(set) var head = 0
 
     init(
         from: String,
@@ -117,60 +140,92 @@ final class Ring: @unchecked Sendable {
         self.senderBell = senderBell
         let places = 1 << (Int.bitWidth - max(0, capacity - 1).leadingZeroBitCount)
         mask = places - 1
-        entries = .allocate(capacity: places)
+        items = Ring.lines(places)
+        marks = Ring.lines(places)
+        times = Ring.lines(places)
         slots = try ZeroedMemory(places * Pool.slotBytes)
     }
 
+    /// Room for `count` values, from the beginning of a cache line on.
+    private static func lines<T: BitwiseCopyable>(_ count: Int) -> UnsafeMutablePointer<T> {
+        UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<T>.stride, alignment: SharedLine<Sent>.bytes)
+            .bindMemory(to: T.self, capacity: count)
+    }
+
     deinit {
-        for k in head..<tail where entries[k & mask].item.flags.contains(.large) {
-            entries[k & mask].item.data.deallocate()
+        for k in head..<tail where items[k & mask].flags.contains(.large) { items[k & mask].data.deallocate() }
+        for entry in overflow[firstWaiting...] where entry.item.flags.contains(.large) {
+            entry.item.data.deallocate()
         }
-        for entry in overflow where entry.item.flags.contains(.large) { entry.item.data.deallocate() }
-        entries.deallocate()
+        items.deallocate()
+        marks.deallocate()
+        times.deallocate()
         slots.deallocate()
     }
 
     // MARK: Sending
 
+    /// Whether the sender has to wait: items found no room, or another batch of `count` might not.
+    func isTight(_ count: Int) -> Bool {
+        !overflow.isEmpty || room(atLeast: min(count, capacity / 2)) < min(count, capacity / 2)
+    }
+
+    /// The number of places that are free; all of them, or as many as are asked for.
+    @inline(__always)
+    private func room(atLeast count: Int) -> Int {
+        let room = capacity &- (tail &- seen)
+        if room >= count { return room }
+        seen = consumed.value
+        return capacity &- (tail &- seen)
+    }
+
     /// Puts in items that leave the sender's pool by `edge`. Whatever finds no room waits beside the ring.
     func put(_ batch: Batch, _ edge: Int32, _ pool: UnsafeMutablePointer<PoolState>, _ run: borrowing RunState) {
-        var room = overflow.isEmpty ? capacity &- (tail &- consumed.value) : 0
-        let turns = pool.pointee.turns
-        var isFirst = isFirst(run)
+        let hasRoom = overflow.isEmpty && room(atLeast: batch.count) >= batch.count
+        let unusual: ItemFlags = [.large, .owned, .lent, .turnKept]
+        let isFinishing = run.isFinishing
+        let isUsual = hasRoom && !isFinishing
+        var mark = Mark(edge: edge, isFirst: isFirst(run))
         var bytes: UInt64 = 0
+        var tail = tail
         for k in 0..<batch.count {
-            let i = Int(batch.index[k])
-            let turn = Turn.of(batch[k], turns + i)
-            var entry = Entry(
-                item: batch.items[i],
-                turn: turn,
-                moment: Moment(turn, run),
-                edge: edge,
-                isFirst: isFirst
-            )
-            isFirst = false
-            bytes &+= UInt64(entry.item.length)
-            if entry.item.flags.contains(.large) { pool.pointee.handOver(Int32(truncatingIfNeeded: i)) }
-            guard room > 0 else {
-                setAside(entry)
-                continue
+            let item = batch.items + Int(batch.index[k])
+            bytes &+= UInt64(item.pointee.length)
+            if !isUsual || item.pointee.flags.rawValue & unusual.rawValue != 0 {
+                self.tail = tail
+                put(batch.index[k], mark, pool, run)
+                tail = self.tail
+            } else {
+                // The receiver has read those lines, so they are in its cache.
+                clinux_prefetch_for_write(items + (tail &+ Ring.ahead) & mask)
+                items[tail & mask] = item.pointee
+                marks[tail & mask] = mark
+                tail &+= 1
             }
-            if entry.item.flags.rawValue & (ItemFlags.owned.rawValue | ItemFlags.lent.rawValue) != 0 {
-                copy(&entry.item, to: tail & mask)
-            }
-            entries[tail & mask] = entry
-            tail &+= 1
-            room &-= 1
+            mark.isFirst = false
         }
+        self.tail = tail
         counts.items &+= UInt64(truncatingIfNeeded: batch.count)
         counts.bytes &+= bytes
+    }
+
+    /// How many places before it is written one is fetched.
+    private static let ahead = 16
+
+    /// Puts in an item that needs more than to be copied.
+    @inline(never)
+    private func put(_ i: Int32, _ mark: Mark, _ pool: UnsafeMutablePointer<PoolState>, _ run: borrowing RunState) {
+        let item = pool.pointee.items + Int(i)
+        let turn = Turn.of(Packet(item), pool.pointee.turns + Int(i))
+        put(Entry(item: item.pointee, mark: mark, time: Time(turn: turn, moment: Moment(turn, run))))
+        if item.pointee.flags.contains(.large) { pool.pointee.handOver(i) }
     }
 
     /// Tells that a flow has ended, behind all items before.
     func put(endOf flow: FlowRef, _ reason: FlowEnd, _ run: borrowing RunState) {
         let origin = run.origin
         var item = Item(
-            data: UnsafeMutableRawPointer(entries),
+            data: UnsafeMutableRawPointer(items),
             length: 0,
             wireLength: 0,
             time: origin.time,
@@ -181,20 +236,26 @@ final class Ring: @unchecked Sendable {
         item.flow = flow
         item.flags = .turnKept
         let turn = Turn(number: origin.turn, now: origin.now)
-        let entry = Entry(
-            item: item,
-            turn: turn,
-            moment: Moment(turn, run),
-            edge: Entry.end(reason),
-            isFirst: isFirst(run)
-        )
+        let mark = Mark(edge: Mark.end(reason), isFirst: isFirst(run))
+        put(Entry(item: item, mark: mark, time: Time(turn: turn, moment: Moment(turn, run))))
         counts.ends &+= 1
-        if overflow.isEmpty, tail &- consumed.value < capacity {
-            entries[tail & mask] = entry
-            tail &+= 1
-        } else {
-            setAside(entry)
+    }
+
+    private func put(_ entry: Entry) {
+        if overflow.isEmpty, room(atLeast: 1) > 0 { write(entry) } else { setAside(entry) }
+    }
+
+    private func write(_ entry: Entry) {
+        let place = tail & mask
+        var entry = entry
+        if entry.item.flags.rawValue & (ItemFlags.owned.rawValue | ItemFlags.lent.rawValue) != 0 {
+            copy(&entry.item, to: place)
         }
+        entry.mark.isKept = true
+        items[place] = entry.item
+        marks[place] = entry.mark
+        times[place] = entry.time
+        tail &+= 1
     }
 
     private func isFirst(_ run: borrowing RunState) -> Bool {
@@ -237,43 +298,49 @@ final class Ring: @unchecked Sendable {
         }
     }
 
-    /// Shows the receiver what was put in, as far as there is room.
-    func publish() {
-        if !overflow.isEmpty {
-            var moved = 0
-            let room = capacity &- (tail &- consumed.value)
-            while moved < overflow.count, moved < room {
-                entries[tail & mask] = overflow[moved]
-                tail &+= 1
-                moved += 1
-            }
-            overflow.removeFirst(moved)
+    /// Shows the receiver what was put in, as far as there is room, and tells that all that happens at a moment and before was put in;
+    /// true if either is news. The receiver may sleep: ``ring()``.
+    @discardableResult
+    func publish(done moment: Moment) -> Bool {
+        if !overflow.isEmpty { writeWaiting() }
+        let isMore = published != tail
+        if isMore {
+            published = tail
+            counts.batches &+= 1
+            sent.pointer.pointee.published.store(tail, ordering: .releasing)
         }
-        if published.own == tail { return }
-        counts.batches &+= 1
-        published.set(tail)
-        bell.ring()
+        if !overflow.isEmpty || moment == done { return isMore }
+        done = moment
+        // The two are not read together: an older order with a newer time holds, too.
+        sent.pointer.pointee.doneTime.store(Int(moment.now), ordering: .releasing)
+        sent.pointer.pointee.doneOrder.store(Int(truncatingIfNeeded: moment.order), ordering: .releasing)
+        return true
     }
 
-    /// Tells that all that happens at a moment and before was put in.
-    func publish(done moment: Moment) {
-        publish()
-        let order = Int(truncatingIfNeeded: moment.order)
-        if !overflow.isEmpty || order == doneOrder.own && Int(moment.now) == doneTime.own { return }
-        // The two are not read together: an older order with a newer time holds, too.
-        doneTime.set(Int(moment.now))
-        doneOrder.set(order)
-        bell.ring()
+    @inline(never)
+    private func writeWaiting() {
+        var room = room(atLeast: overflow.count - firstWaiting)
+        while firstWaiting < overflow.count, room > 0 {
+            write(overflow[firstWaiting])
+            firstWaiting += 1
+            room -= 1
+        }
+        if firstWaiting < overflow.count { return }
+        overflow.removeAll(keepingCapacity: overflow.count <= capacity)
+        firstWaiting = 0
     }
+
+    /// Wakes the receiver, if it sleeps.
+    func ring() { bell.ring() }
 
     /// Nothing more will be put in.
     func end() {
-        endMark.set(1)
+        sent.pointer.pointee.isEnded.store(true, ordering: .releasing)
         bell.ring()
     }
 
     /// What was put in has been taken out, and what that caused is through. Any thread may ask.
-    var isQuiet: Bool { published.value == consumed.value }
+    var isQuiet: Bool { sent.pointer.pointee.published.load(ordering: .acquiring) == consumed.value }
 
     // MARK: Receiving
 
@@ -289,20 +356,20 @@ final class Ring: @unchecked Sendable {
     }
 
     private var said: Moment {
-        let order = UInt64(bitPattern: Int64(doneOrder.value))
-        return Moment(now: Int64(doneTime.value), order: order)
+        let order = UInt64(bitPattern: Int64(sent.pointer.pointee.doneOrder.load(ordering: .acquiring)))
+        return Moment(now: Int64(sent.pointer.pointee.doneTime.load(ordering: .acquiring)), order: order)
     }
 
     /// What is there `from` a place on that was not yet given back.
     func look(from: Int) -> View {
-        let isEnded = endMark.value != 0
+        let isEnded = sent.pointer.pointee.isEnded.load(ordering: .acquiring)
         var said = said
         // Read after that: what the sender says is there, is.
-        let count = published.value &- head &- from
+        let count = sent.pointer.pointee.published.load(ordering: .acquiring) &- head &- from
         var complete = said
         if count > 0 {
             // If the ring is full, more of the last moment may not fit.
-            let last = entries[(head &+ from &+ count &- 1) & mask].moment
+            let last = moment(at: head &+ from &+ count &- 1)
             complete = max(complete, count &+ from == capacity ? last : last.before)
             // The last that it said is said before anything is released at the end.
             if last.isEnd { said = self.said }
@@ -310,10 +377,18 @@ final class Ring: @unchecked Sendable {
         return View(count: count, said: said, complete: complete, isEnded: isEnded)
     }
 
+    /// When what is at place `k` comes.
+    @inline(__always)
+    func moment(at k: Int) -> Moment {
+        let place = k & mask
+        if marks[place].isKept { return times[place].moment }
+        return Moment(now: items[place].time, order: items[place].sequence)
+    }
+
     /// Asks the sender, which may be asleep, how far it has come.
     func ask() { senderBell.ring() }
 
-    /// Gives back the first `count` places.
+    /// Gives back the first `count` places. A sender that waits for them does not sleep.
     func giveBack(_ count: Int) {
         if count == 0 { return }
         head &+= count
@@ -321,26 +396,41 @@ final class Ring: @unchecked Sendable {
     }
 }
 
-/// A number that one thread writes and another reads, on a cache line of its own.
+/// Something that one thread writes and others read, on cache lines of its own: processors fetch two at a time.
+final class SharedLine<Words: ~Copyable>: @unchecked Sendable {
+    let pointer: UnsafeMutablePointer<Words>
+    static var bytes: Int { 128 }
+
+    init(_ words: consuming Words) {
+        let line = UnsafeMutableRawPointer.allocate(byteCount: Self.bytes, alignment: Self.bytes)
+        pointer = line.bindMemory(to: Words.self, capacity: 1)
+        pointer.initialize(to: words)
+    }
+
+    deinit {
+        pointer.deinitialize(count: 1)
+        pointer.deallocate()
+    }
+}
+
+/// A number that one thread writes and others read.
 final class SharedCounter: @unchecked Sendable {
-    private let before: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
-    private let shared: Atomic<Int>
+    private let line: SharedLine<Atomic<Int>>
     /// The writer's copy.
-    private(set) var own: Int
-    private let after: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+    @exclusivity(unchecked) private(set) var own: Int
 
     init(_ value: Int = 0) {
-        shared = Atomic(value)
+        line = SharedLine(Atomic(value))
         own = value
     }
 
     /// The number; what was written before it can be read after.
     @inline(__always)
-    var value: Int { shared.load(ordering: .acquiring) }
+    var value: Int { line.pointer.pointee.load(ordering: .acquiring) }
 
     @inline(__always)
     func set(_ value: Int) {
         own = value
-        shared.store(value, ordering: .releasing)
+        line.pointer.pointee.store(value, ordering: .releasing)
     }
 }

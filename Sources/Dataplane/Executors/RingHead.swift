@@ -56,7 +56,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
     /// The most items taken at a time: a turn with more is cut, and its items may then merge in another order.
     static let most = 1024
 
-    /// The edge of each item of the stage's pool; see ``Ring/Entry/edge``.
+    /// The edge of each item of the stage's pool; see ``Ring/Mark/edge``.
     private(set) var edges = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     private let lanes: UnsafeMutableBufferPointer<Lane>
     private let rings: [Ring]
@@ -79,7 +79,9 @@ final class RingSource: PacketSource, @unchecked Sendable {
     /// A ring, and what is known of it.
     private struct Lane: BitwiseCopyable {
         var ring: Unmanaged<Ring>
-        var entries: UnsafeMutablePointer<Ring.Entry>
+        var items: UnsafeMutablePointer<Item>
+        var marks: UnsafeMutablePointer<Ring.Mark>
+        var times: UnsafeMutablePointer<Ring.Time>
         var mask: Int
         /// The next entry, and the end of those seen.
         var next = 0
@@ -93,7 +95,11 @@ final class RingSource: PacketSource, @unchecked Sendable {
 
         var hasMore: Bool { next != end }
         /// When the next entry comes; of those at one time, the ring of the earliest stage comes first.
-        var moment: Ring.Moment { entries[next & mask].moment }
+        var moment: Ring.Moment {
+            let place = next & mask
+            if marks[place].isKept { return times[place].moment }
+            return Ring.Moment(now: items[place].time, order: items[place].sequence)
+        }
     }
 
     /// The rings, those of earlier stages first, each with which of several equal stages it comes from.
@@ -103,7 +109,9 @@ final class RingSource: PacketSource, @unchecked Sendable {
             rings.map { ring, share in
                 Lane(
                     ring: .passUnretained(ring),
-                    entries: ring.entries,
+                    items: ring.items,
+                    marks: ring.marks,
+                    times: ring.times,
                     mask: ring.mask,
                     share: (Int32(share.number), Int32(share.of))
                 )
@@ -219,17 +227,21 @@ final class RingSource: PacketSource, @unchecked Sendable {
         let (items, turns, edges, state) = (pool.items, pool.turns, self.edges, pool.state)
         while !isFull, let k = first() {
             let bound = bound(of: k)
-            let (entries, mask, end, share) = (lanes[k].entries, lanes[k].mask, lanes[k].end, lanes[k].share)
-            var next = lanes[k].next
+            let lane = lanes[k]
+            let (end, share) = (lane.end, lane.share)
+            var next = lane.next
             while next != end {
-                let entry = entries + (next & mask)
-                let moment = entry.pointee.moment
+                let place = next & lane.mask
+                let (item, mark) = (lane.items + place, lane.marks[place])
+                var turn = Turn(number: item.pointee.sequence, now: item.pointee.time)
+                var moment = Ring.Moment(now: turn.now, order: turn.number)
+                if _slowPath(mark.isKept) { (turn, moment) = (lane.times[place].turn, lane.times[place].moment) }
                 if bound < moment { break }
                 if count > 0 {
                     isFull =
                         moment.order != now.order
                         ? count >= most || moment.isEnd
-                        : moment.now != now.now || entry.pointee.isFirst && lanes[k].last == moment
+                        : moment.now != now.now || mark.isFirst && lanes[k].last == moment
                     isFull = isFull || count >= RingSource.most || moment.now >= limit && !moment.isEnd
                 }
                 if isFull || state.pointee.take(1, into: indices + count) == 0 {
@@ -241,15 +253,14 @@ final class RingSource: PacketSource, @unchecked Sendable {
                 next &+= 1
                 now = moment
                 lanes[k].last = moment
-                items[i] = entry.pointee.item
+                items[i] = item.pointee
                 if share.of > 1, items[i].flow.index >= 0 {
                     items[i].flow.index = items[i].flow.index &* share.of &+ share.number
                 }
-                edges[i] = entry.pointee.edge
-                let flags = entry.pointee.item.flags
+                edges[i] = mark.edge
+                let flags = item.pointee.flags
                 if flags.contains(.large) { state.pointee.largeCount += 1 }
                 // What a timer caused has the turn of the last packet that its stage saw, and comes after those it did not see.
-                let turn = entry.pointee.turn
                 if flags.contains(.turnKept) || turn.number < last.number || turn.now < last.now {
                     last = Turn(number: max(turn.number, last.number), now: max(turn.now, last.now))
                     items[i].flags.insert(.turnKept)
@@ -258,7 +269,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
                     last = turn
                 }
             }
-            lanes[k].taken &+= next &- lanes[k].next
+            lanes[k].taken &+= next &- lane.next
             lanes[k].next = next
         }
         if count > 0 {

@@ -135,8 +135,12 @@ public final class SplitRuntime {
             for line in lines { line.stage.source?.askTheQuiet() }
             quiet += 1
             if quiet < SplitRuntime.spins { continue }
-            // The clock of a stage at which packets come in sleeps itself.
-            if lines[0].waitsItself { sched_yield() } else { wait(lines, thread) }
+            // The clock of a stage at which packets come in sleeps itself. Room in a ring is not announced, but will soon be there.
+            if lines[0].waitsItself || lines.contains(where: \.isBlocked) {
+                sched_yield()
+            } else {
+                wait(lines, thread)
+            }
         }
     }
 
@@ -144,9 +148,7 @@ public final class SplitRuntime {
     private static let spins = 200
 
     private func wait(_ lines: [StageRun], _ thread: Int) {
-        // A full ring is not announced when it has room again.
-        let isBlocked = lines.contains { $0.isBlocked }
-        bells[thread].sleep(isBlocked ? 1 : 100) { lines.contains { $0.hasWork } }
+        bells[thread].sleep(100) { lines.contains { $0.hasWork } }
     }
 
     /// The moment up to which a thread at which packets come in may sleep; nil if it may not, as others are at work and may wait for
@@ -247,31 +249,31 @@ private struct StageRun {
     /// A step waits for packets, if there is nothing else to do; while it is blocked its thread looks for room again and again, as it
     /// is soon there.
     var waitsItself: Bool { stage.source == nil && !isOver }
-    var isBlocked: Bool { stage.rings.contains { $0.isBlocked } }
+    /// Nothing more comes in until there is room for what that sends.
+    var isBlocked: Bool { stage.rings.contains { $0.isTight(isFinished ? 0 : batch) } }
     var hasWork: Bool { !isOver && stage.source?.hasWork ?? true }
     var nextDue: Int64 { isOver ? .max : stage.runtime.nextDue }
+    private var batch: Int { stage.instance.options.batch }
 
     mutating func step(failures fail: (any Error) -> Void) -> DirectRuntime.Step {
         if isOver { return .ended }
-        for ring in stage.rings { ring.publish() }
-        // Nothing more comes in until what left has found room.
+        let done = done
+        for ring in stage.rings where ring.publish(done: done) { ring.ring() }
         if isBlocked { return .idle }
         if isFinished {
             for ring in stage.rings { ring.end() }
             isOver = true
             return .ended
         }
-        var step = stage.runtime.step()
-        if stage.source == nil {
-            // Whatever else the thread looks after costs as much as a batch.
-            var more = StageRun.batches
-            while more > 1, step == .worked, !isBlocked {
-                step = stage.runtime.step()
-                more -= 1
-            }
+        var step = DirectRuntime.Step.idle
+        // Whatever else the thread looks after costs as much as a batch.
+        for _ in 0..<(stage.source == nil ? StageRun.batches : 1) {
+            step = stage.runtime.step()
+            let done = done
+            for ring in stage.rings { ring.publish(done: done) }
+            if step != .worked || isBlocked { break }
         }
-        let done = done
-        for ring in stage.rings { ring.publish(done: done) }
+        for ring in stage.rings { ring.ring() }
         guard step == .ended else { return step }
         do { try stage.runtime.end() } catch { fail(error) }
         isFinished = true

@@ -112,8 +112,7 @@ struct StageBuilder {
             share: (copy.number, copies)
         )
         draft.source?.attach(instance)
-        // A source that keeps only a share of what it reads may supply as many times the packets of a batch.
-        let entering = draft.source == nil ? options.batch * copies : RingSource.most
+        let entering = draft.source == nil ? options.batch : RingSource.most
         let runtime = DirectRuntime(instance, entering: entering)
         if let source = draft.source { runtime.clock = RingClock(source) }
         return Stage(

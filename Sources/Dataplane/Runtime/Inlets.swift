@@ -78,7 +78,6 @@ public struct Inlets: ~Copyable {
     func notePassed() {
         let counters = inlets[first].source._withUnsafeGuaranteedRef { $0.counters }
         if counters.pointee.passed == 0 { return }
-        counters.pointee.passed = 0
         let (number, time) = (run.pointee.arrived &- 1, counters.pointee.last)
         run.pointee.origin = Origin(time: time, sequence: number, turn: number, now: time)
     }

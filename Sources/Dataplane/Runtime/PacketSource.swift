@@ -55,8 +55,12 @@ open class PacketSource {
         public var missing: UInt64 = 0
         /// Packets longer than any frame.
         public var long: UInt64 = 0
-        /// Packets left to other threads since whoever takes the packets looked last; they have numbers too.
-        var passed: UInt64 = 0
+        /// Packets left to other threads (``Shard``): not supplied, but counted in everything here that follows `bytes`.
+        public var others: UInt64 = 0
+        /// Bytes of those, as on the wire.
+        public var otherBytes: UInt64 = 0
+        /// Those of the latest ``PacketSource/fill(_:_:max:before:sequence:)``; they have numbers, too.
+        public var passed: UInt64 = 0
         public init() {}
 
         /// Counts a packet's lengths, except its bytes.
@@ -82,8 +86,15 @@ open class PacketSource {
             cut &+= other.cut
             missing &+= other.missing
             long &+= other.long
+            others &+= other.others
+            otherBytes &+= other.otherBytes
+            passed &+= other.passed
         }
     }
+
+    /// The packets that are supplied, where others of the same are left to other threads; nil for all of them. Set before any is
+    /// supplied; sources that cannot be read twice ignore it.
+    open var shard: Shard?
 
     public init() {
         counters = .allocate(capacity: 1)
@@ -103,8 +114,9 @@ open class PacketSource {
     }
 
     /// Takes up to `max` items from `pool`, initialises them with the next packets earlier than `limit`, and writes their
-    /// indices to `indices`; their sequences count up from `sequence`. Returns how many; 0 at the end, if the pool is empty, or
-    /// if the next packet is not before `limit`.
+    /// indices to `indices`; their sequences count up from `sequence`. Returns how many; 0 at the end, if the pool is empty, if the
+    /// next packet is not before `limit`, or if all were left to other threads: ``Counters/passed`` says how many, which have
+    /// sequences between those of the others.
     open func fill(
         _ pool: Pool,
         _ indices: UnsafeMutablePointer<Int32>,

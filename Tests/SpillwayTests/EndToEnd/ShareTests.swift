@@ -25,12 +25,8 @@ import Testing
             let ends = try (0..<threads).map { _ in try Ends(spec, capture: path, packets: 1_200, apart: 77) }
             let bindings = ends.indices.map { number in
                 ends[number].bindings.mapValues { binding in
-                    WireBinding(
-                        source: binding.source.map {
-                            ShardSource($0, number: number, of: threads, by: cut.divides!, seed: 7)
-                        },
-                        destination: number == 0 ? binding.destination : nil
-                    )
+                    binding.source?.shard = Shard(number: number, of: threads, by: cut.divides!, seed: 7)
+                    return WireBinding(source: binding.source, destination: number == 0 ? binding.destination : nil)
                 }
             }
             let files = KeptFiles()
@@ -77,9 +73,13 @@ import Testing
         var owner: [FlowKey: Int] = [:]
         var seen = Set<UInt64>()
         for number in 0..<4 {
-            let source = ShardSource(try CaptureSource(paths: [path]), number: number, of: 4, by: divides, seed: 3)
+            let source = try CaptureSource(paths: [path])
+            source.shard = Shard(number: number, of: 4, by: divides, seed: 3)
             let packets = try ShareTests.packets(of: source)
             #expect(source.packets == UInt64(packets.count))
+            #expect(source.packets + source.counters.pointee.others == all.packets)
+            #expect(source.bytes + source.counters.pointee.otherBytes == all.bytes)
+            #expect(source.span == all.span)
             for (sequence, key) in packets {
                 #expect(seen.insert(sequence).inserted, "packet \(sequence) twice")
                 guard let key = divides == .hosts ? key?.hosts : key else { continue }
@@ -103,7 +103,7 @@ import Testing
                 let p = pool[indices[k]]
                 out.append((p.sequence, Headers.locate(p) == .ip && FlowKey.isComplete(p) ? FlowKey.of(p).key : nil))
             }
-            next = source is ShardSource ? (source as! ShardSource).whole.packets : source.packets
+            next = source.packets + source.counters.pointee.others
             pool.giveBack(indices, count: n)
         }
         return out

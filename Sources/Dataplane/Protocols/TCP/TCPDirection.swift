@@ -177,34 +177,36 @@ struct TCPDirection: BitwiseCopyable {
         if isUnanswered { seek(segment, other: &other) }
         if !segment.isSYN { marks.remove(.foreseen) }
         var fault = inspect(segment, other: other, at: time, isCausal: isCausal)
+        var movesOther = false
         if fault == .wrongAck, other.isForgotten(by: segment) {
             other.forgetSYN()
+            movesOther = true
             fault = inspect(segment, other: other, at: time, isCausal: isCausal)
         }
         if let fault {
             if fault == .wrongAck { other.deny(segment) }
-            return Judgement(place: .refused(fault))
+            return Judgement(place: .refused(fault), movesOther: movesOther)
         }
         if segment.isRST, !marks.contains(.synced),
             !(isFirst && segment.isACK && segment.size > 0),
             !isPlausible(reset: segment, other: other)
         {
-            return Judgement(place: .ignoredReset)
+            return Judgement(place: .ignoredReset, movesOther: movesOther)
         }
         if isRepeatedSYN(segment) {
             // Of two answers to one SYN, the client tells which it took.
             if segment.isSYNACK, marks.intersection([.synSeen, .answered]) == .synSeen, other.marks.contains(.synSeen) {
                 _ = open(segment, other: &other, at: time)
             }
-            return Judgement(place: .repeatedSYN)
+            return Judgement(place: .repeatedSYN, movesOther: movesOther)
         }
         if !segment.isSYN, marks.contains(.synced) {
             let place = place(of: segment)
             // A number that is known from a bare acknowledgment alone may be wrong, but a RST does not mend it.
             let isKnown = !marks.contains(.tentative) || segment.isRST
-            if isKnown, !isCurrent(segment, place) { return Judgement(place: place) }
+            if isKnown, !isCurrent(segment, place) { return Judgement(place: place, movesOther: movesOther) }
         }
-        let movesOther = open(segment, other: &other, at: time)
+        if open(segment, other: &other, at: time) { movesOther = true }
         return Judgement(place: place(of: segment), movesOther: movesOther)
     }
 
@@ -381,9 +383,9 @@ struct TCPDirection: BitwiseCopyable {
         if !other.marks.contains(.seen) { other.marks.subtract([.synced, .ackSeen, .unacknowledgedKnown]) }
     }
 
-    /// Whether the other side goes on as before a SYN of which alone was anything captured on this side.
+    /// Whether the other side goes on as before a SYN of which alone was anything captured on this side, and of whose bytes none left.
     private func isForgotten(by segment: TCPSegment) -> Bool {
-        marks.contains(.foreseen) && isUnanswered && segment.isACK && !segment.isSYN && !segment.isRST
+        marks.contains(.foreseen) && isUnanswered && !hasBegun && segment.isACK && !segment.isSYN && !segment.isRST
             && segment.acknowledgment &- denial <= TCPDirection.leastWindow
     }
 
