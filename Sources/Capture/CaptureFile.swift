@@ -79,10 +79,8 @@ private func openInput(_ path: String, _ attention: Attention) throws(CaptureErr
             isKept = true
             return (try StreamedInput(name: path, decompressor, claim: claim, attention: attention), true)
         }
-        if !first.starts(with: [0x1f, 0x8b]),
-            let mapped = MappedInput(name: path, descriptor: descriptor, size: Int(status.st_size), claim: claim)
-        {
-            return (mapped, true)
+        if !first.starts(with: [0x1f, 0x8b]), let map = FileMap.of(descriptor, status) {
+            return (MappedInput(name: path, map, claim: claim), true)
         }
     }
     isKept = true

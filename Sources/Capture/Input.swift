@@ -60,25 +60,22 @@ final class Attention {
     }
 }
 
-/// A regular file, mapped as a whole; of the bytes already read only the last part stays in memory.
+/// A regular file, mapped as a whole.
 final class MappedInput: Input {
-    private let map: UnsafeMutableRawBufferPointer
+    private let map: FileMap
+    private let reader: Int
     private let claim: FileClaim
 
-    /// Maps `size` bytes of `descriptor`, which may then be closed; nil if the file system cannot map files.
-    init?(name: String, descriptor: Int32, size: Int, claim: FileClaim) {
-        guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
-            return nil
-        }
-        // The kernel may read far ahead, and reclaim first what has been read.
-        madvise(start, size, MADV_SEQUENTIAL)
-        map = UnsafeMutableRawBufferPointer(start: start, count: size)
+    /// The bytes of `map`.
+    init(name: String, _ map: FileMap, claim: FileClaim) {
+        self.map = map
         self.claim = claim
-        super.init(name: name, window: map)
+        reader = map.addReader()
+        super.init(name: name, window: map.bytes)
         giveBackAt = next + MappedInput.step
     }
 
-    deinit { munmap(map.baseAddress!, map.count) }
+    deinit { map.removeReader(reader) }
 
     /// How much is released at a time, and how much of what was read is kept: most items are gone by then, and others are read
     /// again from the file.
@@ -86,15 +83,11 @@ final class MappedInput: Input {
     private static let kept = 8 << 20
 
     override func giveBack() {
-        let page = Int(getpagesize())
-        let end = max(0, position - MappedInput.kept) / page * page
-        if end > givenBack { madvise(map.baseAddress! + givenBack, end - givenBack, MADV_DONTNEED) }
-        givenBack = max(givenBack, end)
+        map.note(reader, at: position - MappedInput.kept)
         giveBackAt = next + MappedInput.step
     }
-    private var givenBack = 0
 
-    override var position: Int { next - map.baseAddress! }
+    override var position: Int { next - map.bytes.baseAddress! }
     override var lasts: Bool { true }
 }
 

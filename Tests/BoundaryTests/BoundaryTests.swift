@@ -11,7 +11,7 @@ import Testing
     static let allowed: [String: Set<String>] = [
         "Dataplane": ["CLinux", "Glibc", "Synchronization"],
         "GraphFile": ["Dataplane", "CYAML"],
-        "Capture": ["Dataplane", "CPcap", "CZlib", "Glibc", "Synchronization"],
+        "Capture": ["Dataplane", "CLinux", "CPcap", "CZlib", "Glibc", "Synchronization"],
         "Live": ["Dataplane", "CLinux", "CPcap", "Glibc"],
         "Control": ["Glibc", "Synchronization"],
         "Model": ["Dataplane", "Histogram"],
@@ -39,7 +39,7 @@ import Testing
         ("Core", ["Packet"]),
         ("Element", ["Packet", "Records", "Text", "Protocols", "Core"]),
         ("Elements", ["Packet", "Records", "Text", "Flow", "Protocols", "Core", "Element"]),
-        ("Runtime", ["Packet", "Records", "Core", "Element", "Elements"]),
+        ("Runtime", ["Packet", "Records", "Flow", "Core", "Element", "Elements"]),
         ("Executors", ["Packet", "Records", "Flow", "Core", "Element", "Elements", "Runtime"]),
     ]
 

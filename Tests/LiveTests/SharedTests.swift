@@ -72,4 +72,28 @@ import Testing
         #expect(report["balances"] as? Bool == true)
         #expect(try lab.text("status") == "0\n")
     }
+
+    /// With a file beside the interface, the first thread writes the packets of all.
+    @Test func oneThreadWritesTheFile() throws {
+        let lab = try Lab()
+        let graph =
+            "graph: echo\nelements: {wire: {type: Wire}, count: {type: Counter}}\nchains: [wire.rx -> count -> wire.tx]\n"
+        try lab.write(graph, to: "echo.yaml")
+        try lab.run(
+            """
+            a ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:99 dev a0
+            begin 2 spillway run echo.yaml --threads 2 --wire wire=if:m0,write=sent.pcap --format json
+            a bash -c 'for port in $(seq 6001 6040); do echo > /dev/udp/10.77.0.2/$port; done'
+            sleep 1; end INT
+            tcpdump -nr sent.pcap udp 2> /dev/null | grep -oE '10.77.0.2.60[0-9][0-9]' | sort -u | wc -l > flows
+            """
+        )
+        #expect(try lab.text("flows") == "40\n")
+        let report = try JSONSerialization.jsonObject(with: lab.bytes("out")) as! [String: Any]
+        let wire = (report["wires"] as! [[String: Any]])[0]
+        #expect(wire["packets_out"] as? Int == wire["packets_in"] as? Int)
+        // One of 2^39 choices of shares would leave a thread without any.
+        #expect((report["rings"] as! [[String: Any]]).allSatisfy { ($0["items"] as! Int) > 0 })
+        #expect(report["balances"] as? Bool == true)
+    }
 }

@@ -38,8 +38,10 @@ public struct Shard: Sendable {
         guard _fastPath(p.linkType == 1), _fastPath(p.length >= 54), _fastPath(data.isUsualIPv4(12)),
             _fastPath(data.loadUnaligned(fromByteOffset: 20, as: UInt16.self) & UInt16(0x3fff).bigEndian == 0)
         else { return shareOfOther(p) }
-        let proto = data.byte(23)
-        guard _fastPath(proto == IPProtocol.tcp || proto == IPProtocol.udp) else { return shareOfOther(p) }
+        // Which of both it is is unpredictable, so no branch depends on it.
+        let proto = UInt32(data.byte(23))
+        let isEither = (1 &<< UInt32(IPProtocol.tcp) | 1 &<< UInt32(IPProtocol.udp)) &>> proto & 1
+        guard _fastPath(proto < 32), _fastPath(isEither != 0) else { return shareOfOther(p) }
         let addresses = data.loadUnaligned(fromByteOffset: 26, as: UInt64.self)
         let ports = data.loadUnaligned(fromByteOffset: 34, as: UInt32.self)
         return share(
