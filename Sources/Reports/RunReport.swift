@@ -116,7 +116,7 @@ public struct RunReport: Sendable {
             ("ring from", .left), ("to", .left), ("room", .right), ("items", .right), ("bytes", .right),
             ("bytes copied", .right),
             ("flow ends", .right),
-            ("batches", .right), ("found it full", .right),
+            ("batches", .right), ("waits", .right),
         ])
         for ring in crossings {
             table.rows.append([

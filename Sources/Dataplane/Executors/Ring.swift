@@ -64,6 +64,12 @@ final class Ring: @unchecked Sendable {
             self.order = order
         }
 
+        /// That of an item in a ring.
+        @inline(__always)
+        init(of item: UnsafePointer<Item>, _ mark: Mark, _ time: UnsafePointer<Time>) {
+            self = mark.isKept ? time.pointee.moment : Moment(now: item.pointee.time, order: item.pointee.sequence)
+        }
+
         @inline(__always)
         init(_ turn: Turn, _ run: borrowing RunState) {
             self = run.isFinishing ? .end : Moment(now: turn.now, order: turn.number)
@@ -110,6 +116,7 @@ final class Ring: @unchecked Sendable {
     /// Items that found no room, those from `firstWaiting` on: the sender takes nothing more in until they have.
     @exclusivity(unchecked) private var overflow: [Entry] = []
     @exclusivity(unchecked) private var firstWaiting = 0
+    @exclusivity(unchecked) private var wasTight = false
     @exclusivity(unchecked) private(set) var counts = Counts()
 
     /// What has crossed.
@@ -119,7 +126,7 @@ final class Ring: @unchecked Sendable {
         var copied: UInt64 = 0
         var ends: UInt64 = 0
         var batches: UInt64 = 0
-        /// How often the ring was full when an item was to be put in.
+        /// How often its sender had to wait for room.
         var full: UInt64 = 0
     }
 
@@ -165,9 +172,13 @@ final class Ring: @unchecked Sendable {
 
     // MARK: Sending
 
-    /// Whether the sender has to wait: items found no room, or another batch of `count` might not.
+    /// Whether the sender has to wait: items found no room, or another batch of `count` might not. Counts how often that begins.
     func isTight(_ count: Int) -> Bool {
-        !overflow.isEmpty || room(atLeast: min(count, capacity / 2)) < min(count, capacity / 2)
+        let least = min(count, capacity / 2)
+        let isTight = !overflow.isEmpty || room(atLeast: least) < least
+        if isTight, !wasTight { counts.full &+= 1 }
+        wasTight = isTight
+        return isTight
     }
 
     /// The number of places that are free; all of them, or as many as are asked for.
@@ -267,7 +278,6 @@ final class Ring: @unchecked Sendable {
     /// Lets an item wait beside the ring, with bytes of its own.
     @inline(never)
     private func setAside(_ entry: Entry) {
-        counts.full &+= 1
         var entry = entry
         let item = entry.item
         if item.flags.contains(.owned) || item.flags.contains(.lent) {
@@ -381,8 +391,7 @@ final class Ring: @unchecked Sendable {
     @inline(__always)
     func moment(at k: Int) -> Moment {
         let place = k & mask
-        if marks[place].isKept { return times[place].moment }
-        return Moment(now: items[place].time, order: items[place].sequence)
+        return Moment(of: items + place, marks[place], times + place)
     }
 
     /// Asks the sender, which may be asleep, how far it has come.

@@ -101,8 +101,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
         /// When the next entry comes; of those at one time, the ring of the earliest stage comes first.
         var moment: Ring.Moment {
             let place = next & mask
-            if marks[place].isKept { return times[place].moment }
-            return Ring.Moment(now: items[place].time, order: items[place].sequence)
+            return Ring.Moment(of: items + place, marks[place], times + place)
         }
     }
 

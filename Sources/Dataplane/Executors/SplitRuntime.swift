@@ -211,7 +211,7 @@ public final class SplitRuntime {
         public var flowEnds: UInt64
         /// How often items were handed over.
         public var batches: UInt64
-        /// Items that found the ring full, and had to wait.
+        /// How often its sender had to wait for room.
         public var full: UInt64
     }
 
