@@ -3,8 +3,15 @@
 
 import Dataplane
 
-/// The counters of one run of a graph: measured, nothing modelled.
+/// The counters of one run of a graph: measured, and apart from that what the model says of the placement, if one was run.
 public struct RunReport: Sendable {
+    /// What the model says of the placement whose sides ran as two threads.
+    public enum Modelled: Sendable {
+        case report(ComparisonReport)
+        /// There is nothing, for this reason.
+        case nothing(String)
+    }
+
     /// The graph's name.
     public var graph: String
     /// The counters of each element, in the order of the graph.
@@ -27,6 +34,8 @@ public struct RunReport: Sendable {
     public var threads: String?
     /// What crossed between them, by ring.
     public var crossings: [SplitRuntime.Crossing] = []
+    /// What the model says of the same placement, in no table with what was counted; nil if nobody asked.
+    public var modelled: Modelled?
     /// The titles of the columns of the text's table of elements, behind their names; empty for all.
     public var columns: [String] = []
     /// The titles that ``columns`` can have.
@@ -106,6 +115,12 @@ public struct RunReport: Sendable {
         } else if wasInterrupted {
             out += "\nInterrupted: this is counted of the packets before.\n"
         }
+        switch modelled {
+        case .report(let report):
+            out += "\nAll above was counted; what follows is modelled.\n\n" + report.text(width: width)
+        case .nothing(let reason): out += "\nNot modelled: \(reason).\n"
+        case nil: break
+        }
         return out
     }
 
@@ -147,7 +162,23 @@ public struct RunReport: Sendable {
             + wires.markdown
             + (threads.map {
                 "\n\($0).\n\n" + rings(isGrouped: true).markdown
-            } ?? "")
+            } ?? "") + modelledMarkdown
+    }
+
+    private var modelledMarkdown: String {
+        switch modelled {
+        case .report(let report): "\n" + report.markdown
+        case .nothing(let reason): "\nNot modelled: \(reason).\n"
+        case nil: ""
+        }
+    }
+
+    private var modelledJSON: JSON {
+        switch modelled {
+        case .report(let report): report.json
+        case .nothing(let reason): .object([("modelled", false), ("reason", .string(reason))])
+        case nil: .null
+        }
     }
 
     /// The report as JSON; the names are part of the interface.
@@ -175,6 +206,7 @@ public struct RunReport: Sendable {
                     }
                 )
             ),
+            ("model", modelledJSON),
             ("time_backwards", .unsigned(backwards)),
             ("time_ahead", .unsigned(ahead)),
             ("balances", .bool(balances)),

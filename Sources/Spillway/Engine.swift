@@ -14,6 +14,9 @@ public enum Executors: Sendable {
     /// So many equal threads share the packets.
     case shared(Int)
 
+    /// The placement whose sides are split.
+    public var placement: GraphSpec.Placement? { if case .split(let placement, _) = self { placement } else { nil } }
+
     /// How a graph is cut for them; nil for one thread.
     ///
     /// - Parameter sendsAlone: packets that are sent to this wire leave by an interface.
@@ -126,7 +129,15 @@ enum Engine {
         return notes
     }
 
-    /// The counters of the run. While it goes on, only its own thread may ask, and only if it has just one.
+    /// Does something while no thread of the run does anything else. Called on the run's own thread.
+    func whileAtRest<T>(_ body: () throws -> T) rethrows -> T {
+        switch self {
+        case .one: try body()
+        case .several(let runtime): try runtime.whileAtRest(body)
+        }
+    }
+
+    /// The counters of the run, at rest.
     func report(_ input: InputNotes) -> RunReport {
         let (spec, elements, wires, lost): (GraphSpec, [ElementCounts], [WireCounts], Int)
         var crossings: [SplitRuntime.Crossing] = []
@@ -156,5 +167,65 @@ enum Engine {
         report.threads = threads
         report.crossings = crossings
         return report
+    }
+
+    /// The counters at this moment, at rest.
+    func snapshot(process: Int32, began: Int64) -> RunSnapshot {
+        let (spec, copies): (GraphSpec, Int)
+        let elements: [ElementCounts]
+        let wires: [WireCounts]
+        switch self {
+        case .one(let runtime):
+            let instance = runtime.instance
+            (spec, copies) = (instance.spec, 1)
+            elements = spec.nodes.indices.map { instance.allCounts($0) }
+            wires = instance.wireCounts()
+        case .several(let runtime):
+            (spec, copies) = (runtime.spec, runtime.cut.copies)
+            elements = spec.nodes.indices.map { runtime.counts($0, isAll: true) }
+            wires = runtime.wireCounts()
+        }
+        let instances = instances
+        /// Where packets come in by a wire.
+        func sources(of wire: String) -> [PacketSource] {
+            instances[..<copies].compactMap { instance in
+                let number = instance.spec.nodes.firstIndex { $0.name == wire }
+                return number.flatMap { instance.bindings[$0]?.source }
+            }
+        }
+        let moved = Dictionary(
+            instances.flatMap { instance in zip(instance.spec.edges.map(instance.spec.name(of:)), instance.moved) },
+            uniquingKeysWith: +
+        )
+        var snapshot = RunSnapshot(graph: spec.name, process: process, began: began, time: WallTime().now)
+        snapshot.functionalTime = instances[..<copies].map(\.now).max() ?? 0
+        snapshot.elements = elements
+        snapshot.wires = wires.map { counts in
+            let live = sources(of: counts.name).compactMap { $0 as? LiveSource }
+            return RunSnapshot.Wire(
+                counts: counts,
+                kernelDrops: live.isEmpty ? nil : live.reduce(0) { $0 + $1.kernelDrops },
+                outages: live.map { UInt64($0.outages) }.max()
+            )
+        }
+        snapshot.edges = spec.edges.map(spec.name(of:)).map { RunSnapshot.Edge(name: $0, items: moved[$0] ?? 0) }
+        snapshot.poolFree = instances.reduce(0) { $0 + $1.pool.freeCount }
+        snapshot.poolCapacity = instances.reduce(0) { $0 + $1.pool.capacity }
+        snapshot.poolShortages = instances.reduce(0) { $0 + $1.pool.shortages }
+        for source in wires.flatMap({ sources(of: $0.name) }) {
+            snapshot.backwards += source.backwards
+            snapshot.ahead += source.ahead
+        }
+        return snapshot
+    }
+}
+
+/// A graph that runs.
+public struct RunningGraph {
+    let engine: Engine
+
+    /// Its counters at this moment. Called on the thread of ``GraphRun/run``; others are at rest meanwhile.
+    func snapshot(process: Int32, began: Int64) -> RunSnapshot {
+        engine.whileAtRest { engine.snapshot(process: process, began: began) }
     }
 }

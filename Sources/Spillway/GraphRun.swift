@@ -318,9 +318,9 @@ public enum GraphRun {
     /// - Parameters:
     ///   - inputs: other files read besides the captures of `wires`; none of them is written.
     ///   - services: the services for elements; those of the loader that read the graph have its filters compiled.
-    ///   - executors: the threads it uses. With two there is no observer, and no report before the end.
+    ///   - executors: the threads it uses. With several there is no observer.
     ///   - ownsOutput: standard output belongs to the caller: what elements and wires would write there is discarded.
-    ///   - started: called when everything is open, before the first packet, if there is one thread.
+    ///   - started: called when everything is open, before the first packet.
     ///   - opened: called once interfaces and files are open, before the first packet.
     ///   - flush: nanoseconds after which what is buffered is passed on, in a run on interfaces.
     ///   - reportAsked: polled in a run on interfaces; true when the user wants the report so far.
@@ -337,7 +337,7 @@ public enum GraphRun {
         executors: Executors = .one,
         opened: (() throws -> Void)? = nil,
         observer: ((Instance) -> any RunObserver)? = nil,
-        started: ((Instance) -> Void)? = nil,
+        started: ((RunningGraph) -> Void)? = nil,
         flush: Int64 = 1_000_000_000,
         reportAsked: (() -> Bool)? = nil,
         soFar: ((RunReport) -> Void)? = nil,
@@ -391,10 +391,8 @@ public enum GraphRun {
         )
         try engine.open()
         try opened?()
-        if case .one(let runtime) = engine {
-            started?(runtime.instance)
-            runtime.observer = observer?(runtime.instance)
-        }
+        started?(RunningGraph(engine: engine))
+        if case .one(let runtime) = engine { runtime.observer = observer?(runtime.instance) }
         if isLive { engine.setClocks(clocks) }
         let clock = clocks.first
         var flushAt = clock.map { $0.now + flush } ?? .max
@@ -408,7 +406,7 @@ public enum GraphRun {
                     flushAt = clock.now + flush
                     do { try engine.sync() } catch { flushError = error }
                 }
-                if case .one = engine, reportAsked?() == true { soFar?(engine.report(engine.notes)) }
+                if reportAsked?() == true { soFar?(engine.whileAtRest { engine.report(engine.notes) }) }
             }
             // There is no use in going on when results are lost.
             return services.hasFailed || flushError != nil || shouldStop?() ?? false

@@ -35,7 +35,9 @@ public struct RunComparison {
             if case .bool(true)? = manifest["interrupted"] { different.append("'\(directory)' was interrupted") }
         }
         if inputs.0["verb"]?.line != inputs.1["verb"]?.line { different.append("verb") }
-        for key in ["graph", "parameters", "wires", "seed", "profile", "load", "baseline", "objective"] {
+        // What a run counts depends on no device, though the length of its rings may.
+        let device = inputs.0["verb"]?.line == JSON.string("run").line ? [] : ["profile"]
+        for key in ["graph", "parameters", "wires", "seed", "load", "baseline", "objective"] + device {
             let (a, b) = (RunComparison.input(key, inputs.0), RunComparison.input(key, inputs.1))
             if a?.line != b?.line {
                 different.append(key)

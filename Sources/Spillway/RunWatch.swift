@@ -20,7 +20,7 @@ public final class RunWatch {
 
     private let desk: Desk
     private let server: HTTPServer
-    private var instance: Instance?
+    private var run: RunningGraph?
     private let began = WallTime().now
     /// Where it can be asked, with the ports that the system chose.
     public let addresses: [Address]
@@ -36,8 +36,8 @@ public final class RunWatch {
     }
 
     /// The run begins. Called on its thread.
-    public func begin(_ instance: Instance) {
-        self.instance = instance
+    public func begin(_ run: RunningGraph) {
+        self.run = run
         publish()
     }
 
@@ -48,8 +48,8 @@ public final class RunWatch {
     public func close() { server.close() }
 
     private func publish() {
-        guard let instance else { return }
-        desk.put(RunSnapshot(instance, process: getpid(), began: began))
+        guard let run else { return }
+        desk.put(run.snapshot(process: getpid(), began: began))
         server.wake()
     }
 
@@ -91,26 +91,5 @@ extension RunWatch {
             throw SocketError(.other, "\(address): the answer is none of a run")
         }
         return snapshot
-    }
-}
-
-extension RunSnapshot {
-    /// The counters of an instance, read on the thread that runs it.
-    init(_ instance: Instance, process: Int32, began: Int64) {
-        self.init(graph: instance.spec.name, process: process, began: began, time: WallTime().now)
-        functionalTime = instance.now
-        elements = instance.spec.nodes.indices.map { instance.allCounts($0) }
-        let numbers = instance.spec.nodes.indices.filter { instance.spec.nodes[$0].isWire }
-        wires = zip(numbers, instance.wireCounts()).map { number, counts in
-            let live = instance.bindings[number]?.source as? LiveSource
-            return Wire(counts: counts, kernelDrops: live?.kernelDrops, outages: live.map { UInt64($0.outages) })
-        }
-        edges = zip(instance.spec.edges, instance.moved).map { Edge(name: instance.spec.name(of: $0), items: $1) }
-        poolFree = instance.pool.freeCount
-        poolCapacity = instance.pool.capacity
-        poolShortages = instance.pool.shortages
-        let sources = instance.bindings.values.compactMap(\.source)
-        backwards = sources.reduce(0) { $0 + $1.backwards }
-        ahead = sources.reduce(0) { $0 + $1.ahead }
     }
 }

@@ -58,17 +58,15 @@ struct Run: ParsableCommand {
         let user = try userOption.user()
         let (graph, loaded) = try source.load()
         let wires = try options.input.bindings(of: graph, loaded)
-        let executors = try executors.chosen(for: graph, loaded)
+        let device = try executors.device()
+        let executors = try executors.chosen(for: graph, loaded, on: device?.profile)
         try reporting {
             let inputs = InputFiles(loaded, wires)
             let directory = try runDir.map {
                 try RunDirectory($0, inputs: inputs, overwrites: overwrite, owner: user)
             }
             let isLive = wires.contains { $0.interface != nil }
-            let watch = try watching.open(
-                isLive: isLive,
-                hasThreads: self.executors.areSeveral
-            )
+            let watch = try watching.open(isLive: isLive)
             defer { watch?.close() }
             let progress = Progress("running \(graph.name)")
             let began = ContinuousClock.now
@@ -95,6 +93,13 @@ struct Run: ParsableCommand {
             report.wasInterrupted = wasInterrupted
             if isLive { report.liveSeconds = (ContinuousClock.now - began) / .seconds(1) }
             report.columns = chosen
+            let placement = executors.placement
+            if let placement, let device {
+                report.modelled =
+                    wasInterrupted
+                    ? .nothing("interrupted")
+                    : try .init(placement, of: graph, on: device.profile, wires: wires, options: options.instance)
+            }
             let terminal = Terminal(outcome.usedStandardOutput ? 2 : 1)
             let text = format == .json ? report.json.text : report.text(width: terminal.width)
             if outcome.usedStandardOutput { Output.error(text) } else { try Output.result(text) }
@@ -108,6 +113,8 @@ struct Run: ParsableCommand {
             )
             content.sinks = outcome.outputs
             content.outputs = outcome.outputs
+            content.placements = placement.map { [$0] } ?? []
+            content.profiles = device.map { [($0.path, $0.bytes)] } ?? []
             content.wasInterrupted = wasInterrupted
             try directory?.write(content, shouldStop: stopAsked)
             // A run on interfaces has no other end.

@@ -20,17 +20,8 @@ struct WatchOptions: ParsableArguments {
     var metrics: String?
 
     /// Opens what is asked for. That there can be no control socket is no reason not to run.
-    /// A run on several threads cannot be watched.
-    func open(isLive: Bool, hasThreads: Bool) throws -> RunWatch? {
-        if hasThreads {
-            if control || metrics != nil {
-                throw Failure.usage(
-                    "\(control ? "--control" : "--metrics") is for a run on one thread, not with --executors split or --threads"
-                )
-            }
-            return nil
-        }
-        return try reporting {
+    func open(isLive: Bool) throws -> RunWatch? {
+        try reporting {
             var listeners: [Listener] = []
             if let metrics {
                 listeners.append(try Listener(try Address(metrics), paths: [RunWatch.metricsPath]))

@@ -11,6 +11,12 @@
 enum FuzzReassembly {
     private static let mostPackets = 64
 
+    /// What a packet says that the receiver of a stream has.
+    private struct Acknowledgment {
+        var stream: Int
+        var number: UInt32
+    }
+
     /// Bounds and checks beside the two policies.
     private struct Profile {
         var reassembler = TCPReassembler.Config()
@@ -122,11 +128,11 @@ enum FuzzReassembly {
             }
         }
 
-        func run(_ packets: FuzzPackets, _ content: FuzzContent) {
+        func run(_ packets: FuzzPackets, _ content: FuzzContent, _ acknowledgments: [Acknowledgment]) {
             var first: UInt64?
             for graph in graphs {
                 let before = graph.read(FuzzReassembly.streamBytes)
-                observer.begin(content)
+                observer.begin(content, acknowledgments)
                 graph.run(packets)
                 require(graph.read(FuzzReassembly.streamBytes) - before == observer.bytes, "wrongly counted")
                 require(graph.read(FuzzReassembly.held) == 0 && graph.read(FuzzReassembly.heldBytes) == 0)
@@ -142,6 +148,7 @@ enum FuzzReassembly {
     // One thread fuzzes a target.
     nonisolated(unsafe) private static var benches: [Int: Bench] = [:]
     nonisolated(unsafe) private static let content = FuzzContent()
+    nonisolated(unsafe) private static var acknowledgments: [Acknowledgment] = []
     nonisolated(unsafe) private static let frame = FuzzFrame()
 
     static func run(_ bytes: UnsafeRawBufferPointer) {
@@ -151,6 +158,7 @@ enum FuzzReassembly {
         let base = input.byte().choice(0, (1000, 0xffff_ff80, 0x7fff_ff80, 0)) as UInt32
         let packets = FuzzPackets(most: mostPackets)
         content.clear()
+        acknowledgments.removeAll(keepingCapacity: true)
         var time: Int64 = 0
         let verifies = profiles[number].reassembler.checksum == .verify
         while !input.isEmpty, packets.list.count < mostPackets {
@@ -164,7 +172,7 @@ enum FuzzReassembly {
                 onGap: policies.choice(3, (.skip, .wait, .dropFlow, .skip))
             )
         }
-        benches[key]!.run(packets, content)
+        benches[key]!.run(packets, content, acknowledgments)
     }
 
     /// Adds the packet that the next ten bytes describe.
@@ -214,11 +222,13 @@ enum FuzzReassembly {
             frame.appendIPv4(source, destination, proto: proto, payload: header + count, fragment: fragment, ttl: ttl)
         }
         let place = frame.count
+        let acknowledgment = base &+ UInt32(acknowledged * 8)
+        if flags & 0x10 != 0 { acknowledgments.append(Acknowledgment(stream: stream ^ 1, number: acknowledgment)) }
         frame.appendTCP(
             isReverse ? 80 : 1000 + flow,
             isReverse ? 1000 + flow : 80,
             sequence: sequence,
-            acknowledgment: base &+ UInt32(acknowledged * 8),
+            acknowledgment: acknowledgment,
             flags: flags,
             window: window << 4,
             words: words
@@ -269,20 +279,20 @@ enum FuzzReassembly {
             var hasEnded = false
             /// A hole of more than a GiB was left out: of two numbers none is before the other for certain.
             var isRound = false
-            /// What the other side says it has.
-            var acknowledged: UInt32?
             var transcript = FuzzTranscript()
         }
         private var directions: [Direction] = []
         private var content: FuzzContent?
+        private var acknowledgments: [Acknowledgment] = []
         /// Copies of bytes that the receiver may take are marked.
         var remembers = false
         /// Bytes that left in streams.
         private(set) var bytes = 0
         private var rest: UInt64 = 0
 
-        func begin(_ content: FuzzContent) {
+        func begin(_ content: FuzzContent, _ acknowledgments: [Acknowledgment]) {
             self.content = content
+            self.acknowledgments = acknowledgments
             directions.removeAll(keepingCapacity: true)
             bytes = 0
             rest = 0
@@ -291,16 +301,7 @@ enum FuzzReassembly {
         /// What left, whatever the order among connections.
         var result: UInt64 { directions.reduce(rest) { $0 &+ $1.transcript.value } }
 
-        /// The number of a direction in the list.
-        private func number(_ flow: FlowRef, isReverse: Bool) -> Int {
-            let known = directions.firstIndex { $0.flow == flow && $0.isReverse == isReverse }
-            if let known { return known }
-            directions.append(Direction(flow: flow, isReverse: isReverse))
-            return directions.count - 1
-        }
-
         override func see(_ p: Packet, output: Int) {
-            if remembers { noteAcknowledgment(p) }
             if output == 1 {
                 if remembers { checkCopy(p) }
                 var transcript = FuzzTranscript()
@@ -311,7 +312,11 @@ enum FuzzReassembly {
             guard let tcp = TCPView(fixedPart: p) else { fatalError("no TCP in a stream") }
             let piece = StreamPiece(p)
             let isReverse = piece.direction == 1
-            let number = number(p.flow, isReverse: isReverse)
+            var number = directions.firstIndex { $0.flow == p.flow && $0.isReverse == isReverse } ?? -1
+            if number < 0 {
+                number = directions.count
+                directions.append(Direction(flow: p.flow, isReverse: isReverse))
+            }
             follow(piece, streamNumber(p, tcp), &directions[number])
             if directions[number].isKnown { directions[number].end = TCPSegment(p).end }
             directions[number].transcript.add(p.sequence)
@@ -320,15 +325,6 @@ enum FuzzReassembly {
                 p.flags.intersection([.gap, .overlapped, .conflict]).rawValue
             )
             directions[number].transcript.add(piece.bytes)
-        }
-
-        private func noteAcknowledgment(_ p: Packet) {
-            guard p.ipProtocol == IPProtocol.tcp, p.hasTransport, p.flow.index >= 0 else { return }
-            let segment = TCPSegment(p)
-            if !segment.isACK || segment.isRST { return }
-            let other = number(p.flow, isReverse: !p.isReverse)
-            let known = directions[other].acknowledged ?? segment.acknowledgment
-            directions[other].acknowledged = TCPSequence.later(known, segment.acknowledgment)
         }
 
         /// What is not marked brings nothing that the receiver may take: nothing beyond what has left, or what it says it has and the
@@ -346,8 +342,9 @@ enum FuzzReassembly {
                 let ahead = TCPSequence.distance(segment.end, from: end)
                 return ahead <= 0 || ahead > 1 << 30
             }
+            let stream = streamNumber(p, TCPView(known: p))
             require(
-                isBehind(own.end) || own.acknowledged.map(isBehind) == true,
+                isBehind(own.end) || acknowledgments.contains { $0.stream == stream && isBehind($0.number) },
                 "a copy ahead of its stream: up to \(segment.end), and \(own.end) is next"
             )
         }

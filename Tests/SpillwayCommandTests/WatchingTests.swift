@@ -29,7 +29,7 @@ import Testing
         return try Tool.run(prelude + commands, in: scratch.url)
     }
 
-    @Test func valuesAreRead() throws {
+    @Test(arguments: ["", "--executors split --placement flows-on-nic"]) func valuesAreRead(_ executors: String) throws {
         let outcome = try run(
             """
             await seen
@@ -48,7 +48,7 @@ import Testing
                 assert now["name"] == end["name"] and now["in"] <= end["in"], now
             .
             """,
-            options: "--control --format json"
+            options: "--control --format json \(executors)"
         )
         #expect(outcome.status == 0, "\(outcome.error)")
         #expect(

@@ -35,6 +35,11 @@ public final class SplitRuntime {
     /// For each thread the earliest timer of its stages behind the first.
     private let due: [SharedCounter]
     private let flushes = SharedCounter()
+    /// Odd while the first thread wants all others to be at rest.
+    private let rests = SharedCounter()
+    /// For each thread the last rest that it kept; the greatest number once it has ended.
+    private let rested: [SharedCounter]
+    private var isRunning = false
 
     /// Room of a ring where no profile says it.
     public static let ringItems = 1024
@@ -59,6 +64,7 @@ public final class SplitRuntime {
         pinned = isPinned
         bells = try (0..<cut.threads).map { _ in try Doorbell() }
         due = (0..<cut.threads).map { _ in SharedCounter(.max) }
+        rested = (0..<cut.threads).map { _ in SharedCounter() }
         clocks = Array(repeating: CaptureTime(), count: cut.copies)
         var builder = try StageBuilder(
             spec,
@@ -90,6 +96,7 @@ public final class SplitRuntime {
                 return true
             }
         }
+        isRunning = true
         let workers = (1..<cut.threads).map { thread in
             Worker { [self] in
                 if isPinned { Cores.pin(to: [cores[thread]]) }
@@ -99,6 +106,7 @@ public final class SplitRuntime {
         if isPinned { Cores.pin(to: [cores[0]]) }
         work(on: 0)
         for worker in workers { worker.join() }
+        isRunning = false
         if isPinned { Cores.pin(to: cores) }
         if let failure = failures.withLock({ $0.first }) { throw failure }
     }
@@ -120,7 +128,8 @@ public final class SplitRuntime {
                 case .ended: break
                 }
             }
-            if ended { return }
+            if ended { return rested[thread].set(.max) }
+            keepRest(thread)
             let next = lines.reduce(Int64.max) { $1.stage.source == nil ? $0 : min($0, $1.nextDue) }
             if next != due[thread].own { due[thread].set(Int(next)) }
             let asked = flushes.value
@@ -148,13 +157,13 @@ public final class SplitRuntime {
     private static let spins = 200
 
     private func wait(_ lines: [StageRun], _ thread: Int) {
-        bells[thread].sleep(100) { lines.contains { $0.hasWork } }
+        bells[thread].sleep(100) { isRestWanted || lines.contains { $0.hasWork } }
     }
 
     /// The moment up to which a thread at which packets come in may sleep; nil if it may not, as others are at work and may wait for
     /// it.
     private func rest() -> Int64? {
-        if stages.contains(where: { $0.rings.contains { !$0.isQuiet } }) { return nil }
+        if isRestWanted || stages.contains(where: { $0.rings.contains { !$0.isQuiet } }) { return nil }
         return due.reduce(.max) { min($0, Int64($1.value)) }
     }
 
@@ -166,11 +175,39 @@ public final class SplitRuntime {
     /// Asks all stages to pass on what they have buffered.
     public func sync() { flushes.set(flushes.own + 1) }
 
-    // MARK: Reading the counters, after a run
+    // MARK: Rest
 
-    /// The counters of node `number` of the whole graph.
-    public func counts(_ number: Int) -> ElementCounts {
-        let all = stages.compactMap { stage in stage.nodes[number].map { stage.instance.counts($0) } }
+    /// Does something while all threads are at rest, each between two of its steps: then one may read what belongs to any of them.
+    /// Called on the thread of ``run()`` while it runs, as by ``shouldStop``; before and after that there are no others.
+    public func whileAtRest<T>(_ body: () throws -> T) rethrows -> T {
+        if !isRunning { return try body() }
+        let number = rests.own + 1
+        rests.set(number)
+        defer { rests.set(number + 1) }
+        for bell in bells { bell.ring() }
+        for other in rested.dropFirst() {
+            while other.value < number { sched_yield() }
+        }
+        return try body()
+    }
+
+    private var isRestWanted: Bool { rests.value & 1 != 0 }
+
+    /// Rests as long as the first thread wants it.
+    private func keepRest(_ thread: Int) {
+        let number = rests.value
+        if number & 1 == 0 { return }
+        rested[thread].set(number)
+        while rests.value == number { sched_yield() }
+    }
+
+    // MARK: Reading the counters, at rest
+
+    /// The counters of node `number` of the whole graph; all that can be counted there, if `isAll`.
+    public func counts(_ number: Int, isAll: Bool = false) -> ElementCounts {
+        let all = stages.compactMap { stage in
+            stage.nodes[number].map { isAll ? stage.instance.allCounts($0) : stage.instance.counts($0) }
+        }
         return all.dropFirst().reduce(all[0]) { $0.adding($1, greatest: spec.nodes[number].type.greatest) }
     }
 
