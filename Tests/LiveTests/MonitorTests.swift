@@ -41,23 +41,27 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
-    /// A run on an interface can be watched without being told so.
-    @Test func canBeWatched() throws {
+    /// A run on an interface can be watched without being told so, on several threads too.
+    @Test(arguments: ["", "--threads 2", "--executors split --placement flows-on-nic"])
+    func canBeWatched(_ executors: String) throws {
         let lab = try Lab()
         try lab.run(
             """
             unset XDG_RUNTIME_DIR
-            begin 1 spillway run $GRAPHS/flow-monitor.yaml --wire wire=if:m0 --set records=/dev/null
+            begin \(executors == "--threads 2" ? 2 : 1) spillway run $GRAPHS/flow-monitor.yaml --wire wire=if:m0 --set records=/dev/null \(executors)
             (for _ in $(seq 100); do a ping -q -c 1 -W 0.1 10.77.0.2; done > pings 2>&1 || true) &
             came() { [ $(spillway read $runner wire.packets_in) -gt 2 ]; }
             await came
             spillway read $runner wire.kernel_drops > drops
             spillway top $runner --count 1 > top
+            kill -USR1 $runner; asked() { grep -q '^wire ' err; }; await asked
             end INT; test ! -e /run/spillway/$runner.sock
             """
         )
         #expect(try lab.text("drops") == "0\n")
         #expect(try lab.text("top").contains("kernel drops/s  outages"))
+        // The tables so far, beside those at the end.
+        #expect(try lab.text("err").contains("RecordSink") && lab.text("out").contains("RecordSink"))
         #expect(try lab.text("status") == "0\n")
     }
 

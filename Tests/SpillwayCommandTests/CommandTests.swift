@@ -330,6 +330,38 @@ import Testing
         #expect(same.status == 64 && same.error.contains("read and written at once"), "\(same.error)")
     }
 
+    /// Beside the report of a split stands what 'compare' says of the placement, and in no table of it.
+    @Test func aSplitIsModelledToo() throws {
+        let graph = "graphs/flow-monitor.yaml --profile agilio-cx"
+        let split = "spillway run \(graph) --executors split --placement flows-on-nic"
+        let outcome = try Tool.run("\(split) \(Self.web)", in: root)
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let parts = outcome.output.components(separatedBy: "\nAll above was counted; what follows is modelled.\n\n")
+        try #require(parts.count == 2)
+        #expect(!parts[0].contains("odelled") && parts[0].contains("ring from"))
+        let compare = "spillway compare \(graph) --placements flows-on-nic \(Self.web)"
+        #expect(try parts[1] == Tool.run(compare, in: root).output)
+        let program = """
+            import json, sys
+            run, compare = json.load(open("run.json")), json.load(open("compare.json"))
+            compare.pop("warnings")
+            assert run["model"] == compare and compare["modelled"] is True, run["model"]
+            """
+        let directory = try Workspace(root)
+        let json = try Tool.run(
+            """
+            \(split) \(Self.web) --format json --run-dir split > run.json && \(compare) --format json > compare.json \
+                && python3 -c '\(program)' && spillway run graphs/flow-monitor.yaml \(Self.web) --run-dir one \
+                && spillway compare one split
+            """,
+            in: directory.url
+        )
+        #expect(json.status == 0, "\(json.output)\(json.error)")
+        let web = "Examples/captures/web.pcap"
+        let pipe = try Tool.run("cat \(web) | \(split) --wire wire=- --set records=/dev/null", in: root)
+        #expect(pipe.output.contains("\nNot modelled: '-' can be read only once.\n"), "\(pipe.output)")
+    }
+
     /// Runs of the same inputs leave the same bytes; runs of others are not compared.
     @Test func runDirectories() throws {
         let directory = try Workspace(root)
