@@ -378,9 +378,10 @@ final class Ring: @unchecked Sendable {
         let count = sent.pointer.pointee.published.load(ordering: .acquiring) &- head &- from
         var complete = said
         if count > 0 {
-            // If the ring is full, more of the last moment may not fit.
             let last = moment(at: head &+ from &+ count &- 1)
-            complete = max(complete, count &+ from == capacity ? last : last.before)
+            // If the last moment fills the whole ring, more of it may not fit.
+            let isAll = count &+ from == capacity && moment(at: head &+ from) == last
+            complete = max(complete, isAll ? last : last.before)
             // The last that it said is said before anything is released at the end.
             if last.isEnd { said = self.said }
         }

@@ -128,6 +128,11 @@ final class RingSource: PacketSource, @unchecked Sendable {
         edges.deallocate()
     }
 
+    /// The last packet that came in before all stages, once all have ended; nil if there was none.
+    var lastOrigin: Origin? {
+        done.now == .min ? nil : Origin(time: done.now, sequence: done.order, turn: done.order, now: done.now)
+    }
+
     /// Its items go to this stage.
     func attach(_ instance: Instance) {
         run = instance.run
@@ -243,8 +248,9 @@ final class RingSource: PacketSource, @unchecked Sendable {
                 if _slowPath(mark.isKept) { (turn, moment) = (lane.times[place].turn, lane.times[place].moment) }
                 if bound < moment { break }
                 if count > 0 {
+                    // What timers caused has the turn of the packet before.
                     isFull =
-                        moment.order != now.order
+                        turn.number > last.number
                         ? count >= most || moment.isEnd
                         : moment.now != now.now || mark.isFirst && lanes[k].last == moment
                     isFull = isFull || count >= RingSource.most || moment.now >= limit && !moment.isEnd

@@ -312,7 +312,7 @@ private struct StageRun {
         }
         for ring in stage.rings { ring.ring() }
         guard step == .ended else { return step }
-        do { try stage.runtime.end() } catch { fail(error) }
+        do { try stage.runtime.end(after: stage.source?.lastOrigin) } catch { fail(error) }
         isFinished = true
         return .worked
     }

@@ -103,8 +103,10 @@ struct StageBuilder {
         addHead(&draft, copy)
         let sent = try addTails(&draft, copy)
         let copies = cut.stages[copy.stage].threads.count
+        var part = GraphSpec(name: spec.name, nodes: draft.nodes, edges: draft.edges)
+        part.order = order(of: draft)
         let instance = try Instance(
-            GraphSpec(name: spec.name, nodes: draft.nodes, edges: draft.edges),
+            part,
             bindings: draft.bindings,
             services: services,
             options: options,
@@ -123,6 +125,14 @@ struct StageBuilder {
             rings: sent,
             nodes: draft.local
         )
+    }
+
+    /// Elements run in their order in the whole graph, between the head and the tails: so the same edges lead back.
+    private func order(of draft: Draft) -> [Int] {
+        let own = shape.order.compactMap { draft.local[$0] }
+        let added = draft.nodes.indices.filter { !own.contains($0) && $0 != draft.head }
+        let all = (draft.head < 0 ? [] : [draft.head]) + own + added
+        return all.filter { !draft.nodes[$0].isWire } + all.filter { draft.nodes[$0].isWire }
     }
 
     /// The edges that come from earlier stages, which begin at the stage's head, and those within it, all in their order in the whole

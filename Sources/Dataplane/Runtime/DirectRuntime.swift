@@ -185,8 +185,10 @@ public final class DirectRuntime {
         }
     }
 
-    /// After the last step: finishes the elements and flushes their buffers.
-    func end() throws {
+    /// After the last step: finishes the elements and flushes their buffers. What they release and tell then is caused by the last
+    /// packet of the whole input, which another thread may have seen.
+    func end(after last: Origin? = nil) throws {
+        if let last { shared.origin = last }
         finish()
         try instance.flush()
     }

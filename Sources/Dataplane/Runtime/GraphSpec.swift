@@ -68,6 +68,9 @@ public struct GraphSpec: Sendable {
         }
     }
 
+    /// The order in which elements run, wires last, where it is that of a graph of which this is a part; nil for the one that follows
+    /// from the edges.
+    var order: [Int]?
     /// The graph's name.
     public var name: String
     /// The author's description of the graph; may be empty.
@@ -180,7 +183,8 @@ public struct GraphShape: Sendable {
         let grouped = forward.enumerated().sorted {
             (places[component[$0.element]], $0.offset) < (places[component[$1.element]], $1.offset)
         }.map(\.element)
-        let order = grouped.filter { !spec.nodes[$0].isWire } + grouped.filter { spec.nodes[$0].isWire }
+        let order =
+            spec.order ?? grouped.filter { !spec.nodes[$0].isWire } + grouped.filter { spec.nodes[$0].isWire }
         var rank = Array(repeating: 0, count: n)
         for (r, node) in order.enumerated() { rank[node] = r }
         self.order = order
