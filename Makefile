@@ -15,10 +15,10 @@ SHARED = $(INSTALLED)/share
 # Relative to the repository; they stay side by side, as graphs name the schema and compounds by path.
 INSTALLED_FILES = $(wildcard graphs/*.yaml graphs/lib/*.yaml graphs/profiles/*.yaml graphs/schema/*.json Examples/live/*.yaml)
 
-.PHONY: help demo build test soak fuzz bench format lint docs captures static install uninstall clean
+.PHONY: help demo build test soak race-check fuzz bench format lint docs captures static install uninstall clean
 
 help: ## Lists the targets.
-	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 12
 
 demo: ## Compares the placements of the flow monitor on a real capture.
 	@scripts/setup.sh build
@@ -36,6 +36,7 @@ test: ## Installs what is missing, builds, and runs all tests.
 	@scripts/test-examples.sh
 	@swift test --skip-build
 	@SEED=1 scripts/fuzz.sh 20000
+	@scripts/race-check.sh
 
 soak: ## Tests for longer: 1,000 random graphs, half an hour on interfaces, a release build, what attacks cost, and more fuzzing.
 	@scripts/setup.sh test
@@ -44,6 +45,10 @@ soak: ## Tests for longer: 1,000 random graphs, half an hour on interfaces, a re
 	@SPILLWAY_SOAK=10 swift test --skip-build --filter LongTests
 	@scripts/release-tests.sh
 	@scripts/fuzz.sh $(RUNS)
+
+race-check: ## Runs graphs on several threads under ThreadSanitizer.
+	@scripts/setup.sh build
+	@scripts/race-check.sh
 
 fuzz: ## Fuzzes every target for RUNS inputs, or RUNS=60s for a time.
 	@scripts/setup.sh build

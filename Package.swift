@@ -113,3 +113,19 @@ if Context.environment["SPILLWAY_RELEASE_TESTS"] != nil {
     package.targets.removeAll { $0.type == .test && !tests.contains($0.name) }
     package.targets.removeAll { ["SpillwayCommand", "spillway", "spillway-benchmarks"].contains($0.name) }
 }
+
+// scripts/race-check.sh: several threads under ThreadSanitizer, and nothing else: the compiler cannot instrument the model.
+if Context.environment["SPILLWAY_RACE_CHECK"] != nil {
+    let needed = [
+        "CLinux", "CPcap", "CYAML", "CZlib", "Dataplane", "Capture", "GraphFile", "catalog-tool", "CatalogPlugin",
+    ]
+    package.products = []
+    package.targets.removeAll { !needed.contains($0.name) }
+    package.targets.append(
+        .executableTarget(
+            name: "race-check",
+            dependencies: ["Dataplane", "Capture", "GraphFile"],
+            path: "Tests/RaceCheck"
+        )
+    )
+}
