@@ -38,7 +38,7 @@ test)
     wants "have valgrind" valgrind
     wants "have strip" binutils
     # Tests on interfaces, in namespaces of their own.
-    for tool in curl ethtool python3 tcpdump; do wants "have $tool" $tool; done
+    for tool in curl ethtool iperf3 python3 tcpdump; do wants "have $tool" $tool; done
     wants "have ip" iproute2
     wants "have ping" iputils-ping
     wants "have setpriv" util-linux

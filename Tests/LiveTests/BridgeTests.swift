@@ -33,9 +33,9 @@ import Testing
             begin 4 spillway run bridge.yaml --wire left=\(access):m0 --wire right=\(access):m1 --format json
             a ping -q -c 3 -i 0.2 10.77.0.2 > ping4
             a ping -q -c 3 -i 0.2 -s 1452 fd77::2 > ping6
-            mkdir served; for n in 0 1 1460 100000 20000000; do head -c $n /dev/urandom > served/$n; done
+            mkdir served; for n in 0 1 1460 100000 104857600; do head -c $n /dev/urandom > served/$n; done
             serve --directory served
-            for n in 0 1 1460 100000 20000000; do
+            for n in 0 1 1460 100000 104857600; do
                 a curl -s -m 60 -o got4 http://10.77.0.2:8000/$n; cmp got4 served/$n
                 a curl -s -m 60 -g -o got6 "http://[fd77::2]:8000/$n"; cmp got6 served/$n
             done

@@ -52,6 +52,36 @@ import Testing
         #expect(try kilobytes("after") < kilobytes("before") + 8192, "\(threads) threads")
     }
 
+    /// TCP both ways, over both versions of IP, and datagrams, as fast as they go: for a minute in all, if longer than a slice.
+    @Test(.enabled(if: Program.isThere("iperf3")), arguments: ["on", "off"]) func iperfRuns(_ offloads: String) throws {
+        let lab = try Lab()
+        try lab.write(BridgeTests.bridge, to: "bridge.yaml")
+        let seconds = Self.minutes == nil ? 1 : 15
+        try lab.run(
+            """
+            for n in "$A a0" "$B b0" "$M m0" "$M m1"; do set -- $n
+                ip netns exec $1 ethtool -K $2 tso \(offloads) gso \(offloads) gro \(offloads) tx \(offloads) > ethtool 2>&1 || true
+            done
+            begin 4 spillway run bridge.yaml --wire left=if:m0 --wire right=if:m1 --format json
+            (exec ip netns exec $B iperf3 -s > served 2>&1) & server=$!
+            await a iperf3 -c 10.77.0.2 -n 1K
+            measure() { a iperf3 -t \(seconds) -J "$@" | python3 -c \
+                'import json, sys; end = json.load(sys.stdin)["end"]; print(end.get("sum_received", end.get("sum"))["bytes"])'; }
+            for way in "-c 10.77.0.2" "-c 10.77.0.2 -R" "-c fd77::2" "-c 10.77.0.2 -u -b 50M"; do measure $way >> bytes; done
+            kill $server; sleep 0.5
+            end INT
+            """
+        )
+        let bytes = try lab.text("bytes").split(separator: "\n").compactMap { Int($0) }
+        #expect(bytes.count == 4 && bytes.allSatisfy { $0 > 1_000_000 * seconds }, "\(bytes)")
+        let report = try JSONSerialization.jsonObject(with: lab.bytes("out")) as! [String: Any]
+        let wires = report["wires"] as! [[String: Any]]
+        #expect(report["balances"] as? Bool == true)
+        #expect(wires[0]["packets_in"] as? Int == wires[1]["packets_out"] as? Int)
+        #expect(wires[1]["packets_in"] as? Int == wires[0]["packets_out"] as? Int)
+        #expect(try lab.text("status") == "0\n")
+    }
+
     /// However short it ran, an interrupt gives a report in which every counter balances.
     @Test func anInterruptAtAnyMomentGivesAReport() throws {
         let lab = try Lab()
