@@ -356,7 +356,8 @@ public enum GraphRun {
         let copies = cut?.copies ?? 1
         // Whoever can send packets must not know where flows are kept.
         let seed = options.seed ?? (isLive ? .random(in: .min ... .max) : 1)
-        let clocks = isLive ? (0..<copies).map { _ in LiveClock() } : []
+        let isPrompt = sendsLive(spec, wires) && Cores.allowed.count >= (cut?.threads ?? 1)
+        let clocks = isLive ? (0..<copies).map { _ in LiveClock(isPrompt: isPrompt) } : []
         let divides = cut?.divides ?? .flows
         let fanouts = Dictionary(uniqueKeysWithValues: wires.map { ($0.name, Fanout(by: divides, seed: seed)) })
         let bindings = try (0..<copies).map { number in

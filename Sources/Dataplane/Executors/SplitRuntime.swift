@@ -354,9 +354,9 @@ private final class SharingClock: Clock {
 }
 
 /// The cores that a thread may use.
-enum Cores {
+public enum Cores {
     /// Those of the calling thread, by number.
-    static var allowed: [Int32] {
+    public static var allowed: [Int32] {
         var cores = Array(repeating: Int32(0), count: 1024)
         let count = clinux_get_cores(&cores, Int32(cores.count))
         return Array(cores[..<Int(count)])
