@@ -41,6 +41,48 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
+    /// What nginx logged of requests that wrk sent is what http-log found, one by one.
+    @Test(.enabled(if: Program.isThere("nginx") && Program.isThere("wrk"))) func findsEveryRequest() throws {
+        let lab = try Lab()
+        try lab.write(
+            """
+            daemon off; pid nginx.pid; error_log stderr; worker_processes 1; events {}
+            http {
+                log_format all '$request_method $request_uri $status'; access_log access.log all; client_body_temp_path temp;
+                server { listen 10.77.0.2:8000; location / { limit_rate 4m; return 200 $request_uri; } }
+            }
+            """,
+            to: "nginx.conf"
+        )
+        try lab.write(
+            """
+            n = 0
+            request = function() n = n + 1; wrk.headers["Connection"] = n % 7 == 0 and "close" or nil; return wrk.format("GET", "/" .. n) end
+            delay = function() return 5 end
+            """,
+            to: "requests.lua"
+        )
+        try lab.run(
+            """
+            m ip link add bridge type bridge; m ip link set m0 master bridge; m ip link set m1 master bridge; m ip link set bridge up
+            await a ping -q -c 1 -W 1 10.77.0.2
+            begin 1 spillway run $GRAPHS/http-log.yaml --wire wire=if:m0 --set records=records.json --format json
+            (exec ip netns exec $B nginx -p $PWD -c nginx.conf > nginx.log 2>&1) & server=$!; await serves
+            a wrk -t 1 -c 8 -d 2s -s requests.lua http://10.77.0.2:8000/ > wrk
+            sleep 1; kill $server; sleep 1
+            end INT
+            """
+        )
+        // Whether it serves was asked in its own namespace.
+        let logged = try lab.text("access.log").split(separator: "\n").map(String.init).filter { $0 != "GET / 200" }
+            .sorted()
+        let records = try lab.text("records.json").split(separator: "\n").map {
+            try JSONSerialization.jsonObject(with: Data($0.utf8)) as! [String: Any]
+        }
+        let found = records.map { "\($0["method"] ?? "") \($0["target"] ?? "") \($0["status"] ?? "")" }.sorted()
+        #expect(logged.count > 500 && found == logged, "\(logged.count) logged, \(found.count) found")
+    }
+
     /// A run on an interface can be watched without being told so, on several threads too.
     @Test(arguments: ["", "--threads 2", "--executors split --placement flows-on-nic"])
     func canBeWatched(_ executors: String) throws {
