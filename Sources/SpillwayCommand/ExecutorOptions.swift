@@ -20,7 +20,7 @@ struct ExecutorOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The device whose rings join the sides, and for which the report says what the model says: a shipped profile or a file.",
+            "The device whose rings join the sides, and on which the placement is modelled too: a shipped profile or a file.",
             valueName: "name|file"
         )
     )
