@@ -32,6 +32,15 @@ static inline __attribute__((always_inline)) void clinux_prefetch_for_write(cons
     __builtin_prefetch(address, 1, 3);
 }
 
+/// Lets a moment pass in a loop that waits for another thread, and leaves the core to the thread that shares it with this one.
+static inline __attribute__((always_inline)) void clinux_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
 /// Reads a word that the kernel writes beside this thread; what it wrote before is visible afterwards.
 static inline __attribute__((always_inline)) uint32_t clinux_load_acquire(const uint32_t *_Nonnull word) {
     return __atomic_load_n(word, __ATOMIC_ACQUIRE);

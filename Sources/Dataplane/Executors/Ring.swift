@@ -13,16 +13,26 @@ import Synchronization
 /// Ends of flows travel between the items. Beside them the sender tells how far it has come, so that the receiver knows which
 /// turns are complete, and which timers are due, while no items cross.
 final class Ring: @unchecked Sendable {
-    /// What one place of the ring holds, besides its item.
+    /// What one place of the ring holds, besides its item: 16 in a cache line.
     struct Mark: BitwiseCopyable {
-        /// The output of the receiving ``RingHead`` by which the item leaves, or ``end(_:)``.
-        var edge: Int32
-        /// What came before was through when this came: the two are not merged, though they be of one turn.
-        var isFirst: Bool
-        /// The item's turn and moment are not those of its arrival: they are in ``times``.
-        var isKept = false
+        private var bits: Int32
 
-        /// The mark of a flow's end.
+        init(edge: Int32, isFirst: Bool) { bits = edge << 2 | (isFirst ? 2 : 0) }
+
+        /// The output of the receiving ``RingHead`` by which the item leaves, or ``end(_:)``.
+        @inline(__always) var edge: Int32 { bits >> 2 }
+        /// What came before was through when this came: the two are not merged, though they be of one turn.
+        @inline(__always) var isFirst: Bool {
+            get { bits & 2 != 0 }
+            set { bits = bits & ~2 | (newValue ? 2 : 0) }
+        }
+        /// The item's turn and moment are not those of its arrival: they are in ``times``.
+        @inline(__always) var isKept: Bool {
+            get { bits & 1 != 0 }
+            set { bits = bits & ~1 | (newValue ? 1 : 0) }
+        }
+
+        /// The edge of a flow's end.
         static func end(_ reason: FlowEnd) -> Int32 { -1 - Int32(reason.rawValue) }
     }
 
@@ -106,18 +116,23 @@ final class Ring: @unchecked Sendable {
     /// That of the sender's thread.
     private let senderBell: Doorbell
 
-    // The sender's own.
-    @exclusivity(unchecked) private var tail = 0
-    /// The last that it published, and that it read of the receiver.
-    @exclusivity(unchecked) private var published = 0
-    @exclusivity(unchecked) private var seen = 0
-    @exclusivity(unchecked) private var done = Moment(now: .min, order: 0)
-    @exclusivity(unchecked) private var moment = UInt64.max
-    /// Items that found no room, those from `firstWaiting` on: the sender takes nothing more in until they have.
-    @exclusivity(unchecked) private var overflow: [Entry] = []
-    @exclusivity(unchecked) private var firstWaiting = 0
-    @exclusivity(unchecked) private var wasTight = false
-    @exclusivity(unchecked) private(set) var counts = Counts()
+    /// What only the sender's thread needs, on lines of its own, as everything that is written while the run lasts: a thread that
+    /// writes beside what another reads takes the line away from it each time.
+    private struct Sender {
+        var tail = 0
+        /// The last that it published, and that it read of the receiver.
+        var published = 0
+        var seen = 0
+        var done = Moment(now: .min, order: 0)
+        var moment = UInt64.max
+        var counts = Counts()
+        /// Items that found no room, those from `firstWaiting` on: the sender takes nothing more in until they have.
+        var overflow: [Entry] = []
+        var firstWaiting = 0
+        var wasTight = false
+    }
+    private let sender = SharedLine(Sender())
+    private let own: UnsafeMutablePointer<Sender>
 
     /// What has crossed.
     struct Counts: Sendable {
@@ -129,9 +144,10 @@ final class Ring: @unchecked Sendable {
         /// How often its sender had to wait for room.
         var full: UInt64 = 0
     }
+    var counts: Counts { own.pointee.counts }
 
-    // The receiver's own.
-    @exclusivity(unchecked) private(set) var head = 0
+    /// The first place that the receiver has not given back.
+    var head: Int { consumed.own }
 
     init(
         from: String,
@@ -145,6 +161,7 @@ final class Ring: @unchecked Sendable {
         self.capacity = capacity
         self.bell = bell
         self.senderBell = senderBell
+        own = sender.pointer
         let places = 1 << (Int.bitWidth - max(0, capacity - 1).leadingZeroBitCount)
         mask = places - 1
         items = Ring.lines(places)
@@ -160,8 +177,10 @@ final class Ring: @unchecked Sendable {
     }
 
     deinit {
-        for k in head..<tail where items[k & mask].flags.contains(.large) { items[k & mask].data.deallocate() }
-        for entry in overflow[firstWaiting...] where entry.item.flags.contains(.large) {
+        for k in head..<own.pointee.tail where items[k & mask].flags.contains(.large) {
+            items[k & mask].data.deallocate()
+        }
+        for entry in own.pointee.overflow[own.pointee.firstWaiting...] where entry.item.flags.contains(.large) {
             entry.item.data.deallocate()
         }
         items.deallocate()
@@ -175,49 +194,55 @@ final class Ring: @unchecked Sendable {
     /// Whether the sender has to wait: items found no room, or another batch of `count` might not. Counts how often that begins.
     func isTight(_ count: Int) -> Bool {
         let least = min(count, capacity / 2)
-        let isTight = !overflow.isEmpty || room(atLeast: least) < least
-        if isTight, !wasTight { counts.full &+= 1 }
-        wasTight = isTight
+        let isTight = !own.pointee.overflow.isEmpty || room(atLeast: least) < least
+        if isTight, !own.pointee.wasTight { own.pointee.counts.full &+= 1 }
+        own.pointee.wasTight = isTight
         return isTight
     }
 
     /// The number of places that are free; all of them, or as many as are asked for.
     @inline(__always)
     private func room(atLeast count: Int) -> Int {
-        let room = capacity &- (tail &- seen)
+        let room = capacity &- (own.pointee.tail &- own.pointee.seen)
         if room >= count { return room }
-        seen = consumed.value
-        return capacity &- (tail &- seen)
+        own.pointee.seen = consumed.value
+        return capacity &- (own.pointee.tail &- own.pointee.seen)
     }
 
     /// Puts in items that leave the sender's pool by `edge`. Whatever finds no room waits beside the ring.
     func put(_ batch: Batch, _ edge: Int32, _ pool: UnsafeMutablePointer<PoolState>, _ run: borrowing RunState) {
-        let hasRoom = overflow.isEmpty && room(atLeast: batch.count) >= batch.count
+        let hasRoom = own.pointee.overflow.isEmpty && room(atLeast: batch.count) >= batch.count
         let unusual: ItemFlags = [.large, .owned, .lent, .turnKept]
         let isFinishing = run.isFinishing
         let isUsual = hasRoom && !isFinishing
         var mark = Mark(edge: edge, isFirst: isFirst(run))
         var bytes: UInt64 = 0
-        var tail = tail
+        var tail = own.pointee.tail
         for k in 0..<batch.count {
             let item = batch.items + Int(batch.index[k])
             bytes &+= UInt64(item.pointee.length)
             if !isUsual || item.pointee.flags.rawValue & unusual.rawValue != 0 {
-                self.tail = tail
+                own.pointee.tail = tail
                 put(batch.index[k], mark, pool, run)
-                tail = self.tail
+                tail = own.pointee.tail
             } else {
                 // The receiver has read those lines, so they are in its cache.
                 clinux_prefetch_for_write(items + (tail &+ Ring.ahead) & mask)
-                items[tail & mask] = item.pointee
+                Ring.copy(item, items + tail & mask)
                 marks[tail & mask] = mark
                 tail &+= 1
             }
             mark.isFirst = false
         }
-        self.tail = tail
-        counts.items &+= UInt64(truncatingIfNeeded: batch.count)
-        counts.bytes &+= bytes
+        own.pointee.tail = tail
+        own.pointee.counts.items &+= UInt64(truncatingIfNeeded: batch.count)
+        own.pointee.counts.bytes &+= bytes
+    }
+
+    /// Copies an item as what it is to the processor, a cache line.
+    @inline(__always)
+    static func copy(_ item: UnsafePointer<Item>, _ place: UnsafeMutablePointer<Item>) {
+        UnsafeMutableRawPointer(place).copyMemory(from: item, byteCount: MemoryLayout<Item>.size)
     }
 
     /// How many places before it is written one is fetched.
@@ -249,15 +274,15 @@ final class Ring: @unchecked Sendable {
         let turn = Turn(number: origin.turn, now: origin.now)
         let mark = Mark(edge: Mark.end(reason), isFirst: isFirst(run))
         put(Entry(item: item, mark: mark, time: Time(turn: turn, moment: Moment(turn, run))))
-        counts.ends &+= 1
+        own.pointee.counts.ends &+= 1
     }
 
     private func put(_ entry: Entry) {
-        if overflow.isEmpty, room(atLeast: 1) > 0 { write(entry) } else { setAside(entry) }
+        if own.pointee.overflow.isEmpty, room(atLeast: 1) > 0 { write(entry) } else { setAside(entry) }
     }
 
     private func write(_ entry: Entry) {
-        let place = tail & mask
+        let place = own.pointee.tail & mask
         var entry = entry
         if entry.item.flags.rawValue & (ItemFlags.owned.rawValue | ItemFlags.lent.rawValue) != 0 {
             copy(&entry.item, to: place)
@@ -266,12 +291,12 @@ final class Ring: @unchecked Sendable {
         items[place] = entry.item
         marks[place] = entry.mark
         times[place] = entry.time
-        tail &+= 1
+        own.pointee.tail &+= 1
     }
 
     private func isFirst(_ run: borrowing RunState) -> Bool {
-        if run.moment == moment { return false }
-        moment = run.moment
+        if run.moment == own.pointee.moment { return false }
+        own.pointee.moment = run.moment
         return true
     }
 
@@ -286,14 +311,14 @@ final class Ring: @unchecked Sendable {
             entry.item.data = block
             entry.item.flags.subtract([.owned, .lent])
             entry.item.flags.insert(.large)
-            counts.copied &+= UInt64(item.length)
+            own.pointee.counts.copied &+= UInt64(item.length)
         }
-        overflow.append(entry)
+        own.pointee.overflow.append(entry)
     }
 
     private func copy(_ item: inout Item, to place: Int) {
         let length = Int(item.length)
-        counts.copied &+= UInt64(length)
+        own.pointee.counts.copied &+= UInt64(length)
         item.flags.subtract([.owned, .lent])
         if length <= Pool.slotBytes - Pool.headroom {
             let slot = UnsafeMutableRawPointer(slots.base + place &* Pool.slotBytes) + Pool.headroom
@@ -312,15 +337,15 @@ final class Ring: @unchecked Sendable {
     /// true if either is news. The receiver may sleep: ``ring()``.
     @discardableResult
     func publish(done moment: Moment) -> Bool {
-        if !overflow.isEmpty { writeWaiting() }
-        let isMore = published != tail
+        if !own.pointee.overflow.isEmpty { writeWaiting() }
+        let isMore = own.pointee.published != own.pointee.tail
         if isMore {
-            published = tail
-            counts.batches &+= 1
-            sent.pointer.pointee.published.store(tail, ordering: .releasing)
+            own.pointee.published = own.pointee.tail
+            own.pointee.counts.batches &+= 1
+            sent.pointer.pointee.published.store(own.pointee.tail, ordering: .releasing)
         }
-        if !overflow.isEmpty || moment == done { return isMore }
-        done = moment
+        if !own.pointee.overflow.isEmpty || moment == own.pointee.done { return isMore }
+        own.pointee.done = moment
         // The two are not read together: an older order with a newer time holds, too.
         sent.pointer.pointee.doneTime.store(Int(moment.now), ordering: .releasing)
         sent.pointer.pointee.doneOrder.store(Int(truncatingIfNeeded: moment.order), ordering: .releasing)
@@ -329,15 +354,15 @@ final class Ring: @unchecked Sendable {
 
     @inline(never)
     private func writeWaiting() {
-        var room = room(atLeast: overflow.count - firstWaiting)
-        while firstWaiting < overflow.count, room > 0 {
-            write(overflow[firstWaiting])
-            firstWaiting += 1
+        var room = room(atLeast: own.pointee.overflow.count - own.pointee.firstWaiting)
+        while own.pointee.firstWaiting < own.pointee.overflow.count, room > 0 {
+            write(own.pointee.overflow[own.pointee.firstWaiting])
+            own.pointee.firstWaiting += 1
             room -= 1
         }
-        if firstWaiting < overflow.count { return }
-        overflow.removeAll(keepingCapacity: overflow.count <= capacity)
-        firstWaiting = 0
+        if own.pointee.firstWaiting < own.pointee.overflow.count { return }
+        own.pointee.overflow.removeAll(keepingCapacity: own.pointee.overflow.count <= capacity)
+        own.pointee.firstWaiting = 0
     }
 
     /// Wakes the receiver, if it sleeps.
@@ -401,8 +426,7 @@ final class Ring: @unchecked Sendable {
     /// Gives back the first `count` places. A sender that waits for them does not sleep.
     func giveBack(_ count: Int) {
         if count == 0 { return }
-        head &+= count
-        consumed.set(head)
+        consumed.set(head &+ count)
     }
 }
 
@@ -413,6 +437,7 @@ final class SharedLine<Words: ~Copyable>: @unchecked Sendable {
 
     init(_ words: consuming Words) {
         let line = UnsafeMutableRawPointer.allocate(byteCount: Self.bytes, alignment: Self.bytes)
+        precondition(MemoryLayout<Words>.size <= Self.bytes)
         pointer = line.bindMemory(to: Words.self, capacity: 1)
         pointer.initialize(to: words)
     }
@@ -426,13 +451,12 @@ final class SharedLine<Words: ~Copyable>: @unchecked Sendable {
 /// A number that one thread writes and others read.
 final class SharedCounter: @unchecked Sendable {
     private let line: SharedLine<Atomic<Int>>
-    /// The writer's copy.
-    @exclusivity(unchecked) private(set) var own: Int
 
-    init(_ value: Int = 0) {
-        line = SharedLine(Atomic(value))
-        own = value
-    }
+    init(_ value: Int = 0) { line = SharedLine(Atomic(value)) }
+
+    /// The number, on the thread that writes it.
+    @inline(__always)
+    var own: Int { line.pointer.pointee.load(ordering: .relaxed) }
 
     /// The number; what was written before it can be read after.
     @inline(__always)
@@ -440,7 +464,6 @@ final class SharedCounter: @unchecked Sendable {
 
     @inline(__always)
     func set(_ value: Int) {
-        own = value
         line.pointer.pointee.store(value, ordering: .releasing)
     }
 }

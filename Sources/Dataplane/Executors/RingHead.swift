@@ -82,6 +82,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
 
     /// A ring, and what is known of it.
     private struct Lane: BitwiseCopyable {
+        /// Not counted: both threads would write the count all the time.
         var ring: Unmanaged<Ring>
         var items: UnsafeMutablePointer<Item>
         var marks: UnsafeMutablePointer<Ring.Mark>
@@ -143,13 +144,13 @@ final class RingSource: PacketSource, @unchecked Sendable {
     /// Asks whoever has put in nothing how far they have come, if items of the others wait for that.
     func askTheQuiet() {
         guard lanes.contains(where: { $0.hasMore }) else { return }
-        for lane in lanes where !lane.hasMore { lane.ring.takeUnretainedValue().ask() }
+        for lane in lanes where !lane.hasMore { lane.ring._withUnsafeGuaranteedRef { $0.ask() } }
     }
 
     /// Whether there is something to do.
     var hasWork: Bool {
         lanes.contains { lane in
-            let view = lane.ring.takeUnretainedValue().look(from: lane.taken)
+            let view = lane.ring._withUnsafeGuaranteedRef { $0.look(from: lane.taken) }
             return view.count > 0 || view.said.now > told || view.isEnded
         }
     }
@@ -176,12 +177,13 @@ final class RingSource: PacketSource, @unchecked Sendable {
         isEnded = true
         var latest = Ring.Moment.first
         for k in 0..<lanes.count {
-            let ring = lanes[k].ring.takeUnretainedValue()
-            ring.giveBack(lanes[k].taken)
+            let view = lanes[k].ring._withUnsafeGuaranteedRef { ring in
+                ring.giveBack(lanes[k].taken)
+                lanes[k].next = ring.head
+                return ring.look(from: 0)
+            }
             lanes[k].taken = 0
-            let view = ring.look(from: 0)
-            lanes[k].next = ring.head
-            lanes[k].end = ring.head &+ view.count
+            lanes[k].end = lanes[k].next &+ view.count
             latest = max(latest, view.said)
             if view.isEnded { continue }
             isEnded = false
@@ -239,6 +241,26 @@ final class RingSource: PacketSource, @unchecked Sendable {
             let (end, share) = (lane.end, lane.share)
             var next = lane.next
             while next != end {
+                if share.of == 1 {
+                    let many = takeUsual(
+                        lane,
+                        next,
+                        pool,
+                        indices,
+                        count,
+                        most,
+                        bound: bound,
+                        before: limit,
+                        after: &last
+                    )
+                    if many > 0 {
+                        count &+= many
+                        next &+= many
+                        now = Ring.Moment(now: last.now, order: last.number)
+                        lanes[k].last = now
+                        if next == end { break }
+                    }
+                }
                 let place = next & lane.mask
                 let (item, mark) = (lane.items + place, lane.marks[place])
                 // The sender has written those lines, so they are in its cache.
@@ -264,7 +286,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
                 next &+= 1
                 now = moment
                 lanes[k].last = moment
-                items[i] = item.pointee
+                Ring.copy(item, items + i)
                 if share.of > 1, items[i].flow.index >= 0 {
                     items[i].flow.index = items[i].flow.index &* share.of &+ share.number
                 }
@@ -290,6 +312,47 @@ final class RingSource: PacketSource, @unchecked Sendable {
         }
         counters.pointee.packets &+= UInt64(truncatingIfNeeded: count)
         return count
+    }
+
+    /// Takes items from one ring as long as each begins a turn of its own and nothing has to be done but to copy it, which is so
+    /// nearly always; returns how many. Those before are `count`.
+    @inline(__always)
+    private func takeUsual(
+        _ lane: Lane,
+        _ first: Int,
+        _ pool: Pool,
+        _ indices: UnsafeMutablePointer<Int32>,
+        _ count: Int,
+        _ most: Int,
+        bound: Ring.Moment,
+        before limit: Int64,
+        after last: inout Turn
+    ) -> Int {
+        let most = min(most &- count, lane.end &- first, pool.state.pointee.freeCount)
+        let (items, edges, state) = (pool.items, edges, pool.state)
+        let unusual: ItemFlags = [.large, .turnKept]
+        var turn = last
+        var k = 0
+        while k < most {
+            let place = (first &+ k) & lane.mask
+            let (item, mark) = (lane.items + place, lane.marks[place])
+            // The sender has written those lines, so they are in its cache.
+            clinux_prefetch(lane.items + ((place &+ RingSource.ahead) & lane.mask))
+            clinux_prefetch(lane.marks + ((place &+ 4 &* RingSource.ahead) & lane.mask))
+            let (number, now) = (item.pointee.sequence, item.pointee.time)
+            if mark.isKept || number <= turn.number || now < turn.now || now >= limit { break }
+            if bound < Ring.Moment(now: now, order: number) || item.pointee.flags.rawValue & unusual.rawValue != 0 {
+                break
+            }
+            _ = state.pointee.take(1, into: indices + (count &+ k))
+            let i = Int(indices[count &+ k])
+            Ring.copy(item, items + i)
+            edges[i] = mark.edge
+            turn = Turn(number: number, now: now)
+            k &+= 1
+        }
+        last = turn
+        return k
     }
 }
 

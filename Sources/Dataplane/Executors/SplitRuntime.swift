@@ -113,7 +113,8 @@ public final class SplitRuntime {
 
     /// Runs the stages of one thread until all have ended.
     private func work(on thread: Int) {
-        var lines = stages.filter { $0.thread == thread }.map { StageRun($0) }
+        let lines = stages.filter { $0.thread == thread }.map { StageRun($0) }
+        for line in lines { line.clock?.beforeWaiting = { [unowned line] in line.show() } }
         for line in lines { line.stage.runtime.begin() }
         var quiet = 0
         var flushed = flushes.value
@@ -143,7 +144,10 @@ public final class SplitRuntime {
             }
             for line in lines { line.stage.source?.askTheQuiet() }
             quiet += 1
-            if quiet < SplitRuntime.spins { continue }
+            if quiet < SplitRuntime.spins {
+                for _ in 0..<SplitRuntime.relaxes { clinux_relax() }
+                continue
+            }
             // The clock of a stage at which packets come in sleeps itself. Room in a ring is not announced, but will soon be there.
             if lines[0].waitsItself || lines.contains(where: \.isBlocked) {
                 sched_yield()
@@ -154,7 +158,9 @@ public final class SplitRuntime {
     }
 
     /// How often a thread looks for something to do before it sleeps, some tens of microseconds.
-    private static let spins = 200
+    private static let spins = 100
+    /// How long it waits before it looks again, in turns of a loop of 10 to 50 ns.
+    private static let relaxes = 10
 
     private func wait(_ lines: [StageRun], _ thread: Int) {
         bells[thread].sleep(100) { isRestWanted || lines.contains { $0.hasWork } }
@@ -274,54 +280,82 @@ public final class SplitRuntime {
 }
 
 /// A stage while it runs on its thread.
-private struct StageRun {
+private final class StageRun {
     let stage: Stage
+    /// The stage's, not counted: both threads would write the count all the time.
+    private let rings: [Unmanaged<Ring>]
+    /// That of a stage at which packets come in.
+    let clock: SharingClock?
     private(set) var isOver = false
     private var isFinished = false
     /// The most batches of packets that come in before the other stages of the thread have their turn.
     private static let batches = 16
+    /// After how many of them the receivers are shown what there is: they should not wait for the last, nor take the line that says it
+    /// from this thread for each.
+    private static let grain = 4
 
-    init(_ stage: Stage) { self.stage = stage }
+    init(_ stage: Stage) {
+        self.stage = stage
+        rings = stage.rings.map { .passUnretained($0) }
+        clock = stage.runtime.clock as? SharingClock
+    }
 
     /// A step waits for packets, if there is nothing else to do; while it is blocked its thread looks for room again and again, as it
     /// is soon there.
     var waitsItself: Bool { stage.source == nil && !isOver }
     /// Nothing more comes in until there is room for what that sends.
-    var isBlocked: Bool { stage.rings.contains { $0.isTight(isFinished ? 0 : batch) } }
+    var isBlocked: Bool { rings.contains { $0._withUnsafeGuaranteedRef { $0.isTight(isFinished ? 0 : batch) } } }
     var hasWork: Bool { !isOver && stage.source?.hasWork ?? true }
     var nextDue: Int64 { isOver ? .max : stage.runtime.nextDue }
     private var batch: Int { stage.instance.options.batch }
 
-    mutating func step(failures fail: (any Error) -> Void) -> DirectRuntime.Step {
+    func step(failures fail: (any Error) -> Void) -> DirectRuntime.Step {
         if isOver { return .ended }
-        let done = done
-        for ring in stage.rings where ring.publish(done: done) { ring.ring() }
+        if publish() { ring() }
         if isBlocked { return .idle }
         if isFinished {
-            for ring in stage.rings { ring.end() }
+            for ring in rings { ring._withUnsafeGuaranteedRef { $0.end() } }
             isOver = true
             return .ended
         }
         var step = DirectRuntime.Step.idle
         // Whatever else the thread looks after costs as much as a batch.
-        for _ in 0..<(stage.source == nil ? StageRun.batches : 1) {
+        for k in 1...StageRun.batches {
             step = stage.runtime.step()
-            let done = done
-            for ring in stage.rings { ring.publish(done: done) }
             if step != .worked || isBlocked { break }
+            if k % StageRun.grain == 0 { publish() }
         }
-        for ring in stage.rings { ring.ring() }
+        show()
         guard step == .ended else { return step }
         do { try stage.runtime.end(after: stage.source?.lastOrigin) } catch { fail(error) }
         isFinished = true
         return .worked
     }
 
+    /// Shows the receivers what is there; true if that is news to any of them.
+    @discardableResult
+    private func publish() -> Bool {
+        let done = done
+        var isNews = false
+        for ring in rings where ring._withUnsafeGuaranteedRef({ $0.publish(done: done) }) { isNews = true }
+        return isNews
+    }
+
+    /// Shows the receivers what is there, and wakes those that sleep.
+    func show() {
+        publish()
+        ring()
+    }
+
+    private func ring() {
+        for ring in rings { ring._withUnsafeGuaranteedRef { $0.ring() } }
+    }
+
     /// How far the stage has come.
     private var done: Ring.Moment {
         if let source = stage.source { return source.done }
         let reached = stage.runtime.reached
-        let time = (stage.runtime.clock as? SharingClock)?.latest ?? .min
+        let time = clock?.latest ?? .min
         if stage.runtime.arrived == 0 { return Ring.Moment(now: time, order: 0) }
         return Ring.Moment(now: max(time, reached.now), order: reached.number)
     }
@@ -334,6 +368,8 @@ private final class SharingClock: Clock {
     private let rest: () -> Int64?
     /// The last moment that was told: no packet comes in at a functional time before it.
     private(set) var latest = Int64.min
+    /// What has to be done before it waits: nobody else will show what was put into rings.
+    var beforeWaiting: () -> Void = {}
 
     /// `rest` is the moment up to which it may wait; nil for not at all.
     init(_ clock: any Clock, _ bell: Doorbell, _ rest: @escaping () -> Int64?) {
@@ -343,6 +379,7 @@ private final class SharingClock: Clock {
     }
 
     func wait(until time: Int64) -> Int64? {
+        beforeWaiting()
         var limit = Int64.min
         if let rest = rest(), bell.goToSleep(unless: { self.rest() == nil }) { limit = min(rest, time) }
         defer { bell.getUp() }
