@@ -15,6 +15,8 @@ public final class LiveClock: Clock {
     /// The same where whoever sent a packet may wait for it: a virtual machine's sleep takes hundreds of microseconds to end. A packet a
     /// second costs a quarter of a percent of a core, five hundred cost all of it.
     private static let longPatience: Int64 = 2_500_000
+    /// Of more packets than these in that time hardly one is waited for: they come in bursts, and between them it may sleep.
+    private static let few: Int64 = 64
     private let isPrompt: Bool
 
     /// The latest moment that timers were told of.
@@ -22,6 +24,10 @@ public final class LiveClock: Clock {
     private var watched: [pollfd] = []
     /// The end of its patience; 0 while packets come.
     private var deadline: Int64 = 0
+    /// Packets that came since a moment, and whether they were few before.
+    private var came: Int64 = 0
+    private var since: Int64 = 0
+    private var areFew = true
 
     /// - Parameter isPrompt: what comes is sent on, and each thread has a core for that.
     public init(isPrompt: Bool = false) { self.isPrompt = isPrompt }
@@ -39,7 +45,10 @@ public final class LiveClock: Clock {
 
     /// Packets came.
     @inline(__always)
-    func wake() { deadline = 0 }
+    func wake(_ count: Int) {
+        deadline = 0
+        came &+= Int64(count)
+    }
 
     /// The current time in nanoseconds since 1970.
     public var now: Int64 {
@@ -51,8 +60,16 @@ public final class LiveClock: Clock {
     /// Waits until packets come or a moment has come, at most 100 ms; returns the time then.
     public func wait(until time: Int64) -> Int64? {
         var now = now
-        if deadline == 0 { deadline = now + LiveClock.patience }
-        if isPrompt, now >= deadline, now < deadline + LiveClock.longPatience {
+        if deadline == 0 {
+            deadline = now + LiveClock.patience
+            let span = now - since
+            // A clock that was set back begins anew.
+            if span >= LiveClock.longPatience || span < 0 {
+                areFew = came <= LiveClock.few * max(1, span / LiveClock.longPatience)
+                (came, since) = (0, now)
+            }
+        }
+        if isPrompt, areFew, now >= deadline, now < deadline + LiveClock.longPatience {
             sched_yield()
         } else if now < time, now >= deadline {
             let span = min(LiveClock.longest, time - now)

@@ -183,10 +183,10 @@ public class LiveSource: PacketSource {
     /// The interface is back.
     final func noteReturn() { isOut = false }
 
-    /// Packets came in.
+    /// Packets came in, so many.
     @inline(__always)
-    final func wake() {
+    final func wake(_ count: Int) {
         isOut = false
-        clock.wake()
+        clock.wake(count)
     }
 }

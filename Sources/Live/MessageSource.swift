@@ -104,7 +104,7 @@ final class MessageSource: InterfaceSource {
         }
         let n = clinux_receive(socket.descriptor, messages, UInt32(MessageSource.most))
         guard n > 0 else { return checkOutage(errno) }
-        wake()
+        wake(Int(n))
         for k in 0..<Int(n) where reads(addresses[k].sll_pkttype) {
             frames[end] = frame(k)
             end &+= 1

@@ -110,7 +110,7 @@ final class PcapSource: LiveSource {
             PcapSource.keep,
             UnsafeMutableRawPointer(arrivals).assumingMemoryBound(to: UInt8.self)
         )
-        if arrivals.pointee.end > 0 { return wake() }
+        if arrivals.pointee.end > 0 { return wake(arrivals.pointee.end) }
         if n >= 0 { return look() }
         // It went away under libpcap, which does not follow it.
         guard index != nil else {

@@ -70,8 +70,8 @@ final class RingSource: InterfaceSource {
                 return .idle(until: .max)
             }
             isTaken = true
-            wake()
             left = block.pointee.num_pkts
+            wake(Int(left))
             let start = ring.baseAddress! + number &* RingSource.blockBytes
             next = (start + Int(block.pointee.offset_to_first_pkt)).assumingMemoryBound(to: tpacket3_hdr.self)
         }
