@@ -59,17 +59,20 @@ private func openInput(_ path: String, _ attention: Attention) throws(CaptureErr
     }
     // Whether someone else closes it.
     var isKept = isStandardInput
-    defer { if !isKept { close(descriptor) } }
+    var claim: FileClaim?
+    defer {
+        claim = nil
+        if !isKept { close(descriptor) }
+    }
 
     var status = stat()
     if fstat(descriptor, &status) != 0 { throw CaptureError(file: path, system: errno, doing: "open") }
     let kind = status.st_mode & S_IFMT
     if kind == S_IFDIR { throw CaptureError(file: path, system: EISDIR, doing: "open") }
-    var claim: FileClaim?
     if kind == S_IFREG && !isStandardInput {
         if status.st_size == 0 { throw CaptureError(file: path, reason: "is empty", code: "empty_file") }
         claim = FileClaim(status, for: .reading)
-        guard let claim else {
+        if claim == nil {
             throw CaptureError(file: path, reason: "is being written by this run", code: "file_in_use")
         }
         let first = firstBytes(descriptor)

@@ -8,6 +8,9 @@ import Synchronization
 ///
 /// Truncating a mapped capture would end the process with SIGBUS, and two writers would garble one file. So a writer needs
 /// exclusive use of its file.
+///
+/// Whoever has a claim must let it go before the file itself: the system may give the inode of a file that was removed and is no longer
+/// open to another one, which would then seem to be in use.
 final class FileClaim: Sendable {
     enum Use { case reading, writing }
 

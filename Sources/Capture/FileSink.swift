@@ -13,7 +13,7 @@ public final class FileSink: ByteSink {
     private let ownsDescriptor: Bool
     /// Writing to a pipe or socket without reader raises a signal, unless it is blocked.
     private let mayRaiseSignal: Bool
-    private let claim: FileClaim?
+    private var claim: FileClaim?
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
     private var used = 0
 
@@ -67,6 +67,7 @@ public final class FileSink: ByteSink {
     }
 
     deinit {
+        claim = nil
         buffer.deallocate()
         if ownsDescriptor && descriptor >= 0 { close(descriptor) }
     }

@@ -64,10 +64,10 @@ final class Attention {
 final class MappedInput: Input {
     private let map: FileMap
     private let reader: Int
-    private let claim: FileClaim
+    private var claim: FileClaim?
 
     /// The bytes of `map`.
-    init(name: String, _ map: FileMap, claim: FileClaim) {
+    init(name: String, _ map: FileMap, claim: FileClaim?) {
         self.map = map
         self.claim = claim
         reader = map.addReader()
@@ -75,7 +75,10 @@ final class MappedInput: Input {
         giveBackAt = next + MappedInput.step
     }
 
-    deinit { map.removeReader(reader) }
+    deinit {
+        claim = nil
+        map.removeReader(reader)
+    }
 
     /// How much is released at a time, and how much of what was read is kept: most items are gone by then, and others are read
     /// again from the file.
@@ -95,7 +98,7 @@ final class MappedInput: Input {
 final class StreamedInput: Input {
     private let descriptor: Int32
     private let ownsDescriptor: Bool
-    private let claim: FileClaim?
+    private var claim: FileClaim?
     /// The program that the bytes come from, if it is one of ours.
     private let decompressor: Decompressor?
     /// Set if the bytes are compressed.
@@ -124,7 +127,7 @@ final class StreamedInput: Input {
     convenience init(
         name: String,
         _ decompressor: Decompressor,
-        claim: FileClaim,
+        claim: FileClaim?,
         attention: Attention
     ) throws(CaptureError) {
         try self.init(name, decompressor.output, false, decompressor, claim, attention)
@@ -153,6 +156,7 @@ final class StreamedInput: Input {
     }
 
     deinit {
+        claim = nil
         buffer.deallocate()
         if ownsDescriptor { close(descriptor) }
     }
