@@ -137,14 +137,17 @@ struct Work: ParsableCommand {
 struct MakeCapture: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "capture",
-        abstract: "Writes the synthetic capture to a file."
+        abstract: "Writes the synthetic capture to a file, or one made of copies of another."
     )
 
     @Option(help: "Its packets.")
     var packets = 2_000_000
 
-    @Option(help: "Its flows.")
+    @Option(help: "The flows of a synthetic one.")
     var flows = 10_000
+
+    @Option(help: ArgumentHelp("Copies of this one, each between hosts of its own.", valueName: "capture"))
+    var copiesOf: String?
 
     @Argument(help: "The file.")
     var file: String
@@ -153,7 +156,13 @@ struct MakeCapture: ParsableCommand {
         guard packets > 0, flows > 0 else { throw ValidationError("--packets and --flows must be positive") }
     }
 
-    func run() throws { try SyntheticCapture(packets: packets, flows: flows).write(to: file) }
+    func run() throws {
+        if let copiesOf {
+            try RepeatedCapture(original: copiesOf, packets: packets).write(to: file)
+        } else {
+            try SyntheticCapture(packets: packets, flows: flows).write(to: file)
+        }
+    }
 }
 
 extension SyntheticCapture.Frames: ExpressibleByArgument {}

@@ -129,6 +129,7 @@ final class PcapDecoder: Decoder {
         var time = reading.clock.now
         var bytes: UInt64 = 0
         var ownBytes: UInt64 = 0
+        var differing: UInt32 = 0
         while true {
             let captured = data.loadUnaligned(fromByteOffset: -8, as: UInt32.self)
             let end = data + Int(captured)
@@ -156,6 +157,7 @@ final class PcapDecoder: Decoder {
                 tail: tail
             )
             bytes &+= UInt64(wire)
+            differing |= captured ^ wire
             sequence &+= 1
             if let shard {
                 // Which are its own is unpredictable, so no branch depends on it.
@@ -175,7 +177,7 @@ final class PcapDecoder: Decoder {
         reading.counters.bytes &+= shard == nil ? bytes : ownBytes
         if shard != nil { reading.counters.otherBytes &+= bytes &- ownBytes }
         // One comparison for all: hardly a capture has packets that are not whole.
-        if bytes != UInt64(data - start - 16 * count) { measure(count, from: start, &reading.counters) }
+        if differing != 0 { measure(count, from: start, &reading.counters) }
     }
 
     /// How many bytes before it is read a packet is fetched.
