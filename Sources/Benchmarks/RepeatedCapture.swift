@@ -59,7 +59,9 @@ struct RepeatedCapture {
             for k in indices[..<count] {
                 let item = pool.items[Int(k)]
                 let frame = Frame(time: item.time, wireLength: item.wireLength, bytes: Array(item.bytes))
-                if item.linkType == LinkType.ethernet, RepeatedCapture.addresses(frame.bytes) != nil { frames.append(frame) }
+                if item.linkType == LinkType.ethernet, RepeatedCapture.addresses(frame.bytes) != nil {
+                    frames.append(frame)
+                }
             }
             pool.giveBack(indices, count: count)
         }
