@@ -25,12 +25,13 @@ struct RepeatedCapture {
         }
         let writer = try CaptureWriter(path: path)
         let period = last - first + 10_000_000
-        // The words that change have 16 bits.
-        let copies = min((packets + frames.count - 1) / frames.count, 1 << 13)
+        let copies = (packets + frames.count - 1) / frames.count
         for copy in 0..<copies {
             for frame in frames {
                 var bytes = frame.bytes
-                RepeatedCapture.moveApart(&bytes, by: UInt16(copy))
+                guard RepeatedCapture.moveApart(&bytes, by: copy) else {
+                    throw BenchmarkError("the addresses in \(original) leave no room for \(copies) copies")
+                }
                 try bytes.withUnsafeMutableBytes { bytes in
                     var item = Item(
                         data: bytes.baseAddress!,
@@ -76,16 +77,18 @@ struct RepeatedCapture {
         return nil
     }
 
-    /// Adds to the first word of the lower address, and takes as much from that of the other, so that the sum over both stays.
-    private static func moveApart(_ bytes: inout [UInt8], by distance: UInt16) {
-        guard let (source, length) = addresses(bytes) else { return }
+    /// Adds to the first word of the lower address, and takes as much from that of the other, so that the sum over both stays; false if
+    /// one of the words has no room for that.
+    private static func moveApart(_ bytes: inout [UInt8], by distance: Int) -> Bool {
+        guard let (source, length) = addresses(bytes) else { return false }
         let destination = source + length
         let isUpward = bytes[source..<destination].lexicographicallyPrecedes(bytes[destination..<destination + length])
         for (address, adds) in [(source, isUpward), (destination, !isUpward)] {
-            let word = UInt16(bytes[address]) << 8 | UInt16(bytes[address + 1])
-            let moved = adds ? word &+ distance : word &- distance
+            let word = Int(bytes[address]) << 8 | Int(bytes[address + 1])
+            guard let moved = UInt16(exactly: adds ? word + distance : word - distance) else { return false }
             bytes[address] = UInt8(moved >> 8)
             bytes[address + 1] = UInt8(truncatingIfNeeded: moved)
         }
+        return true
     }
 }
