@@ -32,7 +32,7 @@ public final class SplitRuntime {
     private let failures = Mutex<[any Error]>([])
     private let hasFailed = Atomic(false)
     private let isStopped = Atomic(false)
-    /// For each thread the earliest timer of its stages behind the first.
+    /// For each stage behind the first its earliest timer.
     private let due: [SharedCounter]
     private let flushes = SharedCounter()
     /// Odd while the first thread wants all others to be at rest.
@@ -63,7 +63,7 @@ public final class SplitRuntime {
         self.cut = cut
         pinned = isPinned
         bells = try (0..<cut.threads).map { _ in try Doorbell() }
-        due = (0..<cut.threads).map { _ in SharedCounter(.max) }
+        due = cut.stages.flatMap(\.threads).map { _ in SharedCounter(.max) }
         rested = (0..<cut.threads).map { _ in SharedCounter() }
         clocks = Array(repeating: CaptureTime(), count: cut.copies)
         var builder = try StageBuilder(
@@ -97,14 +97,15 @@ public final class SplitRuntime {
             }
         }
         isRunning = true
+        let runs = zip(stages, due).map { StageRun($0, due: $1, isShared: $0.source != nil && cut.copies > 1) }
         let workers = (1..<cut.threads).map { thread in
             Worker { [self] in
                 if isPinned { Cores.pin(to: [cores[thread]]) }
-                work(on: thread)
+                work(on: thread, runs)
             }
         }
         if isPinned { Cores.pin(to: [cores[0]]) }
-        work(on: 0)
+        work(on: 0, runs)
         for worker in workers { worker.join() }
         isRunning = false
         if isPinned { Cores.pin(to: cores) }
@@ -112,18 +113,28 @@ public final class SplitRuntime {
     }
 
     /// Runs the stages of one thread until all have ended.
-    private func work(on thread: Int) {
-        let lines = stages.filter { $0.thread == thread }.map { StageRun($0) }
+    private func work(on thread: Int, _ runs: [StageRun]) {
+        let lines = runs.filter { $0.stage.thread == thread }
+        // What a thread whose rings are full looks after meanwhile, instead of waiting for the one that should.
+        let others = runs.filter { $0.stage.thread != thread && $0.isShared }
         for line in lines { line.clock?.beforeWaiting = { [unowned line] in line.show() } }
-        for line in lines { line.stage.runtime.begin() }
+        for line in lines {
+            line.stage.runtime.begin()
+            line.giveBack()
+        }
         var quiet = 0
         var flushed = flushes.value
         while true {
             var worked = false
             var ended = true
             // Later stages first: they make room.
-            for k in lines.indices.reversed() {
-                switch lines[k].step(failures: fail) {
+            for line in lines.reversed() {
+                guard line.take() else {
+                    ended = false
+                    continue
+                }
+                defer { line.giveBack() }
+                switch line.step(failures: fail) {
                 case .worked: (worked, ended) = (true, false)
                 case .idle: ended = false
                 case .ended: break
@@ -131,17 +142,29 @@ public final class SplitRuntime {
             }
             if ended { return rested[thread].set(.max) }
             keepRest(thread)
-            let next = lines.reduce(Int64.max) { $1.stage.source == nil ? $0 : min($0, $1.nextDue) }
-            if next != due[thread].own { due[thread].set(Int(next)) }
+            if !worked, lines.contains(where: \.isBlocked) {
+                for other in others where other.take() {
+                    if other.step(failures: fail) == .worked { worked = true }
+                    other.giveBack()
+                }
+            }
             let asked = flushes.value
             if asked != flushed {
                 flushed = asked
-                for line in lines { do { try line.stage.instance.sync() } catch { fail(error) } }
+                for line in lines {
+                    while !line.take() { clinux_relax() }
+                    do { try line.stage.instance.sync() } catch { fail(error) }
+                    line.giveBack()
+                }
             }
             if worked {
                 quiet = 0
                 continue
             }
+            // Nobody else has any of them while this thread may go to sleep.
+            let taken = lines.prefix { $0.take() }
+            defer { for line in taken { line.giveBack() } }
+            if taken.count < lines.count { continue }
             for line in lines { line.stage.source?.askTheQuiet() }
             quiet += 1
             if quiet < SplitRuntime.spins {
@@ -288,16 +311,34 @@ private final class StageRun {
     let clock: SharingClock?
     private(set) var isOver = false
     private var isFinished = false
+    /// The earliest timer, for threads that sleep; of a stage at which no packets come in.
+    private let due: SharedCounter
+    /// Whether a thread has it, where several may: its own, and those that have to wait for room in the rings to it. A thread keeps it while
+    /// it may go to sleep, so that only one at a time reads and writes what belongs to the stage.
+    let isShared: Bool
+    private let isTaken = SharedLine(Atomic(true))
     /// The most batches of packets that come in before the other stages of the thread have their turn.
     private static let batches = 16
     /// After how many of them the receivers are shown what there is: they should not wait for the last, nor take the line that says it
     /// from this thread for each.
     private static let grain = 4
 
-    init(_ stage: Stage) {
+    /// Taken, if it is shared.
+    init(_ stage: Stage, due: SharedCounter, isShared: Bool) {
         self.stage = stage
+        self.due = due
+        self.isShared = isShared
         rings = stage.rings.map { .passUnretained($0) }
         clock = stage.runtime.clock as? SharingClock
+    }
+
+    /// Takes the stage for this thread; false if another has it.
+    @inline(__always)
+    func take() -> Bool { !isShared || !isTaken.pointer.pointee.exchange(true, ordering: .acquiring) }
+
+    @inline(__always)
+    func giveBack() {
+        if isShared { isTaken.pointer.pointee.store(false, ordering: .releasing) }
     }
 
     /// A step waits for packets, if there is nothing else to do; while it is blocked its thread looks for room again and again, as it
@@ -311,6 +352,10 @@ private final class StageRun {
 
     func step(failures fail: (any Error) -> Void) -> DirectRuntime.Step {
         if isOver { return .ended }
+        defer {
+            let next = Int(stage.source == nil ? .max : nextDue)
+            if next != due.own { due.set(next) }
+        }
         if publish() { ring() }
         if isBlocked { return .idle }
         if isFinished {
