@@ -5,32 +5,26 @@ import CLinux
 import Dataplane
 import Glibc
 
-/// Wall time for a run with interfaces. It waits for packets too: it asks again at once for a while after packets have come, and then
-/// sleeps until there are more.
+/// Wall time for a run with interfaces. It waits for packets too: it asks again at once for a while after packets have come (``Patience``),
+/// and then sleeps until there are more.
 public final class LiveClock: Clock {
     /// The longest sleep, in nanoseconds: then signals and outages are looked at.
     private static let longest: Int64 = 100_000_000
-    /// How long after packets it asks again at once, in nanoseconds: as long as a sleep takes to end.
-    private static let patience: Int64 = 50_000
-    /// The same where whoever sent a packet may wait for it: a virtual machine's sleep takes hundreds of microseconds to end. A packet a
-    /// second costs a quarter of a percent of a core, five hundred cost all of it.
-    private static let longPatience: Int64 = 2_500_000
-    /// Of more packets than these in that time hardly one is waited for: they come in bursts, and between them it may sleep.
-    private static let few: Int64 = 64
-    private let isPrompt: Bool
 
     /// The latest moment that timers were told of.
     public private(set) var latest = Int64.min
     private var watched: [pollfd] = []
-    /// The end of its patience; 0 while packets come.
-    private var deadline: Int64 = 0
-    /// Packets that came since a moment, and whether they were few before.
+    private var patience: Patience
+    /// Since when it waits for packets, when it last looked, and whether it has slept in between.
+    private var began: Int64 = 0
+    private var looked: Int64 = 0
+    private var hasSlept = false
+    /// Packets that came since it last waited, and when the first of them did.
     private var came: Int64 = 0
-    private var since: Int64 = 0
-    private var areFew = true
+    private var arrived = Int64.max
 
     /// - Parameter isPrompt: what comes is sent on, and each thread has a core for that.
-    public init(isPrompt: Bool = false) { self.isPrompt = isPrompt }
+    public init(isPrompt: Bool = false) { patience = Patience(isPrompt: isPrompt) }
 
     /// Ends a sleep when `descriptor` can be read.
     public func watch(_ descriptor: Int32) {
@@ -43,11 +37,11 @@ public final class LiveClock: Clock {
         watch(descriptor)
     }
 
-    /// Packets came.
+    /// Packets came, the first of them at `stamp`, if that is known.
     @inline(__always)
-    func wake(_ count: Int) {
-        deadline = 0
+    func wake(_ count: Int, at stamp: Int64 = .max) {
         came &+= Int64(count)
+        arrived = min(arrived, stamp)
     }
 
     /// The current time in nanoseconds since 1970.
@@ -60,22 +54,23 @@ public final class LiveClock: Clock {
     /// Waits until packets come or a moment has come, at most 100 ms; returns the time then.
     public func wait(until time: Int64) -> Int64? {
         var now = now
-        if deadline == 0 {
-            deadline = now + LiveClock.patience
-            let span = now - since
-            // A clock that was set back begins anew.
-            if span >= LiveClock.longPatience || span < 0 {
-                areFew = came <= LiveClock.few * max(1, span / LiveClock.longPatience)
-                (came, since) = (0, now)
+        if came > 0 {
+            // How long a sleep took to end is no part of what packets let it wait.
+            patience.packetsCame(came, after: min(looked, arrived) - began, slept: hasSlept, now: now)
+            (came, arrived, hasSlept, began) = (0, .max, false, now)
+        }
+        // A clock that was set back begins anew.
+        began = min(began, now)
+        if now < time {
+            if now - began >= patience.span {
+                clinux_poll(&watched, UInt32(watched.count), min(LiveClock.longest, time - now))
+                now = self.now
+                hasSlept = true
+            } else if now - began >= Patience.short.most {
+                sched_yield()
             }
         }
-        if isPrompt, areFew, now >= deadline, now < deadline + LiveClock.longPatience {
-            sched_yield()
-        } else if now < time, now >= deadline {
-            let span = min(LiveClock.longest, time - now)
-            clinux_poll(&watched, UInt32(watched.count), span)
-            now = self.now
-        }
+        looked = now
         if now >= time { latest = max(latest, now) }
         return max(now, latest)
     }

@@ -183,10 +183,10 @@ public class LiveSource: PacketSource {
     /// The interface is back.
     final func noteReturn() { isOut = false }
 
-    /// Packets came in, so many.
+    /// Packets came in, so many, the first of them at `stamp`, if that is known.
     @inline(__always)
-    final func wake(_ count: Int) {
+    final func wake(_ count: Int, at stamp: Int64 = .max) {
         isOut = false
-        clock.wake(count)
+        clock.wake(count, at: stamp)
     }
 }

@@ -104,11 +104,11 @@ final class MessageSource: InterfaceSource {
         }
         let n = clinux_receive(socket.descriptor, messages, UInt32(MessageSource.most))
         guard n > 0 else { return checkOutage(errno) }
-        wake(Int(n))
         for k in 0..<Int(n) where reads(addresses[k].sll_pkttype) {
             frames[end] = frame(k)
             end &+= 1
         }
+        wake(Int(n), at: end > 0 ? frames[0].stamp : .max)
     }
 
     private func checkOutage(_ error: Int32) {
