@@ -71,6 +71,9 @@ final class RingSource: PacketSource, @unchecked Sendable {
     private var said = Ring.Moment.first
     /// The stage has come so far: what happens at this moment and before is through.
     private(set) var done = Ring.Moment.first
+    /// The stage is in the middle of a moment, or at the end of the input: nobody goes on behind it before it has taken the rest in, so it
+    /// must, whether there is room for what that sends or not.
+    private(set) var isWithin = false
     /// The time that all senders have come to, and the latest that timers were told.
     private var reached = Int64.min
     private var told = Int64.min
@@ -308,6 +311,7 @@ final class RingSource: PacketSource, @unchecked Sendable {
         if count > 0 {
             self.last = last
             let isCut = first().map { lanes[$0].moment == now } ?? false
+            isWithin = isCut || now.isEnd
             if now.isEnd { run?.pointee.isFinishing = true } else { done = isCut ? now.before : now }
         }
         counters.pointee.packets &+= UInt64(truncatingIfNeeded: count)

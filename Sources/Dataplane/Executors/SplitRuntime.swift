@@ -345,7 +345,10 @@ private final class StageRun {
     /// is soon there.
     var waitsItself: Bool { stage.source == nil && !isOver }
     /// Nothing more comes in until there is room for what that sends.
-    var isBlocked: Bool { rings.contains { $0._withUnsafeGuaranteedRef { $0.isTight(isFinished ? 0 : batch) } } }
+    var isBlocked: Bool {
+        if !isFinished, stage.source?.isWithin == true { return false }
+        return rings.contains { $0._withUnsafeGuaranteedRef { $0.isTight(isFinished ? 0 : batch) } }
+    }
     var hasWork: Bool { !isOver && stage.source?.hasWork ?? true }
     var nextDue: Int64 { isOver ? .max : stage.runtime.nextDue }
     private var batch: Int { stage.instance.options.batch }

@@ -42,6 +42,26 @@ import Testing
         }
     }
 
+    /// What is released at the end is one moment, of more items than a ring has room for, and nobody may go on behind it: whoever is in
+    /// the middle of it does not wait for room. Some are lost on the way, so that rings are nearly full of it, and not quite.
+    @Test(arguments: [64, 256, 1024], batchSizes)
+    func moreThanARingAtTheEndGoesThrough(_ ring: Int, _ batch: Int) throws {
+        let spec = try graph(
+            yaml: """
+                graph: ends
+                elements:
+                  wire: {type: Wire}
+                  hold: {type: FaultInjector, delay: 1, delay_by: 10 s}
+                  lose: {type: FaultInjector, loss: 0.03}
+                  some: {type: FaultInjector, loss: 0.03}
+                chains:
+                  - wire.rx -> hold -> lose -> some -> wire.tx
+                """
+        )
+        let sides = spec.nodes.map { $0.name == "lose" ? Side.host : .nic }
+        try expectSame(spec, sides, capture: "web.pcap", packets: 3000, ring: ring, batch: batch, "\(ring), \(batch)")
+    }
+
     private func expectSame(
         _ spec: GraphSpec,
         _ sides: [Side],
