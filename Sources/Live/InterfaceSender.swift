@@ -33,6 +33,7 @@ final class InterfaceSender: LiveSender {
     override func send(_ count: Int, _ refused: (Int, SendFault) -> Void) {
         var at = 0
         var hasWaited = false
+        var hasFollowed = false
         while at < count {
             let n = clinux_send(socket.descriptor, messages + at, UInt32(count - at))
             if n > 0 {
@@ -51,7 +52,10 @@ final class InterfaceSender: LiveSender {
                 refused(at, .queueFull)
             case EMSGSIZE, EINVAL: refused(at, .tooLong)
             case ENETDOWN, ENXIO, ENODEV:
-                _ = socket.follow()
+                if !hasFollowed, socket.follow() {
+                    hasFollowed = true
+                    continue
+                }
                 refused(at, .down)
             default: refused(at, .down)
             }

@@ -11,10 +11,13 @@ class InterfaceSource: LiveSource {
     /// Packets that were sent are left out here; otherwise the kernel leaves out what shall not be read.
     private let skipsOutgoing: Bool
     private let skipsIncoming: Bool
+    /// It is one of several among which the kernel divides the packets: these cannot be bound again.
+    private let isShared: Bool
     private var dropped: UInt64 = 0
     /// How often the error of a silent interface is asked for, in nanoseconds.
     private static let interval: Int64 = 5_000_000
     private var lookAt: Int64 = 0
+    private var trouble: InterfaceError?
 
     init(_ interface: Interface, _ options: Options, clock: LiveClock) throws(InterfaceError) {
         guard let linkType = interface.linkType else {
@@ -27,6 +30,7 @@ class InterfaceSource: LiveSource {
         // On a loopback interface every packet that is sent also comes in; and a group of sockets may be shown what is sent all the same.
         skipsOutgoing = interface.isLoopback || options.direction == .in
         skipsIncoming = options.direction == .out
+        isShared = options.fanout != nil
         socket = try PacketSocket(interface, receives: true)
         if options.direction == .in { try socket.require(PACKET_IGNORE_OUTGOING, Int32(1), "leave out what is sent") }
         if options.isPromiscuous { try socket.setPromiscuous() }
@@ -58,8 +62,20 @@ class InterfaceSource: LiveSource {
         if now < lookAt { return }
         lookAt = now + InterfaceSource.interval
         noteOutage(socket.takeError())
-        if isOut, socket.follow() { noteReturn() }
+        if !isOut { return }
+        if isShared, socket.isOff {
+            trouble = InterfaceError(
+                interface: socket.interface,
+                reason: "went away, and one that comes in its place cannot be shared among the threads of this run"
+            )
+        } else if socket.follow() {
+            noteReturn()
+        }
     }
+
+    override final var failure: (any Error)? { trouble }
+    /// What `poll` says while nothing has come.
+    final var quiet: Poll { trouble == nil ? .idle(until: .max) : .ended }
 
     /// Takes note of an error of the socket.
     final func noteOutage(_ error: Int32) {

@@ -70,7 +70,7 @@ final class MessageSource: InterfaceSource {
 
     override func poll() -> Poll {
         if at == end { receive() }
-        return at < end ? .ready(functional(frames[at].stamp)) : .idle(until: .max)
+        return at < end ? .ready(functional(frames[at].stamp)) : quiet
     }
 
     override func fill(

@@ -97,10 +97,20 @@ final class PacketSocket {
         return UInt64(statistics.tp_drops)
     }
 
-    /// Binds again once the interface was made anew under its name and is up; true if it was. That takes no right that opening the
-    /// socket took.
+    /// Whether its interface went away: the kernel takes the socket off it then, and leaves it off if one with the same number comes.
+    var isOff: Bool {
+        var address = sockaddr_ll()
+        var size = socklen_t(MemoryLayout<sockaddr_ll>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
+        }
+        return result == 0 && address.sll_ifindex != index
+    }
+
+    /// Binds again once the interface was made anew under its name, or has come back, and is up; true if it was. That takes no right
+    /// that opening the socket took.
     func follow() -> Bool {
-        guard let now = try? Interface(interface), now.isUp, now.index != index else { return false }
+        guard let now = try? Interface(interface), now.isUp, now.index != index || isOff else { return false }
         let before = index
         index = now.index
         do {

@@ -9,14 +9,12 @@ import Glibc
 final class PcapSender: LiveSender {
     private let name: String
     private var handle: PcapHandle
-    private var index: Int32?
 
     /// Opens an interface to send on.
     init(_ name: String) throws(InterfaceError) {
         self.name = name
         handle = try PcapHandle(sendingOn: name)
         let interface = try? Interface(name)
-        index = interface?.index
         super.init(handle.linkType, mtu: interface?.mtu ?? PcapHandle.longest, takesHeaders: false)
     }
 
@@ -28,18 +26,22 @@ final class PcapSender: LiveSender {
             switch errno {
             case EAGAIN, ENOBUFS: refused(k, .queueFull)
             case EMSGSIZE, EINVAL: refused(k, .tooLong)
-            default:
-                follow()
-                refused(k, .down)
+            case ENETDOWN, ENXIO, ENODEV:
+                let hasLeft =
+                    follow()
+                    && pcap_inject(handle.pointer, vectors[2 * k + 1].iov_base, vectors[2 * k + 1].iov_len) >= 0
+                if !hasLeft { refused(k, .down) }
+            default: refused(k, .down)
             }
         }
     }
 
-    /// Opens the interface again if it was made anew under its name.
-    private func follow() {
-        guard let interface = try? Interface(name), interface.isUp, interface.index != index,
-            let again = try? PcapHandle(sendingOn: name)
-        else { return }
-        (handle, index) = (again, interface.index)
+    /// Opens the interface again if it is up: it has come back, or was made anew under its name.
+    private func follow() -> Bool {
+        guard let interface = try? Interface(name), interface.isUp, let again = try? PcapHandle(sendingOn: name) else {
+            return false
+        }
+        handle = again
+        return true
     }
 }

@@ -67,7 +67,7 @@ final class RingSource: InterfaceSource {
             }
             if clinux_load_acquire(status) & UInt32(TP_STATUS_USER) == 0 {
                 checkOutage()
-                return .idle(until: .max)
+                return quiet
             }
             isTaken = true
             left = block.pointee.num_pkts

@@ -88,8 +88,8 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
-    /// The interface is taken down and up again, and then away and made anew; what could not be sent meanwhile is counted, and the
-    /// run goes on.
+    /// The interface is taken down and up again, then away and made anew, then to another namespace and back, where it keeps its number;
+    /// what could not be sent meanwhile is counted, and the run goes on.
     @Test(arguments: ["if", "libpcap"]) func interfacesComeBack(_ access: String) throws {
         let lab = try Lab()
         try lab.write(Self.bridge, to: "bridge.yaml")
@@ -105,14 +105,19 @@ import Testing
             a ping -q -c 2 -i 0.2 -W 1 10.77.0.2 > gone || true
             replug
             await a ping -q -c 1 -W 1 10.77.0.2
+            ip -n $M link set m1 netns $A
+            a ping -q -c 2 -i 0.2 -W 1 10.77.0.2 > lent || true
+            ip -n $A link set m1 netns $M; m ip link set m1 up
+            await a ping -q -c 1 -W 1 10.77.0.2
             end INT
             """
         )
         #expect(try lab.text("during").contains("100% packet loss"))
         #expect(try lab.text("gone").contains("100% packet loss"))
+        #expect(try lab.text("lent").contains("100% packet loss"))
         #expect(try lab.text("out").contains("down "))
         #expect(try lab.text("out").contains(/\nEnded by a signal after \d+\.\d s\.\n/))
-        #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 2 times\n"))
+        #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 3 times\n"))
         #expect(try lab.text("status") == "0\n")
     }
 }
