@@ -15,7 +15,8 @@ public enum ControlPlace {
 
     /// The directory in which this process opens its own; it is made if it is not there.
     public static func directory() throws(SocketError) -> String {
-        let directory = runtimeDirectory ?? (geteuid() == 0 ? "/run/spillway" : "/tmp/spillway-\(geteuid())")
+        let directory =
+            serviceDirectory ?? runtimeDirectory ?? (geteuid() == 0 ? "/run/spillway" : "/tmp/spillway-\(geteuid())")
         if mkdir(directory, 0o700) != 0, errno != EEXIST {
             throw SocketError(directory, system: errno, doing: "make the directory")
         }
@@ -30,27 +31,45 @@ public enum ControlPlace {
 
     /// Opens the socket of this process.
     public static func open(paths: Set<String>) throws(SocketError) -> Listener {
-        let path = "\(try directory())/\(getpid()).sock"
+        let directory = try directory()
+        let path = "\(directory)/\(getpid()).sock"
         try Address.check(path)
+        for process in processes(in: directory) where kill(process, 0) != 0 && errno == ESRCH {
+            unlink("\(directory)/\(process).sock")
+        }
         return try Listener(.unix(path: path), paths: paths)
     }
 
-    /// The sockets of this user's processes that answer, by the number of the process.
+    /// The sockets of this user's processes that answer, of root those of services too, by the number of the process.
     public static func all() -> [Found] {
         var found: [Found] = []
         for directory in directories(of: geteuid()) {
-            guard let stream = opendir(directory) else { continue }
-            defer { closedir(stream) }
-            while let entry = readdir(stream) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                guard name.hasSuffix(".sock"), let process = Int32(name.dropLast(5)) else { continue }
-                let address = Address.unix(path: "\(directory)/\(name)")
+            for process in processes(in: directory) {
+                let address = Address.unix(path: "\(directory)/\(process).sock")
                 if (try? reach(address)) == true { found.append(Found(process: process, address: address)) }
             }
         }
         return found.sorted { $0.process < $1.process }
+    }
+
+    /// The processes that have, or had, a socket in a directory.
+    private static func processes(in directory: String) -> [Int32] {
+        entries(of: directory).compactMap { $0.hasSuffix(".sock") ? Int32($0.dropLast(5)) : nil }
+    }
+
+    /// The names in a directory; none if it cannot be read.
+    private static func entries(of directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
+            )
+        }
+        return names
     }
 
     /// The socket of a process. Throws if it has none, or none that this process may use.
@@ -87,6 +106,12 @@ public enum ControlPlace {
         return false
     }
 
+    /// The directory that systemd made for this service and its user (RuntimeDirectory= of systemd.exec(5)).
+    private static var serviceDirectory: String? {
+        let value = getenv("RUNTIME_DIRECTORY").map { String(cString: $0) }
+        return value?.split(separator: ":").first.map(String.init).flatMap { $0.hasPrefix("/") ? $0 : nil }
+    }
+
     /// The directory for sockets of this session (XDG Base Directory Specification), if it is this user's.
     private static var runtimeDirectory: String? {
         guard let value = getenv("XDG_RUNTIME_DIR").map({ String(cString: $0) }), value.hasPrefix("/") else {
@@ -102,6 +127,7 @@ public enum ControlPlace {
         var places = ["/run/user/\(user)/spillway", "/tmp/spillway-\(user)"]
         if user == 0 { places.insert("/run/spillway", at: 0) }
         if user == geteuid(), let own = runtimeDirectory, !places.contains(own) { places.insert(own, at: 0) }
-        return places
+        // Those of services, which only their users and root can enter.
+        return places + entries(of: "/run").filter { $0.hasPrefix("spillway-") }.sorted().map { "/run/\($0)" }
     }
 }

@@ -32,6 +32,9 @@ public enum HTTPClient {
             if n == 0 { break }
             if n < 0 {
                 if errno == EINTR { continue }
+                if errno == EAGAIN {
+                    throw SocketError(.other, "\(address): no answer within \(seconds) s; is it stopped?")
+                }
                 throw SocketError("\(address)", system: errno, doing: "read the answer")
             }
             answer += space[..<n]

@@ -18,6 +18,8 @@ public struct RunReport: Sendable {
     public var elements: [ElementCounts]
     /// The counters of each wire, in the order of the graph.
     public var wires: [WireCounts]
+    /// What interfaces say of themselves, by the names of their wires.
+    public var interfaces: [String: Interface] = [:]
     /// Items that are neither free nor held by an element; if not 0, an element lost some.
     public var lostItems: Int
     /// Packets with a stamp before that of an earlier one, over all wires.
@@ -40,6 +42,19 @@ public struct RunReport: Sendable {
     public var columns: [String] = []
     /// The titles that ``columns`` can have.
     public static let allColumns = ["type", "in", "made", "out", "used", "held", "dropped", "reasons"]
+
+    /// What an interface says of itself.
+    public struct Interface: Sendable {
+        /// Packets that the kernel dropped as they were not read in time.
+        public var kernelDrops: UInt64
+        /// How often it went down, or away.
+        public var outages: UInt64
+
+        public init(kernelDrops: UInt64, outages: UInt64) {
+            self.kernelDrops = kernelDrops
+            self.outages = outages
+        }
+    }
 
     public init(
         graph: String,
@@ -89,10 +104,15 @@ public struct RunReport: Sendable {
             ("wire", .left), ("packets in", .right), ("bytes in", .right), ("packets out", .right),
             ("bytes out", .right),
         ])
+        if !interfaces.isEmpty { wires.columns += [("kernel drops", .right), ("outages", .right)] }
         for w in self.wires {
-            wires.rows.append([
-                w.name, grouped(w.packetsIn), grouped(w.bytesIn), grouped(w.packetsOut), grouped(w.bytesOut),
-            ])
+            var row = [w.name, grouped(w.packetsIn), grouped(w.bytesIn), grouped(w.packetsOut), grouped(w.bytesOut)]
+            if !interfaces.isEmpty {
+                let interface = interfaces[w.name]
+                row.append(interface.map { grouped($0.kernelDrops) } ?? "")
+                row.append(interface.map { grouped($0.outages) } ?? "")
+            }
+            wires.rows.append(row)
         }
         return (elements, wires)
     }
@@ -186,7 +206,19 @@ public struct RunReport: Sendable {
         .object([
             ("graph", .string(graph)),
             ("elements", .array(elements.map(\.json))),
-            ("wires", .array(wires.map(\.json))),
+            (
+                "wires",
+                .array(
+                    wires.map { counts in
+                        let interface = interfaces[counts.name]
+                        return RunSnapshot.Wire(
+                            counts: counts,
+                            kernelDrops: interface?.kernelDrops,
+                            outages: interface?.outages
+                        ).json
+                    }
+                )
+            ),
             ("threads", threads.map { .string($0) } ?? .null),
             (
                 "rings",
@@ -230,6 +262,21 @@ public struct RunReport: Sendable {
             add("wire.\(w.name).bytes_in", .unsigned(w.bytesIn), "bytes", "bytes received, as on the wire")
             add("wire.\(w.name).packets_out", .unsigned(w.packetsOut), "packets", "packets sent")
             add("wire.\(w.name).bytes_out", .unsigned(w.bytesOut), "bytes", "bytes sent, as on the wire")
+        }
+        for w in wires {
+            guard let interface = interfaces[w.name] else { continue }
+            add(
+                "wire.\(w.name).kernel_drops",
+                .unsigned(interface.kernelDrops),
+                "packets",
+                "packets that the kernel dropped"
+            )
+            add(
+                "wire.\(w.name).outages",
+                .unsigned(interface.outages),
+                "",
+                "how often the interface went down, or away"
+            )
         }
         for e in elements {
             add("element.\(e.name).in", .unsigned(e.entered), "items", "items that arrived")

@@ -166,7 +166,28 @@ enum Engine {
         )
         report.threads = threads
         report.crossings = crossings
+        for wire in wires { report.interfaces[wire.name] = interface(of: wire.name) }
         return report
+    }
+
+    /// Where packets come in by a wire.
+    private func sources(of wire: String) -> [PacketSource] {
+        var copies = 1
+        if case .several(let runtime) = self { copies = runtime.cut.copies }
+        return instances[..<copies].compactMap { instance in
+            let number = instance.spec.nodes.firstIndex { $0.name == wire }
+            return number.flatMap { instance.bindings[$0]?.source }
+        }
+    }
+
+    /// What is known of a wire's interface, at rest; nil if it is bound to none.
+    private func interface(of wire: String) -> RunReport.Interface? {
+        let live = sources(of: wire).compactMap { $0 as? LiveSource }
+        if live.isEmpty { return nil }
+        return RunReport.Interface(
+            kernelDrops: live.reduce(0) { $0 + $1.kernelDrops },
+            outages: live.map { UInt64($0.outages) }.max() ?? 0
+        )
     }
 
     /// The counters at this moment, at rest.
@@ -186,13 +207,6 @@ enum Engine {
             wires = runtime.wireCounts()
         }
         let instances = instances
-        /// Where packets come in by a wire.
-        func sources(of wire: String) -> [PacketSource] {
-            instances[..<copies].compactMap { instance in
-                let number = instance.spec.nodes.firstIndex { $0.name == wire }
-                return number.flatMap { instance.bindings[$0]?.source }
-            }
-        }
         let moved = Dictionary(
             instances.flatMap { instance in zip(instance.spec.edges.map(instance.spec.name(of:)), instance.moved) },
             uniquingKeysWith: +
@@ -201,12 +215,8 @@ enum Engine {
         snapshot.functionalTime = instances[..<copies].map(\.now).max() ?? 0
         snapshot.elements = elements
         snapshot.wires = wires.map { counts in
-            let live = sources(of: counts.name).compactMap { $0 as? LiveSource }
-            return RunSnapshot.Wire(
-                counts: counts,
-                kernelDrops: live.isEmpty ? nil : live.reduce(0) { $0 + $1.kernelDrops },
-                outages: live.map { UInt64($0.outages) }.max()
-            )
+            let interface = interface(of: counts.name)
+            return RunSnapshot.Wire(counts: counts, kernelDrops: interface?.kernelDrops, outages: interface?.outages)
         }
         snapshot.edges = spec.edges.map(spec.name(of:)).map { RunSnapshot.Edge(name: $0, items: moved[$0] ?? 0) }
         snapshot.poolFree = instances.reduce(0) { $0 + $1.pool.freeCount }

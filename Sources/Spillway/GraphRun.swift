@@ -83,8 +83,11 @@ public struct WireArgument: Sendable, Equatable {
                 sources.append(path)
             }
         }
-        if interface != nil, !sources.isEmpty {
-            throw Failure(description: "'\(text)' names captures beside an interface")
+        if interface != nil, let other = sources.first {
+            throw Failure(
+                description:
+                    "'\(text)': '\(other)' is no option of an interface; there are promisc, direction=in|out|both and write=FILE"
+            )
         }
     }
 
@@ -114,6 +117,17 @@ public struct WireArgument: Sendable, Equatable {
         }
         if isEscaped { parts[parts.count - 1].append("\\") }
         return parts
+    }
+
+    /// Two wires that read the same packets of one interface; nil if there are none.
+    public static func doubled(_ wires: [WireArgument]) -> (WireArgument, WireArgument)? {
+        for (k, one) in wires.enumerated() where one.interface != nil {
+            for other in wires[(k + 1)...] where other.interface == one.interface {
+                let directions = [one.direction ?? .both, other.direction ?? .both]
+                if directions.contains(.both) || directions[0] == directions[1] { return (one, other) }
+            }
+        }
+        return nil
     }
 
     /// One argument per wire: several arguments for the same name are merged.
@@ -341,7 +355,7 @@ public enum GraphRun {
         flush: Int64 = 1_000_000_000,
         reportAsked: (() -> Bool)? = nil,
         soFar: ((RunReport) -> Void)? = nil,
-        progress: ((UInt64, () -> Double?) -> Void)? = nil,
+        progress: ((() -> UInt64, () -> Double?) -> Void)? = nil,
         shouldStop: (() -> Bool)? = nil
     ) throws -> Outcome {
         var inputs = inputs
@@ -397,23 +411,38 @@ public enum GraphRun {
         if isLive { engine.setClocks(clocks) }
         let clock = clocks.first
         var flushAt = clock.map { $0.now + flush } ?? .max
-        var flushError: (any Error)?
-        // Of a shared capture the first thread's progress stands for all.
+        var failure: (any Error)?
+        // Of a shared capture the first thread's progress stands for all, for it reads all.
         let sources = bindings[0].values.compactMap(\.source)
-        try engine.run {
-            progress?(sources.reduce(0) { $0 + $1.packets + $1.counters.pointee.others }) { share(of: sources) }
-            if let clock {
-                if clock.now >= flushAt {
-                    flushAt = clock.now + flush
-                    do { try engine.sync() } catch { flushError = error }
-                }
-                if reportAsked?() == true { soFar?(engine.whileAtRest { engine.report(engine.notes) }) }
+        let others = isLive ? bindings.dropFirst().flatMap { $0.values.compactMap(\.source) } : []
+        func packets() -> UInt64 {
+            func count(_ sources: [PacketSource]) -> UInt64 {
+                sources.reduce(0) { $0 + $1.packets + $1.counters.pointee.others }
             }
-            // There is no use in going on when results are lost.
-            return services.hasFailed || flushError != nil || shouldStop?() ?? false
+            return others.isEmpty ? count(sources) : engine.whileAtRest { count(sources + others) }
         }
-        if let flushError { throw flushError }
-        let input = engine.notes
+        do {
+            try engine.run {
+                progress?(packets) { share(of: sources) }
+                if let clock {
+                    if clock.now >= flushAt {
+                        flushAt = clock.now + flush
+                        do { try engine.sync() } catch { failure = error }
+                        // It may not be the only one, and nobody would see that it is over.
+                        failure = failure ?? sources.lazy.compactMap(\.failure).first
+                    }
+                    if reportAsked?() == true { soFar?(engine.whileAtRest { engine.report(engine.notes) }) }
+                }
+                // There is no use in going on when results are lost.
+                return services.hasFailed || failure != nil || shouldStop?() ?? false
+            }
+        } catch let error {
+            failure = failure ?? error
+        }
+        // Whoever closed the pipe does not want to know what was counted.
+        if let failure, GraphRun.isClosedPipe(failure) { throw failure }
+        var input = engine.notes
+        input.note(failure)
         return Outcome(
             report: engine.report(input),
             input: input,
@@ -421,6 +450,11 @@ public enum GraphRun {
             outputs: services.sinks,
             usedStandardOutput: !senders.isEmpty || services.usesStandardOutput
         )
+    }
+
+    private static func isClosedPipe(_ error: any Error) -> Bool {
+        let cause = (error as? InstanceError)?.cause ?? error
+        return (cause as? OutputError)?.code == OutputError.closedPipe
     }
 
     /// Throws if packets or a table would be written to standard output beside something else: no program could read that.

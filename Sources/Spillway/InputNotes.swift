@@ -14,7 +14,7 @@ public struct InputNotes {
     public private(set) var backwards: UInt64 = 0
     /// Packets with a stamp too far ahead for time to follow, over all wires.
     public private(set) var ahead: UInt64 = 0
-    /// The error that ended a capture early; nil if there was none. The packets before it were used.
+    /// The error that ended a capture, or the run, early; nil if there was none. The packets before it were used.
     public private(set) var failure: (any Error)?
 
     /// Collects the notes of all wires' sources.
@@ -72,7 +72,8 @@ public struct InputNotes {
                         + "did less work than on the wire, and found less"
                 )
             }
-            if counters.long > 0, source.linkTypes.contains(where: { LinkType.isSupported($0.linkType) }) {
+            let isKnown = InputNotes.linkTypes(of: sources).contains { LinkType.isSupported($0.linkType) }
+            if counters.long > 0, isKnown {
                 warnings.append(
                     "\(wire): \(counted(counters.long, "packet")) of more than \(grouped(UInt64(PacketSource.longestFrame))) bytes, longer than "
                         + "any frame: captured behind segmentation offload (or on a loopback interface). Each is several packets "
@@ -97,7 +98,7 @@ public struct InputNotes {
             if counters.packets == 0, source.failure == nil { warnings.append("\(wire): no packet came in") }
             backwards += counters.backwards
             ahead += counters.ahead
-            failure = failure ?? source.failure
+            failure = failure ?? sources.lazy.compactMap(\.failure).first
         }
         let spans = instance.bindings.sorted { $0.key < $1.key }.compactMap { number, binding in
             binding.source?.span.map { (name: instance.spec.nodes[number].name, span: $0) }
@@ -113,6 +114,9 @@ public struct InputNotes {
         }
         for part in instances { add(part, linkTypes: instance) }
     }
+
+    /// The run ended by `failure`, if by any.
+    mutating func note(_ failure: (any Error)?) { self.failure = self.failure ?? failure }
 
     /// The sources that together supply the packets of a wire.
     private static func sources(of wire: Int, _ instances: [Instance]) -> [PacketSource] {

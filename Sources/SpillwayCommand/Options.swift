@@ -74,7 +74,14 @@ struct InputOptions: ParsableArguments {
     func bindings(of graph: GraphSpec, _ loaded: LoadedGraph) throws -> [WireArgument] {
         let names = graph.nodes.filter(\.isWire).map(\.name)
         return try reporting {
-            try WireArgument.merged(try wires.map { try WireArgument($0, wires: names) }).map { wire in
+            let bound = try WireArgument.merged(try wires.map { try WireArgument($0, wires: names) })
+            if let (one, other) = WireArgument.doubled(bound) {
+                Output.error(
+                    "warning: wires '\(one.name)' and '\(other.name)' are both on interface '\(one.interface!)': its packets come in "
+                        + "twice\n"
+                )
+            }
+            return try bound.map { wire in
                 var wire = wire
                 wire.isMerged = merge && wire.sources.count > 1
                 if let (file, again) = wire.repeated {

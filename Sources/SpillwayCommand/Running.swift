@@ -66,8 +66,9 @@ struct Run: ParsableCommand {
                 try RunDirectory($0, inputs: inputs, overwrites: overwrite, owner: user)
             }
             let isLive = wires.contains { $0.interface != nil }
-            let watch = try watching.open(isLive: isLive)
-            defer { watch?.close() }
+            let metrics = try watching.openMetrics()
+            var watch: RunWatch?
+            defer { if let watch { watch.close() } else { metrics?.close() } }
             let progress = Progress("running \(graph.name)")
             let began = ContinuousClock.now
             let outcome = try GraphRun.run(
@@ -77,12 +78,18 @@ struct Run: ParsableCommand {
                 services: Session.services,
                 options: options.instance,
                 executors: executors,
-                opened: user?.become,
+                opened: {
+                    try user?.become()
+                    watch = try watching.open(isLive: isLive, metrics)
+                },
                 started: { watch?.begin($0) },
                 flush: try flush,
                 reportAsked: { wantsReport.exchange(false, ordering: .relaxed) },
-                soFar: { Output.error($0.text(width: Terminal(2).width)) },
-                progress: { progress("\(grouped($0)) packets", share: $1) },
+                soFar: { report in
+                    let warnings = report.warnings.map { "warning: \($0)\n" }.joined()
+                    Output.error(report.text(width: Terminal(2).width) + warnings)
+                },
+                progress: { progress("\(grouped($0())) packets", share: $1) },
                 shouldStop: {
                     watch?.poll()
                     return stopAsked()
@@ -201,7 +208,7 @@ struct Tap: ParsableCommand {
                         }
                     }
                 },
-                progress: { progress("\(grouped($0)) packets, \(counted(UInt64(seen), "item")) passed", share: $1) },
+                progress: { progress("\(grouped($0())) packets, \(counted(UInt64(seen), "item")) passed", share: $1) },
                 shouldStop: { stopAsked() || seen >= count ?? .max || failure != nil || Output.isClosed }
             )
             try writer?.close()
@@ -268,7 +275,7 @@ struct Trace: ParsableCommand {
                     trace = made
                     return made
                 },
-                progress: { progress("\(grouped($0)) packets", share: $1) },
+                progress: { progress("\(grouped($0())) packets", share: $1) },
                 shouldStop: { stopAsked() || failure != nil || Output.isClosed }
             )
             if let failure { throw failure }

@@ -19,13 +19,16 @@ struct WatchOptions: ParsableArguments {
     )
     var metrics: String?
 
-    /// Opens what is asked for. That there can be no control socket is no reason not to run.
-    func open(isLive: Bool) throws -> RunWatch? {
+    /// Opens where metrics are served, if that is asked for.
+    func openMetrics() throws -> Listener? {
+        try reporting { try metrics.map { try Listener(try Address($0), paths: [RunWatch.metricsPath]) } }
+    }
+
+    /// Opens the control socket, which is for the user that the process goes on as, and serves there and where metrics are. That there can
+    /// be no control socket is no reason not to run.
+    func open(isLive: Bool, _ opened: Listener?) throws -> RunWatch? {
         try reporting {
-            var listeners: [Listener] = []
-            if let metrics {
-                listeners.append(try Listener(try Address(metrics), paths: [RunWatch.metricsPath]))
-            }
+            var listeners = opened.map { [$0] } ?? []
             if control || isLive {
                 do {
                     listeners.append(

@@ -30,12 +30,15 @@ import Testing
             has_changed() { grep -q "^Uid:.$(id -u nobody)" /proc/$runner/status; }; await has_changed
             a ping -q -c 3 -i 0.2 10.77.0.2 > before
             cat /proc/$runner/task/*/status > tasks
+            socket=/tmp/spillway-$(id -u nobody)/$runner.sock
+            await spillway read $runner left.packets_in; ls -l $socket > socket
             m ip link set m1 down; sleep 0.3; m ip link set m1 up
             await a ping -q -c 1 -W 1 10.77.0.2
             m ip link del m1; replug
             await a ping -q -c 1 -W 1 10.77.0.2
             end INT
             ls -l run/kept > kept
+            ls $socket > left 2> gone || true
             """
         )
         #expect(try lab.text("before").contains(" 0% packet loss"))
@@ -48,6 +51,8 @@ import Testing
         for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] { #expect(values(set) == ["0000000000000000"]) }
         #expect(values("NoNewPrivs").contains("1"))
         #expect(try lab.text("packets.csv").split(whereSeparator: \.isNewline).count > 5)
+        // Its user can watch it, and its end takes the socket away.
+        #expect(try lab.text("socket").contains("nobody") && lab.text("left").isEmpty)
         #expect(try lab.text("kept").matches(of: /nobody/).count >= 4)
         #expect(try lab.text("err").contains("wire 'right': the interface went down, or away, 2 times\n"))
         #expect(try lab.text("status") == "0\n")

@@ -73,6 +73,21 @@ import Testing
         #expect(try lab.text("status") == "0\n")
     }
 
+    /// Packet sockets that share an interface cannot be bound to another one: the run ends, and says why.
+    @Test func oneThatGoesAwayEndsTheRun() throws {
+        let lab = try Lab()
+        try lab.run(
+            """
+            begin 2 spillway run $GRAPHS/flow-monitor.yaml --threads 2 --wire if:m1 --set records=flows.json
+            m ip link del m1
+            wait $runner && echo 0 > status || echo $? > status
+            """
+        )
+        #expect(try lab.text("status") == "1\n")
+        #expect(try lab.text("err").contains("interface 'm1': went away"))
+        #expect(try lab.text("out").contains("kernel drops"))
+    }
+
     /// With a file beside the interface, the first thread writes the packets of all.
     @Test func oneThreadWritesTheFile() throws {
         let lab = try Lab()

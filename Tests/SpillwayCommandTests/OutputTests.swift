@@ -207,6 +207,8 @@ import Testing
             outcome.status == 1 && outcome.error.contains(code == "wire" ? "no_space" : code),
             "\(outcome.status) \(outcome.error)"
         )
+        // Nobody is there to read the report if it is a pipe.
+        #expect((outcome.output + outcome.error).contains("packets in") == (code != "closed_pipe"), "\(outcome.output)")
     }
 
     /// On a terminal tables fit its lines, digits are grouped, and errors have colours unless they are not wanted.

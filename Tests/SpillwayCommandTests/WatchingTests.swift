@@ -96,6 +96,24 @@ import Testing
         }
     }
 
+    /// The socket of a service is where systemd made a directory for it; what killed processes left there goes away.
+    @Test func servicesHaveDirectoriesOfTheirOwn() throws {
+        let outcome = try run(
+            """
+            await seen
+            mkdir -m 700 own; touch own/99999999.sock own/other
+            RUNTIME_DIRECTORY=$PWD/own spillway run $R/graphs/flow-monitor.yaml --wire <(cat $R/Examples/captures/web.pcap; sleep 60) \
+                --set records=r --control > o 2> e & Q=$!
+            await test -S own/$Q.sock
+            ls own | sed "s/$Q/Q/"; kill $Q; wait $Q; ls own
+            """
+        )
+        #expect(
+            outcome.output == "other\nQ.sock\nother\n" || outcome.output == "Q.sock\nother\nother\n",
+            "\(outcome.error)"
+        )
+    }
+
     /// Another user's runs are not to be seen.
     @Test(.enabled(if: getuid() == 0 && Program.isThere("setpriv")))
     func othersMayNotRead() throws {
