@@ -197,6 +197,13 @@ final class RingSource: PacketSource, @unchecked Sendable {
         reached = max(reached, said.now)
     }
 
+    /// How far the stage has come, where its next timer is `due`: those before the next item have fired.
+    func done(_ due: Int64) -> Ring.Moment {
+        guard let next = first() else { return done }
+        let moment = lanes[next].moment
+        return moment.isEnd || due <= moment.now ? done : max(done, moment.before)
+    }
+
     /// The ring with the earliest item that is complete.
     @inline(__always)
     private func first() -> Int? {

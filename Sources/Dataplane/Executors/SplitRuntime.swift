@@ -401,7 +401,7 @@ private final class StageRun {
 
     /// How far the stage has come.
     private var done: Ring.Moment {
-        if let source = stage.source { return source.done }
+        if let source = stage.source { return source.done(stage.runtime.nextDue) }
         let reached = stage.runtime.reached
         let time = clock?.latest ?? .min
         if stage.runtime.arrived == 0 { return Ring.Moment(now: time, order: 0) }
