@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    /// A second of 100,000 packets in bursts of 32: a run that sends asked for 50 us after each, a sixth of the time.
+    /// A second of 100,000 packets in bursts of 32: to ask for 50 us after each would take a sixth of the time.
     @Test func betweenBurstsItSleeps() {
         for isPrompt in [false, true] {
             let wait = wait(isPrompt, (1...3125).map { Int64($0 * 320) }, burst: 32)
