@@ -59,8 +59,11 @@ public enum MetricsText {
             ("received_bytes", "Bytes of the packets that came in by a wire.", { $0.counts.bytesIn }),
             ("sent_packets", "Packets that were sent by a wire.", { $0.counts.packetsOut }),
             ("sent_bytes", "Bytes of the packets that were sent by a wire.", { $0.counts.bytesOut }),
-            ("kernel_dropped_packets", "Packets that the kernel dropped as they were not read in time.", \.kernelDrops),
-            ("outages", "How often the interface of a wire went down, or away.", \.outages),
+            (
+                "kernel_dropped_packets", "Packets that the kernel dropped as they were not read in time.",
+                \.interface?.kernelDrops
+            ),
+            ("outages", "How often the interface of a wire went down, or away.", \.interface?.outages),
         ]
         for (name, about, read) in families {
             out.add("spillway_wire_\(name)_total", .counter, about) {

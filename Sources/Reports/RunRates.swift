@@ -33,7 +33,7 @@ public struct RunRates: Sendable {
     }
 
     private var wires: Table {
-        let isLive = after.wires.contains { $0.kernelDrops != nil }
+        let isLive = after.wires.contains { $0.interface != nil }
         var table = Table([
             ("wire", .left), ("packets/s in", .right), ("bits/s in", .right), ("packets/s out", .right),
             ("bits/s out", .right),
@@ -47,8 +47,8 @@ public struct RunRates: Sendable {
                 items(past?.packetsOut, new.packetsOut), bits(past?.bytesOut, new.bytesOut),
             ]
             if isLive {
-                row.append(wire.kernelDrops.map { items(old?.kernelDrops, $0) } ?? "")
-                row.append(wire.outages.map { grouped($0) } ?? "")
+                row.append(wire.interface.map { items(old?.interface?.kernelDrops, $0.kernelDrops) } ?? "")
+                row.append(wire.interface.map { grouped($0.outages) } ?? "")
             }
             table.rows.append(row)
         }

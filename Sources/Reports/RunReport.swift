@@ -206,19 +206,7 @@ public struct RunReport: Sendable {
         .object([
             ("graph", .string(graph)),
             ("elements", .array(elements.map(\.json))),
-            (
-                "wires",
-                .array(
-                    wires.map { counts in
-                        let interface = interfaces[counts.name]
-                        return RunSnapshot.Wire(
-                            counts: counts,
-                            kernelDrops: interface?.kernelDrops,
-                            outages: interface?.outages
-                        ).json
-                    }
-                )
-            ),
+            ("wires", .array(wires.map { RunSnapshot.Wire(counts: $0, interface: interfaces[$0.name]).json })),
             ("threads", threads.map { .string($0) } ?? .null),
             (
                 "rings",

@@ -36,15 +36,12 @@ public struct RunSnapshot: Sendable {
     public struct Wire: Sendable {
         /// Packets and bytes.
         public var counts: WireCounts
-        /// Packets that the kernel dropped as they were not read in time; nil for a wire that is bound to no interface.
-        public var kernelDrops: UInt64?
-        /// How often the interface went down, or away; nil for a wire that is bound to none.
-        public var outages: UInt64?
+        /// What its interface says of itself; nil for a wire that is bound to none.
+        public var interface: RunReport.Interface?
 
-        public init(counts: WireCounts, kernelDrops: UInt64? = nil, outages: UInt64? = nil) {
+        public init(counts: WireCounts, interface: RunReport.Interface? = nil) {
             self.counts = counts
-            self.kernelDrops = kernelDrops
-            self.outages = outages
+            self.interface = interface
         }
     }
 
@@ -170,10 +167,9 @@ extension RunSnapshot {
 extension RunSnapshot.Wire {
     /// As in the report of a run, and what is known of its interface.
     var json: JSON {
-        var out = counts.json
-        if let kernelDrops { out = out.adding("kernel_drops", .unsigned(kernelDrops)) }
-        if let outages { out = out.adding("outages", .unsigned(outages)) }
-        return out
+        guard let interface else { return counts.json }
+        return counts.json.adding("kernel_drops", .unsigned(interface.kernelDrops))
+            .adding("outages", .unsigned(interface.outages))
     }
 
     fileprivate init(_ json: JSON) {
@@ -184,8 +180,9 @@ extension RunSnapshot.Wire {
             packetsOut: json.count("packets_out"),
             bytesOut: json.count("bytes_out")
         )
-        kernelDrops = json["kernel_drops"].map { _ in json.count("kernel_drops") }
-        outages = json["outages"].map { _ in json.count("outages") }
+        interface = json["kernel_drops"].map { _ in
+            RunReport.Interface(kernelDrops: json.count("kernel_drops"), outages: json.count("outages"))
+        }
     }
 }
 

@@ -214,10 +214,7 @@ enum Engine {
         var snapshot = RunSnapshot(graph: spec.name, process: process, began: began, time: WallTime().now)
         snapshot.functionalTime = instances[..<copies].map(\.now).max() ?? 0
         snapshot.elements = elements
-        snapshot.wires = wires.map { counts in
-            let interface = interface(of: counts.name)
-            return RunSnapshot.Wire(counts: counts, kernelDrops: interface?.kernelDrops, outages: interface?.outages)
-        }
+        snapshot.wires = wires.map { RunSnapshot.Wire(counts: $0, interface: interface(of: $0.name)) }
         snapshot.edges = spec.edges.map(spec.name(of:)).map { RunSnapshot.Edge(name: $0, items: moved[$0] ?? 0) }
         snapshot.poolFree = instances.reduce(0) { $0 + $1.pool.freeCount }
         snapshot.poolCapacity = instances.reduce(0) { $0 + $1.pool.capacity }

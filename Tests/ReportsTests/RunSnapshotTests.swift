@@ -51,8 +51,7 @@ import Testing
                     packetsOut: 0,
                     bytesOut: .max
                 ),
-                kernelDrops: 7 * seconds,
-                outages: 1
+                interface: RunReport.Interface(kernelDrops: 7 * seconds, outages: 1)
             )
         ]
         run.edges = [
